@@ -1,0 +1,111 @@
+"""MobileNetV1 (arXiv 1704.04861, table 1) without its classifier, in two variants.
+
+`keras`: the net of keras.applications (ReLU6, TensorFlow's SAME padding, epsilon 1e-3), which takes Keras' weights.
+`torch`: LeakyReLU 0.1, one pixel of padding on every side, epsilon 1e-5: the x0.25 net of PyTorch face detectors.
+"""
+
+from collections import OrderedDict
+
+import keras
+from keras import layers
+
+from ...errors import InputError
+from .blocks import batch_norm, normalise
+
+BLOCKS = (  # output channels at alpha 1, stride
+    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1),
+    (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
+)  # fmt: skip
+STAGE_OF_BLOCK = (1, 2, 2, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5)  # conv1 belongs to stage 1; for `frozen_stages`
+
+TAPS = (("stride4", 4, 128), ("stride8", 8, 256), ("stride16", 16, 512), ("stride32", 32, 1024))
+"""Outputs: name, stride, channels at alpha 1: the ends of blocks 3, 5, 11 and 13."""
+TAP_OF_BLOCK = {3: "stride4", 5: "stride8", 11: "stride16", 13: "stride32"}
+
+
+def mobilenet_v1(
+    images,
+    alpha=1.0,
+    variant="keras",
+    preprocess=None,
+    remove_last_stride=False,
+    frozen_bn=False,
+    synchronized_bn=False,
+    frozen_stages=0,
+):
+    """Feature maps of MobileNetV1.
+
+    images: (B, H, W, 3) KerasTensor, RGB 0..255, any H and W. alpha multiplies every width.
+    preprocess: a key of blocks.NORMALISATIONS; None takes the one that the variant's ImageNet weights were trained
+    with.
+    remove_last_stride: block 12 keeps its input's size, so the last tap lies at stride 16 and keeps its name.
+    frozen_bn: batch normalisation uses its stored statistics and is not trained.
+    frozen_stages: 0 to 5, the first stages that are not trained (a stage ends where the size halves).
+    Returns OrderedDict name -> KerasTensor (B, ceil(H / stride), ceil(W / stride), C), see TAPS.
+    """
+    torch = variant == "torch"
+
+    def conv_bn(x, convolution, stride, name, stage):
+        frozen = stage <= frozen_stages
+        padding = "same"
+        if torch and stride == 2:  # SAME puts an even map's odd pixel at the end only; PyTorch pads both sides
+            x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+            padding = "valid"
+        x = convolution(strides=stride, padding=padding, use_bias=False, name=name, trainable=not frozen)(x)
+        x = batch_norm(x, f"{name}_bn", 1e-5 if torch else 1e-3, frozen or frozen_bn, synchronized_bn)
+        activation = layers.LeakyReLU(0.1, name=f"{name}_act") if torch else layers.ReLU(6.0, name=f"{name}_act")
+        return activation(x)
+
+    def conv(channels, size):
+        return lambda **kwargs: layers.Conv2D(int(channels * alpha), size, **kwargs)
+
+    def depthwise(**kwargs):
+        return layers.DepthwiseConv2D(3, **kwargs)
+
+    taps = OrderedDict()
+    x = normalise(images, preprocess or ("imagenet_torch" if torch else "minus_one_to_one"))
+    x = conv_bn(x, conv(32, 3), 2, "conv1", stage=1)
+    for block, ((channels, stride), stage) in enumerate(zip(BLOCKS, STAGE_OF_BLOCK, strict=True), start=1):
+        stride = 1 if block == 12 and remove_last_stride else stride
+        x = conv_bn(x, depthwise, stride, f"block{block}_depthwise", stage)
+        x = conv_bn(x, conv(channels, 1), 1, f"block{block}_pointwise", stage)
+        if block in TAP_OF_BLOCK:
+            taps[TAP_OF_BLOCK[block]] = x
+    return taps
+
+
+def keras_source(cfg, weights="imagenet"):
+    """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
+    alpha = cfg.get("ALPHA", 1.0)
+    return keras.applications.MobileNet(alpha=alpha, include_top=False, weights=weights, input_shape=(None, None, 3))
+
+
+def keras_layer_name(name):
+    """Name of one of this module's layers in keras.applications: block3_depthwise_bn is conv_dw_3_bn there."""
+    block, _, rest = name.partition("_")
+    if not block.startswith("block"):
+        return name
+    kind, *bn = rest.split("_")
+    return "_".join([{"depthwise": "conv_dw", "pointwise": "conv_pw"}.get(kind, kind), block[len("block") :], *bn])
+
+
+def from_keras(name, values):
+    """Weights of layer `name` as this net takes them, from keras.applications': the same here."""
+    return values
+
+
+def build(images, cfg, preprocess=None, synchronized_bn=False):
+    """`mobilenet_v1` from the NET section of a config, see build_backbone."""
+    variant = cfg.get("VARIANT", "keras")
+    if variant not in ("keras", "torch"):
+        raise InputError(f"NET.VARIANT: found {variant!r}, expected keras or torch for the backbone mobilenet_v1")
+    return mobilenet_v1(
+        images,
+        alpha=cfg.get("ALPHA", 1.0),
+        variant=variant,
+        preprocess=preprocess,
+        remove_last_stride=not cfg.get("LAST_STRIDE", True),
+        frozen_bn=cfg.get("FROZEN_BN", False),
+        synchronized_bn=synchronized_bn,
+        frozen_stages=cfg.get("FROZEN_STAGES", 0),
+    )
