@@ -1,0 +1,30 @@
+"""Box geometry: overlaps, anchor grids, box and landmark transforms, anchor targets.
+
+Boxes are (N, 4) float32 x1 y1 x2 y2 in continuous pixels. Each function exists twice: compiled, and as a NumPy twin
+(reference.py, reference_targets.py) that states the rule and serves where nothing could be compiled.
+"""
+
+import warnings
+
+from .levels import Level, anchor_sides
+from .reference import MAX_LOG_SCALE
+
+try:
+    from .anchors import anchor_grid
+    from .bbox import overlaps
+    from .targets import anchor_targets
+    from .transforms import decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+
+    COMPILED = True
+except ImportError:
+    from .reference import anchor_grid, decode_boxes, decode_landmarks, encode_boxes, encode_landmarks, overlaps
+    from .reference_targets import anchor_targets
+
+    COMPILED = False
+    warnings.warn(
+        "manyfaces.boxes is not compiled: its NumPy twins serve, many times slower. Install a C compiler and run "
+        "`python setup.py build_ext --inplace` in the repository, or `pip install .` again.",
+        RuntimeWarning, stacklevel=2)
+
+__all__ = ["COMPILED", "MAX_LOG_SCALE", "Level", "anchor_grid", "anchor_sides", "anchor_targets", "decode_boxes",
+           "decode_landmarks", "encode_boxes", "encode_landmarks", "overlaps"]
