@@ -27,7 +27,7 @@ def as_boxes(boxes, name="boxes"):
 
 def same_length(first, second, names):
     if len(first) != len(second):
-        raise InputError(f"{names[0]} and {names[1]}: found {len(first)} and {len(second)} rows, expected equal numbers")
+        raise InputError(f"{names[0]} and {names[1]}: found {len(first)} and {len(second)} rows, expected as many")
 
 
 def check_fraction(value, name, low=0.0, high=1.0, open_low=False):
