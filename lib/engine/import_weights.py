@@ -4,6 +4,7 @@ A detector's backbone layers have the names of the backbone built alone, so weig
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,60 +55,85 @@ def save_backbone_weights(model, path):
 
 def set_layer_weights(layer, values, source):
     """Set a layer's variables from a list of arrays; raises InputError that names layer and shapes."""
-    found, expected = [tuple(value.shape) for value in values], [tuple(weight.shape) for weight in layer.weights]
-    if found != expected:
-        raise InputError(f"{source}: layer {layer.name}: found shapes {found}, expected {expected}; other net or width?")
+    _check_shapes(layer, values, source)
     layer.set_weights(values)
 
 
+def _check_shapes(layer, values, source):
+    found = [tuple(value.shape) for value in values]
+    expected = [tuple(weight.shape) for weight in layer.weights]
+    if found != expected:
+        raise InputError(f"{source}: layer {layer.name}: found shapes {found}, expected {expected}; another width?")
+
+
 def read_layers(path):
-    """Layers of a Keras 3 .weights.h5: dict layer name -> list of arrays, in the order of layer.weights.
+    """Layers of a Keras 3 .weights.h5: dict layer name -> (class in lower case, list of arrays as layer.weights).
 
     Raises InputError when the file is missing, damaged or of another kind.
     """
-    path, layers = Path(path), {}
+    path, stored = Path(path), {}
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a .weights.h5")
 
-    def visit(group_name, group):
-        if isinstance(group, h5py.Group) and group_name.endswith("vars") and "name" in group.attrs and len(group):
-            layers[group.attrs["name"]] = [np.asarray(group[str(index)]) for index in range(len(group))]
+    def visit(group_name, group):  # Keras writes .../leaky_re_lu_3/vars with the layer's name as attribute
+        parts = group_name.split("/")
+        if len(parts) > 1 and parts[-1] == "vars" and "name" in group.attrs:
+            kind = re.sub(r"_\d+$", "", parts[-2]).replace("_", "")
+            stored[group.attrs["name"]] = (kind, [np.asarray(group[str(index)]) for index in range(len(group))])
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a .weights.h5: {error}") from error
-    if not layers:
-        raise InputError(f"{path}: holds no layers, expected the .weights.h5 of a Keras 3 model")
-    return layers
+    if not any(values for _, values in stored.values()):
+        raise InputError(f"{path}: holds no named layers, expected the .weights.h5 of a Keras 3 model")
+    return stored
 
 
 def load_backbone_weights(model, path):
     """Set the weights of every layer of `model` that the .weights.h5 at `path` has under the same name.
 
-    model: a detector, or a backbone alone. Returns a LoadReport. Nothing is set when a shape differs.
-    Raises InputError when no layer matches, or one has another shape: layer, found, expected.
+    model: a detector, or a backbone alone. Returns a LoadReport. All is checked before anything is set.
+    Raises InputError when no layer matches, or a layer of the same name is of another kind (the variants of
+    MobileNetV1 differ in their activations only, not in their shapes) or shape: layer, found, expected.
     """
     stored = read_layers(path)
-    own = {layer.name: layer for layer in model.layers if layer.weights}
-    loaded = [name for name in own if name in stored]
+    own = {layer.name: layer for layer in model.layers}
+    loaded = [name for name, layer in own.items() if layer.weights and name in stored]
+    missing = [name for name, layer in own.items() if layer.weights and name not in stored]
     if not loaded:
         raise InputError(
-            f"{path}: no layer has a name of {model.name}'s: found {_few(stored)}, expected {_few(own)}; "
+            f"{path}: has no layer of {model.name}: found {_first(stored)}, expected {_first(missing)}; "
             "are these the weights of another backbone?"
         )
-    for name in loaded:  # all are checked before one is set
-        found, expected = [value.shape for value in stored[name]], [tuple(w.shape) for w in own[name].weights]
+    for name in stored.keys() & own.keys():
+        found, expected = stored[name][0], type(own[name]).__name__.lower()
         if found != expected:
-            raise InputError(f"{path}: layer {name}: found shapes {found}, expected {expected}; other net or width?")
+            raise InputError(f"{path}: layer {name}: found a {found}, expected a {expected}; another NET.VARIANT?")
     for name in loaded:
-        own[name].set_weights(stored[name])
-    return LoadReport(loaded, [name for name in own if name not in stored])
+        _check_shapes(own[name], stored[name][1], path)
+    for name in loaded:
+        own[name].set_weights(stored[name][1])
+    return LoadReport(loaded, missing)
 
 
-def _few(names, count=3):
+def _first(names, count=3):
     return ", ".join(list(names)[:count]) + (", ..." if len(names) > count else "")
+
+
+def initialise_backbone(model, cfg):
+    """Set the backbone layers of `model` as cfg.WEIGHTS says; cfg: the NET section of the config.
+
+    WEIGHTS: empty (nothing is done), `imagenet`, a .weights.h5 of the backbone, or Keras' own .h5.
+    Returns a LoadReport, None when WEIGHTS is empty. Raises InputError.
+    """
+    weights = cfg.get("WEIGHTS")
+    if not weights:
+        return None
+    if weights == "imagenet" or not str(weights).endswith(".weights.h5"):
+        return load_imagenet_weights(model, cfg["BACKBONE"], cfg, weights)
+    return load_backbone_weights(model, weights)
 
 
 def mobilenet_v1_from_torch(path, alpha=0.25, preprocess=None):
@@ -167,25 +193,30 @@ def load_imagenet_weights(model, name, cfg, weights="imagenet"):
     """Set the backbone layers of `model` from keras.applications' net, copied layer by layer.
 
     weights: `imagenet` (Keras downloads them, or finds them in its cache) or the path of the .h5 that Keras offers.
-    Returns a LoadReport. Raises InputError when they cannot be had, or the variant is not Keras'.
+    Returns a LoadReport. Raises InputError when they cannot be had, or Keras has none for the variant or width.
     """
     module = backbone_module(name)
-    if cfg.get("VARIANT", "keras") != "keras":
-        raise InputError(f"NET.WEIGHTS: Keras has no weights for NET.VARIANT {cfg['VARIANT']}; expected keras")
     try:
         source = module.keras_source(cfg, weights)
-    except Exception as error:  # urllib, OS and h5py errors, as the download or the file fails
+    except InputError:
+        raise
+    except Exception as error:  # of urllib, the OS or h5py, as the download or the file fails
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"NET.WEIGHTS: {weights}: the ImageNet weights of {name} cannot be had ({error}); on a machine without "
-            "network give a file: --init FILE, or NET.WEIGHTS FILE, or null in NET.WEIGHTS to start from random weights"
+            f"NET.WEIGHTS: found {weights}, but the ImageNet weights of {name} cannot be had ({reason}); without a "
+            "network name a file in NET.WEIGHTS, or a trained detector with --init FILE, or leave NET.WEIGHTS empty "
+            "to start from random weights"
         ) from error
     return copy_keras_weights(model, source, module)
 
 
 def copy_keras_weights(model, source, module):
-    """Copy a keras.applications net `source` into the layers of `model` that `module` (a backbone) names."""
-    loaded, missing = [], []
+    """Copy keras.applications' net `source` into those layers of `model` that belong to the backbone `module`.
+
+    Returns a LoadReport. Raises InputError when a shape differs or nothing matches.
+    """
     stored = {layer.name: layer.get_weights() for layer in source.layers}
+    loaded, missing = [], []
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -196,5 +227,5 @@ def copy_keras_weights(model, source, module):
         set_layer_weights(layer, module.from_keras(layer.name, values), source.name)
         loaded.append(layer.name)
     if not loaded:
-        raise InputError(f"{source.name}: no layer has a name of {model.name}'s")
+        raise InputError(f"{source.name}: has no layer of {model.name}: expected {_first(missing)}")
     return LoadReport(loaded, missing)

@@ -1,9 +1,13 @@
-"""Backbones: image batch in, feature maps out, by one signature. A new one is a module and a line in BACKBONES."""
+"""Backbones: image batch in, feature maps out, by one signature. A new one is a module and a line in BACKBONES.
+
+A backbone's module has TAPS (name, stride, channels of its outputs), STAGES (how many can be frozen), `build`, and for
+Keras' ImageNet weights `keras_source`, `keras_layer_name` and `from_keras`.
+"""
 
 from ...errors import InputError
-from . import mobilenet_v1 as _mobilenet_v1
+from . import mobilenet_v1, vgg16
 
-BACKBONES = {"mobilenet_v1": _mobilenet_v1}
+BACKBONES = {"mobilenet_v1": mobilenet_v1, "vgg16": vgg16}
 
 
 def backbone_module(name):
@@ -18,7 +22,12 @@ def build_backbone(name, images, cfg, preprocess=None, synchronized_bn=False):
 
     images: (B, H, W, 3) KerasTensor, RGB 0..255. cfg: a mapping, the NET section of the config; a key that is not
     there takes the default of lib/config.py. preprocess: of blocks.NORMALISATIONS, None: what its weights expect.
+    synchronized_bn: batch normalisation over all devices.
     Returns OrderedDict name of tap -> KerasTensor; the module's TAPS lists names, strides and channels.
-    Raises InputError on an unknown backbone or variant.
+    Raises InputError on an unknown backbone or variant, or more frozen stages than there are.
     """
-    return backbone_module(name).build(images, cfg, preprocess=preprocess, synchronized_bn=synchronized_bn)
+    module = backbone_module(name)
+    frozen = cfg.get("FROZEN_STAGES", 0)
+    if not 0 <= frozen <= module.STAGES:
+        raise InputError(f"NET.FROZEN_STAGES: found {frozen}, expected 0 to {module.STAGES} for {name}")
+    return module.build(images, cfg, preprocess=preprocess, synchronized_bn=synchronized_bn)

@@ -1,0 +1,68 @@
+"""VGG16 (arXiv 1409.1556, table 1, column D) without its fully connected layers.
+
+Layer names are keras.applications'. Its ImageNet weights come from Caffe and want BGR less a mean; here the input
+stays RGB and the first kernel's input channels are turned round when the weights are copied.
+"""
+
+from collections import OrderedDict
+
+import keras
+from keras import layers
+
+from .blocks import normalise
+
+BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions; pooled by 2 between blocks
+
+TAPS = (("stride4", 4, 256), ("stride8", 8, 512), ("stride16", 16, 512))
+"""Outputs: name, stride, channels: conv3_3, conv4_3 and conv5_3 of the SSH paper."""
+TAP_OF_BLOCK = {3: "stride4", 4: "stride8", 5: "stride16"}
+STAGES = len(BLOCKS)
+
+
+def vgg16(images, preprocess=None, frozen_stages=0):
+    """Feature maps of VGG16.
+
+    images: (B, H, W, 3) KerasTensor, RGB 0..255, any H and W. preprocess: a key of blocks.NORMALISATIONS; None:
+    `caffe_mean`, which the ImageNet weights want. frozen_stages: 0 to 5, the first blocks that are not trained.
+    Returns OrderedDict name -> KerasTensor (B, ceil(H / stride), ceil(W / stride), C), see TAPS.
+    """
+    taps = OrderedDict()
+    x = normalise(images, preprocess or "caffe_mean")
+    for block, (channels, count) in enumerate(BLOCKS, start=1):
+        if block > 1:  # SAME: an odd side rounds up; an even one is pooled as in Keras
+            x = layers.MaxPooling2D(2, padding="same", name=f"block{block - 1}_pool")(x)
+        for number in range(1, count + 1):
+            x = layers.Conv2D(
+                channels,
+                3,
+                padding="same",
+                activation="relu",
+                trainable=block > frozen_stages,
+                name=f"block{block}_conv{number}",
+            )(x)
+        if block in TAP_OF_BLOCK:
+            taps[TAP_OF_BLOCK[block]] = x
+    return taps
+
+
+def build(images, cfg, preprocess=None, synchronized_bn=False):
+    """`vgg16` from the NET section of a config, see build_backbone; it has no batch normalisation to synchronise."""
+    return vgg16(images, preprocess=preprocess, frozen_stages=cfg.get("FROZEN_STAGES", 0))
+
+
+def keras_source(cfg, weights="imagenet"):
+    """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
+    return keras.applications.VGG16(include_top=False, weights=weights, input_shape=(None, None, 3))
+
+
+def keras_layer_name(name):
+    """Name in keras.applications of one of this module's layers: the same."""
+    return name
+
+
+def from_keras(name, values):
+    """Weights of layer `name` as this net takes them, from keras.applications': the first kernel from BGR to RGB."""
+    if name != "block1_conv1":
+        return values
+    kernel, bias = values
+    return [kernel[:, :, ::-1, :], bias]
