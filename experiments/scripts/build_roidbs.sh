@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Builds data/pickles/{wider_train,wider_select,wider_val,facemask_train,facemask_select,facemask_val}.pkl.
+#
+# Usage: experiments/scripts/build_roidbs.sh [DATA_DIR]
+#   DATA_DIR (default: data) holds wider/ and facemask/:
+#     wider/WIDER_train/images, wider/WIDER_val/images
+#     wider/wider_face_split/{wider_face_train_bbx_gt,wider_face_val_bbx_gt,retinaface_train_label,train_minival}.txt
+#     facemask/images, facemask/annotations, facemask/train.txt, facemask/val.txt
+# The *_select sets are a held-out part of train, the only images that checkpoints are chosen on: for wider the list
+# train_minival.txt, for facemask every tenth name of train.txt.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+DATA=${1:-data}
+OUT=data/pickles
+PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+mkdir -p "$OUT"
+
+build() { # NAME OPTIONS...
+    echo "== $1"
+    "$PYTHON" tools/build_roidb.py --out "$OUT/$1.pkl" "${@:2}"
+}
+
+SPLIT=$DATA/wider/wider_face_split
+TRAIN=(--format retinaface --images "$DATA/wider/WIDER_train/images" --labels "$SPLIT/retinaface_train_label.txt"
+       --attributes "$SPLIT/wider_face_train_bbx_gt.txt")
+build wider_train "${TRAIN[@]}" --without "$SPLIT/train_minival.txt"
+build wider_select "${TRAIN[@]}" --only "$SPLIT/train_minival.txt"
+build wider_val --format wider --images "$DATA/wider/WIDER_val/images" --labels "$SPLIT/wider_face_val_bbx_gt.txt"
+
+MASKS=(--format voc --images "$DATA/facemask/images" --labels "$DATA/facemask/annotations")
+SELECT=$(mktemp)
+trap 'rm -f "$SELECT"' EXIT
+awk 'NR % 10 == 0' "$DATA/facemask/train.txt" > "$SELECT"
+build facemask_train "${MASKS[@]}" --only "$DATA/facemask/train.txt" --without "$SELECT"
+build facemask_select "${MASKS[@]}" --only "$SELECT"
+build facemask_val "${MASKS[@]}" --only "$DATA/facemask/val.txt"

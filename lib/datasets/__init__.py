@@ -1,0 +1,9 @@
+"""Annotation files to roidb, and image files to arrays."""
+
+from .images import ImageError, image_size, read_image
+from .readers import READERS
+from .roidb import Record, Roidb, load_roidb, load_sources, save_roidb, select
+from .statistics import statistics, statistics_table
+
+__all__ = ["READERS", "ImageError", "Record", "Roidb", "image_size", "load_roidb", "load_sources", "read_image",
+           "save_roidb", "select", "statistics", "statistics_table"]

@@ -1,0 +1,99 @@
+"""What the readers share: checks a face and an image once, counts what is dropped, and makes the roidb."""
+
+import os
+
+import numpy as np
+
+from ...errors import InputError
+from ..images import ImageError, image_size
+from ..roidb import IMAGE_EXTENSIONS, Record, Roidb
+
+NO_AREA = "faces without area"
+NO_IMAGE = "images missing"
+BAD_IMAGE = "images unreadable"
+
+
+class RoidbBuilder:
+    """Collects the images of one annotation file.
+
+    images: folder of the images, or None when they are not at hand; missing: "error" or "skip".
+    """
+
+    def __init__(self, source, images, missing="error"):
+        if missing not in ("error", "skip"):
+            raise ValueError(f"missing={missing!r}: expected 'error' or 'skip'")
+        if images is not None and not os.path.isdir(images):
+            raise InputError(f"{images}: no such folder of images")
+        self.source, self.missing = os.fspath(source), missing
+        self.root = "" if images is None else os.path.abspath(images)
+        self._records, self._dropped, self._seen, self._absent = [], {}, {}, []
+
+    def find(self, stem):
+        """The image `stem` with the extension that it has on disk; .jpg when there is no image, or none at hand."""
+        if os.path.splitext(stem)[1].lower() in IMAGE_EXTENSIONS:
+            return stem
+        for extension in IMAGE_EXTENSIONS if self.root else ():
+            for spelling in (extension, extension.upper()):
+                if os.path.isfile(os.path.join(self.root, stem + spelling)):
+                    return stem + spelling
+        return stem + ".jpg"
+
+    def add(self, image, boxes, where, landmarks=None, attributes=None, ignore=None, size=None):
+        """Add an image with its boxes, N sequences x1 y1 x2 y2; those without area are dropped and counted.
+
+        where: file and line for messages. landmarks: (N, 5, 2) or None; attributes: name -> N integers; ignore: N
+        flags, else those of the attribute "invalid". size: (width, height) when the caller knows it already.
+        """
+        image = image.replace("\\", "/").removeprefix("./")
+        if os.path.isabs(image) or ".." in image.split("/"):
+            raise InputError(f"{where}: image {image!r} leaves the folder of the images; expected a path below it")
+        if image in self._seen:
+            raise InputError(f"{where}: image {image} is listed twice, first at {self._seen[image]}")
+        self._seen[image] = where
+        if size is None:
+            size = self.size(image, where)
+        if size is None:
+            return
+        count = len(boxes)
+        boxes = np.asarray(boxes, np.float64).reshape(count, 4)
+        landmarks = np.full((count, 5, 2), np.nan) if landmarks is None else np.asarray(landmarks)
+        attributes = {key: np.asarray(values, np.int32).reshape(count) for key, values in (attributes or {}).items()}
+        if ignore is None:
+            ignore = attributes.get("invalid", np.zeros(count)) == 1
+        # Compared before rounding to float32, in which a tiny box far from the origin could lose its area; and after.
+        single = boxes.astype(np.float32)
+        keep = np.all((boxes[:, 2:] > boxes[:, :2]) & (single[:, 2:] > single[:, :2]), axis=1)
+        self._count(NO_AREA, count - int(keep.sum()))
+        self._records.append(Record(
+            self.root, image, *size, single[keep], landmarks.astype(np.float32).reshape(count, 5, 2)[keep],
+            np.asarray(ignore, bool).reshape(count)[keep], {key: values[keep] for key, values in attributes.items()}))
+
+    def finish(self):
+        """The Roidb; InputError when images are missing and may not be, or when the file lists none at all."""
+        if self._absent and self.missing == "error":
+            raise InputError(f"{self._absent[0]}: no such image; {len(self._absent)} of {len(self._seen)} images "
+                             f"listed in {self.source} are missing (--missing skip leaves them out)")
+        if not self._seen:
+            raise InputError(f"{self.source}: lists no image")
+        return Roidb(self._records, self._dropped, self.source)
+
+    def size(self, image, where):
+        """(width, height) of an image; None when it is missing or unreadable, which is counted or raised."""
+        if not self.root:
+            return 0, 0
+        path = os.path.join(self.root, *image.split("/"))
+        if not os.path.isfile(path):
+            self._absent.append(path)
+            self._count(NO_IMAGE, 1)
+            return None
+        try:
+            return image_size(path)
+        except ImageError as error:
+            if self.missing == "error":
+                raise InputError(f"{error} (listed at {where}; --missing skip leaves such images out)") from None
+            self._count(BAD_IMAGE, 1)
+            return None
+
+    def _count(self, reason, count):
+        if count:
+            self._dropped[reason] = self._dropped.get(reason, 0) + count
