@@ -13,7 +13,7 @@ from setuptools import Extension, find_packages, setup
 
 
 def compile_args():
-    """Flags for GCC and Clang. Contraction into fused multiply-add is off: it would round differently from the twins."""
+    """Optimised, without contraction into fused multiply-add: that would round differently from the twins."""
     if sys.platform == "win32":
         return ["/O2", "/fp:precise"]
     native = [] if os.environ.get("MANYFACES_PORTABLE") == "1" else ["-march=native"]

@@ -4,8 +4,7 @@ Boxes are (N, 4) float32 x1 y1 x2 y2 in continuous pixels. Each function exists 
 (reference.py, reference_targets.py) that states the rule and serves where nothing could be compiled.
 """
 
-import warnings
-
+from ..compiled import warn_not_compiled
 from .levels import Level, anchor_sides
 from .reference import MAX_LOG_SCALE
 
@@ -21,10 +20,7 @@ except ImportError:
     from .reference_targets import anchor_targets
 
     COMPILED = False
-    warnings.warn(
-        "manyfaces.boxes is not compiled: its NumPy twins serve, many times slower. Install a C compiler and run "
-        "`python setup.py build_ext --inplace` in the repository, or `pip install .` again.",
-        RuntimeWarning, stacklevel=2)
+    warn_not_compiled()
 
 __all__ = ["COMPILED", "MAX_LOG_SCALE", "Level", "anchor_grid", "anchor_sides", "anchor_targets", "decode_boxes",
            "decode_landmarks", "encode_boxes", "encode_landmarks", "overlaps"]

@@ -126,7 +126,7 @@ def encode_landmarks(landmarks, anchors, variance=0.1):
     positive_sides(anchors, "anchors")
     centres, base = centres_sides(anchors)
     moved = (landmarks.astype(np.float64) - centres[:, None]) / base[:, None] / variance
-    return moved.reshape(len(anchors), -1).astype(np.float32)
+    return moved.reshape(len(anchors), 2 * moved.shape[1]).astype(np.float32)
 
 
 def decode_landmarks(deltas, anchors, variance=0.1):

@@ -5,7 +5,7 @@ that states the rule and serves where nothing could be compiled. Suppression on 
 is not there yet.
 """
 
-import warnings
+from ..compiled import warn_not_compiled
 
 try:
     from .cpu_nms import nms
@@ -16,9 +16,6 @@ except ImportError:
     from .reference import nms, soft_nms
 
     COMPILED = False
-    warnings.warn(
-        "manyfaces.nms is not compiled: its NumPy twins serve, many times slower. Install a C compiler and run "
-        "`python setup.py build_ext --inplace` in the repository, or `pip install .` again.",
-        RuntimeWarning, stacklevel=2)
+    warn_not_compiled()
 
 __all__ = ["COMPILED", "nms", "soft_nms"]

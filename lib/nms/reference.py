@@ -68,9 +68,9 @@ def nms(boxes, scores, threshold, limit=None):
 def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score=0.001):
     """Soft suppression: a box that overlaps a better one loses score instead of going (Bodla et al., 1704.04503).
 
-    boxes: (N, 4) float32 in pixels; scores: (N,) float32, finite. method: "linear" multiplies by (1 - overlap) where the
-    overlap is > threshold; "gaussian" multiplies by exp(-overlap ** 2 / sigma). The best of what is left is taken each
-    time (equal scores: the lowest index) until it scores less than min_score, which is >= 0.
+    boxes: (N, 4) float32 in pixels; scores: (N,) float32, finite. method: "linear" multiplies by (1 - overlap) where
+    the overlap is > threshold; "gaussian" multiplies by exp(-overlap ** 2 / sigma). The best of what is left is taken
+    each time (equal scores: the lowest index) until it scores less than min_score, which is >= 0.
     Returns (K,) intp indices in the order in which they were taken and (K,) float32 new scores.
     Raises InputError (a ValueError) for NaN, wrong shapes, an unknown method or numbers out of range.
     """

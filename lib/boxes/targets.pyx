@@ -1,0 +1,298 @@
+"""Anchor targets, compiled; the rule is stated by the twin, reference_targets.anchor_targets.
+
+The textbook compares every anchor with every face. But the anchors of one size stand on a grid, so the cells whose
+anchor can overlap a face by at least T are a rectangle around it. With I = T / (1 + T) * (anchor area + face area), an
+overlap of T needs a common area of I, hence a common width of I / (the lower of the two heights), and likewise a height.
+Only that rectangle is visited: work grows with the number of anchors that some face can reach, not with all of them.
+"""
+
+import numpy as np
+
+from ..errors import InputError
+from .levels import anchor_sides, grid_lines
+from .reference_targets import check_targets
+
+from libc.math cimport ceil, fabs, floor
+from libc.stdint cimport int8_t, int32_t, int64_t
+
+cdef enum:
+    MOST_GRIDS = 256
+
+cdef double CAREFUL = 1 - 1e-9  # factor on bounds, so that rounding in them never loses an anchor
+
+
+cdef struct Grid:
+    # The anchors of one size and ratio of one level; rows and columns within the border are first <= i < last.
+    const float* left      # (columns) edges of the anchor of each column, and of each row
+    const float* right
+    const float* top
+    const float* bottom
+    double stride, low_area, wide, high  # smallest area, longest sides: float32 edges are not all equally far apart
+    double slack                         # cells by which rounding may move an anchor
+    int64_t first_row, last_row, first_col, last_col
+    int64_t start, step, columns         # anchor (row, col) is number start + (row * columns + col) * step
+
+
+cdef struct Face:
+    float x1, y1, x2, y2
+    double wide, high, area
+
+
+cdef struct Window:
+    int64_t first_row, last_row, first_col, last_col
+    double common  # least common area that matters
+
+
+def anchor_targets(levels, boxes, ignore, image_size, positive=0.35, negative=0.3, best=0.2, border=None,
+                   ignore_overlap=0.5):
+    """labels (A,) int8 and matched (A,) int32 of a pyramid of anchors: see reference_targets.anchor_targets."""
+    levels, boxes, ignore, (width, height), positive, negative, best, ignore_overlap = check_targets(
+        levels, boxes, ignore, image_size, positive, negative, best, border, ignore_overlap)
+    total = sum(level.count for level in levels)
+    labels, matched = np.full(total, -1, np.int8), np.full(total, -1, np.int32)
+    table, lines = grid_table(levels, width, height)
+    if len(table) > MOST_GRIDS:
+        raise InputError(f"levels: found {len(table)} sizes and ratios in all, expected at most {MOST_GRIDS}")
+    if len(table):
+        run(table, lines, boxes, ignore.view(np.uint8), positive, negative, -1.0 if best is None else best,
+            ignore_overlap, labels, matched, np.zeros(total), np.zeros(len(boxes)), np.full(len(boxes), -1, np.int64))
+    return labels, matched
+
+
+def grid_table(levels, width, height):
+    """The levels as (K, 14) float64, a row for each size and ratio, and the float32 edges that the rows point into."""
+    table, lines, start, used = [], [], 0, 0
+    for level in levels:
+        sides = anchor_sides(level.sizes, level.ratios)
+        if level.count:
+            left, right = grid_lines(level.width, level.stride, sides[:, 0])
+            top, bottom = grid_lines(level.height, level.stride, sides[:, 1])
+            for t in range(len(sides)):
+                edges = left[t], right[t], top[t], bottom[t]
+                wide, high = right[t].astype(float) - left[t], bottom[t].astype(float) - top[t]
+                far = max(abs(float(edge[end])) for edge in edges for end in (0, -1))
+                table.append((used, level.width, level.height, level.stride, wide.min() * high.min(), wide.max(),
+                              high.max(), far, *inside(top[t], bottom[t], level.border, height),
+                              *inside(left[t], right[t], level.border, width), start + t, len(sides)))
+                lines.extend(edges)
+                used += 2 * (level.width + level.height)
+        start += level.count
+    return np.array(table, dtype=np.float64).reshape(-1, 14), np.concatenate(lines or [np.zeros(0, np.float32)])
+
+
+def inside(low, high, border, extent):
+    """First and last + 1 of the rows, or columns, whose anchors stay within the border."""
+    if border is None:
+        return 0, len(low)
+    # Edges rise with the index, so both conditions cut off an end.
+    return (int(np.searchsorted(low.astype(float), -border)),
+            int(np.searchsorted(high.astype(float), extent + border, side="right")))
+
+
+cdef int run(const double[:, ::1] table, const float[::1] lines, const float[:, ::1] boxes,
+             const unsigned char[::1] ignore, double positive, double negative, double best, double ignore_overlap,
+             int8_t[::1] labels, int32_t[::1] matched, double[::1] highest, double[::1] best_overlap,
+             int64_t[::1] best_anchor) except -1:
+    cdef Py_ssize_t k, g, count = table.shape[0]
+    cdef Grid grids[MOST_GRIDS]
+    cdef Face face
+    cdef double reach = negative if negative > 0 else positive
+    with nogil:
+        for k in range(count):
+            unpack(&grids[k], table, k, lines)
+            if negative > 0:  # else no overlap is below it, and nothing is background
+                background(&grids[k], labels)
+        for g in range(boxes.shape[0]):
+            if not ignore[g] and read_face(&face, boxes, g):
+                for k in range(count):
+                    label_window(&grids[k], &face, g, reach, positive, negative, labels, matched, highest,
+                                 best_overlap, best_anchor)
+                if best >= 0 and best_overlap[g] < reach:  # otherwise its best anchor was in the windows
+                    for k in range(count):
+                        find_best(&grids[k], &face, g, best, best_overlap, best_anchor, True)
+                    for k in range(count):
+                        find_best(&grids[k], &face, g, best, best_overlap, best_anchor, False)
+        if best >= 0:
+            give_best(best, labels, matched, best_overlap, best_anchor)
+        if negative > 0:
+            for g in range(boxes.shape[0]):
+                if ignore[g] and read_face(&face, boxes, g):
+                    for k in range(count):
+                        hide_window(&grids[k], &face, negative, ignore_overlap, labels)
+    return 0
+
+
+cdef void unpack(Grid* grid, const double[:, ::1] table, Py_ssize_t k, const float[::1] lines) noexcept nogil:
+    cdef int64_t used = <int64_t>table[k, 0], columns = <int64_t>table[k, 1], rows = <int64_t>table[k, 2]
+    grid.left = &lines[used]
+    grid.right = grid.left + columns
+    grid.top = grid.right + columns
+    grid.bottom = grid.top + rows
+    grid.columns = columns
+    grid.stride, grid.low_area, grid.wide, grid.high = table[k, 3], table[k, 4], table[k, 5], table[k, 6]
+    # An edge is rounded by at most 6e-8 of its size; a few times that, in cells.
+    grid.slack = 1e-6 * (1 + table[k, 7] / grid.stride)
+    grid.first_row, grid.last_row = <int64_t>table[k, 8], <int64_t>table[k, 9]
+    grid.first_col, grid.last_col = <int64_t>table[k, 10], <int64_t>table[k, 11]
+    grid.start, grid.step = <int64_t>table[k, 12], <int64_t>table[k, 13]
+
+
+cdef void background(Grid* grid, int8_t[::1] labels) noexcept nogil:
+    cdef int64_t row, col
+    for row in range(grid.first_row, grid.last_row):
+        for col in range(grid.first_col, grid.last_col):
+            labels[grid.start + (row * grid.columns + col) * grid.step] = 0
+
+
+cdef bint read_face(Face* face, const float[:, ::1] boxes, Py_ssize_t g) noexcept nogil:
+    """False for a box without area: it overlaps nothing."""
+    face.x1, face.y1, face.x2, face.y2 = boxes[g, 0], boxes[g, 1], boxes[g, 2], boxes[g, 3]
+    face.wide, face.high = <double>face.x2 - face.x1, <double>face.y2 - face.y1
+    face.area = face.wide * face.high
+    return face.wide > 0 and face.high > 0
+
+
+cdef bint look_at(Window* window, Grid* grid, Face* face, double common) noexcept nogil:
+    """The cells whose anchor can have this area in common with the face; False when there is none."""
+    cdef double low_side = grid.wide if grid.wide < face.wide else face.wide
+    cdef double low_high = grid.high if grid.high < face.high else face.high
+    cdef double wide = common / low_high, high = common / low_side
+    if wide > low_side or high > low_high:
+        return False
+    window.common = common
+    span(face.x1, face.x2, wide, grid.wide, grid.stride, grid.slack, grid.first_col, grid.last_col,
+         &window.first_col, &window.last_col)
+    span(face.y1, face.y2, high, grid.high, grid.stride, grid.slack, grid.first_row, grid.last_row,
+         &window.first_row, &window.last_row)
+    return window.first_col < window.last_col and window.first_row < window.last_row
+
+
+cdef inline void span(double low, double high, double common, double side, double stride, double slack, int64_t first,
+                      int64_t last, int64_t* start, int64_t* stop) noexcept nogil:
+    """Cells of one axis whose anchor, `side` long, has `common` pixels in common with low..high."""
+    cdef double loose = slack + 1e-6 * (fabs(low) + fabs(high)) / stride
+    cdef double begin = ceil((low + common - side / 2) / stride - 0.5 - loose)
+    cdef double end = floor((high - common + side / 2) / stride - 0.5 + loose) + 1
+    # Compared as floats: far outside the image they need not fit an integer.
+    start[0] = first if begin < first else (last if begin > last else <int64_t>begin)
+    stop[0] = last if end > last else (first if end < first else <int64_t>end)
+
+
+cdef inline double common_side(float low, float high, float other_low, float other_high) noexcept nogil:
+    return <double>(high if high < other_high else other_high) - (low if low > other_low else other_low)
+
+
+cdef inline double for_overlap(double overlap, double areas) noexcept nogil:
+    """Common area at which two boxes whose areas have this sum reach this overlap."""
+    return overlap / (1 + overlap) * areas * CAREFUL
+
+
+cdef void label_window(Grid* grid, Face* face, int64_t g, double reach, double positive, double negative,
+                       int8_t[::1] labels, int32_t[::1] matched, double[::1] highest, double[::1] best_overlap,
+                       int64_t[::1] best_anchor) noexcept nogil:
+    """Raise the label of every anchor that overlaps the face by `reach` or more; note the face's best among them."""
+    cdef Window window
+    cdef int64_t row, col, anchor
+    cdef double wide, high, tall, common, area, overlap
+    if not look_at(&window, grid, face, for_overlap(reach, grid.low_area + face.area)):
+        return
+    for row in range(window.first_row, window.last_row):
+        high = common_side(face.y1, face.y2, grid.top[row], grid.bottom[row])
+        if high <= 0:
+            continue
+        tall = <double>grid.bottom[row] - grid.top[row]
+        for col in range(window.first_col, window.last_col):
+            wide = common_side(face.x1, face.x2, grid.left[col], grid.right[col])
+            common = wide * high
+            if wide <= 0 or common < window.common:
+                continue
+            area = (<double>grid.right[col] - grid.left[col]) * tall
+            overlap = common / (area + face.area - common)
+            anchor = grid.start + (row * grid.columns + col) * grid.step
+            if overlap > highest[anchor]:  # strictly: the lowest face keeps a tie
+                highest[anchor] = overlap
+                if overlap >= positive:
+                    labels[anchor] = 1
+                    matched[anchor] = <int32_t>g
+                elif overlap >= negative:
+                    labels[anchor] = -1
+            if overlap > best_overlap[g] or (overlap == best_overlap[g] and anchor < best_anchor[g]):
+                best_overlap[g] = overlap
+                best_anchor[g] = anchor
+
+
+cdef void find_best(Grid* grid, Face* face, int64_t g, double best, double[::1] best_overlap,
+                    int64_t[::1] best_anchor, bint nearest) noexcept nogil:
+    """Raise the face's best overlap by the anchor nearest to it, or by all that can still exceed or equal it.
+
+    The nearest ones of all grids come first: with their overlap most windows shrink to a cell or vanish.
+    """
+    cdef Window window
+    cdef int64_t row, col, anchor
+    cdef double wide, high, common, overlap, floor_overlap = best
+    if best_overlap[g] > floor_overlap:
+        floor_overlap = best_overlap[g]
+    if not look_at(&window, grid, face, for_overlap(floor_overlap, grid.low_area + face.area)):
+        return
+    if nearest:
+        window.first_row = (window.first_row + window.last_row - 1) // 2
+        window.last_row = window.first_row + 1
+        window.first_col = (window.first_col + window.last_col - 1) // 2
+        window.last_col = window.first_col + 1
+    for row in range(window.first_row, window.last_row):
+        high = common_side(face.y1, face.y2, grid.top[row], grid.bottom[row])
+        for col in range(window.first_col, window.last_col):
+            wide = common_side(face.x1, face.x2, grid.left[col], grid.right[col])
+            common = wide * high
+            if wide <= 0 or high <= 0 or common < window.common:
+                continue
+            overlap = common / ((<double>grid.right[col] - grid.left[col])
+                                * (<double>grid.bottom[row] - grid.top[row]) + face.area - common)
+            anchor = grid.start + (row * grid.columns + col) * grid.step
+            if overlap > best_overlap[g] or (overlap == best_overlap[g] and anchor < best_anchor[g]):
+                best_overlap[g] = overlap
+                best_anchor[g] = anchor
+
+
+cdef void give_best(double best, int8_t[::1] labels, int32_t[::1] matched, double[::1] best_overlap,
+                    int64_t[::1] best_anchor) noexcept nogil:
+    """Label each face's best anchor; of two faces with the same one, that with the higher overlap has it."""
+    cdef Py_ssize_t g
+    cdef int64_t anchor
+    cdef int32_t rival
+    for g in range(best_anchor.shape[0]):
+        anchor = best_anchor[g]
+        if anchor < 0 or best_overlap[g] < best:
+            continue
+        rival = -2 - matched[anchor]  # claims stand as -2 - face until all are made
+        if rival < 0 or best_overlap[g] > best_overlap[rival]:
+            matched[anchor] = <int32_t>(-2 - g)
+    for g in range(best_anchor.shape[0]):
+        anchor = best_anchor[g]
+        if anchor >= 0 and matched[anchor] == -2 - g:
+            matched[anchor] = <int32_t>g
+            labels[anchor] = 1
+
+
+cdef void hide_window(Grid* grid, Face* region, double negative, double ignore_overlap,
+                      int8_t[::1] labels) noexcept nogil:
+    """Take background anchors that an ignore region overlaps or covers enough out of the training."""
+    cdef Window window
+    cdef int64_t row, col, anchor
+    cdef double wide, high, common, area
+    cdef double least = for_overlap(negative, grid.low_area + region.area)
+    if ignore_overlap * grid.low_area * CAREFUL < least:
+        least = ignore_overlap * grid.low_area * CAREFUL
+    if not look_at(&window, grid, region, least):
+        return
+    for row in range(window.first_row, window.last_row):
+        high = common_side(region.y1, region.y2, grid.top[row], grid.bottom[row])
+        for col in range(window.first_col, window.last_col):
+            anchor = grid.start + (row * grid.columns + col) * grid.step
+            wide = common_side(region.x1, region.x2, grid.left[col], grid.right[col])
+            if labels[anchor] != 0 or wide <= 0 or high <= 0:
+                continue
+            common = wide * high
+            area = (<double>grid.right[col] - grid.left[col]) * (<double>grid.bottom[row] - grid.top[row])
+            if common / area >= ignore_overlap or common / (area + region.area - common) >= negative:
+                labels[anchor] = -1
