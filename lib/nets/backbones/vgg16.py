@@ -4,8 +4,6 @@ Layer names are keras.applications'. Its ImageNet weights come from Caffe and wa
 stays RGB and the first kernel's input channels are turned round when the weights are copied.
 """
 
-from collections import OrderedDict
-
 import keras
 from keras import layers
 
@@ -24,9 +22,9 @@ def vgg16(images, preprocess=None, frozen_stages=0):
 
     images: (B, H, W, 3) KerasTensor, RGB 0..255, any H and W. preprocess: a key of blocks.NORMALISATIONS; None:
     `caffe_mean`, which the ImageNet weights want. frozen_stages: 0 to 5, the first blocks that are not trained.
-    Returns OrderedDict name -> KerasTensor (B, ceil(H / stride), ceil(W / stride), C), see TAPS.
+    Returns dict name -> KerasTensor (B, ceil(H / stride), ceil(W / stride), C), see TAPS.
     """
-    taps = OrderedDict()
+    taps = {}
     x = normalise(images, preprocess or "caffe_mean")
     for block, (channels, count) in enumerate(BLOCKS, start=1):
         if block > 1:  # SAME: an odd side rounds up; an even one is pooled as in Keras
