@@ -27,9 +27,8 @@ def normalise(images, name):
 def batch_norm(x, name, epsilon, frozen, synchronized):
     """Batch normalisation over the channels of x (B, H, W, C).
 
-    frozen: the stored statistics are used and nothing is trained. `training=False` is given too, so that a later
-    `model.trainable = True` cannot start the statistics moving.
-    synchronized: statistics of the whole batch, over all devices.
+    frozen: the stored moments are used and nothing is trained. Keras does both for `trainable=False`; a
+    `training=False` given here would not last, because a functional model passes its own `training` on.
+    synchronized: moments of the whole batch, over all devices.
     """
-    layer = layers.BatchNormalization(epsilon=epsilon, synchronized=synchronized, trainable=not frozen, name=name)
-    return layer(x, training=False if frozen else None)
+    return layers.BatchNormalization(epsilon=epsilon, synchronized=synchronized, trainable=not frozen, name=name)(x)
