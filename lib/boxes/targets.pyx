@@ -1,9 +1,9 @@
 """Anchor targets, compiled; the rule is stated by the twin, reference_targets.anchor_targets.
 
 The textbook compares every anchor with every face. But the anchors of one size stand on a grid, so the cells whose
-anchor can overlap a face by at least T are a rectangle around it. With I = T / (1 + T) * (anchor area + face area), an
-overlap of T needs a common area of I, hence a common width of I / (the lower of the two heights), and likewise a height.
-Only that rectangle is visited: work grows with the number of anchors that some face can reach, not with all of them.
+anchor can overlap a face by at least T are a rectangle around it. With I = T / (1 + T) * (anchor area + face area),
+an overlap of T needs a common area of I, hence a common width of I / (the lower of the two heights), and likewise a
+height. Only that rectangle is visited: work grows with the number of anchors that some face can reach, not with all of them.
 """
 
 import numpy as np

@@ -1,0 +1,166 @@
+# Buckets of boxes, included by the compiled suppressions.
+#
+# A box lies in one bucket: that of its size class (the octave of its longer side) and of the cell that its centre falls
+# into, cells being CELL times the longest side of the class. Two boxes with an overlap > t have sides that differ at most
+# by the factor 1 / t, and near centres: they have at least t of either side in common, so the centres differ, on each
+# axis, by at most (w1 + w2) / 2 - t * max(w1, w2). So all that a box can overlap so much is in a few cells of a few
+# classes. Buckets are chains in a hash table without keys: two cells in one chain cost extra comparisons, no error.
+
+from libc.math cimport fabs, floor
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+cdef enum:
+    CLASSES = 256  # every exponent of a float32
+    CELL = 2
+
+cdef double LOOSE = 1 + 1e-9  # factor on bounds, so that rounding in them never loses a box
+
+
+cdef struct Box:
+    float x1, y1, x2, y2
+    double area
+    int32_t next   # in the chain of its bucket, -1 at the end
+    int32_t index  # in the arrays of the caller
+
+
+cdef struct Buckets:
+    Box* boxes
+    int32_t* heads
+    uint64_t mask
+    int64_t count
+    int64_t inside[CLASSES]  # boxes in each class
+
+
+cdef struct Range:
+    int64_t size_class, first_col, last_col, first_row, last_row  # last included
+
+
+cdef bint open_buckets(Buckets* buckets, int64_t most) noexcept nogil:
+    """Room for so many boxes; False when memory is short."""
+    cdef uint64_t slots = 16
+    while slots < <uint64_t>most:
+        slots *= 2
+    memset(buckets, 0, sizeof(Buckets))
+    buckets.mask = slots - 1
+    buckets.boxes = <Box*>malloc((most + 1) * sizeof(Box))
+    buckets.heads = <int32_t*>malloc(slots * sizeof(int32_t))
+    if buckets.boxes == NULL or buckets.heads == NULL:
+        return False
+    memset(buckets.heads, 0xFF, slots * sizeof(int32_t))  # -1 each
+    return True
+
+
+cdef void close_buckets(Buckets* buckets) noexcept nogil:
+    free(buckets.boxes)
+    free(buckets.heads)
+
+
+cdef bint read_box(Box* box, const float* corners, int32_t index) noexcept nogil:
+    """False for a box without area: it overlaps nothing."""
+    box.x1, box.y1, box.x2, box.y2 = corners[0], corners[1], corners[2], corners[3]
+    box.area = (<double>box.x2 - box.x1) * (<double>box.y2 - box.y1)
+    box.index = index
+    return box.x2 > box.x1 and box.y2 > box.y1
+
+
+cdef inline int64_t class_of(double side) noexcept nogil:
+    """The exponent of a side > 0 as float32, counted from 0."""
+    cdef float value = <float>side
+    cdef uint32_t bits
+    memcpy(&bits, &value, sizeof(bits))
+    return bits >> 23
+
+
+cdef inline double top_of(int64_t size_class) noexcept nogil:
+    """Upper end of the sides of a class: 2 ** (class - 126)."""
+    cdef uint64_t bits = <uint64_t>(size_class - 126 + 1023) << 52
+    cdef double top
+    memcpy(&top, &bits, sizeof(top))
+    return top
+
+
+cdef inline double longer_side(Box* box) noexcept nogil:
+    cdef double wide = <double>box.x2 - box.x1, high = <double>box.y2 - box.y1
+    return wide if wide > high else high
+
+
+cdef inline int64_t cell_of(double centre, double cell) noexcept nogil:
+    cdef double number = floor(centre / cell)
+    # Far away all cells are one: slower there, and still right.
+    return <int64_t>(-1e15 if number < -1e15 else (1e15 if number > 1e15 else number))
+
+
+cdef inline uint64_t row_hash(int64_t size_class, int64_t row) noexcept nogil:
+    cdef uint64_t mixed = <uint64_t>row * <uint64_t>0x9E3779B97F4A7C15
+    mixed += <uint64_t>size_class * <uint64_t>0xC2B2AE3D27D4EB4F
+    return mixed >> 24  # a row's cells then follow one another in the table, and in the cache
+
+
+cdef void insert(Buckets* buckets, Box* box) noexcept nogil:
+    cdef int64_t size_class = class_of(longer_side(box))
+    cdef double cell = CELL * top_of(size_class)
+    cdef int64_t col = cell_of((<double>box.x1 + box.x2) / 2, cell), row = cell_of((<double>box.y1 + box.y2) / 2, cell)
+    cdef uint64_t slot = (row_hash(size_class, row) + <uint64_t>col) & buckets.mask
+    cdef Box* kept = &buckets.boxes[buckets.count]
+    kept[0] = box[0]
+    kept.next = buckets.heads[slot]
+    buckets.heads[slot] = <int32_t>buckets.count
+    buckets.count += 1
+    buckets.inside[size_class] += 1
+
+
+cdef inline double reach(double side, double other_top, double threshold) noexcept nogil:
+    """Highest distance of two centres on an axis, `side` and anything up to other_top long, at this overlap."""
+    cdef double most = side / threshold if threshold > 0 else other_top
+    if other_top < most:
+        most = other_top
+    if most <= side:
+        return ((side + most) / 2 - threshold * side) * LOOSE
+    if threshold >= 0.5:
+        return side * (1 - threshold) * LOOSE
+    return (side / 2 + most * (0.5 - threshold)) * LOOSE
+
+
+cdef int64_t find_ranges(Buckets* buckets, Box* box, double threshold, Range* ranges, double* cells) noexcept nogil:
+    """Where boxes lie that may overlap this one by more than threshold: the number of ranges, its own class first.
+
+    cells becomes the number of cells in them, a float since it may be any number.
+    """
+    cdef double side = longer_side(box), wide = <double>box.x2 - box.x1, high = <double>box.y2 - box.y1
+    cdef double x = (<double>box.x1 + box.x2) / 2, y = (<double>box.y1 + box.y2) / 2, cell, top, far
+    cdef int64_t own = class_of(side), low = 0, above = CLASSES - 1, found = 0, size_class, place
+    if threshold > 0:
+        low = class_of(side * threshold / LOOSE)
+        far = side / threshold * LOOSE
+        above = class_of(far) if far < 3e38 else CLASSES - 1
+    cells[0] = 0
+    for place in range(low - 1, above + 1):
+        size_class = own if place < low else place
+        if buckets.inside[size_class] == 0 or (place == own and place >= low):
+            continue
+        top = top_of(size_class)
+        cell = CELL * top
+        ranges[found].size_class = size_class
+        far = reach(wide, top, threshold) + 1e-15 * fabs(x)
+        ranges[found].first_col, ranges[found].last_col = cell_of(x - far, cell), cell_of(x + far, cell)
+        far = reach(high, top, threshold) + 1e-15 * fabs(y)
+        ranges[found].first_row, ranges[found].last_row = cell_of(y - far, cell), cell_of(y + far, cell)
+        cells[0] += (<double>(ranges[found].last_col - ranges[found].first_col + 1)
+                     * (ranges[found].last_row - ranges[found].first_row + 1))
+        found += 1
+    return found
+
+
+cdef inline double overlap_of(Box* box, Box* other) noexcept nogil:
+    """Intersection over union in float64, with the operations of the twin in its order."""
+    cdef float left = box.x1 if box.x1 > other.x1 else other.x1
+    cdef float right = box.x2 if box.x2 < other.x2 else other.x2
+    cdef float top = box.y1 if box.y1 > other.y1 else other.y1
+    cdef float bottom = box.y2 if box.y2 < other.y2 else other.y2
+    cdef double common
+    if right <= left or bottom <= top:
+        return 0
+    common = (<double>right - left) * (<double>bottom - top)
+    return common / (box.area + other.area - common)

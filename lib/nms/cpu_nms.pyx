@@ -1,0 +1,115 @@
+"""Hard non-maximum suppression, compiled; the rule is stated by the twin, reference.nms.
+
+Boxes are sorted by the bits of their scores and taken best first. Each looks only at the kept boxes near it and of like
+size (buckets.pxi), until one suppresses it.
+"""
+
+import numpy as np
+
+from ..boxes.checks import check_fraction
+from .reference import check_limit, check_nms
+
+include "buckets.pxi"
+
+
+def nms(boxes, scores, threshold, limit=None):
+    """(K,) intp indices of the boxes that stay, best first: see reference.nms."""
+    boxes, scores = check_nms(boxes, scores)
+    threshold = check_fraction(threshold, "threshold")
+    limit = check_limit(limit, len(boxes))
+    keep = np.empty(limit, dtype=np.intp)
+    if limit == 0:
+        return keep
+    count = suppress(boxes, scores, threshold, keep)
+    if count < 0:
+        raise MemoryError(f"nms: no memory for {len(boxes)} boxes")
+    return keep[:count].copy()
+
+
+cdef Py_ssize_t suppress(const float[:, ::1] boxes, const float[::1] scores, double threshold,
+                         Py_ssize_t[::1] keep) noexcept nogil:
+    """Fill keep, as far as it goes; the number of kept boxes, or -1 when memory is short."""
+    cdef Py_ssize_t count = boxes.shape[0], n, kept = 0
+    cdef uint64_t* order = <uint64_t*>malloc(2 * count * sizeof(uint64_t))
+    cdef Buckets buckets
+    cdef Box box
+    cdef bint room = open_buckets(&buckets, count)
+    if order == NULL or not room:
+        free(order)
+        close_buckets(&buckets)
+        return -1
+    sort_scores(&scores[0], count, order)
+    for n in range(count):
+        if read_box(&box, &boxes[<uint32_t>order[n], 0], <int32_t><uint32_t>order[n]):
+            if is_suppressed(&buckets, &box, threshold):
+                continue
+            insert(&buckets, &box)
+        keep[kept] = box.index
+        kept += 1
+        if kept == keep.shape[0]:
+            break
+    free(order)
+    close_buckets(&buckets)
+    return kept
+
+
+cdef bint is_suppressed(Buckets* buckets, Box* box, double threshold) noexcept nogil:
+    """Whether a kept box overlaps this one by more than threshold."""
+    cdef Range ranges[CLASSES]
+    cdef int64_t found, r, row, col
+    cdef double cells
+    cdef uint64_t start
+    cdef int32_t k
+    found = find_ranges(buckets, box, threshold, ranges, &cells)
+    if cells >= buckets.count:  # few boxes, or a giant among dwarfs: straight through all of them is less work
+        for k in range(<int32_t>buckets.count):
+            if overlap_of(box, &buckets.boxes[k]) > threshold:
+                return True
+        return False
+    for r in range(found):
+        for row in range(ranges[r].first_row, ranges[r].last_row + 1):
+            start = row_hash(ranges[r].size_class, row)
+            for col in range(ranges[r].first_col, ranges[r].last_col + 1):
+                k = buckets.heads[(start + <uint64_t>col) & buckets.mask]
+                while k >= 0:
+                    if overlap_of(box, &buckets.boxes[k]) > threshold:
+                        return True
+                    k = buckets.boxes[k].next
+    return False
+
+
+cdef void sort_scores(const float* scores, Py_ssize_t count, uint64_t* order) noexcept nogil:
+    """Fill order with the indices, highest score first and equal ones by index, in the low halves of 64-bit words.
+
+    A radix sort of the scores' bits, 11 at a time; order has room for twice the words.
+    """
+    cdef uint64_t* source = order
+    cdef uint64_t* target = order + count
+    cdef Py_ssize_t starts[3][2048]
+    cdef Py_ssize_t n, digit, place, before, here
+    cdef uint64_t word
+    cdef uint32_t bits
+    cdef float score
+    memset(starts, 0, sizeof(starts))
+    for n in range(count):
+        score = scores[n] + <float>0.0  # -0 becomes 0: they are equal
+        memcpy(&bits, &score, sizeof(bits))
+        bits = bits if bits & 0x80000000u else ~(bits | 0x80000000u)  # ascending as integers, descending as scores
+        for digit in range(3):
+            starts[digit][(bits >> (11 * digit)) & 2047] += 1
+        source[n] = (<uint64_t>bits << 32) | <uint64_t>n
+    for digit in range(3):
+        before = 0
+        for place in range(2048):
+            here = starts[digit][place]
+            starts[digit][place] = before
+            before += here
+        for n in range(count):
+            word = source[n]
+            place = (word >> (32 + 11 * digit)) & 2047
+            target[starts[digit][place]] = word
+            starts[digit][place] += 1
+        source, target = target, source
+    if source != order:  # three passes end in the second half
+        for n in range(count):
+            order[n] = source[n]

@@ -1,0 +1,142 @@
+"""Soft non-maximum suppression, compiled; the rule is stated by the twin, reference.soft_nms.
+
+Scores only fall, so a heap of old scores yields the next best box: a top whose score has fallen since goes back with
+its new one. Each box taken lowers only those near it (buckets.pxi).
+"""
+
+import numpy as np
+
+from .reference import check_soft
+
+from libc.math cimport exp
+
+include "buckets.pxi"
+
+
+cdef struct Entry:
+    double score
+    int32_t index
+
+
+cdef struct Heap:
+    Entry* entries
+    int64_t count
+
+
+def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score=0.001):
+    """(K,) intp indices in the order taken and (K,) float32 new scores: see reference.soft_nms."""
+    boxes, scores, threshold, sigma, min_score = check_soft(boxes, scores, method, threshold, sigma, min_score)
+    taken = np.empty(len(boxes), dtype=np.intp)
+    current = scores.astype(np.float64)
+    if len(boxes) == 0:
+        return taken, scores
+    count = take(boxes, current, method == "linear", threshold, sigma, min_score, taken)
+    if count < 0:
+        raise MemoryError(f"soft_nms: no memory for {len(boxes)} boxes")
+    taken = taken[:count].copy()
+    return taken, current[taken].astype(np.float32)
+
+
+cdef Py_ssize_t take(const float[:, ::1] boxes, double[::1] current, bint linear, double threshold, double sigma,
+                     double min_score, Py_ssize_t[::1] taken) noexcept nogil:
+    """Fill taken, lower current; the number of boxes taken, or -1 when memory is short."""
+    cdef Py_ssize_t count = boxes.shape[0], n, done = 0
+    cdef Buckets buckets
+    cdef Heap heap
+    cdef Box box
+    cdef bint room = open_buckets(&buckets, count)
+    cdef int32_t* seen = <int32_t*>malloc(count * sizeof(int32_t))
+    heap.entries = <Entry*>malloc(count * sizeof(Entry))
+    heap.count = 0
+    if heap.entries == NULL or seen == NULL or not room:
+        free(heap.entries)
+        free(seen)
+        close_buckets(&buckets)
+        return -1
+    memset(seen, 0xFF, count * sizeof(int32_t))  # -1 each
+    for n in range(count):
+        if current[n] >= min_score:
+            heap.entries[heap.count].score = current[n]
+            heap.entries[heap.count].index = <int32_t>n
+            heap.count += 1
+            if read_box(&box, &boxes[n, 0], <int32_t>n):
+                insert(&buckets, &box)
+    for n in range(heap.count // 2 - 1, -1, -1):
+        sift_down(&heap, n)
+    while heap.count > 0:
+        n = heap.entries[0].index
+        if current[n] < min_score:
+            heap.count -= 1
+            heap.entries[0] = heap.entries[heap.count]
+        elif current[n] < heap.entries[0].score:
+            heap.entries[0].score = current[n]
+        else:
+            heap.count -= 1
+            heap.entries[0] = heap.entries[heap.count]
+            taken[done] = n
+            done += 1
+            if read_box(&box, &boxes[n, 0], <int32_t>n):
+                lower_neighbours(&buckets, &box, &current[0], seen, linear, threshold, sigma, min_score)
+        sift_down(&heap, 0)
+    free(heap.entries)
+    free(seen)
+    close_buckets(&buckets)
+    return done
+
+
+cdef void lower_neighbours(Buckets* buckets, Box* box, double* current, int32_t* seen, bint linear, double threshold,
+                           double sigma, double min_score) noexcept nogil:
+    """Lower the scores of the boxes that overlap this one, which leaves its bucket."""
+    cdef Range ranges[CLASSES]
+    cdef int64_t found, r, row, col
+    cdef uint64_t start
+    cdef double cells
+    cdef double least = threshold if linear else 0
+    found = find_ranges(buckets, box, least, ranges, &cells)
+    if cells > <double>buckets.mask:  # a giant among dwarfs: its cells are more than all chains there are
+        for col in range(<int64_t>buckets.mask + 1):
+            lower_chain(buckets, &buckets.heads[col], box, current, seen, linear, least, sigma, min_score)
+        return
+    for r in range(found):
+        for row in range(ranges[r].first_row, ranges[r].last_row + 1):
+            start = row_hash(ranges[r].size_class, row)
+            for col in range(ranges[r].first_col, ranges[r].last_col + 1):
+                lower_chain(buckets, &buckets.heads[(start + <uint64_t>col) & buckets.mask], box, current, seen,
+                            linear, least, sigma, min_score)
+
+
+cdef void lower_chain(Buckets* buckets, int32_t* link, Box* box, double* current, int32_t* seen, bint linear,
+                      double least, double sigma, double min_score) noexcept nogil:
+    """Lower the scores along a chain. Two cells can share one: seen holds by whom a box was looked at last."""
+    cdef Box* other
+    cdef double overlap
+    while link[0] >= 0:
+        other = &buckets.boxes[link[0]]
+        if other.index == box.index or current[other.index] < min_score:
+            link[0] = other.next  # taken, or out for good: nobody needs to meet it again
+            continue
+        overlap = overlap_of(box, other) if seen[other.index] != box.index else 0
+        seen[other.index] = box.index
+        if overlap > least:
+            current[other.index] *= 1 - overlap if linear else exp(-(overlap * overlap) / sigma)
+        link = &other.next
+
+
+cdef inline bint comes_first(Entry* first, Entry* second) noexcept nogil:
+    return first.score > second.score or (first.score == second.score and first.index < second.index)
+
+
+cdef void sift_down(Heap* heap, int64_t place) noexcept nogil:
+    cdef int64_t child
+    cdef Entry entry = heap.entries[place]
+    while True:
+        child = 2 * place + 1
+        if child >= heap.count:
+            break
+        if child + 1 < heap.count and comes_first(&heap.entries[child + 1], &heap.entries[child]):
+            child += 1
+        if not comes_first(&heap.entries[child], &entry):
+            break
+        heap.entries[place] = heap.entries[child]
+        place = child
+    heap.entries[place] = entry
