@@ -61,16 +61,21 @@ def load_plain(path, hint):
         raise InputError(f"{path}: damaged or no pickle ({type(error).__name__}: {error}); {hint}") from None
 
 
-def write_whole(path, data):
-    """Write bytes to `path` so that it has either its old or its new content, whatever happens on the way."""
+def write_whole(path, data, sync=True):
+    """Write bytes to `path` so that it has either its old or its new content, whatever happens on the way.
+
+    Without sync that holds when the process dies, but not when the machine does: for thousands of small files that can
+    be made again. Raises OSError, for a full disk for example, and leaves what was there.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(prefix="." + os.path.basename(path), dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         # mkstemp makes the file private; what it replaces was made with the user's mask.
         mask = os.umask(0)
         os.umask(mask)

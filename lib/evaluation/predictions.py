@@ -104,4 +104,4 @@ def write_prediction_file(path, image, boxes, scores):
     boxes, scores = np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
     rows = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], scores])
     lines = [image, str(len(rows)), *(" ".join(f"{value:.9g}" for value in row) for row in rows.tolist())]
-    write_whole(path, ("\n".join(lines) + "\n").encode())
+    write_whole(path, ("\n".join(lines) + "\n").encode(), sync=False)
