@@ -5,6 +5,7 @@ A detector's backbone layers have the names of the backbone built alone, so weig
 
 import os
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,11 +174,15 @@ def compare_with_reference(model, path):
 
     model: built with preprocess="none". path: .npz with image_chw (1, 3, H, W) as the source net takes it and its
     maps (1, C, h, w) under the names of REFERENCE_MAPS. Returns rows (tap, largest absolute difference, the same
-    relative to the map's largest magnitude).
+    relative to the map's largest magnitude). Raises InputError on a file that is not so, or maps of other shapes.
     """
-    with np.load(path, allow_pickle=False) as reference:
-        maps = {tap: reference[key].transpose(0, 2, 3, 1) for tap, key in REFERENCE_MAPS.items()}
-        images = reference["image_chw"].transpose(0, 2, 3, 1)
+    try:
+        with np.load(path, allow_pickle=False) as reference:
+            maps = {tap: reference[key].transpose(0, 2, 3, 1) for tap, key in REFERENCE_MAPS.items()}
+            images = reference["image_chw"].transpose(0, 2, 3, 1)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        wanted = ", ".join(["image_chw", *REFERENCE_MAPS.values()])
+        raise InputError(f"{path}: cannot be read ({error}), expected an .npz with {wanted}") from error
     outputs = model(images, training=False)
     rows = []
     for tap, expected in maps.items():

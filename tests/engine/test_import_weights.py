@@ -62,6 +62,19 @@ def test_a_net_that_differs_is_not_written(source_files, tmp_path, capsys):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("content", [None, b"", b"text", "other arrays"])
+def test_a_reference_that_is_none_is_named(content, tmp_path):
+    path = tmp_path / "reference.npz"
+    if content == "other arrays":
+        np.savez(path, image_chw=np.zeros((1, 3, 4, 4)))
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(
+        InputError, match="reference.npz: cannot be read .*expected an .npz with image_chw, stage1_stri"
+    ):
+        import_weights.compare_with_reference(None, path)
+
+
 # --- .weights.h5 of a backbone into a detector --------------------------------------------------------------------
 
 
