@@ -180,7 +180,7 @@ def compare_with_reference(model, path):
         with np.load(path, allow_pickle=False) as reference:
             maps = {tap: reference[key].transpose(0, 2, 3, 1) for tap, key in REFERENCE_MAPS.items()}
             images = reference["image_chw"].transpose(0, 2, 3, 1)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         wanted = ", ".join(["image_chw", *REFERENCE_MAPS.values()])
         raise InputError(f"{path}: cannot be read ({error}), expected an .npz with {wanted}") from error
     outputs = model(images, training=False)
