@@ -1,4 +1,4 @@
-"""What a package says when its compiled modules are missing and NumPy serves: once in a process, whoever notices first."""
+"""What is said when compiled modules are missing and NumPy serves: once in a process, by whoever notices first."""
 
 import warnings
 
@@ -11,6 +11,6 @@ def warn_not_compiled():
     if not _said:
         _said = True
         warnings.warn(
-            "manyfaces is not compiled: its NumPy twins serve, with the same results and many times slower. Install a C "
-            "compiler, then `pip install .` again, or `python setup.py build_ext --inplace` in a working copy.",
+            "manyfaces is not compiled: its NumPy twins serve, with the same results and many times slower. Install a "
+            "C compiler, then `pip install .` again, or `python setup.py build_ext --inplace` in a working copy.",
             RuntimeWarning, stacklevel=3)

@@ -12,7 +12,7 @@ def as_array(array, name, *shape):
     An empty list counts as an array of no rows.
     """
     array = np.ascontiguousarray(array, dtype=np.float32)
-    if array.size == 0 and array.ndim <= 2 and shape[0] is None:
+    if array.shape == (0,) and shape[0] is None:
         array = array.reshape(0, *(side or 0 for side in shape[1:]))
     if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
         wanted = ", ".join("N" if side is None else str(side) for side in shape)

@@ -140,7 +140,7 @@ def decode_landmarks(deltas, anchors, variance=0.1):
     if deltas.shape[1] % 2:
         raise InputError(f"deltas: found {deltas.shape[1]} numbers a row, expected pairs x y")
     centres, base = centres_sides(anchors)
-    points = deltas.astype(np.float64).reshape(len(deltas), -1, 2)
+    points = deltas.astype(np.float64).reshape(len(deltas), deltas.shape[1] // 2, 2)
     return (centres[:, None] + points * variance * base[:, None]).astype(np.float32)
 
 

@@ -33,8 +33,15 @@ cdef struct Buckets:
     int64_t inside[CLASSES]  # boxes in each class
 
 
+cdef struct Query:
+    double wide, high, x, y, threshold
+    int64_t own, lowest, highest  # classes
+    int64_t step                  # classes looked at; 0 to begin
+
+
 cdef struct Range:
     int64_t size_class, first_col, last_col, first_row, last_row  # last included
+    double count  # of cells: a float, since a giant covers any number
 
 
 cdef bint open_buckets(Buckets* buckets, int64_t most) noexcept nogil:
@@ -86,8 +93,8 @@ cdef inline double longer_side(Box* box) noexcept nogil:
     return wide if wide > high else high
 
 
-cdef inline int64_t cell_of(double centre, double cell) noexcept nogil:
-    cdef double number = floor(centre / cell)
+cdef inline int64_t cell_of(double centre, double inverse) noexcept nogil:
+    cdef double number = floor(centre * inverse)  # exact: cells are powers of two
     # Far away all cells are one: slower there, and still right.
     return <int64_t>(-1e15 if number < -1e15 else (1e15 if number > 1e15 else number))
 
@@ -100,8 +107,9 @@ cdef inline uint64_t row_hash(int64_t size_class, int64_t row) noexcept nogil:
 
 cdef void insert(Buckets* buckets, Box* box) noexcept nogil:
     cdef int64_t size_class = class_of(longer_side(box))
-    cdef double cell = CELL * top_of(size_class)
-    cdef int64_t col = cell_of((<double>box.x1 + box.x2) / 2, cell), row = cell_of((<double>box.y1 + box.y2) / 2, cell)
+    cdef double inverse = 1 / (CELL * top_of(size_class))
+    cdef int64_t col = cell_of((<double>box.x1 + box.x2) / 2, inverse)
+    cdef int64_t row = cell_of((<double>box.y1 + box.y2) / 2, inverse)
     cdef uint64_t slot = (row_hash(size_class, row) + <uint64_t>col) & buckets.mask
     cdef Box* kept = &buckets.boxes[buckets.count]
     kept[0] = box[0]
@@ -123,34 +131,42 @@ cdef inline double reach(double side, double other_top, double threshold) noexce
     return (side / 2 + most * (0.5 - threshold)) * LOOSE
 
 
-cdef int64_t find_ranges(Buckets* buckets, Box* box, double threshold, Range* ranges, double* cells) noexcept nogil:
-    """Where boxes lie that may overlap this one by more than threshold: the number of ranges, its own class first.
+cdef void open_query(Query* query, Box* box, double threshold) noexcept nogil:
+    """What a search for the boxes that may overlap this one by more than threshold needs to know of it."""
+    query.wide, query.high = <double>box.x2 - box.x1, <double>box.y2 - box.y1
+    query.x, query.y = (<double>box.x1 + box.x2) / 2, (<double>box.y1 + box.y2) / 2
+    query.threshold = threshold
+    query.step = 0
+    cdef double side = query.wide if query.wide > query.high else query.high
+    cdef double far = side / threshold * LOOSE if threshold > 0 else 3e38
+    query.own = class_of(side)
+    query.lowest = class_of(side * threshold / LOOSE)
+    query.highest = class_of(far) if far < 3e38 else CLASSES - 1
 
-    cells becomes the number of cells in them, a float since it may be any number.
+
+cdef inline bint next_range(Buckets* buckets, Query* query, Range* cells) noexcept nogil:
+    """The next class in which boxes may be found, and its cells; False when there is none. Starts with its own class.
+
+    One class at a time, since a box that is suppressed mostly is by one of its own.
     """
-    cdef double side = longer_side(box), wide = <double>box.x2 - box.x1, high = <double>box.y2 - box.y1
-    cdef double x = (<double>box.x1 + box.x2) / 2, y = (<double>box.y1 + box.y2) / 2, cell, top, far
-    cdef int64_t own = class_of(side), low = 0, above = CLASSES - 1, found = 0, size_class, place
-    if threshold > 0:
-        low = class_of(side * threshold / LOOSE)
-        far = side / threshold * LOOSE
-        above = class_of(far) if far < 3e38 else CLASSES - 1
-    cells[0] = 0
-    for place in range(low - 1, above + 1):
-        size_class = own if place < low else place
-        if buckets.inside[size_class] == 0 or (place == own and place >= low):
-            continue
-        top = top_of(size_class)
-        cell = CELL * top
-        ranges[found].size_class = size_class
-        far = reach(wide, top, threshold) + 1e-15 * fabs(x)
-        ranges[found].first_col, ranges[found].last_col = cell_of(x - far, cell), cell_of(x + far, cell)
-        far = reach(high, top, threshold) + 1e-15 * fabs(y)
-        ranges[found].first_row, ranges[found].last_row = cell_of(y - far, cell), cell_of(y + far, cell)
-        cells[0] += (<double>(ranges[found].last_col - ranges[found].first_col + 1)
-                     * (ranges[found].last_row - ranges[found].first_row + 1))
-        found += 1
-    return found
+    cdef double top, inverse, far
+    while True:
+        cells.size_class = query.own if query.step == 0 else query.lowest + query.step - 1
+        if cells.size_class > query.highest:
+            return False
+        query.step += 1
+        if buckets.inside[cells.size_class] > 0 and (query.step == 1 or cells.size_class != query.own):
+            break
+    top = top_of(cells.size_class)
+    inverse = 1 / (CELL * top)
+    far = reach(query.wide, top, query.threshold) + 1e-15 * fabs(query.x)
+    cells.first_col = cell_of(query.x - far, inverse)
+    cells.last_col = cell_of(query.x + far, inverse)
+    far = reach(query.high, top, query.threshold) + 1e-15 * fabs(query.y)
+    cells.first_row = cell_of(query.y - far, inverse)
+    cells.last_row = cell_of(query.y + far, inverse)
+    cells.count = (<double>(cells.last_col - cells.first_col + 1)) * (cells.last_row - cells.first_row + 1)
+    return True
 
 
 cdef inline double overlap_of(Box* box, Box* other) noexcept nogil:

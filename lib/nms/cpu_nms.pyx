@@ -55,21 +55,21 @@ cdef Py_ssize_t suppress(const float[:, ::1] boxes, const float[::1] scores, dou
 
 cdef bint is_suppressed(Buckets* buckets, Box* box, double threshold) noexcept nogil:
     """Whether a kept box overlaps this one by more than threshold."""
-    cdef Range ranges[CLASSES]
-    cdef int64_t found, r, row, col
-    cdef double cells
+    cdef Query query
+    cdef Range cells
+    cdef int64_t row, col
     cdef uint64_t start
     cdef int32_t k
-    found = find_ranges(buckets, box, threshold, ranges, &cells)
-    if cells >= buckets.count:  # few boxes, or a giant among dwarfs: straight through all of them is less work
-        for k in range(<int32_t>buckets.count):
-            if overlap_of(box, &buckets.boxes[k]) > threshold:
-                return True
-        return False
-    for r in range(found):
-        for row in range(ranges[r].first_row, ranges[r].last_row + 1):
-            start = row_hash(ranges[r].size_class, row)
-            for col in range(ranges[r].first_col, ranges[r].last_col + 1):
+    open_query(&query, box, threshold)
+    while next_range(buckets, &query, &cells):
+        if cells.count >= buckets.count:  # few boxes, or a giant among dwarfs: straight through all is less work
+            for k in range(<int32_t>buckets.count):
+                if overlap_of(box, &buckets.boxes[k]) > threshold:
+                    return True
+            return False
+        for row in range(cells.first_row, cells.last_row + 1):
+            start = row_hash(cells.size_class, row)
+            for col in range(cells.first_col, cells.last_col + 1):
                 k = buckets.heads[(start + <uint64_t>col) & buckets.mask]
                 while k >= 0:
                     if overlap_of(box, &buckets.boxes[k]) > threshold:

@@ -87,20 +87,20 @@ cdef Py_ssize_t take(const float[:, ::1] boxes, double[::1] current, bint linear
 cdef void lower_neighbours(Buckets* buckets, Box* box, double* current, int32_t* seen, bint linear, double threshold,
                            double sigma, double min_score) noexcept nogil:
     """Lower the scores of the boxes that overlap this one, which leaves its bucket."""
-    cdef Range ranges[CLASSES]
-    cdef int64_t found, r, row, col
+    cdef Query query
+    cdef Range cells
+    cdef int64_t row, col
     cdef uint64_t start
-    cdef double cells
     cdef double least = threshold if linear else 0
-    found = find_ranges(buckets, box, least, ranges, &cells)
-    if cells > <double>buckets.mask:  # a giant among dwarfs: its cells are more than all chains there are
-        for col in range(<int64_t>buckets.mask + 1):
-            lower_chain(buckets, &buckets.heads[col], box, current, seen, linear, least, sigma, min_score)
-        return
-    for r in range(found):
-        for row in range(ranges[r].first_row, ranges[r].last_row + 1):
-            start = row_hash(ranges[r].size_class, row)
-            for col in range(ranges[r].first_col, ranges[r].last_col + 1):
+    open_query(&query, box, least)
+    while next_range(buckets, &query, &cells):
+        if cells.count > <double>buckets.mask:  # a giant among dwarfs: its cells are more than all chains there are
+            for col in range(<int64_t>buckets.mask + 1):
+                lower_chain(buckets, &buckets.heads[col], box, current, seen, linear, least, sigma, min_score)
+            return
+        for row in range(cells.first_row, cells.last_row + 1):
+            start = row_hash(cells.size_class, row)
+            for col in range(cells.first_col, cells.last_col + 1):
                 lower_chain(buckets, &buckets.heads[(start + <uint64_t>col) & buckets.mask], box, current, seen,
                             linear, least, sigma, min_score)
 

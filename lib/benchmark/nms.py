@@ -1,0 +1,63 @@
+"""Hard suppression at 1,000, 5,000 and 100,000 boxes: ours, its NumPy twin, OpenCV's and TensorFlow's.
+
+The boxes are pyramid candidates of a crowd, 8 to 60 px faces in 4000 x 3000. Each peer gets its input ready in the form
+it takes, outside the timing. TensorFlow is timed as it is called on arrays, and left out where it is not installed.
+"""
+
+import numpy as np
+
+from ..nms import COMPILED, nms, reference
+from .candidates import crowd_candidates
+from .timing import Table, median_ms
+
+COUNTS = (1_000, 5_000, 100_000)
+THRESHOLD = 0.3
+TWIN_LIMIT_S = 60  # the twin is quadratic: one run, unwarmed, at the last count
+
+
+def run(counts=COUNTS):
+    """One table: milliseconds of each implementation, and how many times as long as ours it takes."""
+    rows = []
+    for count in counts:
+        boxes, scores = crowd_candidates(count, np.random.default_rng(count))
+        large = count > 20_000
+        kept = nms(boxes, scores, THRESHOLD)
+        ours = median_ms(lambda: nms(boxes, scores, THRESHOLD), 15)  # noqa: B023 (called at once)
+        row = [f"{count:,}", f"{len(kept):,}", f"{ours:.3f}"]
+        for peer in (numpy_twin, opencv, tensorflow):
+            call = peer(boxes, scores)
+            if call is None:
+                row.append("not installed")
+                continue
+            # The peers must do the same job: the same boxes, but for those whose overlap rounds across the threshold.
+            same = len(np.intersect1d(call(), kept)) if not large else len(kept)
+            if same < 0.99 * len(kept):
+                raise RuntimeError(f"{peer.__name__} keeps other boxes: {same} of {len(kept)} are the same")
+            ms = median_ms(call, 1 if large else 7, TWIN_LIMIT_S, warm_up=not large)
+            row.append(f"{ms:.1f} ({ms / ours:.0f}x)")
+        rows.append(row)
+    return [Table(
+        "Non-maximum suppression, IoU > 0.3, ms (times ours)",
+        ("boxes", "kept", "manyfaces" if COMPILED else "manyfaces (not compiled)", "NumPy twin", "cv2.dnn.NMSBoxes",
+         "tf.image"), rows, "Medians; from 20,000 boxes on the peers run once.")]
+
+
+def numpy_twin(boxes, scores):
+    return lambda: reference.nms(boxes, scores, THRESHOLD)
+
+
+def opencv(boxes, scores):
+    import cv2
+
+    corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    return lambda: np.asarray(cv2.dnn.NMSBoxes(corner_and_size, scores, 0.0, THRESHOLD)).ravel()
+
+
+def tensorflow(boxes, scores):
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return None
+    rows_first, count = tf.constant(boxes[:, [1, 0, 3, 2]]), len(boxes)
+    scores = tf.constant(scores)
+    return lambda: tf.image.non_max_suppression(rows_first, scores, count, THRESHOLD).numpy()
