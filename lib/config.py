@@ -1,0 +1,268 @@
+"""Configuration: one commented default, merged strictly with a YAML file and with KEY VALUE overrides.
+
+A config is an EasyDict that is passed along; there is no global one. A key that the default does not know is an error
+that names the nearest one, and so is a value of another type. A YAML may name another as `BASE: file.yml` (relative
+to itself) and then holds only what differs.
+
+>>> cfg = load_config(overrides=["TRAIN.BATCH", "8"])
+>>> cfg.TRAIN.BATCH
+8
+"""
+
+import copy
+import difflib
+import os
+from pathlib import Path
+
+import yaml
+from easydict import EasyDict
+
+from .errors import InputError
+
+DEFAULTS = {
+    "FAMILY": "ssh",  # the detector: a key of manyfaces.nets.FAMILIES
+    "NAME": "",  # empty: the stem of the YAML file; output/NAME and lib/pretrained/NAME.* follow from it
+    "SEED": 3,  # order of the data, augmentation and initial weights all derive from it
+    "DATA_DIR": "data",  # holds pickles/ (made by tools/build_roidb.py) and imagenet/
+    "OUTPUT_DIR": "output",
+    "NET": {
+        "BACKBONE": "mobilenet_v1",  # a key of manyfaces.nets.backbones.BACKBONES
+        "VARIANT": "keras",  # which lineage of that backbone: padding, activation, epsilon
+        "ALPHA": 1.0,  # width multiplier (MobileNets)
+        "WEIGHTS": "",  # a .weights.h5 of the backbone, `imagenet` (Keras downloads them), or empty: random
+        "FROZEN_STAGES": 0,  # so many first stages of the backbone are not trained
+        "FROZEN_BN": False,  # batch normalisation uses its stored moments and is not trained
+        "LAST_STRIDE": True,  # False: the backbone's last stride 2 is removed, M3 pools M2's map (SSH's MobileNetV1)
+        "TOP_DOWN": False,  # True: a top-down path joins all three modules; False: the paper's M1 fusion alone
+        "WIDTHS": [128, 256, 256],  # of the detection modules M1, M2, M3 (X of the paper)
+        "TOP_DOWN_WIDTH": 128,  # channels of the fused maps
+        "LANDMARKS": False,  # five points beside every box
+        "BN": False,  # batch normalisation in the detection modules (the paper has none)
+    },
+    "ANCHORS": {
+        "STRIDES": [8, 16, 32],
+        "SIZES": [[16, 32], [64, 128], [256, 512]],  # px, square root of the area, per module
+        "RATIOS": [1.0],  # height / width
+        "BORDERS": [0, 0, 512],  # px by which a module's anchors may leave the image; -1: any
+    },
+    "TARGETS": {
+        "POSITIVE": 0.5,  # overlap from which an anchor is a face
+        "NEGATIVE": 0.3,  # overlap below which it is background; what lies between is ignored
+        "BEST": None,  # a face's best anchor is positive from this overlap; null: it must reach POSITIVE
+        "IGNORE_OVERLAP": 0.5,  # background anchors covered so far by an ignore region are left out
+        "VARIANCES": [0.1, 0.2],  # units of box offsets: of the anchor's sides, and of nats
+    },
+    "LOSS": {
+        "CLASS": "ohem",  # ohem (SSH, section 3.4) | focal (RetinaNet, equation 5)
+        "OHEM_BATCH": 256,  # anchors a module and image
+        "OHEM_POSITIVE": 0.5,  # of which at most this part are faces
+        "FOCAL_ALPHA": 0.75,  # weight of faces; background has 1 - alpha
+        "FOCAL_GAMMA": 2.0,
+        "BOX": "smooth_l1",  # smooth_l1 (sigma 3) | diou (1 - IoU + normalised centre distance)
+        "BOX_WEIGHT": 1.0,
+        "LANDMARK_WEIGHT": 0.25,
+        "MIN_POSITIVES": 1.0,  # an image's losses are divided by its positive anchors, but by no less than this
+        "WEIGHT_DECAY": 1e-4,  # L2 in the loss for sgd, decoupled for adamw; kernels only
+    },
+    "TRAIN": {
+        "DATASETS": "wider_train",  # names in DATA_DIR/pickles, joined by +
+        "DATASET_WEIGHTS": [],  # how often an epoch shows each image of each source; empty: once
+        "SELECT": "",  # data set(s) for the best checkpoint, as DATASETS; empty: none
+        "SELECT_EVERY": 1000,  # steps
+        "SELECT_IMAGES": 0,  # look at so many images of each selection set only; 0: all
+        "STEPS": 300000,
+        "BATCH": 1,
+        "MODE": "joint",  # joint: one update from the sum | random: one module a step | group: three updates a step
+        "OPTIMIZER": "sgd",  # sgd (momentum 0.9) | adamw
+        "RATE": 1e-3,
+        "SCHEDULE": "steps",  # steps: x DECAY at every entry of DECAY_AT | cosine: to FINAL_RATE of it at STEPS
+        "DECAY_AT": [120000],
+        "DECAY": 0.1,
+        "FINAL_RATE": 0.01,
+        "WARMUP": 0,  # steps of linear warm-up
+        "CLIP_NORM": 10.0,  # of the whole gradient; 0: none
+        "EMA": 0.0,  # momentum of the moving average of the weights that is tested and shipped; 0: none
+        "SAVE_EVERY": 500,  # steps between checkpoints
+        "LOG_EVERY": 20,  # steps between rows of train.csv and TensorBoard
+        "IMAGES_EVERY": 1000,  # steps between pictures in TensorBoard; 0: none
+        "DETERMINISTIC": True,  # bit for bit the same weights from the same config, at a small cost
+        "INIT": "",  # start from these .weights.h5 of the whole detector
+    },
+    "AUGMENT": {
+        "SIZE": 640,  # px, side of the square that is trained on
+        "SCALES": [0.3, 2.0],  # of the image before a crop is cut
+        "FACE_SIZES": [],  # px: a random face is brought to a size between these (log-uniform); empty: SCALES alone
+        "FACE_PROBABILITY": 0.9,  # how often FACE_SIZES decides (clipped to SCALES), else SCALES does
+        "ZOOM_OUT": 1.6,  # the window is at most so many times the image's longer side; the rest is grey
+        "MOSAIC": 0.0,  # probability of four images in one
+        "FLIP": 0.5,
+        "COLOUR": 0.5,  # probability of each of brightness, contrast, saturation, hue
+        "GREY": 0.0,
+        "BLUR": 0.0,  # probability of a loss of resolution (down and up again, or JPEG)
+        "MIN_FACE": 4.0,  # px after scaling; smaller faces become ignore regions
+        "MIN_VISIBLE": 0.333,  # faces cut to less than this part of their area become ignore regions
+        "CLEAN_STEPS": 0,  # mosaic and blur stop so many steps before the end
+    },
+    "LOADER": {
+        "WORKERS": 2,  # threads that read, decode and augment
+        "PREFETCH": 8,  # batches made ahead
+        "CACHE_MB": 0,  # decoded images kept in memory
+    },
+    "TEST": {
+        "SCALES": [1.0],  # of the original image, or shorter sides in px where > 10
+        "MAX_SIDE": 0,  # px: larger images are scaled down to this longer side; 0: never
+        "FLIP": False,
+        "SCORE": 0.02,
+        "NMS": 0.3,
+        "NMS_METHOD": "hard",  # hard | linear | gaussian
+        "TOP": 1000,  # boxes a module before NMS
+        "KEEP": 750,  # boxes an image after NMS
+        "BATCH": 1,
+        "DEMO_SCORE": 0.5,  # drawn from this score
+    },
+}
+
+# What a key that is null by default may hold.
+NULLABLE = {"TARGETS.BEST": float}
+CHOICES = {
+    "LOSS.CLASS": ("ohem", "focal"),
+    "LOSS.BOX": ("smooth_l1", "diou"),
+    "TRAIN.MODE": ("joint", "random", "group"),
+    "TRAIN.OPTIMIZER": ("sgd", "adamw"),
+    "TRAIN.SCHEDULE": ("steps", "cosine"),
+    "TEST.NMS_METHOD": ("hard", "linear", "gaussian"),
+}
+
+
+def default_config():
+    """A fresh copy of the defaults (EasyDict)."""
+    return EasyDict(copy.deepcopy(DEFAULTS))
+
+
+def load_config(path=None, overrides=()):
+    """Defaults, then the YAML at `path` (and its BASE), then overrides `[KEY, VALUE, KEY, VALUE, ...]`.
+
+    A value of the overrides is read as YAML, so that `TEST.SCALES "[0.5, 1]"` is a list.
+    Raises InputError that names the file, the key, what was found and what was expected.
+    """
+    cfg = default_config()
+    if path is not None:
+        for file, values in _yaml_chain(path):
+            _merge(cfg, values, str(file), "")
+        cfg.NAME = cfg.NAME or Path(path).stem
+    overrides = list(overrides)
+    if len(overrides) % 2:
+        raise InputError(f"--set takes pairs KEY VALUE: found {len(overrides)} words, the last is {overrides[-1]!r}")
+    for key, text in zip(overrides[::2], overrides[1::2], strict=True):
+        try:
+            value = yaml.safe_load(text) if isinstance(text, str) else text
+        except yaml.YAMLError:
+            raise InputError(f"--set {key}: {text!r} is no YAML value") from None
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        _merge(cfg, value, "--set", "")
+    return cfg
+
+
+def save_config(cfg, path):
+    """Write the whole merged config as YAML; `load_config` of it gives the same config."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None), encoding="utf-8")
+    os.replace(beside, path)
+
+
+def _yaml_chain(path, seen=()):
+    """[(file, values)] with the file's BASE before it."""
+    path = Path(path)
+    if path.resolve() in seen:
+        raise InputError(f"{path}: BASE leads back to this file; a config may not be its own base")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: no config can be read there ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: found a {type(values).__name__}, expected keys such as `FAMILY: ssh`")
+    base = values.pop("BASE", None)
+    chain = _yaml_chain(path.parent / base, (*seen, path.resolve())) if base else []
+    return [*chain, (path, values)]
+
+
+def _merge(cfg, values, where, prefix):
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if key not in cfg:
+            known = [prefix + k for k in cfg] + list(_names(DEFAULTS))
+            near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(str(key), known, 1, 0.4)
+            raise InputError(f"{where}: unknown key {name}" + (f"; did you mean {near[0]}?" if near else ""))
+        if isinstance(cfg[key], dict):
+            if not isinstance(value, dict):
+                raise InputError(f"{where}: {name} is a group of keys, found {value!r}; expected e.g. "
+                                 f"{name}.{next(iter(cfg[key]))}")
+            _merge(cfg[key], value, where, name + ".")
+        else:
+            cfg[key] = _checked(value, cfg[key], where, name)
+
+
+def _checked(value, default, where, name):
+    """`value` in the type of `default`; an int passes for a float, and `1e-3` (text to YAML) too."""
+    expected = NULLABLE[name] if name in NULLABLE else type(default)
+    if value is None and name in NULLABLE:
+        return None
+    if value is None and expected is str:
+        return ""  # `KEY:` with nothing behind it
+    if expected is float and not isinstance(value, bool):
+        try:
+            value = float(value)
+        except (TypeError, ValueError):
+            pass
+    if type(value) is not expected:
+        raise InputError(f"{where}: {name} is {value!r} ({type(value).__name__}), expected {expected.__name__}, "
+                         f"such as {default!r}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise InputError(f"{where}: {name} is {value!r}, expected one of {', '.join(CHOICES[name])}")
+    if isinstance(value, list):
+        value = _checked_list(value, default, where, name)
+    return value
+
+
+def _checked_list(value, default, where, name):
+    """Lists of numbers stay lists of numbers, whatever their length."""
+    kind = (int, float) if not default else type(_first(default))
+    kind = (int, float) if kind in (int, float) else kind
+    for item in _flat(value):
+        if not isinstance(item, kind) or isinstance(item, bool):
+            raise InputError(f"{where}: {name} holds {item!r}, expected entries such as {default or [1.0]!r}")
+    return value
+
+
+def _flat(items):
+    for item in items:
+        if isinstance(item, list):
+            yield from _flat(item)
+        else:
+            yield item
+
+
+def _first(items):
+    return next(iter(_flat(items)))
+
+
+def _names(tree, prefix=""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _names(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,1 @@
+"""From roidb to minibatch: augment, encode, assemble, load ahead."""

@@ -1,0 +1,172 @@
+"""The differences between Keras' backends, in one place: set-up, inference on any size, the compiled training step.
+
+TensorFlow and JAX train; PyTorch runs inference.
+"""
+
+import os
+
+import numpy as np
+
+from ..errors import InputError
+
+
+def prepare(seed=None, deterministic=False):
+    """Import Keras quietly; GPU memory grows as needed; with a seed, initial weights and operations repeat."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX too takes GPU memory as it needs it
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            try:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            except RuntimeError:
+                pass  # the device is in use already, with whatever was set then
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    return keras
+
+
+def runner(model):
+    """Function images (B, H, W, 3) uint8 or float -> dict of NumPy maps, compiled once for all sizes."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)], autograph=False)
+        def forward(images):
+            return model(images, training=False)
+
+        return lambda images: {k: v.numpy() for k, v in forward(np.asarray(images, np.float32)).items()}
+    if backend == "jax":
+        return _jax_runner(model)
+    return lambda images: {k: keras.ops.convert_to_numpy(v)
+                           for k, v in model(np.asarray(images, np.float32), training=False).items()}
+
+
+def _jax_runner(model, multiple=128):
+    """JAX compiles anew for each size, so sizes are rounded up to few; cells beyond the image are cut off again."""
+    import jax
+
+    from ..nets.layers import FILL
+
+    @jax.jit
+    def forward(trainable, fixed, images):
+        return model.stateless_call(trainable, fixed, images, training=False)[0]
+
+    def run(images):
+        images = np.asarray(images, np.float32)
+        height, width = images.shape[1:3]
+        pads = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        padded = np.pad(images, pads, constant_values=FILL)
+        values = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
+        outputs = {}
+        for name, value in forward(*values, padded).items():
+            stride = padded.shape[1] // value.shape[1]
+            rows, columns = -(-height // 32) * 32 // stride, -(-width // 32) * 32 // stride
+            outputs[name] = np.asarray(value)[:, :rows, :columns]
+        return outputs
+
+    return run
+
+
+def train_step(model, average, optimizer, objectives, clip_norm):
+    """Compiled function (images, targets, weights, momentum) -> (dict of losses, norm of the gradient).
+
+    objectives(outputs, targets, variables, weights) gives (list of scalars, dict of losses (B,)). The gradients of
+    all scalars are taken at the same weights, then applied one after the other: one scalar is the usual step, three
+    are SSH's `group` training. `average` (a model or None) follows the weights with the given momentum.
+    """
+    import keras
+
+    steps = {"tensorflow": _tensorflow_step, "jax": _jax_step}
+    backend = keras.backend.backend()
+    if backend not in steps:
+        raise InputError(f"KERAS_BACKEND={backend} cannot train here; expected {' or '.join(steps)}")
+    return steps[backend](model, average, optimizer, objectives, clip_norm)
+
+
+def _tensorflow_step(model, average, optimizer, objectives, clip_norm):
+    import tensorflow as tf
+
+    variables = model.trainable_variables
+    pairs = list(zip(average.variables, model.variables, strict=True)) if average else []
+
+    @tf.function(autograph=False)
+    def step(images, targets, weights, momentum):
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = model(tf.cast(images, "float32"), training=True)
+            scalars, losses = objectives(outputs, targets, variables, weights)
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = [tape.gradient(scalar, [v.value for v in variables], unconnected_gradients=zero)
+                     for scalar in scalars]
+        norm = tf.linalg.global_norm([g for part in gradients for g in part])
+        for part in gradients:
+            if clip_norm:
+                part, _ = tf.clip_by_global_norm(part, clip_norm)
+            optimizer.apply(part, variables)
+        for mean, value in pairs:
+            mean.assign(momentum * mean.value + (1 - momentum) * value.value)
+        return losses, norm
+
+    def run(images, targets, weights, momentum):
+        targets = {k: tf.convert_to_tensor(v) for k, v in targets.items()}
+        weights = tf.constant(weights, tf.float32)
+        losses, norm = step(tf.convert_to_tensor(images), targets, weights, tf.constant(momentum, tf.float32))
+        return {k: v.numpy() for k, v in losses.items()}, float(norm)
+
+    return run
+
+
+def _jax_step(model, average, optimizer, objectives, clip_norm):
+    import jax
+    import jax.numpy as jnp
+
+    pairs = [(v, m) for v, m in zip(model.variables, average.variables, strict=True)] if average else []
+
+    def scalar(trainable, fixed, number, images, targets, weights):
+        outputs, fixed = model.stateless_call(trainable, fixed, images.astype("float32"), training=True)
+        scalars, losses = objectives(outputs, targets, trainable, weights)
+        return scalars[number], (losses, fixed)
+
+    @jax.jit
+    def step(trainable, fixed, moments, images, targets, weights):
+        count = len(jax.eval_shape(lambda: objectives(
+            model.stateless_call(trainable, fixed, images.astype("float32"), training=True)[0],
+            targets, trainable, weights)[0]))
+        gradients = []
+        for number in range(count):
+            part, (losses, after) = jax.grad(scalar, has_aux=True)(trainable, fixed, number, images, targets, weights)
+            gradients.append(part)
+        norm = jnp.sqrt(sum(jnp.sum(g * g) for part in gradients for g in part))
+        for part in gradients:
+            if clip_norm:
+                size = jnp.sqrt(sum(jnp.sum(g * g) for g in part))
+                part = [g * jnp.minimum(1.0, clip_norm / jnp.maximum(size, 1e-12)) for g in part]
+            trainable, moments = optimizer.stateless_apply(moments, part, trainable)
+        return trainable, after, moments, losses, norm
+
+    @jax.jit
+    def blend(means, values, momentum):
+        return [momentum * m + (1 - momentum) * v for m, v in zip(means, values, strict=True)]
+
+    def run(images, targets, weights, momentum):
+        groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+        values = [[v.value for v in group] for group in groups]
+        *values, losses, norm = step(*values, images, targets, jnp.asarray(weights, "float32"))
+        for group, new in zip(groups, values, strict=True):
+            for variable, value in zip(group, new, strict=True):
+                variable.assign(value)
+        if pairs:
+            means = blend([m.value for _, m in pairs], [v.value for v, _ in pairs], momentum)
+            for (_, mean), value in zip(pairs, means, strict=True):
+                mean.assign(value)
+        return {k: np.asarray(v) for k, v in losses.items()}, float(norm)
+
+    return run

@@ -1,0 +1,86 @@
+"""Files that appear whole or not at all: the state of a training, and weights.
+
+A state is one .npz: the step, the best score so far, and every variable of the net, of its average and of the
+optimizer. With the data order derived from (seed, epoch, index) that is all a resumed run needs.
+"""
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+
+
+@contextmanager
+def whole_file(path, suffix=""):
+    """A path beside `path` to write to; it is flushed to disk and renamed on success, removed on failure.
+
+    suffix: ending that the writer insists on, such as `.weights.h5`. Raises OSError as the writing does.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part{suffix}")
+    try:
+        yield beside
+        with open(beside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save_weights(model, path):
+    """Keras weights at `path` (.weights.h5), whole or not at all."""
+    with whole_file(path, ".weights.h5") as beside:
+        model.save_weights(beside)
+
+
+def load_weights(model, path):
+    """Weights of a whole detector from `path`; InputError where they are missing, broken or of another net."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras and h5py raise many kinds, none of them part of an interface
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: these weights do not fit the net that the config describes, or the file is broken "
+                         f"({reason[:300]}); use the config that they were trained with") from None
+
+
+def save_state(path, groups, **facts):
+    """groups: dict name -> list of Keras variables; facts: JSON values such as step. Raises OSError."""
+    arrays = {f"{name}/{i:04d}": np.asarray(v) for name, part in groups.items() for i, v in enumerate(part)}
+    with whole_file(path) as beside, open(beside, "wb") as file:
+        np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+
+
+def load_state(path, groups):
+    """Assign the variables in `groups` and return the facts; InputError where the file is not such a state."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            facts = json.loads(str(file["facts"]))
+            for name, part in groups.items():
+                arrays = [file[f"{name}/{i:04d}"] for i in range(sum(k.startswith(name + "/") for k in file.files))]
+                _assign(path, name, part, arrays)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no checkpoint to resume from; start without --resume") from None
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: not a checkpoint of this program, or broken ({error})") from None
+    return facts
+
+
+def _assign(path, name, variables, arrays):
+    if len(arrays) != len(variables):
+        raise InputError(f"{path}: {name} holds {len(arrays)} arrays, the config's net needs {len(variables)}; "
+                         f"resume with the config saved beside it")
+    for variable, array in zip(variables, arrays, strict=True):
+        if tuple(variable.shape) != array.shape:
+            raise InputError(f"{path}: {name} {variable.path} is {array.shape}, the config's net needs "
+                             f"{tuple(variable.shape)}; resume with the config saved beside it")
+        variable.assign(array)

@@ -1,0 +1,101 @@
+"""What a training says of itself: CSV rows, TensorBoard, a progress line."""
+
+import csv
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+class CsvLog:
+    """Rows by step. A resumed run first drops the rows after its checkpoint, so that no step stands twice."""
+
+    def __init__(self, path, step=0):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            with open(self.path, newline="", encoding="utf-8") as file:
+                header, *rows = list(csv.reader(file)) or [[]]
+            rows = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= step]
+            with open(self.path, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([header, *rows] if rows else [])
+
+    def write(self, step, row):
+        fresh = not self.path.exists() or self.path.stat().st_size == 0
+        try:
+            with open(self.path, "a", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                if fresh:
+                    writer.writerow(["step", *row])
+                writer.writerow([step, *(f"{value:.6g}" for value in row.values())])
+        except OSError:
+            pass  # a full disk: the checkpoint's writer reports it
+
+
+class TensorBoard:
+    """Scalars and pictures for TensorBoard; nothing where tensorboardX, which writes them, is not installed."""
+
+    def __init__(self, folder):
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            SummaryWriter = None
+        self.make, self.folder, self.writers = SummaryWriter, str(folder), {}
+
+    def _writer(self, part):
+        if part not in self.writers:
+            self.writers[part] = self.make(f"{self.folder}/{part}")
+        return self.writers[part]
+
+    def scalars(self, part, values, step):
+        if self.make:
+            for name, value in values.items():
+                self._writer(part).add_scalar(name, value, step)
+
+    def images(self, images, detector, step, count=4):
+        """The first images of a batch with what the detector finds in them."""
+        if not self.make:
+            return
+        from ..drawing import draw
+
+        for i, image in enumerate(images[:count]):
+            drawn = draw(image, detector.detect(np.ascontiguousarray(image), [1.0], False), 0.3)
+            self._writer("train").add_image(f"detections/{i}", drawn, step, dataformats="HWC")
+
+    def close(self):
+        for writer in self.writers.values():
+            writer.close()
+
+
+class Progress:
+    """Rate, loss, time left and the share of time spent waiting for data: one line on a terminal, else a line a minute."""
+
+    def __init__(self, name, step, steps, batch, loader, every=60.0):
+        self.name, self.first, self.steps, self.batch, self.loader = name, step, steps, batch, loader
+        self.began = self.said = time.perf_counter()
+        self.every = 0.5 if sys.stdout.isatty() else every
+        self.loss = None
+
+    def update(self, step, loss):
+        self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
+        now = time.perf_counter()
+        if now - self.said < self.every and step < self.steps:
+            return
+        self.said, spent = now, now - self.began
+        rate = (step - self.first) / spent
+        left = (self.steps - step) / rate
+        line = (f"{self.name} {step}/{self.steps} loss {self.loss:.4f} {rate * self.batch:.1f} images/s "
+                f"waits {100 * self.loader.waited / spent:.1f} % left {int(left // 3600)}:{int(left // 60 % 60):02d}"
+                f":{int(left % 60):02d}")
+        if sys.stdout.isatty():
+            print(f"\r\033[K{line}", end="", flush=True)
+        else:
+            print(line, flush=True)
+
+    def note(self, text):
+        print(f"\r\033[K{text}" if sys.stdout.isatty() else text, flush=True)
+
+    def close(self):
+        if sys.stdout.isatty():
+            print(flush=True)

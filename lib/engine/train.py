@@ -1,0 +1,214 @@
+"""Training: a plain loop over minibatches that can be killed at any step and resumed to the same weights.
+
+output/NAME/ holds config.yml, checkpoint.npz (the whole state), last.weights.h5 and best.weights.h5 (of the moving
+average where there is one), train.csv, select.csv and TensorBoard's events.
+"""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..config import load_config, save_config
+from ..data_layer.loader import Loader
+from ..datasets.roidb import load_sources
+from ..detector import Detector
+from ..errors import InputError
+from ..nets import family as family_of
+from . import backend
+from .checkpoint import load_state, load_weights, save_state, save_weights
+from .logs import CsvLog, Progress, TensorBoard
+from .schedule import build_optimizer, l2, rate_at
+from .select import Selection
+
+# What may differ between the parts of one training without changing its weights.
+FREE = ("OUTPUT_DIR", "DATA_DIR", "LOADER", "TEST", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "TRAIN.IMAGES_EVERY")
+
+
+class NonFiniteLoss(InputError):
+    """The loss is NaN or infinite; the message names the file that lists the batch."""
+
+
+class Trainer:
+    """One training run of a config: `Trainer(cfg).run()`."""
+
+    def __init__(self, cfg, resume=False, init=None):
+        self.cfg, train = cfg, cfg.TRAIN
+        self.folder = Path(cfg.OUTPUT_DIR) / cfg.NAME
+        if resume:
+            self._same_config()
+        elif (self.folder / "checkpoint.npz").exists():
+            raise InputError(f"{self.folder} holds a training already: continue it with --resume, move it away, "
+                             f"or train under another name (--set NAME {cfg.NAME}_2)")
+        backend.prepare(cfg.SEED, train.DETERMINISTIC)
+        self.family = family_of(cfg)
+        records, weights = load_sources(train.DATASETS, train.DATASET_WEIGHTS, Path(cfg.DATA_DIR) / "pickles")
+        self.loader = Loader(records, weights, self.family.encode, cfg)
+        self.model = self.family.build()
+        self._first_weights(init, resume)
+        self.average = self._copy() if train.EMA else None
+        self.tested = self.average or self.model
+        self.optimizer = build_optimizer(cfg, self.model.trainable_variables)
+        self.step, self.best = 0, -1.0
+        self.detector = Detector(self.family, backend.runner(self.tested), cfg)
+        self.selection = Selection(cfg, self.family, self.detector)
+        self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
+                                             train.CLIP_NORM)
+        if resume:
+            facts = load_state(self.folder / "checkpoint.npz", self._groups())
+            self.step, self.best = facts["step"], facts["best"]
+        self.stop_signal = None
+
+    def _first_weights(self, init, resume):
+        path = init or self.cfg.TRAIN.INIT
+        if resume:
+            return
+        if path:
+            load_weights(self.model, path)
+        elif self.cfg.NET.WEIGHTS:
+            from .import_weights import initialise_backbone
+
+            initialise_backbone(self.model, self.cfg.NET)
+
+    def _copy(self):
+        average = self.family.build()
+        average.set_weights(self.model.get_weights())
+        return average
+
+    def _same_config(self):
+        """A resumed run must be the run that was started: every key that decides the weights is compared."""
+        path = self.folder / "config.yml"
+        if not path.is_file():
+            raise InputError(f"{self.folder}: no training to resume there; start without --resume")
+        then, now = dict(_flat(load_config(path))), dict(_flat(self.cfg))
+        for key in now:
+            if then[key] != now[key] and not key.startswith(FREE):
+                raise InputError(f"{path}: the training there has {key} {then[key]!r}, now it is {now[key]!r}; "
+                                 f"resume with the same value, or train under another NAME")
+
+    def _groups(self):
+        groups = {"model": self.model.variables, "optimizer": self.optimizer.variables}
+        return groups | ({"average": self.average.variables} if self.average else {})
+
+    def _objectives(self, outputs, targets, variables, weights):
+        """(scalars to descend, losses (B,)): the mean over the batch of their sum, with weights (M,) per module."""
+        from keras import ops
+
+        cfg, losses = self.cfg, self.family.losses(targets, outputs)
+        names = [module.name for module in self.family.modules]
+        parts = [weights[i] * sum(ops.mean(loss) for name, loss in losses.items() if name.startswith(f"{module}_"))
+                 for i, module in enumerate(names)]
+        decay = 0.0
+        if cfg.TRAIN.OPTIMIZER == "sgd" and cfg.LOSS.WEIGHT_DECAY:
+            paths = [variable.path for variable in self.model.trainable_variables]
+            decay = l2(variables, paths, cfg.LOSS.WEIGHT_DECAY)
+        if cfg.TRAIN.MODE == "group":
+            return [part + decay for part in parts], losses
+        return [sum(parts) + decay], losses
+
+    def _module_weights(self, step):
+        modules = len(self.family.modules)
+        if self.cfg.TRAIN.MODE != "random":
+            return np.ones(modules, np.float32)
+        chosen = np.random.default_rng([self.cfg.SEED, step]).integers(modules)
+        return np.eye(modules, dtype=np.float32)[chosen]
+
+    # ----------------------------------------------------------------- loop
+
+    def run(self):
+        """Train up to TRAIN.STEPS; returns the best selection AP (or -1). Ctrl-C and SIGTERM save and leave."""
+        cfg, train = self.cfg, self.cfg.TRAIN
+        save_config(cfg, self.folder / "config.yml")
+        logs = CsvLog(self.folder / "train.csv", self.step)
+        board = TensorBoard(self.folder / "tensorboard")
+        handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        progress = Progress(cfg.NAME, self.step, train.STEPS, train.BATCH, self.loader)
+        rows = []
+        try:
+            for step, batch in self.loader.run(self.step, train.STEPS):
+                names, images = batch.pop("names"), batch.pop("images")
+                rate = rate_at(step, train)
+                self.optimizer.learning_rate.assign(rate)
+                momentum = min(train.EMA, (1 + step) / (10 + step))
+                losses, norm = self.train_step(images, batch, self._module_weights(step), momentum)
+                losses = {name: float(value.mean()) for name, value in losses.items()}
+                total = sum(losses.values())
+                if not np.isfinite(total) or not np.isfinite(norm):
+                    self._non_finite(step, losses, norm, names)
+                self.step = step + 1
+                rows.append({"loss": total, **losses, "norm": norm, "rate": rate})
+                if self.step % train.LOG_EVERY == 0:
+                    row = {key: float(np.mean([r[key] for r in rows])) for key in rows[0]}
+                    logs.write(self.step, row)
+                    board.scalars("train", row, self.step)
+                    rows = []
+                progress.update(self.step, total)
+                if train.IMAGES_EVERY and self.step % train.IMAGES_EVERY == 0:
+                    board.images(images, self.detector, self.step)
+                if train.SELECT and (self.step % train.SELECT_EVERY == 0 or self.step == train.STEPS):
+                    self._select(board, progress)
+                if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
+                    self._save(progress)
+                if self.stop_signal:
+                    break
+            self._save(progress, last=True)
+        finally:
+            progress.close()
+            board.close()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        if self.stop_signal:
+            print(f"stopped by {signal.Signals(self.stop_signal).name} after step {self.step}; continue with --resume")
+            sys.exit(128 + self.stop_signal)
+        return self.best
+
+    def _on_signal(self, number, frame):
+        if self.stop_signal:  # the second one does not wait for the step to end
+            raise KeyboardInterrupt
+        self.stop_signal = number
+
+    def _non_finite(self, step, losses, norm, names):
+        path = self.folder / "nonfinite.txt"
+        values = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
+        path.write_text(f"step {step} norm={norm:.4g} {values}\n" + "\n".join(names) + "\n", encoding="utf-8")
+        raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); the "
+                            f"batch's files are in {path}, the last checkpoint is whole: lower TRAIN.RATE or mend the "
+                            f"boxes of those files, then --resume")
+
+    def _select(self, board, progress):
+        began = time.perf_counter()
+        result = self.selection.evaluate()
+        CsvLog(self.folder / "select.csv", self.step - 1).write(self.step, result)
+        board.scalars("select", result, self.step)
+        text = " ".join(f"{name} {value:.4f}" for name, value in result.items())
+        progress.note(f"step {self.step}: selection {text} ({time.perf_counter() - began:.0f} s)")
+        if result["AP"] > self.best:
+            self.best = result["AP"]
+            self._write(lambda: save_weights(self.tested, self.folder / "best.weights.h5"), progress)
+
+    def _save(self, progress, last=False):
+        def write():
+            save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best)
+            save_weights(self.tested, self.folder / "last.weights.h5")
+
+        self._write(write, progress, last)
+
+    def _write(self, write, progress, last=False):
+        """A full disk must not end a training of hours: say so and go on; the files written before stay whole."""
+        try:
+            write()
+        except OSError as error:
+            text = f"{self.folder}: cannot write the checkpoint of step {self.step} ({error.strerror or error})"
+            if last:
+                raise InputError(f"{text}; free some space, then --resume from the last one") from None
+            progress.note(f"warning: {text}; training goes on, the earlier checkpoint is whole")
+
+
+def _flat(tree, prefix=""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,13 @@
+"""The families of detectors: one module each, one line here each."""
+
+from ..errors import InputError
+
+
+def family(cfg):
+    """The family object that a config names: `build`, `encode`, `losses`, `decode` (docs/architecture.md)."""
+    from .ssh import SSH
+
+    families = {"ssh": SSH}
+    if cfg.FAMILY not in families:
+        raise InputError(f"FAMILY is {cfg.FAMILY!r}, expected one of {', '.join(families)}")
+    return families[cfg.FAMILY](cfg)

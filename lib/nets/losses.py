@@ -1,0 +1,78 @@
+"""Losses of anchor-based detectors: classification with hard example mining or focal, boxes, landmarks.
+
+Every function works on one module's anchors, keeps the batch axis and returns (B,): an image's loss depends on that
+image alone, so that the update does not depend on how a batch is cut over devices.
+"""
+
+import numpy as np
+from keras import ops
+
+
+def cross_entropy(logits, faces):
+    """Binary cross-entropy of face logits; any shape, faces 0 or 1."""
+    return ops.softplus(logits) - logits * faces
+
+
+def focal_loss(logits, labels, alpha=0.75, gamma=2.0):
+    """Focal loss summed over an image's anchors (arXiv 1708.02002, equation 5).
+
+    logits (B, A); labels (B, A): 1 face, 0 background, -1 left out. alpha weighs faces, 1 - alpha background.
+    """
+    faces = ops.cast(labels == 1, logits.dtype)
+    counted = ops.cast(labels >= 0, logits.dtype)
+    probability = ops.sigmoid(logits)
+    missing = faces * (1 - probability) + (1 - faces) * probability  # 1 - p_t
+    weight = (faces * alpha + (1 - faces) * (1 - alpha)) * missing**gamma
+    return ops.sum(counted * weight * cross_entropy(logits, faces), axis=-1)
+
+
+def mine_hard_examples(logits, labels, batch=256, positive=0.5):
+    """Which anchors of each image learn: online hard example mining (SSH, section 3.4), as a mask (B, A) of 0 and 1.
+
+    The faces with the lowest and the backgrounds with the highest face score are taken: at most `positive * batch`
+    faces, and backgrounds up to `batch` in all. Equal scores go by the order of the anchors.
+    """
+    hardest_faces = _lowest(logits, labels == 1, ops.convert_to_tensor(int(batch * positive), "int32"))
+    room = batch - ops.sum(ops.cast(hardest_faces, "int32"), axis=-1, keepdims=True)
+    return ops.cast(hardest_faces | _lowest(-logits, labels == 0, room), logits.dtype)
+
+
+def _lowest(values, among, count):
+    """Mask of the `count` lowest values (B, A) where `among`; rank by two sorts, which every backend has."""
+    far = ops.cast(np.finfo("float32").max, values.dtype)
+    order = ops.argsort(ops.where(among, values, far), axis=-1)
+    rank = ops.argsort(order, axis=-1)
+    return among & (ops.cast(rank, "int32") < count)
+
+
+def smooth_l1(predicted, target, sigma=3.0):
+    """Smooth L1 summed over the last axis (Fast R-CNN, equation 3; sigma as in SSH): |d| < 1 / sigma^2 is quadratic."""
+    bend = 1.0 / sigma**2
+    distance = ops.abs(predicted - target)
+    return ops.sum(ops.where(distance < bend, 0.5 * distance**2 / bend, distance - 0.5 * bend), axis=-1)
+
+
+def diou_loss(predicted, target, variances=(0.1, 0.2)):
+    """1 - IoU + squared centre distance over squared diagonal of the hull (arXiv 1911.08287, equation 7).
+
+    predicted, target: (..., 4) offsets of a same anchor in units of `variances`. IoU does not change when both boxes
+    are moved and scaled, so each pair is compared beside an anchor of side 1 at 0.
+    """
+    (px, py, pw, ph), (tx, ty, tw, th) = (_unit_box(offsets, variances) for offsets in (predicted, target))
+
+    def along(pc, ps, tc, ts):
+        low, high = ops.maximum(pc - ps / 2, tc - ts / 2), ops.minimum(pc + ps / 2, tc + ts / 2)
+        hull = ops.maximum(pc + ps / 2, tc + ts / 2) - ops.minimum(pc - ps / 2, tc - ts / 2)
+        return ops.maximum(high - low, 0.0), hull
+
+    (across, hull_x), (down, hull_y) = along(px, pw, tx, tw), along(py, ph, ty, th)
+    shared = across * down
+    overlap = shared / (pw * ph + tw * th - shared + 1e-9)
+    return 1 - overlap + ((px - tx) ** 2 + (py - ty) ** 2) / (hull_x**2 + hull_y**2 + 1e-9)
+
+
+def _unit_box(offsets, variances):
+    centre = offsets[..., :2] * variances[0]
+    # Early in training the exponent is anything; e^4 anchor sides are far more than a match can need.
+    side = ops.exp(ops.clip(offsets[..., 2:] * variances[1], -4.0, 4.0))
+    return centre[..., 0], centre[..., 1], side[..., 0], side[..., 1]
