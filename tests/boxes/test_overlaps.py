@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -51,7 +51,6 @@ def test_empty_and_wrong_shapes(function):
 
 
 @compiled
-@settings(max_examples=150, deadline=None)
 @given(st.one_of(boxes_of(whole), boxes_of(real)), st.one_of(boxes_of(whole), boxes_of(real)))
 def test_compiled_equals_twin(boxes, others):
     np.testing.assert_array_equal(overlaps(boxes, others), reference.overlaps(boxes, others))
