@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the whole call."""
+
+import sys
+from pathlib import Path
+
+from manyfaces.command_line import argument_parser, run
+from manyfaces.datasets.storage import write_whole
+
+EXAMPLE = """
+tools/compare.py --data ../shared/data --peers ../shared/peers --csv docs/results/peers.csv
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
+    parser.add_argument("--peers", metavar="DIR", help="holds yunet/ and ultralight/ with their ONNX files")
+    parser.add_argument("--cfg", action="append", metavar="FILE",
+                        help="ours; may be repeated (default: cfgs/ssh_mobilenet_v1_025.yml)")
+    parser.add_argument("--weights", metavar="FILE", help="of the one --cfg (default: the shipped ones)")
+    parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images of each set only; 0: all")
+    parser.add_argument("--csv", metavar="FILE", help="also write the table there")
+    options = parser.parse_args(arguments)
+
+    from manyfaces.benchmark import as_csv, peers
+    from manyfaces.benchmark.detectors import compare
+    from manyfaces.config import load_config
+    from manyfaces.engine.test import load_detector
+
+    detectors = {}
+    for path in options.cfg or ["cfgs/ssh_mobilenet_v1_025.yml"]:
+        cfg = load_config(path)
+        detectors[f"{cfg.NAME} (Keras)"] = load_detector(cfg, options.weights).detect
+    if options.peers:
+        folder = Path(options.peers)
+        detectors["YuNet-n (OpenCV)"] = peers.yunet(folder / "yunet" / "yunet_n_dynamic.onnx")
+        detectors["Ultra-Light RFB-640 (ONNX Runtime)"] = peers.ultralight(
+            folder / "ultralight" / "version-RFB-640.onnx")
+    missing = [name for name, detect in detectors.items() if detect is None]
+    for name in missing:
+        print(f"left out, its run time is not installed: {name}")
+        del detectors[name]
+    table = compare(detectors, options.data, options.pickles, options.limit)
+    print(table.text())
+    if options.csv:
+        write_whole(options.csv, as_csv([table]).encode())
+        print(f"wrote {options.csv}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
