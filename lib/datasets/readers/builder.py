@@ -38,11 +38,11 @@ class RoidbBuilder:
                     return stem + spelling
         return stem + ".jpg"
 
-    def add(self, image, boxes, where, landmarks=None, attributes=None, ignore=None, size=None):
+    def add(self, image, boxes, where, landmarks=None, attributes=None, ignore=None):
         """Add an image with its boxes, N sequences x1 y1 x2 y2; those without area are dropped and counted.
 
-        where: file and line for messages. landmarks: (N, 5, 2) or None; attributes: name -> N integers; ignore: N
-        flags, else those of the attribute "invalid". size: (width, height) when the caller knows it already.
+        boxes may be a function that gives them for a (width, height). where: file and line for messages. landmarks:
+        (N, 5, 2) or None; attributes: name -> N integers; ignore: N flags, else those of the attribute "invalid".
         """
         image = image.replace("\\", "/").removeprefix("./")
         if os.path.isabs(image) or ".." in image.split("/"):
@@ -50,10 +50,10 @@ class RoidbBuilder:
         if image in self._seen:
             raise InputError(f"{where}: image {image} is listed twice, first at {self._seen[image]}")
         self._seen[image] = where
-        if size is None:
-            size = self.size(image, where)
+        size = self._size(image, where)
         if size is None:
             return
+        boxes = boxes(size) if callable(boxes) else boxes
         count = len(boxes)
         boxes = np.asarray(boxes, np.float64).reshape(count, 4)
         landmarks = np.full((count, 5, 2), np.nan) if landmarks is None else np.asarray(landmarks)
@@ -77,7 +77,7 @@ class RoidbBuilder:
             raise InputError(f"{self.source}: lists no image")
         return Roidb(self._records, self._dropped, self.source)
 
-    def size(self, image, where):
+    def _size(self, image, where):
         """(width, height) of an image; None when it is missing or unreadable, which is counted or raised."""
         if not self.root:
             return 0, 0

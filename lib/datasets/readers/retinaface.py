@@ -1,7 +1,7 @@
 """RetinaFace's `label.txt`: WIDER's faces with five landmarks.
 
 A line `# image`, then a line a face: `x y w h`, five times `x y visibility` (-1 = not labelled), and the blur score.
-The landmarks stand in our order. The score may be absent, and so may all that follows the box.
+The landmarks stand in our order. All that follows the box may be absent.
 """
 
 import numpy as np
@@ -30,8 +30,8 @@ def read_retinaface(labels, images=None, missing="error"):
 
 def _face(line, where):
     values = floats(line, where)
-    if len(values) not in (4, 19, 20):
-        raise InputError(f"{where}: expected 4, 19 or 20 numbers (box, landmarks, blur), found {len(values)}")
+    if len(values) not in (4, 20):
+        raise InputError(f"{where}: expected 4 numbers (a box) or 20 (landmarks and blur besides), found {len(values)}")
     return values[:19] + [-1.0] * (19 - len(values))
 
 

@@ -4,6 +4,7 @@ The four numbers are fractions of the image's width and height. An image without
 """
 
 import os
+from functools import partial
 
 from ...errors import InputError
 from ..roidb import IMAGE_EXTENSIONS, image_name
@@ -30,15 +31,15 @@ def read_yolo(labels, images=None, missing="error", classes=None):
     for name in sorted(found.keys() | texts.keys()):
         path = os.path.join(labels, texts.get(name, name + ".txt"))
         image = found.get(name) or builder.find(name)
-        size = builder.size(image, path)
-        if size is None:
-            continue
-        boxes = []
-        for number, line in enumerate(read_lines(path) if name in texts else (), 1):
-            if line:
-                boxes.append(_box(line, size, f"{path}, line {number}", classes))
-        builder.add(image, [box for box in boxes if box], path, size=size)
+        builder.add(image, partial(_boxes, path if name in texts else None, classes), path)
     return builder.finish()
+
+
+def _boxes(path, classes, size):
+    """The boxes of one .txt (None: there is none) in an image of this size."""
+    lines = enumerate(read_lines(path), 1) if path else ()
+    boxes = [_box(line, size, f"{path}, line {number}", classes) for number, line in lines if line]
+    return [box for box in boxes if box]
 
 
 def _below(folder, extensions):

@@ -1,0 +1,42 @@
+"""Fixtures that several folders of tests share."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A machine that also trains may take any time for an example; what fails must fail again the next time.
+settings.register_profile("manyfaces", deadline=None, max_examples=60, derandomize=True)
+settings.load_profile("manyfaces")
+
+
+@pytest.fixture(scope="session")
+def shared_dir():
+    """The folder `../shared` with real data; the test is skipped where there is none."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("the folder ../shared with real data is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """Paths of a small toy data set (manyfaces.datasets.toy.write_toy): 12 scenes 320 px wide. Only to be read."""
+    from manyfaces.datasets.toy import write_toy
+
+    return write_toy(tmp_path_factory.mktemp("toy"), images=12, seed=14, width=320)
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """tool("evaluate") is the module tools/evaluate.py."""
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

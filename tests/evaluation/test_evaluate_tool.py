@@ -1,0 +1,116 @@
+import json
+import os
+import tarfile
+import time
+
+import numpy as np
+import pytest
+
+from manyfaces.command_line import run
+from manyfaces.datasets import READERS, save_roidb
+from manyfaces.evaluation import read_ground_truth, write_prediction_file
+
+
+@pytest.fixture
+def evaluate(tool, capsys):
+    def call(*arguments):
+        code = run(tool("evaluate").main, list(map(str, arguments)))
+        return code, *capsys.readouterr()
+    return call
+
+
+@pytest.fixture
+def predictions(toy, tmp_path):
+    """A folder that finds every toy face, but misses those of the second image and sees one too many in the third."""
+    records = READERS["wider"](toy["labels"], toy["images"]).records
+    for index, record in enumerate(records):
+        boxes, scores = record.boxes, np.linspace(1, 0.5, len(record.boxes))
+        if index == 1:
+            boxes, scores = boxes[:0], scores[:0]
+        if index == 2:
+            boxes, scores = np.concatenate([boxes, [[0, 0, 3, 30]]]), np.append(scores, 0.1)
+        write_prediction_file(tmp_path / "pred" / f"{record.name}.txt", record.image, boxes, scores)
+    return tmp_path / "pred", records
+
+
+def test_the_official_figures_to_five_digits_in_under_three_seconds(shared_dir, evaluate, tmp_path):
+    folder = shared_dir / "data/wider_eval"
+    with tarfile.open(folder / "predictions/retinaface_mnet025.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    pred = next(at for at, folders, _ in os.walk(tmp_path) if "0--Parade" in folders)
+    start = time.process_time()  # of this process alone: the machine may be busy
+    code, out, _ = evaluate("wider", "--pred", pred, "--gt", folder / "ground_truth", "--json", tmp_path / "ap.json")
+    assert time.process_time() - start < 3
+    assert code == 0 and out.splitlines()[1].split()[1:] == ["0.90696", "0.88158", "0.73829", "3,226", "297,333", "0"]
+    result = json.loads((tmp_path / "ap.json").read_text())[0]
+    assert [round(result[s], 5) for s in ("easy", "medium", "hard")] == [0.90696, 0.88158, 0.73829]
+
+
+def test_the_official_ground_truth(shared_dir):
+    images = read_ground_truth(shared_dir / "data/wider_eval/ground_truth")
+    heights = np.concatenate([image.boxes[:, 3] for image in images])
+    assert len(images) == 3226 and len(heights) == 39708
+    for setting, faces, least in (("easy", 7211, 34), ("medium", 13319, 16), ("hard", 31958, 9)):
+        counted = np.concatenate([image.counted[setting] for image in images])
+        assert counted.sum() == faces and heights[counted].min() == least
+
+
+def test_toy_predictions_by_both_protocols(toy, predictions, evaluate, tmp_path):
+    pred, records = predictions
+    missed, faces = len(records[1].boxes), sum(len(record.boxes) for record in records)
+    code, out, _ = evaluate("wider", "--pred", pred, "--pred", pred, "--gt", toy["ground_truth"])
+    lines = out.splitlines()
+    assert code == 0 and lines[0].split() == ["pred", "easy", "medium", "hard", "images", "predictions", "unknown"]
+    assert lines[1] == lines[2] and float(lines[1].split()[3]) == pytest.approx(1 - missed / faces, abs=1e-5)
+
+    save_roidb(READERS["wider"](toy["labels"], toy["images"]), tmp_path / "toy.pkl")
+    code, out, _ = evaluate("roidb", "--pred", pred, "--roidb", tmp_path / "toy.pkl", "--json", tmp_path / "ap.json")
+    result = json.loads((tmp_path / "ap.json").read_text())[0]
+    assert result["ap50"] == pytest.approx(1 - missed / faces) and (result["images"], result["missing"]) == (12, 0)
+    small = [(record.boxes[:, 3] - record.boxes[:, 1]) < 20 for record in records]
+    total = sum(map(sum, small))
+    assert result["small"] == total and result["ap50_small"] == pytest.approx(1 - sum(small[1]) / total)
+
+    os.remove(pred / "0--Toy" / "0_Toy_00001.txt")
+    for protocol, truth in (("roidb", ("--roidb", tmp_path / "toy.pkl")), ("wider", ("--gt", toy["ground_truth"]))):
+        whole = evaluate(protocol, "--pred", pred, *truth)[1].splitlines()[1].split()
+        subset = evaluate(protocol, "--pred", pred, *truth, "--subset")[1].splitlines()[1].split()
+        assert float(whole[1]) < 1 and subset[1] == "1.00000" and "11" in subset
+
+
+def test_bad_input_is_one_line(toy, predictions, evaluate, tmp_path):
+    pred, _ = predictions
+    broken = pred / "0--Toy" / "0_Toy_00003.txt"
+    broken.write_text("x\n1\n1 2 3 4\n")
+    arguments = ("wider", "--pred", pred, "--gt", toy["ground_truth"])
+    code, out, err = evaluate(*arguments)
+    assert (code, out) == (2, "") and err.startswith(f"error: {broken}, line 3: ") and err.count("\n") == 1
+    code, out, _ = evaluate(*arguments, "--lenient")
+    assert code == 0 and "skipped 0 files and 1 lines; 0 counts were wrong" in out and str(broken) in out
+
+    for place, message in ((tmp_path, "wider_face_val.mat: no such file"), (tmp_path / "x", "no such file")):
+        code, _, err = evaluate("wider", "--pred", pred, "--gt", place)
+        assert code == 2 and message in err
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "gt" / "wider_face_val.mat").write_text("no matrix")
+    assert "not a MATLAB file" in evaluate("wider", "--pred", pred, "--gt", tmp_path / "gt")[2]
+    from scipy.io import savemat
+    savemat(tmp_path / "gt" / "wider_face_val.mat", {"x": 1})
+    assert "has no variable event_list" in evaluate("wider", "--pred", pred, "--gt", tmp_path / "gt")[2]
+    assert "no such file" in evaluate("roidb", "--pred", pred, "--roidb", tmp_path / "x.pkl")[2]
+
+
+def test_ground_truth_files_that_do_not_fit_each_other(toy, tmp_path):
+    from scipy.io import loadmat, savemat
+
+    from manyfaces.errors import InputError
+
+    for name in os.listdir(toy["ground_truth"]):
+        (tmp_path / name).write_bytes(open(os.path.join(toy["ground_truth"], name), "rb").read())
+    hard = loadmat(tmp_path / "wider_hard_val.mat")
+    cells = hard["gt_list"][0, 0]
+    most = max(range(len(cells)), key=lambda i: len(cells[i, 0]))
+    cells[most, 0] = cells[most, 0] + 100
+    savemat(tmp_path / "wider_hard_val.mat", {"gt_list": hard["gt_list"]})
+    with pytest.raises(InputError, match="do not fit each other"):
+        read_ground_truth(tmp_path)

@@ -1,0 +1,221 @@
+"""The WIDER protocol against a second implementation, written as loops along the description of the MATLAB tools."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manyfaces.datasets import Record
+from manyfaces.errors import InputError
+from manyfaces.evaluation import GroundTruth, average_precision, evaluate_wider
+
+SETTINGS = ("easy", "medium", "hard")
+
+
+def loop_overlap(a, b):
+    ax2, ay2, bx2, by2 = a[0] + a[2], a[1] + a[3], b[0] + b[2], b[1] + b[3]
+    width, height = min(ax2, bx2) - max(a[0], b[0]) + 1, min(ay2, by2) - max(a[1], b[1]) + 1
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((a[2] + 1) * (a[3] + 1) + (b[2] + 1) * (b[3] + 1) - both)
+
+
+def loop_protocol(predictions, truth, setting):
+    scores = [row[4] for files in predictions.values() for rows in files.values() for row in rows]
+    low, high = (min(scores), max(scores)) if scores else (0, 0)
+    table = np.zeros((1000, 2))
+    faces = 0
+    for image in truth:
+        faces += int(image.counted[setting].sum())
+        rows = predictions.get(image.event, {}).get(image.name)
+        if rows is None or not len(rows) or not len(image.boxes):
+            continue
+        rows = sorted(rows.tolist(), key=lambda row: -row[4])
+        recall = [0] * len(image.boxes)
+        proposal, recalled, found = [], [], 0
+        for row in rows:
+            overlaps = [loop_overlap(row, box) for box in image.boxes]
+            best = overlaps.index(max(overlaps))
+            keep = True
+            if overlaps[best] >= 0.5:
+                if not image.counted[setting][best]:
+                    keep = False
+                elif recall[best] == 0:
+                    recall[best] = 1
+                    found += 1
+            proposal.append(keep)
+            recalled.append(found)
+        normal = [(row[4] - low) / (high - low) if high > low else 1.0 for row in rows]
+        for k in range(1000):
+            inside = [i for i, score in enumerate(normal) if score >= 1 - (k + 1) / 1000]
+            if inside:
+                table[k] += sum(proposal[:inside[-1] + 1]), recalled[inside[-1]]
+    if not faces:
+        return 0.0
+    ap, precision, recall = 0.0, [0.0], [0.0]
+    for proposals, recalled in table:
+        precision.append(recalled / proposals if proposals else 0.0)
+        recall.append(recalled / faces)
+    precision.append(0.0)
+    recall.append(1.0)
+    for i in range(len(precision) - 2, -1, -1):
+        precision[i] = max(precision[i], precision[i + 1])
+    for i in range(1, len(recall)):
+        ap += (recall[i] - recall[i - 1]) * precision[i]
+    return ap
+
+
+def scene(seed):
+    """A few images: boxes, predictions near and far from them, ties in score and in overlap, files that lack."""
+    rng = np.random.default_rng(seed)
+    predictions, truth = {}, []
+    grid = rng.random() < 0.5  # whole numbers make ties
+    steps = rng.integers(1, 30)
+    for index in range(rng.integers(1, 7)):
+        count = int(rng.integers(0, 9))
+        boxes = np.concatenate([rng.uniform(-5, 60, (count, 2)), rng.uniform(0, 30, (count, 2))], axis=1)
+        if count > 2 and rng.random() < 0.3:
+            boxes[1] = boxes[0]
+        near = boxes[rng.integers(0, count, rng.integers(0, 12))] if count else np.zeros((0, 4))
+        near = near + rng.normal(0, 3, near.shape)
+        far = np.concatenate([rng.uniform(-5, 60, (4, 2)), rng.uniform(-1, 40, (4, 2))], axis=1)
+        found = np.concatenate([near, far])
+        if grid:
+            boxes, found = np.round(boxes), np.round(found)
+        if count and rng.random() < 0.2:
+            boxes[0, 2:] = 0
+        scores = rng.integers(0, steps, len(found)) / 7 - 1 if rng.random() < 0.7 else rng.random(len(found))
+        nested = np.sort(rng.random(3))[::-1]
+        draw = rng.random(count)
+        truth.append(GroundTruth(f"e{index % 2}", f"n{index}", boxes,
+                                 {s: draw >= level for s, level in zip(SETTINGS, nested, strict=True)}))
+        if rng.random() < 0.8:
+            rows = np.column_stack([found, scores])[rng.permutation(len(found))][:rng.integers(0, len(found) + 1)]
+            predictions.setdefault(f"e{index % 2}", {})[f"n{index}"] = rows
+    return predictions, truth
+
+
+@given(st.integers(0, 10**9))
+def test_equals_the_loops(seed):
+    predictions, truth = scene(seed)
+    if not predictions:
+        return
+    result = evaluate_wider(predictions, truth)
+    for setting in SETTINGS:
+        assert result[setting] == pytest.approx(loop_protocol(predictions, truth, setting), abs=1e-12)
+
+
+@given(st.integers(0, 10**9))
+def test_subset_is_the_evaluation_of_those_images_alone(seed):
+    predictions, truth = scene(seed)
+    if not predictions:
+        return
+    some = [image for image in truth if image.name in predictions.get(image.event, {})]
+    result = evaluate_wider(predictions, truth, subset=True)
+    assert {s: result[s] for s in SETTINGS} == {s: evaluate_wider(predictions, some)[s] for s in SETTINGS}
+    assert result["images"] == len(some)
+
+
+def one_image(boxes, rows, counted=None):
+    boxes = np.array(boxes, float).reshape(-1, 4)
+    flags = np.ones(len(boxes), bool) if counted is None else np.array(counted)
+    truth = [GroundTruth("e", "n", boxes, dict.fromkeys(SETTINGS, flags))]
+    return evaluate_wider({"e": {"n": np.array(rows, float).reshape(-1, 5)}}, truth)["hard"]
+
+
+def test_cases_worked_out_by_hand():
+    box = [10, 10, 19, 19]  # 20 x 20 pixels with the +1
+    assert one_image([box], [[*box, 0.7]]) == 1
+    # One of two faces found, no false positive: recall stops at 1/2 with precision 1.
+    assert one_image([box, [50, 50, 9, 9]], [[*box, 0.7]]) == 0.5
+    # A false positive of a higher score halves the precision at the only point of the curve.
+    assert one_image([box], [[*box, 0.2], [80, 80, 9, 9, 0.9]]) == 0.5
+    # The second prediction on a face that is taken is a false positive, behind the first: it costs nothing here,
+    assert one_image([box], [[*box, 0.9], [*box, 0.2]]) == 1
+    # but before another face it does: precision 2/3 for the second half of the recall.
+    twice = [[*box, 0.9], [*box, 0.5], [50, 50, 9, 9, 0.1]]
+    assert one_image([box, [50, 50, 9, 9]], twice) == pytest.approx(0.5 + 0.5 * 2 / 3)
+    # On an ignored face it is neither, however often.
+    ignored = [50, 50, 9, 9]
+    assert one_image([box, ignored], [[*ignored, 0.9], [*ignored, 0.8], [*box, 0.1]], [True, False]) == 1
+
+
+def test_a_prediction_has_no_second_choice():
+    a, b = [0, 0, 19, 19], [2, 0, 19, 19]
+    # The second overlaps b by 0.82 and a by 1, and a is taken: it does not fall back on b.
+    assert one_image([a, b], [[*a, 0.9], [*a, 0.8]]) == 0.5
+    # An ignored box is chosen like any other: it takes the prediction away from the face that counts.
+    assert one_image([a, b], [[*a, 0.9]], [False, True]) == 0
+
+
+def test_sides_are_one_pixel_longer():
+    # 10 of 20 pixels: exactly one half with the +1, and a match; 9 of 19 without.
+    assert one_image([[0, 0, 19, 19]], [[0, 0, 9, 19, 0.5]]) == 1
+    assert one_image([[0, 0, 19, 19]], [[0, 0, 8.99, 19, 0.5]]) == 0
+    assert one_image([[5, 5, 0, 0]], [[5, 5, 0, 0, 0.5]]) == 1  # a box without area is one pixel
+
+
+def test_scores_are_stretched_over_all_images_and_equal_ones_count_as_one():
+    box = [10, 10, 19, 19]
+    assert one_image([box], [[*box, -3.5]]) == 1
+    assert one_image([box, [50, 50, 9, 9]], [[*box, 4], [50, 50, 9, 9, 4]]) == 1
+    # Scores that differ by less than a thousandth of the range enter together: the false positive counts as well.
+    assert one_image([box], [[*box, 1.0], [80, 80, 9, 9, 0.9999], [90, 10, 5, 5, 0]]) == 0.5
+    assert one_image([box], [[*box, 1.0], [80, 80, 9, 9, 0.5], [90, 10, 5, 5, 0]]) == 1
+
+
+def test_a_missing_file_is_skipped_but_its_faces_count():
+    flags = dict.fromkeys(SETTINGS, np.array([True]))
+    box = np.array([[10.0, 10, 19, 19]])
+    truth = [GroundTruth("e", name, box, flags) for name in "ab"]
+    predictions = {"e": {"a": np.array([[10, 10, 19, 19, 0.5]]), "c": np.zeros((0, 5))}, "f": {"a": np.zeros((0, 5))}}
+    result = evaluate_wider(predictions, truth)
+    assert (result["hard"], result["images"], result["predictions"], result["unknown"]) == (0.5, 2, 1, 2)
+    assert result["faces"] == dict.fromkeys(SETTINGS, 2)
+    assert evaluate_wider(predictions, truth, subset=True)["hard"] == 1
+
+
+def test_a_folder_of_other_images_is_an_error():
+    truth = [GroundTruth("e", "a", np.zeros((0, 4)), dict.fromkeys(SETTINGS, np.zeros(0, bool)))]
+    with pytest.raises(InputError, match="none of the 1 predicted images is in the ground truth, .* look like e/a"):
+        evaluate_wider({"": {"a": np.zeros((0, 5))}}, truth)
+    result = evaluate_wider({"e": {"a": np.array([[1, 2, 3, 4, 0.5]])}}, truth)
+    assert [result[s] for s in SETTINGS] == [0, 0, 0]
+
+
+def as_record(image):
+    corners = np.concatenate([image.boxes[:, :2], image.boxes[:, :2] + image.boxes[:, 2:]], axis=1)
+    return Record("", image.name + ".jpg", 0, 0, corners.astype(np.float32), np.zeros((len(corners), 5, 2)),
+                  ~image.counted["hard"])
+
+
+@given(st.integers(0, 10**9))
+def test_the_protocol_on_a_roidb_is_the_same(seed):
+    predictions, truth = scene(seed)
+    detections = []
+    for image in truth:
+        image.boxes = np.round(image.boxes * 8) / 8  # what float32 holds
+        if not len(image.boxes):
+            predictions.get(image.event, {}).pop(image.name, None)  # there the roidb counts false positives
+        rows = predictions.get(image.event, {}).get(image.name, np.zeros((0, 5)))
+        rows[:, :4] = np.round(rows[:, :4] * 8) / 8
+        rows = rows.copy()
+        rows[:, 2:4] += rows[:, :2]
+        detections.append(rows)
+    records = [as_record(image) for image in truth]
+    assert average_precision(detections, records) == pytest.approx(loop_protocol(predictions, truth, "hard"), abs=1e-12)
+
+
+def test_detections_may_be_objects_and_count_on_images_without_faces():
+    class Found:
+        boxes = np.array([[10, 10, 29, 29]], np.float32)
+        scores = np.array([0.5], np.float32)
+
+    face = Record("", "x.jpg", 0, 0, Found.boxes, np.zeros((1, 5, 2)), np.zeros(1, bool))
+    none = Record("", "y.jpg", 0, 0, np.zeros((0, 4), np.float32), np.zeros((0, 5, 2)), np.zeros(0, bool))
+    assert average_precision([Found(), np.zeros((0, 5))], [face, none]) == 1
+    assert average_precision([Found(), Found()], [face, none]) == 0.5
+    assert average_precision([], []) == 0
+    with pytest.raises(ValueError):
+        average_precision([Found()], [face, none])
