@@ -165,6 +165,14 @@ def test_scores_are_stretched_over_all_images_and_equal_ones_count_as_one():
     assert one_image([box], [[*box, 1.0], [80, 80, 9, 9, 0.5], [90, 10, 5, 5, 0]]) == 1
 
 
+def test_a_score_at_a_threshold_is_inside():
+    box, ignored = [10, 10, 19, 19], [50, 50, 9, 9]
+    ends = [[*ignored, 1.0], [*ignored, 0.0]]  # they only set the range
+    # 0.5 is the 500th threshold; 0.4995 enters one later, and 0.5005 at the same.
+    assert one_image([box, ignored], [*ends, [*box, 0.5], [80, 80, 9, 9, 0.4995]], [True, False]) == 1
+    assert one_image([box, ignored], [*ends, [*box, 0.5], [80, 80, 9, 9, 0.5005]], [True, False]) == 0.5
+
+
 def test_a_missing_file_is_skipped_but_its_faces_count():
     flags = dict.fromkeys(SETTINGS, np.array([True]))
     box = np.array([[10.0, 10, 19, 19]])
