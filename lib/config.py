@@ -11,13 +11,13 @@ to itself) and then holds only what differs.
 
 import copy
 import difflib
-import os
 from pathlib import Path
 
 import yaml
 from easydict import EasyDict
 
 from .errors import InputError
+from .files import write_whole
 
 DEFAULTS = {
     "FAMILY": "ssh",  # the detector: a key of manyfaces.nets.FAMILIES
@@ -111,6 +111,7 @@ DEFAULTS = {
     "TEST": {
         "SCALES": [1.0],  # of the original image, or shorter sides in px where > 10
         "MAX_SIDE": 0,  # px: larger images are scaled down to this longer side; 0: never
+        "MAX_PIXELS": 16000000,  # what the net is given at once: larger images are scaled down, batches cut; 0: no limit
         "FLIP": False,
         "SCORE": 0.02,
         "NMS": 0.3,
@@ -166,11 +167,7 @@ def load_config(path=None, overrides=()):
 
 def save_config(cfg, path):
     """Write the whole merged config as YAML; `load_config` of it gives the same config."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None), encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None).encode())
 
 
 def _yaml_chain(path, seen=()):

@@ -5,7 +5,7 @@ import sys
 
 from manyfaces.benchmark import SECTIONS, as_csv, run_section
 from manyfaces.command_line import argument_parser, run
-from manyfaces.datasets.storage import write_whole
+from manyfaces.files import write_whole
 
 EXAMPLE = """
 tools/benchmark.py                        # every section

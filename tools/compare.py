@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the whole call."""
+"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the call."""
 
 import sys
 from pathlib import Path
 
 from manyfaces.command_line import argument_parser, run
-from manyfaces.datasets.storage import write_whole
+from manyfaces.files import write_whole
 
 EXAMPLE = """
 tools/compare.py --data ../shared/data --peers ../shared/peers --csv docs/results/peers.csv

@@ -7,7 +7,6 @@ import time
 
 from manyfaces.command_line import argument_parser, run
 from manyfaces.datasets import load_roidb
-from manyfaces.datasets.storage import write_whole
 from manyfaces.evaluation import (
     Skipped,
     evaluate_roidb,
@@ -16,6 +15,7 @@ from manyfaces.evaluation import (
     read_ground_truth,
     read_predictions,
 )
+from manyfaces.files import write_whole
 
 EXAMPLE = """
 tools/evaluate.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth

@@ -1,17 +1,15 @@
-"""Pickles that hold nothing but plain values, written whole or not at all, and read without running code.
+"""Pickles that hold nothing but plain values, and are read without running code.
 
 A pickle can name any importable function and call it while it is read. Arrays are therefore stored as
 (dtype, shape, bytes), the file needs no name at all, and the unpickler refuses every one it meets.
 """
 
-import contextlib
-import os
 import pickle
-import tempfile
 
 import numpy as np
 
 from ..errors import InputError
+from ..files import write_whole
 
 _DTYPES = ("float32", "float64", "int32", "int64", "uint8", "bool")
 
@@ -42,7 +40,7 @@ def unpack(packed):
 
 
 def save_plain(value, path):
-    """Pickle plain values to `path`: written beside it, synced and renamed, so a reader never sees half of it."""
+    """Pickle plain values to `path`: whole or not at all."""
     write_whole(path, pickle.dumps(value, protocol=4))
 
 
@@ -59,29 +57,3 @@ def load_plain(path, hint):
         raise InputError(f"{path}: refused, {error}") from None
     except Exception as error:  # a damaged pickle raises nearly anything
         raise InputError(f"{path}: damaged or no pickle ({type(error).__name__}: {error}); {hint}") from None
-
-
-def write_whole(path, data, sync=True):
-    """Write bytes to `path` so that it has either its old or its new content, whatever happens on the way.
-
-    Without sync that holds when the process dies, but not when the machine does: for thousands of small files that can
-    be made again. Raises OSError, for a full disk for example, and leaves what was there.
-    """
-    folder = os.path.dirname(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(prefix="." + os.path.basename(path), dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        # mkstemp makes the file private; what it replaces was made with the user's mask.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(beside, 0o666 & ~mask)
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise

@@ -9,8 +9,8 @@ import os
 import cv2
 import numpy as np
 
+from ..files import write_whole
 from .portraits import portraits
-from .storage import write_whole
 from .toy_scene import add_object, background, face_of, paste, similarity
 
 EVENT = "0--Toy"

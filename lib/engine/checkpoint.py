@@ -1,35 +1,16 @@
-"""Files that appear whole or not at all: the state of a training, and weights.
+"""The state of a training, and weights: files that appear whole or not at all.
 
 A state is one .npz: the step, the best score so far, and every variable of the net, of its average and of the
 optimizer. With the data order derived from (seed, epoch, index) that is all a resumed run needs.
 """
 
 import json
-import os
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-
-
-@contextmanager
-def whole_file(path, suffix=""):
-    """A path beside `path` to write to; it is flushed to disk and renamed on success, removed on failure.
-
-    suffix: ending that the writer insists on, such as `.weights.h5`. Raises OSError as the writing does.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part{suffix}")
-    try:
-        yield beside
-        with open(beside, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+from ..files import whole_file
 
 
 def save_weights(model, path):

@@ -69,7 +69,7 @@ class TensorBoard:
 
 
 class Progress:
-    """Rate, loss, time left and the share of time spent waiting for data: one line on a terminal, else a line a minute."""
+    """Rate, loss, time left, share of time spent waiting for data: one line on a terminal, else a line a minute."""
 
     def __init__(self, name, step, steps, batch, loader, every=60.0):
         self.name, self.first, self.steps, self.batch, self.loader = name, step, steps, batch, loader

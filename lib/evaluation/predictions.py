@@ -6,9 +6,9 @@ from itertools import chain
 
 import numpy as np
 
-from ..datasets.storage import write_whole
 from ..datasets.text import is_number
 from ..errors import InputError
+from ..files import write_whole
 
 
 @dataclass

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import manyfaces.datasets.storage as storage
+import manyfaces.files as files
 from manyfaces.datasets import Record, Roidb, load_roidb, load_sources, save_roidb, select, statistics, statistics_table
 from manyfaces.errors import InputError
 
@@ -116,7 +117,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeyp
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save_roidb(Roidb([]), path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["x.pkl"]
