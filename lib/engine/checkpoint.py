@@ -39,6 +39,11 @@ def save_state(path, groups, **facts):
         np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
 
 
+def read_facts(path):
+    """The facts of a state alone; InputError where the file is not such a state."""
+    return load_state(path, {})
+
+
 def load_state(path, groups):
     """Assign the variables in `groups` and return the facts; InputError where the file is not such a state."""
     try:

@@ -51,14 +51,14 @@ class Trainer:
         self.average = self._copy() if train.EMA else None
         self.tested = self.average or self.model
         self.optimizer = build_optimizer(cfg, self.model.trainable_variables)
-        self.step, self.best = 0, -1.0
+        self.step, self.best, self.seconds = 0, -1.0, 0.0
         self.detector = Detector(self.family, backend.runner(self.tested), cfg)
         self.selection = Selection(cfg, self.family, self.detector)
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
                                              train.CLIP_NORM)
         if resume:
             facts = load_state(self.folder / "checkpoint.npz", self._groups())
-            self.step, self.best = facts["step"], facts["best"]
+            self.step, self.best, self.seconds = facts["step"], facts["best"], facts["seconds"]
         self.stop_signal = None
 
     def _first_weights(self, init, resume):
@@ -125,7 +125,7 @@ class Trainer:
         board = TensorBoard(self.folder / "tensorboard")
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         progress = Progress(cfg.NAME, self.step, train.STEPS, train.BATCH, self.loader)
-        rows = []
+        self.began, rows = time.perf_counter(), []
         try:
             for step, batch in self.loader.run(self.step, train.STEPS):
                 names, images = batch.pop("names"), batch.pop("images")
@@ -190,7 +190,8 @@ class Trainer:
 
     def _save(self, progress, last=False):
         def write():
-            save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best)
+            save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
+                       seconds=self.seconds + time.perf_counter() - self.began)
             save_weights(self.tested, self.folder / "last.weights.h5")
 
         self._write(write, progress, last)
