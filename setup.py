@@ -17,7 +17,7 @@ def compile_args():
     if sys.platform == "win32":
         return ["/O2", "/fp:precise"]
     native = [] if os.environ.get("MANYFACES_PORTABLE") == "1" else ["-march=native"]
-    return ["-O3", "-ffp-contract=off", *native]
+    return ["-O3", "-g0", "-ffp-contract=off", *native]
 
 
 def extensions():
@@ -41,5 +41,6 @@ setup(
     package_dir={"manyfaces": "lib"},
     package_data={"manyfaces": ["pretrained/*"]},
     ext_modules=extensions(),
+    options={"build_ext": {"parallel": os.cpu_count()}},
     zip_safe=False,
 )
