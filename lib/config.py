@@ -111,7 +111,7 @@ DEFAULTS = {
     "TEST": {
         "SCALES": [1.0],  # of the original image, or shorter sides in px where > 10
         "MAX_SIDE": 0,  # px: larger images are scaled down to this longer side; 0: never
-        "MAX_PIXELS": 16000000,  # what the net is given at once: larger images are scaled down, batches cut; 0: no limit
+        "MAX_PIXELS": 16000000,  # of a batch: larger images are scaled down, batches are cut; 0: no limit
         "FLIP": False,
         "SCORE": 0.02,
         "NMS": 0.3,

@@ -4,6 +4,7 @@ image -> pyramid -> net -> decode -> nms -> Detections. The net is a function fr
 so a Keras model, an exported file or a stand-in of a test all serve; nothing here loads Keras.
 """
 
+import os
 import time
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from .nms import nms, soft_nms
 
+FILL = 114  # grey of the padding that brings images of like size into one batch; as in nets.layers
 FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)  # left eye, right eye, nose, left mouth corner, right mouth corner, mirrored
 
 
@@ -72,18 +74,35 @@ class Detections:
 class Detector:
     """A family's net with its decoding and NMS.
 
-    family: has `decode(outputs, size)`. run: images (B, H, W, 3) uint8 -> dict of maps with a batch axis. cfg: its
+    family: has `decode(outputs, size)` and, where its net pads at the right and at the bottom, `multiple`, the px that
+    height and width are padded to. run: images (B, H, W, 3) uint8 -> dict of maps with a batch axis. cfg: its
     TEST section says scales, flip, thresholds.
     """
 
     def __init__(self, family, run, cfg):
         self.family, self.run, self.cfg = family, run, cfg
 
+    @staticmethod
+    def load(name, weights=None, overrides=()):
+        """The detector that ships under `name`, or that of a config file `name`.yml.
+
+        weights: a .weights.h5; None: those that ship. overrides: [KEY, VALUE, ...] of the config. Raises InputError.
+
+        Detector.load("ssh_mobilenet_v1_025").detect(image) gives the faces of an image (H, W, 3) uint8 RGB.
+        """
+        from . import pretrained  # late, as is Keras: this module serves without a net as well
+        from .config import load_config
+        from .engine.test import load_detector
+
+        name = os.fspath(name)
+        path = name if name.endswith((".yml", ".yaml")) else pretrained.config_file(name)
+        return load_detector(load_config(path, overrides), weights)
+
     def detect(self, images, scales=None, flip=None):
         """Detections of one image (H, W, 3) uint8 RGB, or a list of them for a list of images.
 
-        scales: factors, or shorter sides in px where > 10; None: TEST.SCALES. Images that have the same size after
-        scaling share a batch of at most TEST.BATCH.
+        scales: factors, or shorter sides in px where > 10; None: TEST.SCALES. Images that the net pads to the same size
+        share a batch of at most TEST.BATCH images and TEST.MAX_PIXELS pixels.
         """
         if not isinstance(images, (list, tuple)):
             return self.detect([images], scales, flip)[0]
@@ -91,23 +110,30 @@ class Detector:
         scales = test.SCALES if scales is None else scales
         flip = test.FLIP if flip is None else flip
         found = [[] for _ in images]
-        for batch in self._batches(images, scales, flip):
-            self._run_batch(images, batch, found)
+        for padded, batch in self._batches(images, scales, flip):
+            self._run_batch(images, padded, batch, found)
         return [self._suppress(parts) for parts in found]
 
     def _batches(self, images, scales, flip):
-        """Lists of (image number, (width, height) to bring it to, mirrored), each of one size."""
-        groups = {}
+        """Yield (padded size, list of (image number, (width, height) to bring it to, mirrored)) for each batch."""
+        test, multiple, groups = self.cfg.TEST, getattr(self.family, "multiple", 1), {}
         for number, image in enumerate(images):
             for scale in scales:
-                size = scaled_size(image.shape[1], image.shape[0], scale, self.cfg.TEST.MAX_SIDE)
+                size = scaled_size(image.shape[1], image.shape[0], scale, test.MAX_SIDE, test.MAX_PIXELS)
+                padded = tuple(side + -side % multiple for side in size)
                 for mirrored in (False, True)[: 1 + bool(flip)]:
-                    groups.setdefault(size, []).append((number, size, mirrored))
-        count = max(1, self.cfg.TEST.BATCH)
-        return [group[i : i + count] for group in groups.values() for i in range(0, len(group), count)]
+                    groups.setdefault(padded, []).append((number, size, mirrored))
+        for padded, group in groups.items():
+            room = test.MAX_PIXELS // (padded[0] * padded[1]) if test.MAX_PIXELS else test.BATCH
+            count = max(1, min(test.BATCH, room))
+            for i in range(0, len(group), count):
+                yield padded, group[i : i + count]
 
-    def _run_batch(self, images, batch, found):
-        inputs = np.stack([_prepare(images[number], size, mirrored) for number, size, mirrored in batch])
+    def _run_batch(self, images, padded, batch, found):
+        """Detections of each member of a batch, appended to `found` of its image."""
+        inputs = np.full((len(batch), padded[1], padded[0], 3), FILL, np.uint8)
+        for place, (number, size, mirrored) in zip(inputs, batch, strict=True):
+            place[: size[1], : size[0]] = _prepare(images[number], size, mirrored)
         start = time.perf_counter()
         outputs = self.run(inputs)
         net = (time.perf_counter() - start) * 1e3 / len(batch)
@@ -135,17 +161,21 @@ class Detector:
         return faces
 
 
-def scaled_size(width, height, scale, max_side=0):
+def scaled_size(width, height, scale, max_side=0, max_pixels=0):
     """(width, height) px of the input for a scale: a factor up to 10, else the shorter side in px.
 
-    The longer side is held to max_side where that is not 0.
+    The longer side is held to max_side and the area to max_pixels where those are not 0.
 
     >>> scaled_size(1024, 768, 0.5), scaled_size(1024, 768, 600), scaled_size(1024, 768, 2, max_side=1600)
     ((512, 384), (800, 600), (1600, 1200))
+    >>> scaled_size(20000, 10000, 1, max_pixels=2_000_000)
+    (2000, 1000)
     """
     factor = scale if scale <= 10 else scale / min(width, height)
     if max_side:
         factor = min(factor, max_side / max(width, height))
+    if max_pixels:
+        factor = min(factor, (max_pixels / (width * height)) ** 0.5)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 

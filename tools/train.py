@@ -1,30 +1,38 @@
-"""Train a detector: output/NAME holds its weights, logs and checkpoint.
+#!/usr/bin/env python3
+"""Train a detector: output/NAME holds its config, weights, checkpoint and logs, where NAME is that of the YAML.
 
-example: tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --set TRAIN.STEPS 2000
+Ctrl-C and SIGTERM save and leave; --resume goes on from the last checkpoint to the very weights that the run would have
+reached without the pause.
 """
 
-import argparse
+import sys
 
-from manyfaces.command_line import main, parser
+from manyfaces.command_line import argument_parser, run
+from manyfaces.config import load_config
 
-
-def arguments():
-    p = parser(__doc__)
-    p.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
-    p.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5 of the same net")
-    p.add_argument("--resume", action="store_true", help="go on where the run in output/NAME stopped, to the same end")
-    p.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
-    return p
+EXAMPLE = """
+tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml
+tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --resume
+tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --set NAME trial TRAIN.STEPS 2000 TRAIN.BATCH 16
+"""
 
 
-def run(args):
-    from manyfaces.config import load_config
-    from manyfaces.engine.train import Trainer
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
+    parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5 of the same net")
+    parser.add_argument("--resume", action="store_true", help="go on where the run in output/NAME stopped")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    options = parser.parse_args(arguments)
+    cfg = load_config(options.cfg, options.set)
 
-    best = Trainer(load_config(args.cfg, args.set), resume=args.resume, init=args.init).run()
+    from manyfaces.engine.train import Trainer  # late: loads Keras, and --help need not wait for it
+
+    best = Trainer(cfg, resume=options.resume, init=options.init).run()
     if best >= 0:
         print(f"best selection AP {best:.4f}")
+    print(f"weights are in {cfg.OUTPUT_DIR}/{cfg.NAME}")
 
 
 if __name__ == "__main__":
-    main(arguments(), run)
+    sys.exit(run(main))

@@ -3,7 +3,10 @@
 TensorFlow and JAX train; PyTorch runs inference.
 """
 
+import contextlib
 import os
+import sys
+import tempfile
 
 import numpy as np
 
@@ -12,23 +15,48 @@ from ..errors import InputError
 
 def prepare(seed=None, deterministic=False):
     """Import Keras quietly; GPU memory grows as needed; with a seed, initial weights and operations repeat."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX too takes GPU memory as it needs it
-    import keras
+    with _quietly():
+        import keras
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
 
-        for gpu in tf.config.list_physical_devices("GPU"):
-            try:
-                tf.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:
-                pass  # the device is in use already, with whatever was set then
-        if deterministic:
-            tf.config.experimental.enable_op_determinism()
+            for gpu in tf.config.list_physical_devices("GPU"):
+                try:
+                    tf.config.experimental.set_memory_growth(gpu, True)
+                except RuntimeError:
+                    pass  # the device is in use already, with whatever was set then
+    if deterministic and keras.backend.backend() == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
     if seed is not None:
         keras.utils.set_random_seed(seed)
     return keras
+
+
+@contextlib.contextmanager
+def _quietly():
+    """Holds back what TensorFlow's C++ writes while it loads, which no setting silences; shows it if loading fails.
+
+    Who sets TF_CPP_MIN_LOG_LEVEL wants to decide that, and sees everything.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def runner(model):

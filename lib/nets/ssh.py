@@ -40,6 +40,8 @@ class Module:
 class SSH:
     """The family: `build`, `encode`, `losses`, `decode`, all from one config."""
 
+    multiple = MULTIPLE  # so that a Detector can batch images of like size
+
     def __init__(self, cfg):
         self.cfg = cfg
         sizes, strides, borders = cfg.ANCHORS.SIZES, cfg.ANCHORS.STRIDES, cfg.ANCHORS.BORDERS

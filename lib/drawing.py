@@ -1,0 +1,92 @@
+"""Detections drawn into an image: boxes in the colour of their score, landmarks as dots, a bar to read the colours by.
+
+Lines, dots and letters grow with the image, so that a picture of 10,000 px reads like one of 600 px; around small faces
+they stay thin enough to leave the face visible.
+"""
+
+import cv2
+import numpy as np
+
+LOWEST = 0.5  # the bar begins here, or at min_score where that is lower
+# Left eye, right eye, nose, left and right corner of the mouth: left is the image's left.
+LANDMARK_COLOURS = ((255, 60, 60), (255, 225, 0), (0, 230, 120), (255, 0, 220), (0, 200, 255))
+SMALLEST_WITH_DOTS = 14  # px, shorter side of a box; five dots would hide a smaller face
+FRACTION = 4  # bits behind the binary point of the coordinates that OpenCV is given
+LIMIT = 2**15  # px beyond which a coordinate is cut, for OpenCV takes 32-bit integers
+
+
+def draw(image, detections, min_score=0.5, colour_bar=False, landmarks=True):
+    """The image with the detections in it; the image itself stays as it was.
+
+    image: (H, W, 3) uint8 RGB. detections: Detections, those below min_score are left out. Returns (H, W, 3) uint8;
+    with colour_bar a strip of about 0.1 of the image's mean side is added at the right and the width grows by it.
+    Raises ValueError for another shape or type of image.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+    drawn = np.array(image, order="C")
+    low = min(LOWEST, float(min_score))
+    kept = np.flatnonzero(detections.scores >= min_score)
+    kept = kept[np.argsort(detections.scores[kept], kind="stable")]  # the surest on top
+    colours = score_colours(detections.scores[kept], low)
+    line = max(1.0, np.sqrt(image.shape[0] * image.shape[1]) / 350)  # px
+    for index, colour in zip(kept, colours.tolist(), strict=True):
+        box = detections.boxes[index]
+        side = float(min(box[2] - box[0], box[3] - box[1]))
+        _box(drawn, box, colour, max(1, round(min(line, side / 10))))
+        if landmarks and detections.landmarks is not None and side >= SMALLEST_WITH_DOTS:
+            _dots(drawn, detections.landmarks[index], max(1.0, min(1.2 * line, side / 20)))
+    return np.concatenate([drawn, bar(image.shape[0], image.shape[1], low)], axis=1) if colour_bar else drawn
+
+
+def score_colours(scores, low=LOWEST):
+    """(N, 3) uint8 RGB for scores (N,): blue at `low` and below, over green to red at 1 (OpenCV's turbo map)."""
+    part = np.clip((np.asarray(scores, np.float64) - low) / max(1 - low, 1e-9), 0, 1)
+    # Both ends of the map are nearly black; 0.1 to 0.88 of it stays bright.
+    levels = np.round(255 * (0.1 + 0.78 * part)).astype(np.uint8).reshape(-1, 1)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[:, 0, ::-1]
+
+
+def bar(height, width, low=LOWEST):
+    """The strip that explains the colours: (height, W, 3) uint8, W from the size of the image it stands beside."""
+    letter = int(max(7, np.sqrt(height * width) / 40))  # px, height of a digit
+    letter = max(3, min(letter, height // 5))  # room for two labels
+    stroke = max(1, letter // 9)
+    scale = letter / cv2.getTextSize("0", cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)[0][1]
+    (text, digits), _ = cv2.getTextSize("0.0", cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
+    gap, ramp = max(1, letter // 2), max(3, letter)
+    strip = np.full((height, gap + ramp + gap + text + gap, 3), 255, np.uint8)
+    top, bottom = digits, max(digits + 1, height - digits)  # so that the outer labels keep inside
+    rows = np.linspace(1, low, bottom - top)
+    strip[top:bottom, gap : gap + ramp] = score_colours(rows, low)[:, None]
+    for label in _labels(low, (bottom - top) / (1.6 * digits)):
+        y = top + (1 - label) / max(1 - low, 1e-9) * (bottom - top - 1)
+        cv2.line(strip, (gap + ramp, round(y)), (gap + ramp + gap // 2, round(y)), (0, 0, 0), stroke)
+        cv2.putText(strip, f"{label:.1f}", (2 * gap + ramp, round(y + digits / 2)), cv2.FONT_HERSHEY_SIMPLEX, scale,
+                    (0, 0, 0), stroke, cv2.LINE_AA)
+    return strip
+
+
+def _labels(low, room):
+    """Tenths between low and 1 for the bar, as many as there is room for, always with 1."""
+    tenths = range(int(np.ceil(round(10 * low, 6))), 11)
+    step = next((step for step in (1, 2, 5) if (len(tenths) - 1) / step <= room), 10)
+    return [tenth / 10 for tenth in tenths if (10 - tenth) % step == 0]
+
+
+def _box(image, box, colour, thickness):
+    corners = _fixed(box)
+    cv2.rectangle(image, corners[:2], corners[2:], colour, thickness, cv2.LINE_AA, FRACTION)
+
+
+def _dots(image, points, radius):
+    radius = round(radius * 2**FRACTION)
+    for point, colour in zip(points, LANDMARK_COLOURS, strict=True):
+        if np.isfinite(point).all():
+            cv2.circle(image, _fixed(point), radius, colour, cv2.FILLED, cv2.LINE_AA, FRACTION)
+
+
+def _fixed(values):
+    """Continuous px as OpenCV's fixed-point numbers; its pixel centres are whole numbers, ours lie at one half."""
+    values = np.clip(np.asarray(values, np.float64) - 0.5, -LIMIT, LIMIT)
+    return tuple(np.round(values * 2**FRACTION).astype(int).tolist())

@@ -1,0 +1,183 @@
+"""Testing: a folder of images becomes WIDER FACE's prediction folder, which tools/evaluate.py reads.
+
+DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt; OUT/settings.json says what found the faces, for a figure without its
+scales, flip, threshold and NMS compares with nothing.
+"""
+
+import hashlib
+import itertools
+import json
+import time
+from pathlib import Path
+
+from .. import pretrained
+from ..datasets.folders import find_images, listed_images, read_ahead
+from ..datasets.images import ImageError, image_size
+from ..datasets.roidb import image_name
+from ..datasets.storage import write_whole
+from ..detector import Detector, scaled_size
+from ..errors import InputError
+from ..evaluation.predictions import write_prediction_file
+from ..progress import Progress
+
+SETTINGS = "settings.json"
+NOT_DECISIVE = ("BATCH", "DEMO_SCORE")  # keys of TEST that change no prediction
+
+
+def load_detector(cfg, weights=None):
+    """Detector of a config with its weights: a .weights.h5, or None for those that ship under cfg.NAME.
+
+    Raises InputError where there are none, or they are of another net.
+    """
+    weights = Path(weights or pretrained.weights_file(cfg.NAME))
+    if not weights.is_file():
+        raise InputError(f"{weights}: no such weights file")  # before the seconds that loading Keras takes
+    from ..nets import family as family_of
+    from . import backend
+    from .checkpoint import load_weights
+
+    backend.prepare()
+    family = family_of(cfg)
+    model = family.build()
+    load_weights(model, weights)
+    return Detector(family, backend.runner(model), cfg)
+
+
+def settings_of(cfg, weights=None, scales=None, flip=None):
+    """Dict of what decides the predictions: the weights' name and hash, and the TEST section with scales and flip."""
+    weights = Path(weights or pretrained.weights_file(cfg.NAME))
+    with open(weights, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    test = {key.lower(): value for key, value in cfg.TEST.items() if key not in NOT_DECISIVE}
+    test |= {"scales": list(scales or cfg.TEST.SCALES), "flip": bool(cfg.TEST.FLIP if flip is None else flip)}
+    return {"name": cfg.NAME, "weights": weights.name, "sha256": digest, **test}
+
+
+def detect_folder(detector, folder, out, names=None, scales=None, flip=None, settings=None, resume=False):
+    """Detect in all images below `folder`, or in those that the text file `names` lists, and write their files.
+
+    scales, flip: as Detector.detect has them. settings: dict that is written to OUT/settings.json; with resume, images
+    that have a prediction file since then are left out, if the settings there are the same. An image that cannot be
+    read is one warning line, the others go on. Returns a dict: images (done now), resumed (done before), failed (list
+    of names), faces, seconds, and ms, the mean milliseconds an image took in net, decode and nms.
+    Raises InputError for bad folders and lists, OSError with the file's name when a file cannot be written.
+    """
+    images, out, test = find_images(folder), Path(out), detector.cfg.TEST
+    files = _prediction_files(listed_images(names, images) if names else images, out)
+    done = _already_done(files, out / SETTINGS, settings) if resume else set()
+    images = [image for image in files if image not in done]
+    if test.BATCH > 1:
+        images.sort(key=lambda image: _size(Path(folder, image)))  # so that images of like size meet in a batch
+    if not done:
+        _write(out / SETTINGS, write_whole, json.dumps(settings or {}, indent=1).encode())
+    faces, failed, times, began = 0, [], {}, time.perf_counter()
+    with Progress(len(images), "images") as progress:
+        stream = read_ahead([Path(folder, image) for image in images], test.MAX_PIXELS, ahead=2 + 2 * test.BATCH)
+        for chunk in _batched(((images[number], *read) for number, *read in stream), max(1, test.BATCH)):
+            for image, found, size in _detect(detector, chunk, scales, flip):
+                if isinstance(found, ImageError):
+                    failed.append(image)
+                    files[image].unlink(missing_ok=True)  # of an earlier run, and not to be taken for one of this
+                    progress.note(f"warning: {found}; left out")
+                    continue
+                _note_limit(progress, Path(folder, image), size, scales or test.SCALES, test)
+                _write(files[image], write_prediction_file, image, found.boxes, found.scores)
+                faces += len(found)
+                times = {part: times.get(part, 0.0) + value for part, value in found.times.items()}
+            progress.advance(len(chunk))
+    count = len(images) - len(failed)
+    return {"images": count, "resumed": len(done), "failed": failed, "faces": faces,
+            "seconds": time.perf_counter() - began, "ms": {part: ms / count for part, ms in times.items()}}
+
+
+def _detect(detector, chunk, scales, flip):
+    """Yield (name, Detections in px of the full-size image or an ImageError, full size) for each (name, image, size).
+
+    An image that was decoded at a part of its size has its scale factors raised, so that the net sees the same.
+    """
+    scales = detector.cfg.TEST.SCALES if scales is None else scales
+    readable = [item for item in chunk if not isinstance(item[1], ImageError)]
+    yield from (item for item in chunk if isinstance(item[1], ImageError))
+    for reduced, part in itertools.groupby(readable, lambda item: round(max(item[2]) / max(item[1].shape[:2]))):
+        part = list(part)
+        # Above 10 a scale is a length in px. No image that was reduced can be enlarged tenfold below MAX_PIXELS.
+        factors = [scale if scale > 10 else min(10, scale * reduced) for scale in scales]
+        for (name, image, size), found in zip(part, _detect_or_say(detector, part, factors, flip), strict=True):
+            if isinstance(found, ImageError):
+                yield name, found, size
+            else:
+                yield name, found.scaled(size[0] / image.shape[1], size[1] / image.shape[0]), size
+
+
+def _detect_or_say(detector, part, scales, flip):
+    """Detections of each (name, image, size); where the memory does not suffice one by one, and then an ImageError."""
+    try:
+        return detector.detect([image for _, image, _ in part], scales, flip)
+    except Exception as error:  # each backend has an exception of its own for this
+        if not (isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+                or type(error).__name__ == "ResourceExhaustedError"):
+            raise
+    if len(part) > 1:
+        return [found for item in part for found in _detect_or_say(detector, [item], scales, flip)]
+    name, _, (width, height) = part[0]
+    return [ImageError(f"{name}, {width} x {height} px: the memory does not suffice for it; lower "
+                       f"TEST.MAX_PIXELS (now {detector.cfg.TEST.MAX_PIXELS:,})")]
+
+
+def _note_limit(progress, path, size, scales, test):
+    """A line where an image is seen smaller than was asked for."""
+    asked = scaled_size(*size, min(1, max(scales)))
+    seen = scaled_size(*size, min(1, max(scales)), max_pixels=test.MAX_PIXELS)
+    if seen != asked:
+        progress.note(f"warning: {path}: {size[0]} x {size[1]} px, seen at {seen[0]} x {seen[1]} for TEST.MAX_PIXELS "
+                      f"is {test.MAX_PIXELS:,}")
+
+
+def _prediction_files(images, out):
+    """Dict image -> its prediction file. InputError where two images would share one."""
+    files, owners = {}, {}
+    for image in images:
+        files[image] = out / (image_name(image) + ".txt")
+        if owners.setdefault(files[image], image) != image:
+            raise InputError(f"{owners[files[image]]} and {image} would both be written to {files[image]}; rename one "
+                             f"or list the images with --list")
+    return files
+
+
+def _already_done(files, path, settings):
+    """The images whose prediction files are younger than the settings at `path`; InputError where those differ."""
+    try:
+        then, since = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError):
+        raise InputError(f"{path}: cannot be read, so nobody knows what wrote the predictions there; leave --resume "
+                         f"out to write all of them anew") from None
+    now = json.loads(json.dumps(settings or {}))
+    for key in sorted({*then, *now}):
+        if then.get(key) != now.get(key):
+            raise InputError(f"{path}: the predictions there have {key} {then.get(key)!r}, now it is {now.get(key)!r}; "
+                             f"leave --resume out or choose another --out")
+    return {image for image, file in files.items() if file.is_file() and file.stat().st_mtime_ns >= since}
+
+
+def _write(path, write, *arguments):
+    """write(path, *arguments); an OSError names the file, which a failing write alone does not."""
+    try:
+        write(path, *arguments)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _size(path):
+    try:
+        return image_size(path)
+    except ImageError:
+        return 0, 0  # reported when it is read
+
+
+def _batched(items, count):
+    """Lists of up to `count` items (itertools.batched comes with Python 3.12)."""
+    items = iter(items)
+    while chunk := list(itertools.islice(items, count)):
+        yield chunk

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Run a detector over a folder of images and write WIDER FACE's prediction folder for tools/evaluate.py.
+
+DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt with float boxes and unrounded scores.
+
+Exit code 0 when at least one image was done (those left out are named and counted), 2 when none could be.
+"""
+
+import sys
+
+from manyfaces.command_line import argument_parser, run
+from manyfaces.config import load_config
+from manyfaces.errors import InputError
+
+EXAMPLE = """
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/facemask/images --list data/facemask/val.txt \\
+    --out output/pred_facemask --scales 0.5,1,2 --flip
+tools/evaluate.py wider --pred output/pred --gt data/wider_eval/ground_truth
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
+    parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
+    parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write the predictions to")
+    parser.add_argument("--list", metavar="FILE", help="text file of image names below DIR: only these")
+    parser.add_argument("--scales", metavar="S,S,...", help="factors, or shorter sides in px where over 10 "
+                        "(default: TEST.SCALES of the config)")
+    parser.add_argument("--flip", action="store_true", default=None, help="also look at each image mirrored")
+    parser.add_argument("--resume", action="store_true", help="leave out images that have their file in OUT already")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    options = parser.parse_args(arguments)
+    cfg = load_config(options.cfg, options.set)
+    scales = read_scales(options.scales)
+
+    from manyfaces.engine.test import detect_folder, load_detector, settings_of  # late: --help need not wait for it
+
+    settings = settings_of(cfg, options.weights, scales, options.flip)
+    result = detect_folder(load_detector(cfg, options.weights), options.images, options.out, options.list, scales,
+                           options.flip, settings, options.resume)
+    return report(result, options.out)
+
+
+def read_scales(text):
+    """[0.5, 1.0, 2.0] of "0.5,1,2"; None of None."""
+    if text is None:
+        return None
+    try:
+        scales = [float(part) for part in text.split(",")]
+    except ValueError:
+        scales = []
+    if not scales or not all(0 < scale < float("inf") for scale in scales):
+        raise InputError(f"--scales {text!r}: expected numbers over 0 such as 0.5,1,2 or 500,800,1200")
+    return scales
+
+
+def report(result, out):
+    """Print what was done; the exit code."""
+    parts = ", ".join(f"{part} {ms:.1f}" for part, ms in result["ms"].items())
+    print(f"{out}: {result['images']:,} images, {result['faces']:,} faces in {result['seconds']:.1f} s"
+          + (f" (ms an image: {parts})" if parts else "")
+          + (f"; {result['resumed']:,} were there already" if result["resumed"] else ""))
+    failed = result["failed"]
+    if failed and not result["images"] + result["resumed"]:
+        raise InputError(f"none of the {len(failed)} images could be read")
+    if failed:
+        print(f"{len(failed)} images were left out: {', '.join(failed[:5])}{', ...' if len(failed) > 5 else ''}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
