@@ -1,0 +1,59 @@
+# `make` once, then `make demo`. `make help` lists the rest.
+VENV := .venv
+PY := $(VENV)/bin/python
+EXTRAS ?= train,dev
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+COMPILED_FROM := setup.py $(shell find lib -name '*.pyx' -o -name '*.pxi')
+
+.DEFAULT_GOAL := setup
+.PHONY: setup demo test train-toy bench clean distclean help
+
+setup: $(VENV)/.compiled ## .venv with everything in it, compiled (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
+
+$(VENV)/.installed: pyproject.toml
+	@python=; for p in $(CANDIDATES); do if "$$p" -c '$(SUITABLE)' 2>/dev/null; then python=$$p; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	    echo "error: Python 3.11, 3.12 or 3.13 is needed; found none as $(CANDIDATES)." >&2; \
+	    echo "Debian 12: apt install python3 python3-venv python3-dev. Ubuntu 22.04: apt install python3.11 python3.11-venv python3.11-dev." >&2; \
+	    echo "Or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "error: $$python cannot make virtual environments: apt install python3-venv (python3.11-venv and so on for others)" >&2; exit 2; \
+	fi; \
+	if ! $(PY) -c '$(SUITABLE)' 2>/dev/null; then \
+	    echo "making $(VENV) with $$("$$python" --version)"; "$$python" -m venv --clear $(VENV) || exit 2; \
+	fi
+	@echo "installing manyfaces with [$(EXTRAS)] into $(VENV): a few minutes the first time"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
+
+# A package that could not be compiled works all the same, and says so here.
+$(VENV)/.compiled: $(VENV)/.installed $(COMPILED_FROM)
+	@$(PY) setup.py --quiet build_ext --inplace
+	@$(PY) -W always -c "import manyfaces.boxes, manyfaces.nms; print('manyfaces', manyfaces.__version__, 'is ready in $(VENV)')"
+	@touch $@
+
+demo: setup ## find faces in demo/data, or in two portraits and a crowd; pictures go to demo/visualize
+	@$(PY) tools/demo.py
+
+test: setup ## ruff and all tests
+	@$(VENV)/bin/ruff check .
+	@$(PY) -m pytest -q
+
+train-toy: setup ## the whole way on a generated data set: make it, train, test, evaluate
+	@experiments/scripts/train_toy.sh
+
+bench: setup ## time the compiled parts beside their NumPy twins and peers
+	@$(PY) tools/benchmark.py
+
+clean: ## remove what was compiled and cached; .venv, data and output stay
+	@rm -rf build manyfaces.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
+	@find lib tests tools \( -name '*.so' -o -name '*.pyd' -o -path 'lib/*.c' -o -path 'lib/*.cpp' \) -delete
+	@find lib tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean ## also remove .venv
+	@rm -rf $(VENV)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
