@@ -29,11 +29,14 @@ def extensions():
         return []
     found = [
         Extension("manyfaces." + ".".join(path.with_suffix("").parts[1:]), [path.as_posix()],
-                  extra_compile_args=compile_args(), optional=True)
+                  extra_compile_args=compile_args())
         for path in sorted(Path("lib").rglob("*.pyx"))
     ]
-    return cythonize(found, compiler_directives={
+    found = cythonize(found, compiler_directives={
         "language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False})
+    for extension in found:
+        extension.optional = True  # only here: cythonize drops it. A compiler that fails is then a warning
+    return found
 
 
 setup(
