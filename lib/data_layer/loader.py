@@ -5,6 +5,7 @@ config and the step alone: a resumed run sees what the uninterrupted one would h
 threads. Threads serve because reading, decoding, resizing and encoding all release the interpreter lock.
 """
 
+import sys
 import threading
 import time
 from collections import deque
@@ -12,20 +13,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..datasets.images import read_image
+from ..datasets.images import ImageError, read_image
 from ..errors import InputError
 from .augment import augment
-from .minibatch import assemble
 
 ORDER = 2**32 - 1  # stands in place of a sample's number where the order of an epoch is drawn
+TRIES = 5  # images that may be unreadable one after the other before a sample is given up
 
 
 class Loader:
     """Minibatches of a roidb for a family.
 
     records: list of Record. weights: how often an epoch shows each (all 1: every image once). encode: the family's
-    `encode`. cfg: the whole config. `loader.run(start, stop)` yields (step, batch); batch is a dict of the images
-    (B, S, S, 3) uint8, the family's targets, and `names`, the list of the images' paths.
+    `encode`. cfg: the whole config. read: function (Record, reduce) -> image, None: from the files, cached.
+    `loader.run(start, stop)` yields (step, batch); batch is a dict of the images (B, S, S, 3) uint8, the family's
+    targets, and `names`, the list of the images' paths. uint8 goes to the net: as float32 it would be four times as
+    much to write and to copy.
     """
 
     def __init__(self, records, weights, encode, cfg, read=None):
@@ -37,56 +40,124 @@ class Loader:
         self.size = max(cfg.TRAIN.BATCH, round(self.bounds[-1]))
         self.steps_per_epoch = self.size // cfg.TRAIN.BATCH
         self.waited = 0.0  # seconds that `run` has waited for data
-        self._order = (-1, None)
+        self.unreadable = set()  # messages of images that were left out
+        self._orders = {}
         self._lock = threading.Lock()
 
     def order(self, epoch):
         """Numbers of the records of an epoch, (size,): each as often as its weight says, fractions by chance."""
         with self._lock:
-            if self._order[0] != epoch:
+            if epoch not in self._orders:
                 rng = np.random.default_rng([self.cfg.SEED, epoch, ORDER])
                 spread = (np.arange(self.size) + rng.random()) * (self.bounds[-1] / self.size)
-                self._order = (epoch, rng.permutation(np.searchsorted(self.bounds, spread, side="right")))
-            return self._order[1]
+                numbers = np.minimum(np.searchsorted(self.bounds, spread, side="right"), len(self.records) - 1)
+                # Around the end of an epoch the threads work in two of them.
+                self._orders = {e: order for e, order in self._orders.items() if abs(e - epoch) == 1}
+                self._orders[epoch] = rng.permutation(numbers)
+            return self._orders[epoch]
 
     def sample(self, step, place):
-        """The augmented and encoded sample at `place` of the batch of `step`, with the path of its image."""
+        """The sample at `place` of the batch of `step`: (image (S, S, 3) uint8, dict of targets, path of the image).
+
+        An image that cannot be read is said once on stderr, and another one, drawn by the sample's own generator,
+        takes its place.
+        """
         epoch, batch = divmod(step, self.steps_per_epoch)
         number = batch * self.cfg.TRAIN.BATCH + place
         record = self.records[self.order(epoch)[number]]
         rng = np.random.default_rng([self.cfg.SEED, epoch, number])
         clean = step >= self.cfg.TRAIN.STEPS - self.cfg.AUGMENT.CLEAN_STEPS
-        sample = augment(record, self.read, rng, self.cfg.AUGMENT, self._another, clean)
-        return sample["image"], self.encode(sample), record.path
+        for left in reversed(range(TRIES)):
+            try:
+                sample = augment(record, self.read, rng, self.cfg.AUGMENT, self._another, clean)
+                break
+            except ImageError as error:
+                if not left:
+                    raise ImageError(f"{error}; {TRIES} images one after the other could not be read") from None
+                self._leave_out(str(error))
+                record = self._another(rng)
+        try:
+            return sample["image"], self.encode(sample), record.path
+        except InputError as error:
+            raise InputError(f"{record.path}: {error}") from None
 
     def _another(self, rng):
         number = np.searchsorted(self.bounds, rng.random() * self.bounds[-1], side="right")
         return self.records[min(number, len(self.records) - 1)]
 
+    def _leave_out(self, message):
+        with self._lock:
+            if message not in self.unreadable:
+                self.unreadable.add(message)
+                print(f"warning: {message}; another image takes its place", file=sys.stderr, flush=True)
+
     def batch(self, step):
         """The minibatch of a step, made here and now."""
-        return assemble([self.sample(step, place) for place in range(self.cfg.TRAIN.BATCH)])
+        batch = Minibatch(self.cfg.TRAIN.BATCH)
+        for place in range(self.cfg.TRAIN.BATCH):
+            batch.put(place, *self.sample(step, place))
+        return batch.arrays()
 
     def run(self, start, stop):
         """Yield (step, batch) for start <= step < stop, prepared ahead by LOADER.WORKERS threads."""
-        places, ahead = range(self.cfg.TRAIN.BATCH), deque()
+        ahead = deque()
         pool = ThreadPoolExecutor(max(1, self.cfg.LOADER.WORKERS), thread_name_prefix="loader")
         try:
             coming = start
             for step in range(start, stop):
                 while coming < min(stop, step + 1 + self.cfg.LOADER.PREFETCH):
-                    ahead.append([pool.submit(self.sample, coming, place) for place in places])
+                    ahead.append(self._submit(pool, coming))
                     coming += 1
                 began = time.perf_counter()
-                samples = [future.result() for future in ahead.popleft()]
+                batch, futures = ahead.popleft()
+                for future in futures:
+                    future.result()
                 self.waited += time.perf_counter() - began
-                yield step, assemble(samples)
+                yield step, batch.arrays()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def _submit(self, pool, step):
+        batch = Minibatch(self.cfg.TRAIN.BATCH)
+
+        def fill(place):
+            batch.put(place, *self.sample(step, place))
+
+        return batch, [pool.submit(fill, place) for place in range(self.cfg.TRAIN.BATCH)]
+
+
+class Minibatch:
+    """A batch that threads fill place by place; its arrays are made when the first sample is there.
+
+    Copying a sample to its place is what NumPy does as fast as memory allows, and without the interpreter lock
+    (tools/benchmark.py loader), so nothing is compiled here.
+    """
+
+    def __init__(self, count):
+        self.names = [None] * count
+        self._arrays = None
+        self._lock = threading.Lock()
+
+    def put(self, place, image, targets, name):
+        """Copy a sample to its place. Raises ValueError when its arrays are not shaped as the first sample's."""
+        parts = {"images": image, **targets}
+        with self._lock:
+            if self._arrays is None:
+                self._arrays = {key: np.empty((len(self.names), *part.shape), part.dtype)
+                                for key, part in parts.items()}
+        for key, part in parts.items():
+            if part.shape != self._arrays[key].shape[1:]:  # which NumPy would broadcast where it can
+                raise ValueError(f"{name}: {key} is {part.shape}, the first sample's is {self._arrays[key].shape[1:]}")
+            self._arrays[key][place] = part
+        self.names[place] = name
+
+    def arrays(self):
+        """Dict of the batched arrays, `images` first, and `names`; every place must have been filled."""
+        return {**self._arrays, "names": self.names}
+
 
 class CachedReader:
-    """Record -> image (H, W, 3) uint8 RGB; decoded images stay in memory until `megabytes` are used.
+    """(Record, reduce) -> image (H, W, 3) uint8 RGB; decoded images stay in memory until `megabytes` are used.
 
     There is no eviction: an epoch passes over all images once, and then first come is as good as any other choice.
     """
@@ -96,12 +167,13 @@ class CachedReader:
         self.images = {}
         self._lock = threading.Lock()
 
-    def __call__(self, record):
-        image = self.images.get(record.path)
+    def __call__(self, record, reduce=1):
+        key = record.path, reduce
+        image = self.images.get(key)
         if image is None:
-            image = read_image(record.path)
+            image = read_image(record.path, reduce)
             with self._lock:
-                if image.nbytes <= self.left and record.path not in self.images:
-                    self.images[record.path] = image
+                if image.nbytes <= self.left and key not in self.images:
+                    self.images[key] = image
                     self.left -= image.nbytes
         return image
