@@ -7,11 +7,15 @@ from .checks import as_boxes
 
 def overlaps(boxes, others):
     """(N, K) float32 intersection over union of (N, 4) with (K, 4) boxes: see reference.overlaps."""
+    cdef const float[:, ::1] rows, columns
+    cdef float[:, ::1] table
     boxes, others = as_boxes(boxes), as_boxes(others, "others")
     result = np.empty((len(boxes), len(others)), dtype=np.float32)
     if result.size:
         # Columns apart, so that the inner loop reads each of them in order and the compiler can vectorise it.
-        fill(boxes, np.ascontiguousarray(others.T), result)
+        rows, columns, table = boxes, np.ascontiguousarray(others.T), result
+        with nogil:
+            fill(rows, columns, table)
     return result
 
 

@@ -14,13 +14,20 @@ include "buckets.pxi"
 
 def nms(boxes, scores, threshold, limit=None):
     """(K,) intp indices of the boxes that stay, best first: see reference.nms."""
+    cdef const float[:, ::1] corners
+    cdef const float[::1] ranks
+    cdef Py_ssize_t[::1] room
+    cdef double above
+    cdef Py_ssize_t count
     boxes, scores = check_nms(boxes, scores)
     threshold = check_fraction(threshold, "threshold")
     limit = check_limit(limit, len(boxes))
     keep = np.empty(limit, dtype=np.intp)
     if limit == 0:
         return keep
-    count = suppress(boxes, scores, threshold, keep)
+    corners, ranks, room, above = boxes, scores, keep, threshold
+    with nogil:
+        count = suppress(corners, ranks, above, room)
     if count < 0:
         raise MemoryError(f"nms: no memory for {len(boxes)} boxes")
     return keep[:count].copy()

@@ -25,12 +25,20 @@ cdef struct Heap:
 
 def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score=0.001):
     """(K,) intp indices in the order taken and (K,) float32 new scores: see reference.soft_nms."""
+    cdef const float[:, ::1] corners
+    cdef double[::1] falling
+    cdef Py_ssize_t[::1] room
+    cdef double above, width, least
+    cdef bint linear = method == "linear"
+    cdef Py_ssize_t count
     boxes, scores, threshold, sigma, min_score = check_soft(boxes, scores, method, threshold, sigma, min_score)
     taken = np.empty(len(boxes), dtype=np.intp)
     current = scores.astype(np.float64)
     if len(boxes) == 0:
         return taken, scores
-    count = take(boxes, current, method == "linear", threshold, sigma, min_score, taken)
+    corners, falling, room, above, width, least = boxes, current, taken, threshold, sigma, min_score
+    with nogil:
+        count = take(corners, falling, linear, above, width, least, room)
     if count < 0:
         raise MemoryError(f"soft_nms: no memory for {len(boxes)} boxes")
     taken = taken[:count].copy()
