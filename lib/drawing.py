@@ -4,6 +4,8 @@ Lines, dots and letters grow with the image, so that a picture of 10,000 px read
 they stay thin enough to leave the face visible.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -43,13 +45,18 @@ def score_colours(scores, low=LOWEST):
     """(N, 3) uint8 RGB for scores (N,): blue at `low` and below, over green to red at 1 (OpenCV's turbo map)."""
     part = np.clip((np.asarray(scores, np.float64) - low) / max(1 - low, 1e-9), 0, 1)
     # Both ends of the map are nearly black; 0.1 to 0.88 of it stays bright.
-    levels = np.round(255 * (0.1 + 0.78 * part)).astype(np.uint8).reshape(-1, 1)
-    return cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[:, 0, ::-1]
+    return _turbo()[np.round(255 * (0.1 + 0.78 * part)).astype(np.uint8).reshape(-1)]
+
+
+@lru_cache(maxsize=1)
+def _turbo():
+    """(256, 3) uint8 RGB."""
+    return cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]
 
 
 def bar(height, width, low=LOWEST):
     """The strip that explains the colours: (height, W, 3) uint8, W from the size of the image it stands beside."""
-    letter = int(max(7, np.sqrt(height * width) / 40))  # px, height of a digit
+    letter = int(max(9, np.sqrt(height * width) / 40))  # px, height of a digit
     letter = max(3, min(letter, height // 5))  # room for two labels
     stroke = max(1, letter // 9)
     scale = letter / cv2.getTextSize("0", cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)[0][1]

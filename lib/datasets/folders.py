@@ -25,13 +25,13 @@ def find_images(folder):
         raise InputError(f"{folder}: no such folder of images")
     found = []
     for at, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in folders if not name.startswith(".")]
         below = os.path.relpath(at, folder).replace(os.sep, "/")
-        found += [name if below == "." else f"{below}/{name}" for name in sorted(files)
+        found += [name if below == "." else f"{below}/{name}" for name in files
                   if name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith(".")]
     if not found:
         raise InputError(f"{folder}: holds no image ({', '.join(IMAGE_EXTENSIONS)})")
-    return found
+    return sorted(found)
 
 
 def listed_images(list_file, images):

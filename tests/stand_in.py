@@ -1,0 +1,55 @@
+"""A detector without a net: its faces are green squares, so where they are is known exactly and Keras is not needed."""
+
+import cv2
+import numpy as np
+
+from manyfaces.config import default_config
+from manyfaces.detector import Detections, Detector
+
+SCORE = np.float32(1) / np.float32(3)  # has no short decimal form
+POINTS = np.float32([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])  # of a face, in parts of its sides
+
+
+def picture(width, height, *squares):
+    """(height, width, 3) uint8 RGB: green squares (x, y, side) on grey."""
+    image = np.full((height, width, 3), 120, np.uint8)
+    for x, y, side in squares:
+        image[y : y + side, x : x + side] = (0, 255, 0)
+    return image
+
+
+def save(path, image, **options):
+    """Write a picture; the ending of the path says in which format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return path
+
+
+class Squares:
+    """The family: `decode` finds connected green pixels; `run`, its net, marks them and remembers what it was given."""
+
+    multiple = 32
+
+    def __init__(self):
+        self.shapes = []
+
+    def run(self, images):
+        assert images.dtype == np.uint8
+        self.shapes.append(images.shape)
+        red, green, blue = (images[..., i].astype(int) for i in range(3))
+        return {"green": ((green > 180) & (red < 90) & (blue < 90)).astype(np.float32)}
+
+    def decode(self, outputs, size):
+        mask = outputs["green"][: size[1], : size[0]].astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+        boxes = np.float32([[x, y, x + w, y + h] for x, y, w, h, _ in stats[1:]]).reshape(-1, 4)
+        landmarks = boxes[:, None, :2] + POINTS * (boxes[:, 2:] - boxes[:, :2])[:, None]
+        return Detections(boxes, np.full(len(boxes), SCORE), landmarks)
+
+
+def square_detector(**test):
+    """A Detector of green squares; keywords are keys of the config's TEST section. Its family is detector.family."""
+    cfg = default_config()
+    cfg.TEST.update(test)
+    family = Squares()
+    return Detector(family, family.run, cfg)
