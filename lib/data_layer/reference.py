@@ -44,7 +44,8 @@ def coverage(source, target, units):
 
 def check_shrink(image, size):
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size or min(size) < 1:
-        raise InputError(f"shrink: found {image.dtype} {image.shape} to {size}, expected uint8 (H, W, 3) and sides >= 1")
+        raise InputError(f"shrink: found {image.dtype} {image.shape} to {size}, expected uint8 (H, W, 3) and "
+                         "sides >= 1")
 
 
 def visible_faces(boxes, ignore, landmarks, scale, shift, size, min_face, min_visible):

@@ -1,4 +1,4 @@
-"""Augmentation: boxes and points stay on what they mark, chance comes from one generator, doubtful faces are ignored."""
+"""Augmentation: boxes and points stay on what they mark, all chance comes from one generator."""
 
 import cv2
 import numpy as np
