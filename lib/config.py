@@ -195,7 +195,7 @@ def _merge(cfg, values, where, prefix):
     for key, value in values.items():
         name = f"{prefix}{key}"
         if key not in cfg:
-            known = [prefix + k for k in cfg] + list(_names(DEFAULTS))
+            known = [prefix + k for k in cfg] + [k for k, _ in flat_items(DEFAULTS)]
             near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(str(key), known, 1, 0.4)
             raise InputError(f"{where}: unknown key {name}" + (f"; did you mean {near[0]}?" if near else ""))
         if isinstance(cfg[key], dict):
@@ -251,12 +251,13 @@ def _first(items):
     return next(iter(_flat(items)))
 
 
-def _names(tree, prefix=""):
+def flat_items(tree, prefix=""):
+    """Yield (key such as TRAIN.STEPS, value) for every value of a config."""
     for key, value in tree.items():
         if isinstance(value, dict):
-            yield from _names(value, f"{prefix}{key}.")
+            yield from flat_items(value, f"{prefix}{key}.")
         else:
-            yield prefix + key
+            yield prefix + key, value
 
 
 def _plain(value):

@@ -50,8 +50,8 @@ def test_every_tool_has_help_with_an_example_that_calls_it(name, tool, capsys):
 
 @pytest.mark.parametrize("name", ["train", "test", "demo"])
 def test_help_comes_without_waiting_for_keras(name):
-    code = ("import runpy, sys\ntry:\n    runpy.run_path(sys.argv[1], run_name='__main__')\nexcept SystemExit:\n    pass\n"
-            "print('keras' in sys.modules, file=sys.stderr)")
+    code = ("import runpy, sys\ntry:\n    runpy.run_path(sys.argv[1], run_name='__main__')\n"
+            "except SystemExit:\n    pass\nprint('keras' in sys.modules, file=sys.stderr)")
     done = subprocess.run([sys.executable, "-c", code, ROOT / f"tools/{name}.py", "--help"], capture_output=True,
                           text=True)
     assert done.stderr == "False\n"

@@ -1,1 +1,1 @@
-"""What drives the nets: training, testing, checkpoints, import of weights. Only here and in lib/nets Keras is loaded."""
+"""What drives the nets: training, testing, checkpoints, import of weights. Only here and in lib/nets is Keras loaded."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..datasets.images import ImageError
 from ..datasets.sources import frames
-from ..datasets.storage import write_whole
 from ..drawing import draw
 from ..errors import InputError
+from ..files import write_whole
 
 JPEG_SIDE = 65500  # px
 PARTS = ("net", "decode", "nms")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-
 from easydict import EasyDict
+
 from ..data_layer.loader import Loader
 from ..datasets.images import read_image
 from ..datasets.roidb import load_sources

@@ -14,10 +14,10 @@ from .. import pretrained
 from ..datasets.folders import find_images, listed_images, read_ahead
 from ..datasets.images import ImageError, image_size
 from ..datasets.roidb import image_name
-from ..datasets.storage import write_whole
 from ..detector import Detector, scaled_size
 from ..errors import InputError
 from ..evaluation.predictions import write_prediction_file
+from ..files import write_whole
 from ..progress import Progress
 
 SETTINGS = "settings.json"
@@ -29,9 +29,7 @@ def load_detector(cfg, weights=None):
 
     Raises InputError where there are none, or they are of another net.
     """
-    weights = Path(weights or pretrained.weights_file(cfg.NAME))
-    if not weights.is_file():
-        raise InputError(f"{weights}: no such weights file")  # before the seconds that loading Keras takes
+    weights = _weights_file(cfg, weights)  # before the seconds that loading Keras takes
     from ..nets import family as family_of
     from . import backend
     from .checkpoint import load_weights
@@ -39,13 +37,20 @@ def load_detector(cfg, weights=None):
     backend.prepare()
     family = family_of(cfg)
     model = family.build()
-    load_weights(model, weights)
+    load_weights(model, weights, cfg)
     return Detector(family, backend.runner(model), cfg)
+
+
+def _weights_file(cfg, weights):
+    weights = Path(weights or pretrained.weights_file(cfg.NAME))
+    if not weights.is_file():
+        raise InputError(f"{weights}: no such weights file")
+    return weights
 
 
 def settings_of(cfg, weights=None, scales=None, flip=None):
     """Dict of what decides the predictions: the weights' name and hash, and the TEST section with scales and flip."""
-    weights = Path(weights or pretrained.weights_file(cfg.NAME))
+    weights = _weights_file(cfg, weights)
     with open(weights, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     test = {key.lower(): value for key, value in cfg.TEST.items() if key not in NOT_DECISIVE}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import load_config, save_config
+from ..config import flat_items, load_config, save_config
 from ..data_layer.loader import Loader
 from ..datasets.roidb import load_sources
 from ..detector import Detector
@@ -58,7 +58,7 @@ class Trainer:
                                              train.CLIP_NORM)
         if resume:
             facts = load_state(self.folder / "checkpoint.npz", self._groups())
-            self.step, self.best, self.seconds = facts["step"], facts["best"], facts["seconds"]
+            self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
         self.stop_signal = None
 
     def _first_weights(self, init, resume):
@@ -66,7 +66,7 @@ class Trainer:
         if resume:
             return
         if path:
-            load_weights(self.model, path)
+            load_weights(self.model, path, self.cfg)
         elif self.cfg.NET.WEIGHTS:
             from .import_weights import initialise_backbone
 
@@ -82,7 +82,7 @@ class Trainer:
         path = self.folder / "config.yml"
         if not path.is_file():
             raise InputError(f"{self.folder}: no training to resume there; start without --resume")
-        then, now = dict(_flat(load_config(path))), dict(_flat(self.cfg))
+        then, now = dict(flat_items(load_config(path))), dict(flat_items(self.cfg))
         for key in now:
             if then[key] != now[key] and not key.startswith(FREE):
                 raise InputError(f"{path}: the training there has {key} {then[key]!r}, now it is {now[key]!r}; "
@@ -186,13 +186,13 @@ class Trainer:
         progress.note(f"step {self.step}: selection {text} ({time.perf_counter() - began:.0f} s)")
         if result["AP"] > self.best:
             self.best = result["AP"]
-            self._write(lambda: save_weights(self.tested, self.folder / "best.weights.h5"), progress)
+            self._write(lambda: save_weights(self.tested, self.folder / "best.weights.h5", self.cfg), progress)
 
     def _save(self, progress, last=False):
         def write():
             save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
                        seconds=self.seconds + time.perf_counter() - self.began)
-            save_weights(self.tested, self.folder / "last.weights.h5")
+            save_weights(self.tested, self.folder / "last.weights.h5", self.cfg)
 
         self._write(write, progress, last)
 
@@ -205,11 +205,3 @@ class Trainer:
             if last:
                 raise InputError(f"{text}; free some space, then --resume from the last one") from None
             progress.note(f"warning: {text}; training goes on, the earlier checkpoint is whole")
-
-
-def _flat(tree, prefix=""):
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

@@ -217,8 +217,14 @@ def _paper_fusion(taps, net):
     shallow = convolution(taps["stride8"], width, 1, "m1_lateral", net.BN)
     deep = upsample_bilinear(convolution(taps["stride16"], width, 1, "m1_deep", net.BN), "m1_up")
     first = convolution(layers.Add(name="m1_sum")([shallow, deep]), width, 3, "m1_fused", net.BN)
-    third = taps["stride32"] if "stride32" in taps else layers.MaxPooling2D(2, name="m3_pool")(taps["stride16"])
-    return first, taps["stride16"], third
+    return first, taps["stride16"], _third(taps)
+
+
+def _third(taps):
+    """The map of M3: the backbone's, or M2's after pooling where the backbone ends at stride 16."""
+    from keras import layers
+
+    return taps["stride32"] if "stride32" in taps else layers.MaxPooling2D(2, name="m3_pool")(taps["stride16"])
 
 
 def _top_down(taps, net):
@@ -228,6 +234,7 @@ def _top_down(taps, net):
     from .layers import convolution
 
     width, joined, above = net.TOP_DOWN_WIDTH, [], None
+    taps = {"stride32": _third(taps), **taps}
     for number, tap in ((3, "stride32"), (2, "stride16"), (1, "stride8")):
         x = convolution(taps[tap], width, 1, f"m{number}_lateral", net.BN)
         if above is not None:
