@@ -12,6 +12,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from easydict import EasyDict
 
 from ..datasets.images import ImageError, read_image
 from ..errors import InputError
@@ -38,7 +39,9 @@ class Loader:
         self.read = read or CachedReader(cfg.LOADER.CACHE_MB)
         self.bounds = np.cumsum(np.asarray(weights, np.float64))
         self.size = max(cfg.TRAIN.BATCH, round(self.bounds[-1]))
-        self.steps_per_epoch = self.size // cfg.TRAIN.BATCH
+        sizes = cfg.AUGMENT.SIZES or [cfg.AUGMENT.SIZE]
+        # A larger size takes fewer samples: the pixels of a step, and so its time and memory, stay about the same.
+        self.turns = [(size, max(1, round(cfg.TRAIN.BATCH * (sizes[0] / size) ** 2))) for size in sizes]
         self.waited = 0.0  # seconds that `run` has waited for data
         self.unreadable = set()  # messages of images that were left out
         self._orders = {}
@@ -56,20 +59,31 @@ class Loader:
                 self._orders[epoch] = rng.permutation(numbers)
             return self._orders[epoch]
 
+    def plan(self, step):
+        """(number of the first sample, number of samples, their side in px) of a step.
+
+        Samples are counted through all epochs; an epoch may end in the middle of a batch.
+        """
+        cycles, turn = divmod(step, len(self.turns))
+        counts = [count for _, count in self.turns]
+        size, count = self.turns[turn]
+        return cycles * sum(counts) + sum(counts[:turn]), count, size
+
     def sample(self, step, place):
         """The sample at `place` of the batch of `step`: (image (S, S, 3) uint8, dict of targets, path of the image).
 
         An image that cannot be read is said once on stderr, and another one, drawn by the sample's own generator,
         takes its place.
         """
-        epoch, batch = divmod(step, self.steps_per_epoch)
-        number = batch * self.cfg.TRAIN.BATCH + place
+        first, _, size = self.plan(step)
+        epoch, number = divmod(first + place, self.size)
         record = self.records[self.order(epoch)[number]]
         rng = np.random.default_rng([self.cfg.SEED, epoch, number])
+        cfg = EasyDict({**self.cfg.AUGMENT, "SIZE": size})
         clean = step >= self.cfg.TRAIN.STEPS - self.cfg.AUGMENT.CLEAN_STEPS
         for left in reversed(range(TRIES)):
             try:
-                sample = augment(record, self.read, rng, self.cfg.AUGMENT, self._another, clean)
+                sample = augment(record, self.read, rng, cfg, self._another, clean)
                 break
             except ImageError as error:
                 if not left:
@@ -93,8 +107,9 @@ class Loader:
 
     def batch(self, step):
         """The minibatch of a step, made here and now."""
-        batch = Minibatch(self.cfg.TRAIN.BATCH)
-        for place in range(self.cfg.TRAIN.BATCH):
+        count = self.plan(step)[1]
+        batch = Minibatch(count)
+        for place in range(count):
             batch.put(place, *self.sample(step, place))
         return batch.arrays()
 
@@ -118,12 +133,13 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, pool, step):
-        batch = Minibatch(self.cfg.TRAIN.BATCH)
+        count = self.plan(step)[1]
+        batch = Minibatch(count)
 
         def fill(place):
             batch.put(place, *self.sample(step, place))
 
-        return batch, [pool.submit(fill, place) for place in range(self.cfg.TRAIN.BATCH)]
+        return batch, [pool.submit(fill, place) for place in range(count)]
 
 
 class Minibatch:

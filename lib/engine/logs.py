@@ -71,8 +71,8 @@ class TensorBoard:
 class Progress:
     """Rate, loss, time left, share of time spent waiting for data: one line on a terminal, else a line a minute."""
 
-    def __init__(self, name, step, steps, batch, loader, every=60.0):
-        self.name, self.first, self.steps, self.batch, self.loader = name, step, steps, batch, loader
+    def __init__(self, name, step, steps, loader, every=60.0):
+        self.name, self.first, self.steps, self.loader = name, step, steps, loader
         self.began = self.said = time.perf_counter()
         self.every = 0.5 if sys.stdout.isatty() else every
         self.loss = None
@@ -85,7 +85,8 @@ class Progress:
         self.said, spent = now, now - self.began
         rate = (step - self.first) / spent
         left = (self.steps - step) / rate
-        line = (f"{self.name} {step}/{self.steps} loss {self.loss:.4f} {rate * self.batch:.1f} images/s "
+        images = self.loader.plan(step)[0] - self.loader.plan(self.first)[0]
+        line = (f"{self.name} {step}/{self.steps} loss {self.loss:.4f} {images / spent:.1f} images/s "
                 f"waits {100 * self.loader.waited / spent:.1f} % left {int(left // 3600)}:{int(left // 60 % 60):02d}"
                 f":{int(left % 60):02d}")
         if sys.stdout.isatty():

@@ -37,7 +37,7 @@ class Selection:
         for name, records in self.sets.items():
             found = [self.detector.detect(read_image(record.path), [1.0], False) for record in records]
             result[f"AP_{name}"] = float(average_precision(found, records))
-        losses = [self._losses(step) for step in range(min(LOSS_BATCHES, self.loader.steps_per_epoch))]
+        losses = [self._losses(step) for step in range(LOSS_BATCHES)]
         means = {name: float(np.mean([part[name] for part in losses])) for name in losses[0]}
         return {"AP": float(np.mean(list(result.values()))), **result, "loss": sum(means.values()), **means}
 

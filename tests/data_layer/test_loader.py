@@ -69,7 +69,6 @@ def test_a_run_that_begins_later_sees_the_same(records):
 
 def test_epochs_show_every_image_once_and_differ(records):
     loader = Loader(records, np.ones(10), encode, config(TRAIN__BATCH=5))
-    assert loader.steps_per_epoch == 2
     epochs = [[*loader.batch(2 * e)["names"], *loader.batch(2 * e + 1)["names"]] for e in range(3)]
     assert all(sorted(epoch) == sorted(r.path for r in records) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
@@ -95,8 +94,16 @@ def test_weights_of_sources_say_how_often_an_image_is_shown(records):
 
 def test_a_batch_may_be_larger_than_the_data_set(records):
     loader = Loader(records[:3], np.ones(3), encode, config(TRAIN__BATCH=8))
-    assert loader.steps_per_epoch == 1
     assert set(loader.batch(0)["names"]) == {r.path for r in records[:3]}
+
+
+def test_sizes_take_turns_and_a_step_keeps_its_pixels(records):
+    loader = Loader(records, np.ones(10), encode, config(TRAIN__BATCH=8, AUGMENT__SIZES=[32, 64]))
+    shapes = [batch["images"].shape for _, batch in loader.run(0, 5)]
+    assert shapes == [(8, 32, 32, 3), (2, 64, 64, 3), (8, 32, 32, 3), (2, 64, 64, 3), (8, 32, 32, 3)]
+    # No image is left out: the first ten samples of the run are the ten records.
+    assert sorted(loader.batch(0)["names"] + loader.batch(1)["names"]) == sorted(r.path for r in records)
+    assert [loader.plan(step)[0] for step in range(5)] == [0, 8, 10, 18, 20]
 
 
 def test_the_last_steps_are_clean(records):
