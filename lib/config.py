@@ -90,6 +90,8 @@ DEFAULTS = {
     },
     "AUGMENT": {
         "SIZE": 640,  # px, side of the square that is trained on
+        "SIZES": [],  # steps take turns through these sides in place of SIZE; BATCH is of the first, and a larger one
+        # takes so many samples fewer that a step has about as many pixels
         "SCALES": [0.3, 2.0],  # of the image before a crop is cut
         "FACE_SIZES": [],  # px: a random face is brought to a size between these (log-uniform); empty: SCALES alone
         "FACE_PROBABILITY": 0.9,  # how often FACE_SIZES decides (clipped to SCALES), else SCALES does
@@ -125,6 +127,10 @@ DEFAULTS = {
 
 # What a key that is null by default may hold.
 NULLABLE = {"TARGETS.BEST": float}
+POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSITIVES", "TRAIN.STEPS", "TRAIN.BATCH",
+            "TRAIN.RATE", "TRAIN.SELECT_EVERY", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "AUGMENT.SIZE",
+            "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH")
+PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES")  # lowest and highest, or of two kinds; or empty
 CHOICES = {
     "LOSS.CLASS": ("ohem", "focal"),
     "LOSS.BOX": ("smooth_l1", "diou"),
@@ -187,6 +193,8 @@ def _yaml_chain(path, seen=()):
     if not isinstance(values, dict):
         raise InputError(f"{path}: found a {type(values).__name__}, expected keys such as `FAMILY: ssh`")
     base = values.pop("BASE", None)
+    if base is not None and not isinstance(base, str):
+        raise InputError(f"{path}: BASE is {base!r}, expected the path of another YAML, relative to this one")
     chain = _yaml_chain(path.parent / base, (*seen, path.resolve())) if base else []
     return [*chain, (path, values)]
 
@@ -224,31 +232,26 @@ def _checked(value, default, where, name):
                          f"such as {default!r}")
     if name in CHOICES and value not in CHOICES[name]:
         raise InputError(f"{where}: {name} is {value!r}, expected one of {', '.join(CHOICES[name])}")
+    if expected is float and not math.isfinite(value):
+        raise InputError(f"{where}: {name} is {value!r}, expected a finite number, such as {default!r}")
+    if name in POSITIVE and not value > 0:
+        raise InputError(f"{where}: {name} is {value!r}, expected more than 0, such as {default!r}")
     if isinstance(value, list):
         value = _checked_list(value, default, where, name)
     return value
 
 
 def _checked_list(value, default, where, name):
-    """Lists of numbers stay lists of numbers, whatever their length."""
-    kind = (int, float) if not default else type(_first(default))
-    kind = (int, float) if kind in (int, float) else kind
-    for item in _flat(value):
-        if not isinstance(item, kind) or isinstance(item, bool):
-            raise InputError(f"{where}: {name} holds {item!r}, expected entries such as {default or [1.0]!r}")
+    """Lists of numbers stay lists of numbers, and lists of lists lists of lists; their length is free but for PAIRS."""
+    example = default or [1.0]
+    for item, like in ((item, example[0]) for item in value):
+        nested = isinstance(like, list)
+        for entry in item if nested and isinstance(item, list) else [item]:
+            if not isinstance(entry, (int, float)) or isinstance(entry, bool) or nested != isinstance(item, list):
+                raise InputError(f"{where}: {name} holds {entry!r}, expected entries such as {example!r}")
+    if name in PAIRS and value and len(value) != 2:
+        raise InputError(f"{where}: {name} is {value!r}, expected 2 entries such as {example!r}")
     return value
-
-
-def _flat(items):
-    for item in items:
-        if isinstance(item, list):
-            yield from _flat(item)
-        else:
-            yield item
-
-
-def _first(items):
-    return next(iter(_flat(items)))
 
 
 def flat_items(tree, prefix=""):

@@ -1,1 +1,1 @@
-"""What drives the nets: training, testing, checkpoints, import of weights. Only here and in lib/nets is Keras loaded."""
+"""What drives the nets: training, testing, checkpoints, import of weights. Here and in lib/nets alone is Keras loaded."""

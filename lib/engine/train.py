@@ -124,7 +124,7 @@ class Trainer:
         logs = CsvLog(self.folder / "train.csv", self.step)
         board = TensorBoard(self.folder / "tensorboard")
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        progress = Progress(cfg.NAME, self.step, train.STEPS, train.BATCH, self.loader)
+        progress = Progress(cfg.NAME, self.step, train.STEPS, self.loader)
         self.began, rows = time.perf_counter(), []
         try:
             for step, batch in self.loader.run(self.step, train.STEPS):
