@@ -8,12 +8,13 @@ class Progress:
     """`with Progress(3226, "images") as progress:`, then `progress.advance()` and, for a line, `progress.note(text)`.
 
     On a terminal tqdm draws a bar where it is installed; elsewhere a line says number, rate and time left every `every`
-    seconds, and at the end. All of it goes to standard error, so that standard output holds results only.
+    seconds, and at the end. `done`: how many were done before. All of it goes to standard error, so that standard
+    output holds results only.
     """
 
-    def __init__(self, total, unit, every=30.0):
+    def __init__(self, total, unit, every=30.0, done=0):
         self.total, self.unit, self.every = total, unit, every
-        self.done, self.began = 0, time.perf_counter()
+        self.first, self.done, self.began = done, done, time.perf_counter()
         self.said = self.began
         self.bar = self._bar() if sys.stderr.isatty() else None
 
@@ -22,7 +23,7 @@ class Progress:
             from tqdm import tqdm
         except ImportError:
             return None
-        return tqdm(total=self.total, unit=f" {self.unit}", dynamic_ncols=True, smoothing=0.05)
+        return tqdm(total=self.total, initial=self.first, unit=f" {self.unit}", dynamic_ncols=True, smoothing=0.05)
 
     def __enter__(self):
         return self
@@ -31,18 +32,22 @@ class Progress:
         if self.bar:
             self.bar.close()
 
-    def advance(self, count=1):
-        """So many more are done."""
+    def advance(self, count=1, detail=None):
+        """So many more are done. detail: function that gives text for the line, called when one is written."""
         self.done += count
         if self.bar:
+            if detail:
+                self.bar.set_postfix_str(detail(), refresh=False)
             self.bar.update(count)
             return
         now = time.perf_counter()
         if now - self.said >= self.every or self.done == self.total:
-            self.said, rate = now, self.done / max(now - self.began, 1e-9)
+            self.said, rate = now, (self.done - self.first) / max(now - self.began, 1e-9)
             left = (self.total - self.done) / rate
             clock = f"{int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d}"
-            print(f"{self.done}/{self.total} {self.unit}, {rate:.3g}/s, {clock} left", file=sys.stderr, flush=True)
+            text = f", {detail()}" if detail else ""
+            print(f"{self.done}/{self.total} {self.unit}, {rate:.3g}/s, {clock} left{text}",
+                  file=sys.stderr, flush=True)
 
     def note(self, text):
         """A line that stays, above the bar where there is one."""

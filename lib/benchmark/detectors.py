@@ -28,7 +28,7 @@ def compare(detectors, data, pickles, limit=0):
     """
     data = Path(data)
     truth = read_ground_truth(data / "wider_eval" / "ground_truth")
-    columns = {name: [] for name in detectors}
+    columns, first = {name: [] for name in detectors}, None
     for folder in ("wider/WIDER_val/images", "wider_crowd/images"):
         images = sorted((data / folder).glob("*/*.jpg"))[: limit or None]
         if not images:
@@ -41,7 +41,7 @@ def compare(detectors, data, pickles, limit=0):
                 predictions.setdefault(path.parent.name, {})[path.stem] = rows.astype(np.float64)
             result = evaluate_wider(predictions, truth, subset=True)
             columns[name].append(" ".join(f"{result[s]:.3f}" for s in ("easy", "medium", "hard")))
-        first = times if folder.startswith("wider/") else first
+        first = first or times
     records = load_roidb(Path(pickles) / "facemask_val.pkl").records[: limit or None]
     found, _ = _run(detectors, [record.path for record in records])
     rows = []

@@ -1,1 +1,1 @@
-"""What drives the nets: training, testing, checkpoints, import of weights. Here and in lib/nets alone is Keras loaded."""
+"""What drives the nets: training, testing, checkpoints, import of weights. Keras is loaded here and in lib/nets."""

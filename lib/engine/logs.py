@@ -1,8 +1,6 @@
-"""What a training says of itself: CSV rows, TensorBoard, a progress line."""
+"""What a training writes of itself: CSV rows and TensorBoard."""
 
 import csv
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -66,37 +64,3 @@ class TensorBoard:
     def close(self):
         for writer in self.writers.values():
             writer.close()
-
-
-class Progress:
-    """Rate, loss, time left, share of time spent waiting for data: one line on a terminal, else a line a minute."""
-
-    def __init__(self, name, step, steps, loader, every=60.0):
-        self.name, self.first, self.steps, self.loader = name, step, steps, loader
-        self.began = self.said = time.perf_counter()
-        self.every = 0.5 if sys.stdout.isatty() else every
-        self.loss = None
-
-    def update(self, step, loss):
-        self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss
-        now = time.perf_counter()
-        if now - self.said < self.every and step < self.steps:
-            return
-        self.said, spent = now, now - self.began
-        rate = (step - self.first) / spent
-        left = (self.steps - step) / rate
-        images = self.loader.plan(step)[0] - self.loader.plan(self.first)[0]
-        line = (f"{self.name} {step}/{self.steps} loss {self.loss:.4f} {images / spent:.1f} images/s "
-                f"waits {100 * self.loader.waited / spent:.1f} % left {int(left // 3600)}:{int(left // 60 % 60):02d}"
-                f":{int(left % 60):02d}")
-        if sys.stdout.isatty():
-            print(f"\r\033[K{line}", end="", flush=True)
-        else:
-            print(line, flush=True)
-
-    def note(self, text):
-        print(f"\r\033[K{text}" if sys.stdout.isatty() else text, flush=True)
-
-    def close(self):
-        if sys.stdout.isatty():
-            print(flush=True)

@@ -17,9 +17,10 @@ from ..datasets.roidb import load_sources
 from ..detector import Detector
 from ..errors import InputError
 from ..nets import family as family_of
+from ..progress import Progress
 from . import backend
 from .checkpoint import load_state, load_weights, save_state, save_weights
-from .logs import CsvLog, Progress, TensorBoard
+from .logs import CsvLog, TensorBoard
 from .schedule import build_optimizer, l2, rate_at
 from .select import Selection
 
@@ -124,8 +125,8 @@ class Trainer:
         logs = CsvLog(self.folder / "train.csv", self.step)
         board = TensorBoard(self.folder / "tensorboard")
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        progress = Progress(cfg.NAME, self.step, train.STEPS, self.loader)
-        self.began, rows = time.perf_counter(), []
+        progress = Progress(train.STEPS, "steps", 60.0, self.step)
+        self.began, first, rows, recent = time.perf_counter(), self.step, [], None
         try:
             for step, batch in self.loader.run(self.step, train.STEPS):
                 names, images = batch.pop("names"), batch.pop("images")
@@ -144,7 +145,8 @@ class Trainer:
                     logs.write(self.step, row)
                     board.scalars("train", row, self.step)
                     rows = []
-                progress.update(self.step, total)
+                recent = total if recent is None else 0.98 * recent + 0.02 * total
+                progress.advance(1, lambda: self._pace(first, recent))  # noqa: B023 (called at once)
                 if train.IMAGES_EVERY and self.step % train.IMAGES_EVERY == 0:
                     board.images(images, self.detector, self.step)
                 if train.SELECT and (self.step % train.SELECT_EVERY == 0 or self.step == train.STEPS):
@@ -155,7 +157,7 @@ class Trainer:
                     break
             self._save(progress, last=True)
         finally:
-            progress.close()
+            progress.__exit__()
             board.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -163,6 +165,13 @@ class Trainer:
             print(f"stopped by {signal.Signals(self.stop_signal).name} after step {self.step}; continue with --resume")
             sys.exit(128 + self.stop_signal)
         return self.best
+
+    def _pace(self, first, loss):
+        """What the progress line says beside steps and time: loss, images a second, share of time without data."""
+        spent = time.perf_counter() - self.began
+        images = self.loader.plan(self.step)[0] - self.loader.plan(first)[0]
+        return f"loss {loss:.4f}, {images / spent:.1f} images/s, "
+                f"{100 * self.loader.waited / spent:.1f} % waiting for data"
 
     def _on_signal(self, number, frame):
         if self.stop_signal:  # the second one does not wait for the step to end
