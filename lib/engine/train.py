@@ -170,8 +170,8 @@ class Trainer:
         """What the progress line says beside steps and time: loss, images a second, share of time without data."""
         spent = time.perf_counter() - self.began
         images = self.loader.plan(self.step)[0] - self.loader.plan(first)[0]
-        return f"loss {loss:.4f}, {images / spent:.1f} images/s, "
-                f"{100 * self.loader.waited / spent:.1f} % waiting for data"
+        waits = 100 * self.loader.waited / spent
+        return f"loss {loss:.4f}, {images / spent:.1f} images/s, waits {waits:.1f} % for data"
 
     def _on_signal(self, number, frame):
         if self.stop_signal:  # the second one does not wait for the step to end
