@@ -11,6 +11,7 @@ to itself) and then holds only what differs.
 
 import copy
 import difflib
+import math
 from pathlib import Path
 
 import yaml
@@ -203,9 +204,11 @@ def _merge(cfg, values, where, prefix):
     for key, value in values.items():
         name = f"{prefix}{key}"
         if key not in cfg:
-            known = [prefix + k for k in cfg] + [k for k, _ in flat_items(DEFAULTS)]
-            near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(str(key), known, 1, 0.4)
-            raise InputError(f"{where}: unknown key {name}" + (f"; did you mean {near[0]}?" if near else ""))
+            while isinstance(value, dict) and value:
+                key, value = next(iter(value.items()))
+                name += f".{key}"
+            near = _nearest(name)
+            raise InputError(f"{where}: unknown key {name}" + (f"; did you mean {near}?" if near else ""))
         if isinstance(cfg[key], dict):
             if not isinstance(value, dict):
                 raise InputError(f"{where}: {name} is a group of keys, found {value!r}; expected e.g. "
@@ -213,6 +216,14 @@ def _merge(cfg, values, where, prefix):
             _merge(cfg[key], value, where, name + ".")
         else:
             cfg[key] = _checked(value, cfg[key], where, name)
+
+
+def _nearest(name):
+    """The known key that was probably meant, or None: one with the same last part, else one spelt alike."""
+    wanted, known = name.upper(), [key for key, _ in flat_items(DEFAULTS)] + [k for k in DEFAULTS]
+    same = [key for key in known if key.rpartition(".")[2] == wanted.rpartition(".")[2]]
+    return next(iter(difflib.get_close_matches(wanted, same, 1, 0.0) or difflib.get_close_matches(wanted, known, 1)),
+                None)
 
 
 def _checked(value, default, where, name):
