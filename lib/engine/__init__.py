@@ -1,1 +1,1 @@
-"""What drives the nets: training, testing, checkpoints, import of weights. Keras is loaded here and in lib/nets."""
+"""What drives the nets: training, testing, checkpoints, import of weights. Only here and in lib/nets Keras comes in."""
