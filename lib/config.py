@@ -39,6 +39,7 @@ DEFAULTS = {
         "TOP_DOWN_WIDTH": 128,  # channels of the fused maps
         "LANDMARKS": False,  # five points beside every box
         "BN": False,  # batch normalisation in the detection modules (the paper has none)
+        "BN_MOMENTUM": 0.99,  # of the stored moments, everywhere; a training of few hundred steps needs less
     },
     "ANCHORS": {
         "STRIDES": [8, 16, 32],

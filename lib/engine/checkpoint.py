@@ -17,7 +17,8 @@ from ..files import whole_file, write_whole
 
 # What weights do not fit any more when it changes, although their shapes may: a part of the config stands in the file.
 NET_SECTIONS = ("FAMILY", "NET", "ANCHORS", "TARGETS.VARIANCES")
-NOT_OF_THE_NET = ("NET.WEIGHTS", "NET.FROZEN_STAGES", "NET.FROZEN_BN", "ANCHORS.BORDERS")
+NOT_OF_THE_NET = ("NET.WEIGHTS", "NET.FROZEN_STAGES", "NET.FROZEN_BN", "NET.BN_MOMENTUM",
+                  "ANCHORS.BORDERS")
 
 
 class _Memory(io.BytesIO):

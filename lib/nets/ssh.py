@@ -71,7 +71,11 @@ class SSH:
         for module, x, width in zip(self.modules, joined, net.WIDTHS, strict=True):
             x = _detection_module(x, width, module.name, net.BN)
             outputs |= _heads(x, module, net.LANDMARKS)
-        return keras.Model(images, outputs, name=self.cfg.NAME or "ssh")
+        model = keras.Model(images, outputs, name=self.cfg.NAME or "ssh")
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = net.BN_MOMENTUM
+        return model
 
     # -------------------------------------------------------------- targets
 
