@@ -55,8 +55,9 @@ def smooth_l1(predicted, target, sigma=3.0):
 def diou_loss(predicted, target, variances=(0.1, 0.2)):
     """1 - IoU + squared centre distance over squared diagonal of the hull (arXiv 1911.08287, equation 7).
 
-    predicted, target: (..., 4) offsets of a same anchor in units of `variances`. IoU does not change when both boxes
-    are moved and scaled, so each pair is compared beside an anchor of side 1 at 0.
+    predicted, target: (..., 4) offsets of a same anchor in units of `variances`. None of it changes when both boxes are
+    moved and scaled, so each pair is compared beside an anchor of side 1 at 0; where an anchor is not square, the
+    distance is thus measured in its sides.
     """
     (px, py, pw, ph), (tx, ty, tw, th) = (_unit_box(offsets, variances) for offsets in (predicted, target))
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from ..boxes import anchor_grid, anchor_targets, decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 from ..detector import Detections
+from ..errors import InputError
 
+STRIDES = [8, 16, 32]  # of M1, M2, M3
 MULTIPLE = 32  # height and width are padded to it inside the net
 
 
@@ -45,6 +47,11 @@ class SSH:
     def __init__(self, cfg):
         self.cfg = cfg
         sizes, strides, borders = cfg.ANCHORS.SIZES, cfg.ANCHORS.STRIDES, cfg.ANCHORS.BORDERS
+        if list(strides) != STRIDES:
+            raise InputError(f"ANCHORS.STRIDES is {list(strides)}, expected {STRIDES}: ssh has its modules there")
+        for key, values in (("ANCHORS.SIZES", sizes), ("ANCHORS.BORDERS", borders), ("NET.WIDTHS", cfg.NET.WIDTHS)):
+            if len(values) != len(STRIDES):
+                raise InputError(f"{key} holds {len(values)} entries, expected {len(STRIDES)}: one a module")
         self.modules = [
             Module(f"m{i + 1}", stride, tuple(size), tuple(cfg.ANCHORS.RATIOS), None if border < 0 else border)
             for i, (stride, size, border) in enumerate(zip(strides, sizes, borders, strict=True))
