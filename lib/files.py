@@ -23,6 +23,11 @@ def whole_file(path, suffix="", sync=True):
             with open(beside, "rb+") as file:
                 os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # A write that fails does not know its file, and the name beside it says nothing to the user.
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()

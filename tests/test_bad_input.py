@@ -20,8 +20,9 @@ from stand_in import picture, save, square_detector
 
 from manyfaces import pretrained
 from manyfaces.command_line import run
-from manyfaces.config import load_config
+from manyfaces.config import load_config, save_config
 from manyfaces.datasets.sources import find_sources
+from manyfaces.detector import Detector
 from manyfaces.engine import test as testing
 from manyfaces.engine.demo import Demo, run_demo
 from manyfaces.errors import InputError
@@ -187,6 +188,19 @@ def test_a_net_with_its_weights_looks_at_images_of_any_size(small):
     for width, height in ((1, 1), (33, 7), (2000, 5), (100, 80)):
         found = detector.detect(picture(width, height))
         assert (found.boxes[:, 2:] <= [width, height]).all() and (found.boxes >= 0).all()
+
+
+def test_what_ships_loads_by_its_name(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    cfg, path = small
+    save_config(cfg, tmp_path / "mine.yml")
+    (tmp_path / "mine.weights.h5").write_bytes(path.read_bytes())
+    detector = Detector.load("mine", overrides=["TEST.SCORE", "0.001"])
+    assert detector.cfg.NET.ALPHA == 0.25 and detector.cfg.TEST.SCORE == 0.001
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    expected = testing.load_detector(load_config(None, [*SMALL, "TEST.SCORE", "0.001"]), path).detect(image)
+    np.testing.assert_array_equal(detector.detect(image).boxes, expected.boxes)
+    assert len(expected) > 10
 
 
 def test_images_in_a_batch_are_seen_as_alone(small):

@@ -23,9 +23,11 @@ def find_images(folder):
     folder = os.fspath(folder)
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder of images")
-    found = []
+    found, seen = [], {os.path.realpath(folder)}
     for at, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        reached = {name: os.path.realpath(os.path.join(at, name)) for name in folders if not name.startswith(".")}
+        folders[:] = [name for name, real in reached.items() if real not in seen]  # a link may lead back
+        seen.update(reached.values())
         below = os.path.relpath(at, folder).replace(os.sep, "/")
         found += [name if below == "." else f"{below}/{name}" for name in files
                   if name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith(".")]

@@ -1,7 +1,6 @@
 """The demonstration: sources in, drawn pictures and videos, a table of what was found and how long it took."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ..datasets.images import ImageError
 from ..datasets.sources import frames
 from ..drawing import draw
 from ..errors import InputError
-from ..files import write_whole
+from ..files import whole_file, write_whole
 
 JPEG_SIDE = 65500  # px
 PARTS = ("net", "decode", "nms")
@@ -76,35 +75,32 @@ class Demo:
 
     def _video(self, source):
         """Until its end, or until Ctrl-C, which keeps what was seen so far."""
-        path, writer, all_found, size = self.out / f"{source.name}.mp4", None, [], (0, 0)
-        beside = path.with_name(f".{source.name}.part.mp4")
-        self.out.mkdir(parents=True, exist_ok=True)
-        try:
-            for image, rate in frames(source, self.limit):
-                found = self._detect(image)
-                drawn = draw(image, found, self.score, colour_bar=True)
-                drawn = drawn[: drawn.shape[0] // 2 * 2, : drawn.shape[1] // 2 * 2]  # codecs want even sides
-                if writer is None:
-                    size = image.shape[1], image.shape[0]
-                    writer = _video_writer(beside, rate, drawn)
-                writer.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-                all_found.append(found)
-        except KeyboardInterrupt:
-            if not all_found:
-                raise
-        finally:
-            if writer is not None:
-                writer.release()
-                os.replace(beside, path)
-        times = {part: float(np.mean([found.times[part] for found in all_found])) for part in PARTS}
-        return Seen(source.where, size, sum(map(len, all_found)), _best(all_found), times, len(all_found), all_found)
+        found, writer = [], None
+        with whole_file(self.out / f"{source.name}.mp4", ".mp4", sync=False) as beside:
+            try:
+                for image, rate in frames(source, self.limit):
+                    part = self._detect(image)
+                    drawn = draw(image, part, self.score, colour_bar=True)
+                    drawn = drawn[: drawn.shape[0] // 2 * 2, : drawn.shape[1] // 2 * 2]  # codecs want even sides
+                    writer = writer or _video_writer(beside, rate, drawn)
+                    writer.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+                    found.append(part)
+            except KeyboardInterrupt:
+                if not found:
+                    raise
+            finally:
+                if writer is not None:
+                    writer.release()
+        times = {part: float(np.mean([each.times[part] for each in found])) for part in PARTS}
+        size = image.shape[1], image.shape[0]
+        return Seen(source.where, size, sum(map(len, found)), _best(found), times, len(found), found)
 
 
 def _video_writer(path, rate, frame):
     size = frame.shape[1], frame.shape[0]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
     if not writer.isOpened():
-        raise InputError(f"{path}: no video can be written there (mp4v, {size[0]}x{size[1]})")
+        raise InputError(f"{path.parent}: no video can be written there (mp4v, {size[0]}x{size[1]})")
     return writer
 
 

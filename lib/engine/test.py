@@ -74,7 +74,7 @@ def detect_folder(detector, folder, out, names=None, scales=None, flip=None, set
     if test.BATCH > 1:
         images.sort(key=lambda image: _size(Path(folder, image)))  # so that images of like size meet in a batch
     if not done:
-        _write(out / SETTINGS, write_whole, json.dumps(settings or {}, indent=1).encode())
+        write_whole(out / SETTINGS, json.dumps(settings or {}, indent=1).encode())
     faces, failed, times, began = 0, [], {}, time.perf_counter()
     with Progress(len(images), "images") as progress:
         stream = read_ahead([Path(folder, image) for image in images], test.MAX_PIXELS, ahead=2 + 2 * test.BATCH)
@@ -86,7 +86,7 @@ def detect_folder(detector, folder, out, names=None, scales=None, flip=None, set
                     progress.note(f"warning: {found}; left out")
                     continue
                 _note_limit(progress, Path(folder, image), size, scales or test.SCALES, test)
-                _write(files[image], write_prediction_file, image, found.boxes, found.scores)
+                write_prediction_file(files[image], image, found.boxes, found.scores)
                 faces += len(found)
                 times = {part: times.get(part, 0.0) + value for part, value in found.times.items()}
             progress.advance(len(chunk))
@@ -164,14 +164,6 @@ def _already_done(files, path, settings):
             raise InputError(f"{path}: the predictions there have {key} {then.get(key)!r}, now it is {now.get(key)!r}; "
                              f"leave --resume out or choose another --out")
     return {image for image, file in files.items() if file.is_file() and file.stat().st_mtime_ns >= since}
-
-
-def _write(path, write, *arguments):
-    """write(path, *arguments); an OSError names the file, which a failing write alone does not."""
-    try:
-        write(path, *arguments)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _size(path):

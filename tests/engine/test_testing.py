@@ -133,6 +133,13 @@ def test_a_folder_without_images_is_an_error(tmp_path):
         detect_folder(square_detector(), tmp_path, tmp_path / "out")
 
 
+def test_links_are_followed_once(images, tmp_path):
+    (images / "0--Parade/back").symlink_to(images)
+    (images / "more").symlink_to(tmp_path / "elsewhere")
+    save(tmp_path / "elsewhere/e.png", picture(32, 32))
+    assert folders.find_images(images) == ["0--Parade/x.png", "0--Parade/y.jpg", "more/e.png", "z.PNG"]
+
+
 def test_resume_does_only_what_is_missing_and_only_under_the_same_settings(images, tmp_path):
     out = tmp_path / "out"
     detect_folder(square_detector(), images, out, settings={"name": "a", "scales": [1]})
