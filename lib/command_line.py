@@ -27,6 +27,18 @@ def argument_parser(description, example):
                                    formatter_class=_Formatter)
 
 
+def quiet_decoders():
+    """OpenCV and FFmpeg no longer log files that they cannot decode: the tools name those in lines of their own.
+
+    OPENCV_LOG_LEVEL and OPENCV_FFMPEG_LOGLEVEL bring the logs back. libpng and libjpeg ask nobody and go on talking.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read when the first video is opened
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        import cv2
+
+        cv2.setLogLevel(0)
+
+
 def run(main, arguments=None):
     """Call main(arguments) and return the exit code for sys.exit; bad input prints `error: ...` and no traceback.
 

@@ -8,7 +8,7 @@ The table names milliseconds of the net, of decoding and of NMS, each after the 
 import sys
 from pathlib import Path
 
-from manyfaces.command_line import argument_parser, run
+from manyfaces.command_line import argument_parser, quiet_decoders, run
 from manyfaces.config import load_config
 from manyfaces.errors import InputError
 
@@ -33,6 +33,7 @@ def main(arguments=None):
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after so many; 0: never")
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
     options = parser.parse_args(arguments)
+    quiet_decoders()
     if options.score is not None and not 0 < options.score < 1:
         raise InputError(f"--score {options.score:g}: expected a number between 0 and 1")
     if options.frames < 0:

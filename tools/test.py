@@ -8,7 +8,7 @@ Exit code 0 when at least one image was done (those left out are named and count
 
 import sys
 
-from manyfaces.command_line import argument_parser, run
+from manyfaces.command_line import argument_parser, quiet_decoders, run
 from manyfaces.config import load_config
 from manyfaces.errors import InputError
 
@@ -33,6 +33,7 @@ def main(arguments=None):
     parser.add_argument("--resume", action="store_true", help="leave out images that have their file in OUT already")
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
     options = parser.parse_args(arguments)
+    quiet_decoders()
     cfg = load_config(options.cfg, options.set)
     scales = read_scales(options.scales)
 
