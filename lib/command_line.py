@@ -36,7 +36,7 @@ def quiet_decoders():
     if "OPENCV_LOG_LEVEL" not in os.environ:
         import cv2
 
-        cv2.setLogLevel(0)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def run(main, arguments=None):
