@@ -15,6 +15,7 @@ __all__ = ["SECTIONS", "Table", "as_csv", "run_section"]
 SECTIONS = {
     "nms": "suppression of pyramid candidates of a crowd",
     "targets": "anchor targets of a crowded image",
+    "loader": "a training's images from file to batch, stage by stage and as a whole",
 }
 
 

@@ -32,7 +32,7 @@ def augment(record, read, rng, cfg, others=None, clean=False):
     if others is not None and not clean and rng.random() < cfg.MOSAIC:
         sample = _mosaic([record] + [others(rng) for _ in range(3)], read, rng, cfg)
     else:
-        sample = _crop(record, read, rng, cfg, (size, size))
+        sample = crop(record, read, rng, cfg, (size, size))
     if rng.random() < cfg.FLIP:
         sample = flip(sample)
     image = colour(sample["image"], rng, cfg)
@@ -61,7 +61,7 @@ def _mosaic(records, read, rng, cfg):
     for record, (x1, y1, x2, y2) in zip(
         records, ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)), strict=True
     ):
-        part = _crop(record, read, rng, cfg, (x2 - x1, y2 - y1))
+        part = crop(record, read, rng, cfg, (x2 - x1, y2 - y1))
         image[y1:y2, x1:x2] = part["image"]
         part["boxes"] = part["boxes"] + np.float32([x1, y1, x1, y1])
         part["landmarks"] = part["landmarks"] + np.float32([x1, y1])
@@ -69,7 +69,7 @@ def _mosaic(records, read, rng, cfg):
     return {"image": image} | {k: np.concatenate([p[k] for p in parts]) for k in ("boxes", "ignore", "landmarks")}
 
 
-def _crop(record, read, rng, cfg, size):
+def crop(record, read, rng, cfg, size):
     """A window of the image, scaled to `size` (width, height) px; outside the image it is grey (zoom-out)."""
     faces = np.flatnonzero(~record.ignore)
     face = record.boxes[rng.choice(faces)] if len(faces) else None
