@@ -26,7 +26,6 @@ def main(arguments=None):
 
     from manyfaces.benchmark.detectors import compare
     from manyfaces.config import load_config
-    from manyfaces.datasets import load_sources
     from manyfaces.engine.checkpoint import read_facts
     from manyfaces.engine.test import load_detector
 
@@ -34,10 +33,9 @@ def main(arguments=None):
     cfg, facts = load_config(folder / "config.yml"), read_facts(folder / "checkpoint.npz")
     best = folder / "best.weights.h5"
     weights = options.weights or (best if best.exists() else folder / "last.weights.h5")
-    _, shown = load_sources(cfg.TRAIN.DATASETS, cfg.TRAIN.DATASET_WEIGHTS, options.pickles)
     table = compare({cfg.NAME: load_detector(cfg, weights).detect}, options.data, options.pickles)
     row = {"config": cfg.NAME, "data": cfg.TRAIN.DATASETS, "steps": facts["step"],
-           "epochs": f"{facts['step'] * cfg.TRAIN.BATCH / sum(shown):.1f}", "hours": f"{facts['seconds'] / 3600:.2f}",
+           "epochs": f"{facts['epochs']:.1f}", "hours": f"{facts['seconds'] / 3600:.2f}",
            "weights": Path(weights).name, **dict(zip(table.columns[1:], table.rows[0][1:], strict=True)),
            "note": options.note}
     write_whole(options.csv, _with_row(options.csv, row).encode())
