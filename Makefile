@@ -1,6 +1,7 @@
 # `make` once, then `make demo`. `make help` lists the rest.
 VENV := .venv
 PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 EXTRAS ?= train,dev
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -25,12 +26,13 @@ $(VENV)/.installed: pyproject.toml
 	    echo "making $(VENV) with $$("$$python" --version)"; "$$python" -m venv --clear $(VENV) || exit 2; \
 	fi
 	@echo "installing manyfaces with [$(EXTRAS)] into $(VENV): a few minutes the first time"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@$(PIP) 'setuptools>=70.1' 'cython>=3.0,<4'
+	@$(PIP) --no-build-isolation -e '.[$(EXTRAS)]'
 	@touch $@
 
 # A package that could not be compiled works all the same, and says so here.
 $(VENV)/.compiled: $(VENV)/.installed $(COMPILED_FROM)
-	@$(PY) setup.py --quiet build_ext --inplace
+	@$(PY) -W ignore setup.py --quiet build_ext --inplace
 	@$(PY) -W always -c "import manyfaces.boxes, manyfaces.nms; print('manyfaces', manyfaces.__version__, 'is ready in $(VENV)')"
 	@touch $@
 
