@@ -130,10 +130,10 @@ def _detect_or_say(detector, part, scales, flip):
 
 
 def _note_limit(progress, path, size, scales, test):
-    """A line where an image is seen smaller than was asked for."""
-    asked = scaled_size(*size, min(1, max(scales)))
-    seen = scaled_size(*size, min(1, max(scales)), max_pixels=test.MAX_PIXELS)
-    if seen != asked:
+    """A line where an image is seen smaller than was asked for; that it is enlarged less needs no words."""
+    asked = max(min(scaled_size(*size, scale, test.MAX_SIDE), size) for scale in scales)
+    seen = max(scaled_size(*size, scale, test.MAX_SIDE, test.MAX_PIXELS) for scale in scales)
+    if seen < asked:
         progress.note(f"warning: {path}: {size[0]} x {size[1]} px, seen at {seen[0]} x {seen[1]} for TEST.MAX_PIXELS "
                       f"is {test.MAX_PIXELS:,}")
 

@@ -95,6 +95,14 @@ def test_a_large_image_is_seen_smaller_and_its_boxes_come_back_in_full_size(endi
     assert f"large.{ending}: 1999 x 1500 px, seen at 462 x 346" in capsys.readouterr().err
 
 
+def test_a_large_image_that_is_asked_for_small_needs_no_warning(tmp_path, capsys):
+    save(tmp_path / "in/x.jpg", picture(2000, 1500, (400, 400, 300)))
+    detector = square_detector(MAX_PIXELS=160_000)
+    detect_folder(detector, tmp_path / "in", tmp_path / "out", scales=[300, 0.1])
+    assert detector.family.shapes == [(1, 320, 416, 3), (1, 160, 224, 3)]  # 400 x 300 and 200 x 150
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_enlarging_stops_at_max_pixels_without_a_word(tmp_path, capsys):
     save(tmp_path / "in/x.png", picture(300, 200, (40, 40, 60)))
     detector = square_detector(MAX_PIXELS=100_000)
