@@ -4,6 +4,7 @@ TensorFlow and JAX train; PyTorch runs inference.
 """
 
 import contextlib
+import functools
 import os
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from ..errors import InputError
 def prepare(seed=None, deterministic=False):
     """Import Keras quietly; GPU memory grows as needed; with a seed, initial weights and operations repeat."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX too takes GPU memory as it needs it
+    if deterministic and os.environ.get("KERAS_BACKEND") == "jax":  # read when JAX looks for its devices
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     with _quietly():
         import keras
 
@@ -156,45 +159,40 @@ def _jax_step(model, average, optimizer, objectives, clip_norm):
     import jax
     import jax.numpy as jnp
 
-    pairs = [(v, m) for v, m in zip(model.variables, average.variables, strict=True)] if average else []
+    groups = [model.trainable_variables, model.non_trainable_variables, optimizer.variables,
+              average.variables if average else []]
+    # Where each variable of the model stands in (trainable, fixed), for its average to find it.
+    places = {id(v): (i, j) for i in (0, 1) for j, v in enumerate(groups[i])}
+    followed = [places[id(v)] for v in model.variables] if average else []
 
-    def scalar(trainable, fixed, number, images, targets, weights):
+    def forward(trainable, fixed, images, targets, weights):
         outputs, fixed = model.stateless_call(trainable, fixed, images.astype("float32"), training=True)
         scalars, losses = objectives(outputs, targets, trainable, weights)
-        return scalars[number], (losses, fixed)
+        return scalars, (losses, fixed)
 
-    @jax.jit
-    def step(trainable, fixed, moments, images, targets, weights):
-        count = len(jax.eval_shape(lambda: objectives(
-            model.stateless_call(trainable, fixed, images.astype("float32"), training=True)[0],
-            targets, trainable, weights)[0]))
-        gradients = []
-        for number in range(count):
-            part, (losses, after) = jax.grad(scalar, has_aux=True)(trainable, fixed, number, images, targets, weights)
-            gradients.append(part)
+    # The old values are given up for the new ones: without that, both would need room at once.
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state, images, targets, weights, momentum):
+        trainable, fixed, moments, means = state
+        scalars, pull_back, (losses, fixed) = jax.vjp(
+            lambda values: forward(values, fixed, images, targets, weights), trainable, has_aux=True)
+        gradients = [pull_back([jnp.float32(i == k) for i in range(len(scalars))])[0] for k in range(len(scalars))]
         norm = jnp.sqrt(sum(jnp.sum(g * g) for part in gradients for g in part))
         for part in gradients:
             if clip_norm:
                 size = jnp.sqrt(sum(jnp.sum(g * g) for g in part))
                 part = [g * jnp.minimum(1.0, clip_norm / jnp.maximum(size, 1e-12)) for g in part]
             trainable, moments = optimizer.stateless_apply(moments, part, trainable)
-        return trainable, after, moments, losses, norm
-
-    @jax.jit
-    def blend(means, values, momentum):
-        return [momentum * m + (1 - momentum) * v for m, v in zip(means, values, strict=True)]
+        now = (trainable, fixed)
+        means = [momentum * mean + (1 - momentum) * now[i][j] for mean, (i, j) in zip(means, followed, strict=True)]
+        return (trainable, fixed, moments, means), losses, norm
 
     def run(images, targets, weights, momentum):
-        groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
-        values = [[v.value for v in group] for group in groups]
-        *values, losses, norm = step(*values, images, targets, jnp.asarray(weights, "float32"))
-        for group, new in zip(groups, values, strict=True):
-            for variable, value in zip(group, new, strict=True):
+        state = tuple([v.value for v in group] for group in groups)
+        state, losses, norm = step(state, images, targets, jnp.asarray(weights, "float32"), jnp.float32(momentum))
+        for group, values in zip(groups, state, strict=True):
+            for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
-        if pairs:
-            means = blend([m.value for _, m in pairs], [v.value for v, _ in pairs], momentum)
-            for (_, mean), value in zip(pairs, means, strict=True):
-                mean.assign(value)
         return {k: np.asarray(v) for k, v in losses.items()}, float(norm)
 
     return run

@@ -82,7 +82,7 @@ def _net_of(cfg):
 
 def save_state(path, groups, **facts):
     """groups: dict name -> list of Keras variables; facts: JSON values such as step. Raises OSError."""
-    arrays = {f"{name}/{i:04d}": np.asarray(v) for name, part in groups.items() for i, v in enumerate(part)}
+    arrays = {f"{name}/{i:04d}": v.numpy() for name, part in groups.items() for i, v in enumerate(part)}
     with whole_file(path) as beside, open(beside, "wb") as file:
         np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
 

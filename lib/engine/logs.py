@@ -32,18 +32,22 @@ class CsvLog:
 
 
 class TensorBoard:
-    """Scalars and pictures for TensorBoard; nothing where tensorboardX, which writes them, is not installed."""
+    """Scalars and pictures for TensorBoard; nothing where tensorboardX, which writes them, is not installed.
 
-    def __init__(self, folder):
+    step: of the checkpoint that a run resumes from; what an earlier part of it wrote for later steps is hidden.
+    """
+
+    def __init__(self, folder, step=0):
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
             SummaryWriter = None
         self.make, self.folder, self.writers = SummaryWriter, str(folder), {}
+        self.purged = step + 1 if step else None
 
     def _writer(self, part):
         if part not in self.writers:
-            self.writers[part] = self.make(f"{self.folder}/{part}")
+            self.writers[part] = self.make(f"{self.folder}/{part}", purge_step=self.purged)
         return self.writers[part]
 
     def scalars(self, part, values, step):

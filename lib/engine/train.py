@@ -38,9 +38,12 @@ class Trainer:
     def __init__(self, cfg, resume=False, init=None):
         self.cfg, train = cfg, cfg.TRAIN
         self.folder = Path(cfg.OUTPUT_DIR) / cfg.NAME
+        checkpoint = self.folder / "checkpoint.npz"
+        train.INIT = str(init or train.INIT)
         if resume:
             self._same_config()
-        elif (self.folder / "checkpoint.npz").exists():
+            resume = checkpoint.exists()  # a run that was killed before its first one begins anew
+        elif checkpoint.exists():
             raise InputError(f"{self.folder} holds a training already: continue it with --resume, move it away, "
                              f"or train under another name (--set NAME {cfg.NAME}_2)")
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
@@ -48,7 +51,8 @@ class Trainer:
         records, weights = load_sources(train.DATASETS, train.DATASET_WEIGHTS, Path(cfg.DATA_DIR) / "pickles")
         self.loader = Loader(records, weights, self.family.encode, cfg)
         self.model = self.family.build()
-        self._first_weights(init, resume)
+        if not resume:
+            self._first_weights()
         self.average = self._copy() if train.EMA else None
         self.tested = self.average or self.model
         self.optimizer = build_optimizer(cfg, self.model.trainable_variables)
@@ -58,16 +62,17 @@ class Trainer:
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
                                              train.CLIP_NORM)
         if resume:
-            facts = load_state(self.folder / "checkpoint.npz", self._groups())
+            facts = load_state(checkpoint, self._groups())
+            images = facts.get("images", len(records))
+            if images != len(records):
+                raise InputError(f"{checkpoint}: the training there has {images} images, TRAIN.DATASETS "
+                                 f"{train.DATASETS!r} holds {len(records)} now; bring back the roidb it began with")
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
         self.stop_signal = None
 
-    def _first_weights(self, init, resume):
-        path = init or self.cfg.TRAIN.INIT
-        if resume:
-            return
-        if path:
-            load_weights(self.model, path, self.cfg)
+    def _first_weights(self):
+        if self.cfg.TRAIN.INIT:
+            load_weights(self.model, self.cfg.TRAIN.INIT, self.cfg)
         elif self.cfg.NET.WEIGHTS:
             from .import_weights import initialise_backbone
 
@@ -83,7 +88,9 @@ class Trainer:
         path = self.folder / "config.yml"
         if not path.is_file():
             raise InputError(f"{self.folder}: no training to resume there; start without --resume")
-        then, now = dict(flat_items(load_config(path))), dict(flat_items(self.cfg))
+        saved = load_config(path)
+        self.cfg.TRAIN.INIT = self.cfg.TRAIN.INIT or saved.TRAIN.INIT  # --init need not be said again
+        then, now = dict(flat_items(saved)), dict(flat_items(self.cfg))
         for key in now:
             if then[key] != now[key] and not key.startswith(FREE):
                 raise InputError(f"{path}: the training there has {key} {then[key]!r}, now it is {now[key]!r}; "
@@ -122,8 +129,10 @@ class Trainer:
         """Train up to TRAIN.STEPS; returns the best selection AP (or -1). Ctrl-C and SIGTERM save and leave."""
         cfg, train = self.cfg, self.cfg.TRAIN
         save_config(cfg, self.folder / "config.yml")
+        for stale in self.folder.glob(".*.part*"):  # what a process was writing when it was killed
+            stale.unlink()
         logs = CsvLog(self.folder / "train.csv", self.step)
-        board = TensorBoard(self.folder / "tensorboard")
+        board = TensorBoard(self.folder / "tensorboard", self.step)
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         progress = Progress(train.STEPS, "steps", 60.0, self.step)
         self.began, first, rows, recent = time.perf_counter(), self.step, [], None
@@ -183,8 +192,8 @@ class Trainer:
         values = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
         path.write_text(f"step {step} norm={norm:.4g} {values}\n" + "\n".join(names) + "\n", encoding="utf-8")
         raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); the "
-                            f"batch's files are in {path}, the last checkpoint is whole: lower TRAIN.RATE or mend the "
-                            f"boxes of those files, then --resume")
+                            f"batch's files are in {path}, the last checkpoint is whole: mend the boxes of those, then "
+                            f"--resume, or train anew with a lower TRAIN.RATE")
 
     def _select(self, board, progress):
         began = time.perf_counter()
@@ -194,23 +203,27 @@ class Trainer:
         text = " ".join(f"{name} {value:.4f}" for name, value in result.items())
         progress.note(f"step {self.step}: selection {text} ({time.perf_counter() - began:.0f} s)")
         if result["AP"] > self.best:
-            self.best = result["AP"]
-            self._write(lambda: save_weights(self.tested, self.folder / "best.weights.h5", self.cfg), progress)
+            path = self.folder / "best.weights.h5"
+            if self._write(lambda: save_weights(self.tested, path, self.cfg), progress):
+                self.best = result["AP"]
 
     def _save(self, progress, last=False):
         def write():
             save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
+                       images=len(self.loader.records), epochs=self.loader.plan(self.step)[0] / self.loader.size,
                        seconds=self.seconds + time.perf_counter() - self.began)
             save_weights(self.tested, self.folder / "last.weights.h5", self.cfg)
 
         self._write(write, progress, last)
 
     def _write(self, write, progress, last=False):
-        """A full disk must not end a training of hours: say so and go on; the files written before stay whole."""
+        """Whether it was written. A full disk must not end a training of hours: the files written before stay whole."""
         try:
             write()
+            return True
         except OSError as error:
             text = f"{self.folder}: cannot write the checkpoint of step {self.step} ({error.strerror or error})"
             if last:
                 raise InputError(f"{text}; free some space, then --resume from the last one") from None
             progress.note(f"warning: {text}; training goes on, the earlier checkpoint is whole")
+            return False
