@@ -18,6 +18,17 @@ from manyfaces.engine.train import NonFiniteLoss, Trainer
 from manyfaces.errors import InputError
 
 
+@pytest.fixture(autouse=True, scope="module")
+def backbones_as_before():
+    """The tiny backbone is gone again when these tests are done."""
+    from manyfaces.nets.backbones import BACKBONES
+
+    before = dict(BACKBONES)
+    yield
+    BACKBONES.clear()
+    BACKBONES.update(before)
+
+
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     """A folder with the roidb `scenes`; each test trains below it under its own NAME."""
