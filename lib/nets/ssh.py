@@ -7,6 +7,7 @@ useful are options too: a top-down path that joins the modules, other anchors, f
 An image goes build -> decode; a training sample goes encode -> losses.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,7 +205,12 @@ def _anchors_at(index, level):
     cell, kind = np.divmod(index, len(sizes) * len(ratios))
     row, column = np.divmod(cell, columns)
     shift = np.stack([column, row, column, row], axis=1).astype(np.float32) * np.float32(stride)
-    return anchor_grid(1, 1, stride, sizes, ratios)[kind] + shift
+    return _anchors_of_first_cell(stride, sizes, ratios)[kind] + shift
+
+
+@functools.cache
+def _anchors_of_first_cell(stride, sizes, ratios):
+    return anchor_grid(1, 1, stride, sizes, ratios)
 
 
 def _highest(logits, score, top):
