@@ -87,7 +87,7 @@ DEFAULTS = {
         "SAVE_EVERY": 500,  # steps between checkpoints
         "LOG_EVERY": 20,  # steps between rows of train.csv and TensorBoard
         "IMAGES_EVERY": 1000,  # steps between pictures in TensorBoard; 0: none
-        "DETERMINISTIC": True,  # bit for bit the same weights from the same config; costs 0 to 5 % of the rate on a CPU
+        "DETERMINISTIC": True,  # bit for bit the same weights from the same config; costs next to nothing on a CPU
         "INIT": "",  # start from these .weights.h5 of the whole detector
     },
     "AUGMENT": {
