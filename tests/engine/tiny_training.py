@@ -4,6 +4,7 @@ Run as a program it is the process that tests kill: tiny_training.py FOLDER [--r
 """
 
 import argparse
+import csv
 import os
 import signal
 import sys
@@ -72,6 +73,37 @@ def state(folder, name="tiny"):
     """Dict of all arrays of a run's checkpoint."""
     with np.load(folder / "output" / name / "checkpoint.npz") as file:
         return {key: file[key] for key in file.files if key != "facts"}
+
+
+def scenes_folder(tmp_path_factory):
+    """A fixture: a folder with the roidb `scenes`; each test trains below it under its own NAME.
+
+    The backbone of three convolutions is gone again when the tests are done.
+    """
+    from manyfaces.nets.backbones import BACKBONES
+
+    folder = tmp_path_factory.mktemp("training")
+    write_scenes(folder)
+    yield folder
+    BACKBONES.pop("three", None)
+
+
+def trainer(folder, name, resume=False, **changes):
+    """A Trainer of the tiny config, in this process."""
+    from manyfaces.engine.train import Trainer
+
+    return Trainer(tiny_config(folder, NAME=name, TRAIN__DETERMINISTIC=False, **changes), resume=resume)
+
+
+def rows(path):
+    """Rows of a CSV as dicts of text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def numbers(variables):
+    """Copies of Keras variables as arrays."""
+    return [v.numpy().copy() for v in variables]
 
 
 # ------------------------------------------------- the process that is killed
