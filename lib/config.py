@@ -97,6 +97,7 @@ DEFAULTS = {
         "SCALES": [0.3, 2.0],  # of the image before a crop is cut
         "FACE_SIZES": [],  # px: a random face is brought to a size between these (log-uniform); empty: SCALES alone
         "FACE_PROBABILITY": 0.9,  # how often FACE_SIZES decides (clipped to SCALES), else SCALES does
+        "BACKGROUND": 0.0,  # how often a crop lies anywhere in the image instead of around a face, scaled by SCALES
         "ZOOM_OUT": 1.6,  # the window is at most so many times the image's longer side; the rest is grey
         "MOSAIC": 0.0,  # probability of four images in one
         "FLIP": 0.5,

@@ -70,8 +70,14 @@ def _mosaic(records, read, rng, cfg):
 
 
 def crop(record, read, rng, cfg, size):
-    """A window of the image, scaled to `size` (width, height) px; outside the image it is grey (zoom-out)."""
+    """A window of the image, scaled to `size` (width, height) px; outside the image it is grey (zoom-out).
+
+    It is laid around a face, but for cfg.BACKGROUND of them: without these, what is far from any face would be seen
+    in small scenes only, and be taken for faces at test (docs/ssh.md).
+    """
     faces = np.flatnonzero(~record.ignore)
+    if cfg.BACKGROUND and rng.random() < cfg.BACKGROUND:
+        faces = faces[:0]
     face = record.boxes[rng.choice(faces)] if len(faces) else None
     shape, image = (record.width, record.height), None
     if not all(shape):  # the roidb was made without images

@@ -1,0 +1,17 @@
+"""The protocols of tools/evaluate.py, one module each, loaded when it is asked for (all, to show --help).
+
+A module has `add_arguments(parser)` and `evaluate(options)`, which prints and returns an exit code or None. A new
+protocol is a module and a line here.
+"""
+
+from importlib import import_module
+
+COMMANDS = {  # name -> what --help says of it
+    "wider": "the official protocol and ground truth of WIDER FACE",
+    "roidb": "AP at IoU 0.5 on a roidb, all faces and those under 20 px",
+}
+
+
+def command(name):
+    """The module of a protocol."""
+    return import_module(f".{name}", __name__)

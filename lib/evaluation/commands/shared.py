@@ -1,0 +1,34 @@
+"""What the protocols that read prediction folders share: arguments, reading, and saying what was left out."""
+
+import json
+
+from ...files import write_whole
+from ..predictions import Skipped, read_predictions
+
+
+def add_folder_arguments(parser):
+    """--pred (several), --subset, --lenient and --json."""
+    parser.add_argument("--pred", required=True, action="append", metavar="DIR",
+                        help="folder of event/name.txt files; may be given several times")
+    parser.add_argument("--subset", action="store_true", help="evaluate only the images that have a prediction file")
+    parser.add_argument("--lenient", action="store_true", help="skip and count malformed files and lines")
+    parser.add_argument("--json", metavar="FILE", help="write the results there as well")
+
+
+def read_folder(folder, lenient):
+    """(predictions, dict of what was skipped or None); with lenient the first few places are printed."""
+    skipped = Skipped() if lenient else None
+    predictions = read_predictions(folder, skipped)
+    if skipped is None:
+        return predictions, None
+    if skipped.messages:
+        print(f"{folder}: skipped {skipped.files} files and {skipped.lines} lines; {skipped.counts} counts were wrong")
+    for message in skipped.messages[:5]:
+        print(f"  {message}")
+    return predictions, {"files": skipped.files, "lines": skipped.lines, "wrong counts": skipped.counts}
+
+
+def write_json(path, results):
+    """Write results (anything that JSON holds) to path, if there is one."""
+    if path:
+        write_whole(path, (json.dumps(results, indent=1) + "\n").encode())
