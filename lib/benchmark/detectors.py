@@ -12,8 +12,8 @@ import numpy as np
 from ..datasets.images import read_image
 from ..datasets.roidb import load_roidb
 from ..errors import InputError
+from ..evaluation import evaluate_wider, read_ground_truth
 from ..evaluation.voc import ap50
-from ..evaluation.wider import evaluate_wider, read_ground_truth
 from .timing import Table
 
 COLUMNS = ("detector", "wider val", "wider_crowd", "facemask AP50", "AP50 < 20 px", "ms", "ms p90")

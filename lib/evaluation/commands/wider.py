@@ -2,8 +2,9 @@
 
 import time
 
+from ..ground_truth import read_ground_truth
 from ..report import print_table
-from ..wider import evaluate_wider, read_ground_truth
+from ..wider import evaluate_wider
 from .shared import add_folder_arguments, read_folder, write_json
 
 COLUMNS = ("easy", "medium", "hard", "images", "predictions", "unknown")
