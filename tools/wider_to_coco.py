@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Turn WIDER FACE's annotation, or any other that the roidb's readers know, into COCO JSON with one category, face."""
+
+import sys
+
+from manyfaces.command_line import argument_parser, run
+from manyfaces.datasets import READERS, select, statistics_table
+from manyfaces.datasets.attributes import add_attributes
+from manyfaces.datasets.coco_writer import write_coco
+from manyfaces.datasets.text import read_list
+
+EXAMPLE = """
+tools/wider_to_coco.py --labels data/wider_face_split/wider_face_val_bbx_gt.txt --images data/WIDER_val/images \\
+    --out data/wider_val.json
+tools/wider_to_coco.py --format voc --labels data/facemask/annotations --images data/facemask/images \\
+    --only data/facemask/val.txt --out data/facemask_val.json
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--format", choices=sorted(READERS), default="wider", help="format of the annotation")
+    parser.add_argument("--labels", required=True,
+                        help="the annotation: a file (wider: .txt or .mat), or a folder for voc and yolo")
+    parser.add_argument("--images", help="folder of the images, to read their sizes; without it these are 0")
+    parser.add_argument("--out", required=True, help="the .json to write")
+    parser.add_argument("--only", metavar="LIST", help="text file of image names: keep these")
+    parser.add_argument("--without", metavar="LIST", help="text file of image names: leave these out")
+    parser.add_argument("--attributes", metavar="FILE",
+                        help="WIDER .txt or .mat of the same images, to carry its attributes and invalid flags over")
+    parser.add_argument("--missing", choices=("error", "skip"), default="error",
+                        help="what to do about images that are absent or unreadable")
+    options = parser.parse_args(arguments)
+
+    roidb = READERS[options.format](options.labels, options.images, missing=options.missing)
+    lists = [read_list(path) if path else None for path in (options.only, options.without)]
+    if any(lists):
+        roidb = select(roidb, *lists, strict=options.missing == "error")
+    if options.attributes:
+        roidb, counts = add_attributes(roidb, READERS["wider"](options.attributes))
+        print("attributes " + ", ".join(f"{count:,} faces {what}" for what, count in counts.items()))
+    print(statistics_table(roidb))
+    write_coco(roidb, options.out)
+    print(f"wrote    {options.out}")
+    unknown = sum(not record.width for record in roidb.records)
+    if unknown:
+        print(f"note: width and height of {unknown:,} images are not known and stand as 0; evaluation does without "
+              "them, but training tools want them: give --images", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
