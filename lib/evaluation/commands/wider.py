@@ -1,11 +1,18 @@
-"""tools/evaluate.py wider: easy, medium and hard by the official rules."""
+"""tools/evaluate.py wider: easy, medium and hard by the official rules, and what a researcher asks next."""
 
+import os
 import time
 
-from ..ground_truth import read_ground_truth
+from ...errors import InputError
+from ..analysis import analyse, operating_points
+from ..error_kinds import error_kinds
+from ..ground_truth import SETTINGS, read_ground_truth
+from ..plots import curves, pr_plot
+from ..published import choose_published
 from ..report import print_table
-from ..wider import evaluate_wider
+from ..wider import evaluate_wider, match_wider
 from .shared import add_folder_arguments, read_folder, write_json
+from .tables import print_breakdown, print_operating_points
 
 COLUMNS = ("easy", "medium", "hard", "images", "predictions", "unknown")
 
@@ -14,16 +21,54 @@ def add_arguments(parser):
     parser.add_argument("--gt", required=True, metavar="DIR",
                         help="folder of wider_face_val.mat and wider_{easy,medium,hard}_val.mat")
     add_folder_arguments(parser)
+    parser.add_argument("--names", metavar="A,B", help="what to call the methods, in the order of --pred; by default "
+                        "as their folders (output/X/pred is called X)")
+    parser.add_argument("--breakdown", action="store_true", help="print recall and AP by height, attribute and event, "
+                        "and the kinds of errors; --json holds them in any case")
+    parser.add_argument("--plot", metavar="FILE", help="draw the precision-recall curves, as FILE.png and FILE.pdf")
+    parser.add_argument("--published", default="usual", metavar="usual|all|none|KEY,KEY",
+                        help="which results of other authors the plot shows (default: usual)")
 
 
 def evaluate(options):
-    truth, results = read_ground_truth(options.gt), []
-    for folder in options.pred:
+    names, published = _names(options.pred, options.names), choose_published(options.published)
+    truth, results, methods = read_ground_truth(options.gt), [], []
+    for name, folder in zip(names, options.pred, strict=True):
         start = time.perf_counter()
         predictions, skipped = read_folder(folder, options.lenient)
         result = evaluate_wider(predictions, truth, subset=options.subset)
-        result |= {"pred": folder, "protocol": "wider", "subset": options.subset,
+        result |= {"pred": folder, "name": name, "protocol": "wider", "subset": options.subset,
                    "seconds": round(time.perf_counter() - start, 3)}
+        matches = match_wider(predictions, truth, subset=options.subset)
+        result["operating_points"] = {setting: operating_points(matches, setting) for setting in SETTINGS}
+        if options.breakdown or options.json:
+            result |= {"breakdown": analyse(matches), "errors": error_kinds(matches)}
+        if options.plot:
+            methods.append((name, curves(matches)))
         results.append(result | ({"skipped": skipped} if skipped else {}))
-    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
+    print_table(["pred", *COLUMNS], [[result["name"], *(result[c] for c in COLUMNS)] for result in results])
+    print_operating_points(results)
+    if options.breakdown:
+        print_breakdown(results)
     write_json(options.json, results)
+    if options.plot:
+        print(f"\nwrote {' and '.join(pr_plot(methods, options.plot, published=published))}")
+
+
+def _names(folders, text):
+    """The names of the methods: given, or as short an end of each path as tells the folders apart."""
+    if text is not None:
+        names = text.split(",")
+        if len(names) != len(folders):
+            raise InputError(f"--names: {len(names)} names for {len(folders)} --pred; expected one each, as in A,B")
+        return names
+    paths = [os.path.abspath(folder).split(os.sep) for folder in folders]
+    paths = [path[:-1] if path[-1] == "pred" and len(path) > 2 else path for path in paths]
+    names = []
+    for path in paths:
+        others = [other for other in paths if other != path]
+        length = 1
+        while any(other[-length:] == path[-length:] for other in others) and length < len(path):
+            length += 1
+        names.append("/".join(path[-length:]))
+    return names
