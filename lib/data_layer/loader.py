@@ -136,10 +136,13 @@ class Loader:
         count = self.plan(step)[1]
         batch = Minibatch(count)
 
-        def fill(place):
-            batch.put(place, *self.sample(step, place))
+        def fill(places):
+            for place in places:
+                batch.put(place, *self.sample(step, place))
 
-        return batch, [pool.submit(fill, place) for place in range(count)]
+        # A share of the batch for each thread: handing over sample by sample would cost more turns of the lock.
+        workers = max(1, self.cfg.LOADER.WORKERS)
+        return batch, [pool.submit(fill, range(first, count, workers)) for first in range(min(workers, count))]
 
 
 class Minibatch:
