@@ -89,6 +89,8 @@ def curve_of_part(matches, counted, looked_at=None):
     free = matches.best < 0
     keep = free if looked_at is None else free & looked_at
     keep[~free] = counted[matches.best[~free]]
+    if 2 * np.count_nonzero(keep) > len(keep):
+        return curve_of(matches, counted, looked_at)
     part = {name: getattr(matches, name)[keep] for name in ("rows", "image", "best", "first", "stretched")}
     return curve_of(replace(matches, **part), counted)
 
