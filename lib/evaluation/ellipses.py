@@ -20,17 +20,36 @@ def ellipse_mask(ellipse, size):
     radians, y downwards. size: (width, height) px. Returns left, top and the mask (h, w) uint8 of 0 and 1, of which h
     or w is 0 where nothing lies within the image. Source: FDDB's evaluation program, EllipseR and EllipsesSingleImage.
     """
-    wide, high = int(ellipse[0]), int(ellipse[1])
-    degrees = round(180 - (np.pi - ellipse[2]) * 180 / np.pi)
-    x, y = (int(np.rint(np.float32(value))) for value in ellipse[3:5])
+    return _masks(_rounded([ellipse]), size)[0]
+
+
+def _rounded(ellipses):
+    """(N, 5) int64: radii, angle in degrees from 0 to 359, and centre, of (N, >=5), rounded as the benchmark does."""
+    ellipses = np.asarray(ellipses, np.float64)
+    degrees = np.rint(180 - (np.pi - ellipses[:, 2]) * 180 / np.pi) % 360
+    return np.column_stack([ellipses[:, :2], degrees, np.rint(ellipses[:, 3:5].astype(np.float32))]).astype(np.int64)
+
+
+def _windows(ellipses, size):
+    """(N, 4) int64 left top right bottom of the pixels within the image that _rounded ellipses (N, 5) can reach."""
+    major, minor, degrees, x, y = ellipses.T
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    half = np.ceil([np.hypot(wide * cos, high * sin), np.hypot(wide * sin, high * cos)]).astype(int) + _MARGIN
-    left, top = max(0, x - half[0]), max(0, y - half[1])
-    right, bottom = min(size[0], x + half[0] + 1), min(size[1], y + half[1] + 1)
-    mask = np.zeros((max(0, bottom - top), max(0, right - left)), np.uint8)
-    if mask.size:
-        cv2.ellipse(mask, (x - left, y - top), (wide, high), degrees % 360, 0, 360, 1, cv2.FILLED)
-    return int(left), int(top), mask
+    wide = np.ceil(np.hypot(major * cos, minor * sin)).astype(np.int64) + _MARGIN
+    high = np.ceil(np.hypot(major * sin, minor * cos)).astype(np.int64) + _MARGIN
+    return np.stack([np.maximum(x - wide, 0), np.maximum(y - high, 0), np.minimum(x + wide + 1, size[0]),
+                     np.minimum(y + high + 1, size[1])], axis=1)
+
+
+def _masks(ellipses, size):
+    """What ellipse_mask returns, of each of the _rounded ellipses (N, 5): a list."""
+    masks, windows = [], _windows(ellipses, size)
+    for (major, minor, degrees, x, y), (left, top, right, bottom) in zip(ellipses.tolist(), windows.tolist(),
+                                                                         strict=True):
+        mask = np.zeros((max(0, bottom - top), max(0, right - left)), np.uint8)
+        if mask.size:
+            cv2.ellipse(mask, (x - left, y - top), (major, minor), degrees, 0, 360, 1, cv2.FILLED)
+        masks.append((left, top, mask))
+    return masks
 
 
 def rectangle_spans(rectangles, size):
@@ -39,8 +58,8 @@ def rectangle_spans(rectangles, size):
     right and bottom are those after the last pixel; an empty one has right <= left or bottom <= top. A negative width
     or height reaches to the other side, as OpenCV draws it.
     """
-    x, y, w, h = np.clip(np.asarray(rectangles, np.float64)[:, :4].T, -1e9, 1e9)
-    corners = np.rint(np.array([x, y, x + w, y + h], np.float32)).astype(np.int64)
+    x, y, w, h = np.asarray(rectangles, np.float64)[:, :4].T
+    corners = np.rint(np.clip([x, y, x + w, y + h], -1e9, 1e9).astype(np.float32)).astype(np.int64)
     left, right = np.minimum(corners[0], corners[2]), np.maximum(corners[0], corners[2]) + 1
     top, bottom = np.minimum(corners[1], corners[3]), np.maximum(corners[1], corners[3]) + 1
     return np.stack([np.maximum(left, 0), np.maximum(top, 0), np.minimum(right, size[0]),
@@ -53,18 +72,28 @@ def mask_overlaps(ellipses, detections, size):
     ellipses (G, 5) major minor angle cx cy; detections (D, 5) x y w h score, or (D, 6) major minor angle cx cy score;
     size: (width, height) px of the image. 0 where nothing is common, also for masks without a pixel.
     """
-    faces = [ellipse_mask(ellipse, size) for ellipse in ellipses]
-    areas = np.array([int(mask.sum(dtype=np.int64)) for *_, mask in faces], np.int64).reshape(-1, 1)
+    faces = _masks(_rounded(ellipses.reshape(-1, 5)), size)
+    common = np.zeros((len(faces), len(detections)), np.int64)
+    areas = np.array([cv2.countNonZero(mask) if mask.size else 0 for *_, mask in faces], np.int64)[:, None]
     if detections.shape[1] == 6:
-        found = [ellipse_mask(row, size) for row in detections]
-        others = np.array([int(mask.sum(dtype=np.int64)) for *_, mask in found], np.int64)
-        common = np.array([[_common(a, b) for b in found] for a in faces], np.int64)
+        rows = _rounded(detections)
+        # Most detections touch no face at all, and then nobody asks for their area.
+        near = np.flatnonzero(_meet(_windows(_rounded(ellipses), size), _windows(rows, size)).any(axis=0))
+        found, others = _masks(rows[near], size), np.zeros(len(rows), np.int64)
+        others[near] = [cv2.countNonZero(mask) for *_, mask in found]
+        for column, other in zip(near.tolist(), found, strict=True):
+            common[:, column] = [_common(face, other) for face in faces]
     else:
         spans = rectangle_spans(detections, size)
         others = np.prod(np.maximum(spans[:, 2:] - spans[:, :2], 0), axis=1)
-        common = np.array([_within(face, spans) for face in faces], np.int64)
-    common = common.reshape(len(faces), len(detections))
+        for row, face in zip(common, faces, strict=True):
+            row[:] = _within(face, spans)
     return common / np.maximum(areas + others - common, 1)
+
+
+def _meet(a, b):
+    """(N, M) bool: which spans (N, 4) and (M, 4), left top right bottom, have a pixel in common."""
+    return ((np.maximum(a[:, None, :2], b[:, :2]) < np.minimum(a[:, None, 2:], b[:, 2:])).all(axis=2))
 
 
 def _common(a, b):
