@@ -8,6 +8,9 @@ from importlib import import_module
 
 COMMANDS = {  # name -> what --help says of it
     "wider": "the official protocol and ground truth of WIDER FACE",
+    "fddb": "discrete and continuous ROC over the ten folds of FDDB",
+    "coco": "COCO's AP on any COCO annotation, with 1,000 detections an image",
+    "voc": "AP at IoU 0.5 on Pascal VOC's XML, by the height of the faces",
     "roidb": "AP at IoU 0.5 on a roidb, all faces and those under 20 px",
 }
 
