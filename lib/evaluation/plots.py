@@ -93,6 +93,8 @@ def _panel(axes, setting, looks, place, inside):
     axes.set_axisbelow(True)
     if place == 0:
         axes.set_ylabel("Precision")
+    if not looks:
+        return
     where = ({"loc": "lower left"} if inside else
              {"loc": "upper left", "bbox_to_anchor": (0, -0.37 / _PANEL), "borderaxespad": 0})
     frame = axes.legend(**where, handlelength=2.6, labelspacing=0.25, borderpad=0.4, framealpha=0.9, frameon=inside,
