@@ -2,13 +2,13 @@
 
 import os
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 
 from ..datasets.text import is_number
 from ..errors import InputError
 from ..files import write_whole
+from .matching import parse_faces
 
 
 @dataclass
@@ -47,37 +47,31 @@ def read_predictions(folder, skipped=None):
 def read_prediction_file(path, skipped=None):
     """The faces of one file, (N, 5) float64; None when a lenient reading finds no usable head. See read_predictions."""
     try:
-        with open(path, "rb") as file:
-            lines = file.read().splitlines()
+        with open(path, "rb", buffering=0) as file:
+            data = file.readall()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    faces = parse_faces(data)
+    return _line_by_line(path, data.splitlines(), skipped) if faces is None else faces
+
+
+def _line_by_line(path, lines, skipped):
+    """For a file in which something is unusual, and mostly wrong."""
     while lines and not lines[-1].strip():
         lines.pop()
     count = lines[1].strip() if len(lines) > 1 else b""
     if not count.isdigit() or len(lines[0].split()) == 5 and _is_face(lines[0].split()):
         message = f"{path}, line 2: expected an image name on line 1 and the number of faces, found {_shown(count)}"
         return _skip(skipped, message, "files")
-    rows = list(map(bytes.split, lines[2:]))
-    try:
-        if set(map(len, rows)) <= {5}:
-            faces = np.array(list(map(float, chain.from_iterable(rows))), np.float64).reshape(-1, 5)
-            if len(faces) == int(count) and np.isfinite(faces).all():
-                return faces
-    except ValueError:
-        pass
-    return _slowly(path, rows, int(count), skipped)
-
-
-def _slowly(path, rows, count, skipped):
-    """Line by line, for a file in which something is wrong."""
     faces = []
-    for number, row in enumerate(rows, 3):
+    for number, row in enumerate(map(bytes.split, lines[2:]), 3):
         if _is_face(row):
             faces.append(list(map(float, row)))
         else:
             _skip(skipped, f"{path}, line {number}: expected `x y w h score`, found {_shown(b' '.join(row))}", "lines")
-    if len(rows) != count:
-        _skip(skipped, f"{path}, line 2: says {count} faces, but {len(rows)} lines follow", "counts")
+    if count.lstrip(b"0") != str(len(lines) - 2 or "").encode():  # as text: it may be too long for a number
+        message = f"{path}, line 2: says {count[:20].decode()} faces, but {len(lines) - 2} lines follow"
+        _skip(skipped, message, "counts")
     return np.array(faces, np.float64).reshape(-1, 5)
 
 

@@ -8,6 +8,7 @@ A set is matched once (`match_wider`); then a curve can be drawn for any choice 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,6 +44,15 @@ class Matches:
     first: np.ndarray
     stretched: np.ndarray
     every_score: np.ndarray
+
+    @cached_property
+    def ranks(self):
+        """What every curve needs: the predictions by falling score over all images, (P,); how many of them each of the
+        1,000 thresholds lets in, and how many each distinct score."""
+        order = np.argsort(-self.rows[:, 4])
+        falling, thresholds = -self.stretched[order], 1 - np.arange(1, THRESHOLDS + 1) / THRESHOLDS
+        levels = 1 + np.flatnonzero(np.diff(self.rows[order, 4], append=np.nan))
+        return order, np.searchsorted(falling, -thresholds, side="right"), levels
 
 
 @dataclass
@@ -87,12 +97,16 @@ def _match(images, rows, boxes, counted, every, iou):
     rows = np.concatenate([np.zeros((0, 5)), *rows])
     boxes = np.concatenate([np.zeros((0, 4)), *boxes])
     flags = np.column_stack([np.concatenate([np.zeros(0, bool), *parts]) for parts in counted.values()])
-    order = np.lexsort((-rows[:, 4], image))  # stable: equal scores stay in the file's order
-    rows, image = rows[order], image[order]
+    rising = (rows[1:, 4] > rows[:-1, 4]) & (image[1:] == image[:-1])
+    for number in np.unique(image[1:][rising]):  # mostly none: detectors write their boxes by score
+        part = slice(*np.searchsorted(image, (number, number + 1)))
+        rows[part] = rows[part][np.argsort(-rows[part, 4], kind="stable")]  # equal scores stay in the file's order
     best = best_boxes(rows, image, boxes, owner, iou)
-    matched = np.flatnonzero(best >= 0)
+    matched = np.flatnonzero(best >= 0)[::-1]
+    reached = np.full(len(boxes), -1)
+    reached[best[matched]] = matched  # the last to be assigned, the first of its image, stays
     first = np.zeros(len(best), bool)
-    first[matched[np.unique(best[matched], return_index=True)[1]]] = True
+    first[reached[reached >= 0]] = True
     faces = dict(zip(counted, flags.sum(axis=0).tolist(), strict=True))
     return Matches(images, rows, image, boxes, owner, flags, faces, best, first, _stretched(rows[:, 4], every), every)
 
@@ -111,24 +125,22 @@ def curve_of(matches, counted, looked_at=None):
     looked_at (P,) bool: which of the predictions without a box are proposals, such as those of some heights or of some
     images only; None: all.
     """
+    counted, (order, bins, levels) = np.asarray(counted, bool), matches.ranks
     matched = np.flatnonzero(matches.best >= 0)
     proposal = np.ones(len(matches.best), bool) if looked_at is None else np.array(looked_at, bool)
     proposal[matched] = counted[matches.best[matched]]
-    right, total = proposal & matches.first, int(np.sum(counted))
-    # The first threshold that lets a prediction in; a running sum over them replaces 1,000 cuts of every image.
-    thresholds = 1 - np.arange(1, THRESHOLDS + 1) / THRESHOLDS
-    at = np.searchsorted(-thresholds, -matches.stretched, side="left")
-    recall, precision = _points(np.bincount(at, proposal, THRESHOLDS), np.bincount(at, right, THRESHOLDS), total)
-    # And without bins: each distinct score is a threshold.
-    shown = np.flatnonzero(proposal)
-    _, at = np.unique(-matches.rows[shown, 4], return_inverse=True)
-    exact = _points(np.bincount(at), np.bincount(at, right[shown]), total)
-    return Curve(recall, precision, area_under_curve(recall, precision), area_under_curve(*exact), total)
+    # Running sums along falling scores replace 1,000 cuts of every image.
+    proposals, recalled = np.cumsum(proposal[order]), np.cumsum((proposal & matches.first)[order])
+    total = int(counted.sum())
+    recall, precision = _points(proposals, recalled, bins, total)
+    exact = area_under_curve(*_points(proposals, recalled, levels, total))
+    return Curve(recall, precision, area_under_curve(recall, precision), exact, total)
 
 
-def _points(proposals, recalled, total):
-    """Recall and precision, from how many proposals and recalled faces each threshold adds."""
-    proposals, recalled = np.cumsum(proposals), np.cumsum(recalled)
+def _points(proposals, recalled, inside, total):
+    """Recall and precision where the first `inside` predictions are let in."""
+    proposals = np.concatenate([[0], proposals])[inside]
+    recalled = np.concatenate([[0], recalled])[inside]
     return recalled / max(total, 1), recalled / np.maximum(proposals, 1)
 
 

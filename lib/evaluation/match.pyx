@@ -1,0 +1,63 @@
+"""Which box does each prediction belong to, compiled; the rule is stated by the twin in reference.py.
+
+Boxes that overlap by `iou` or more have left edges that are close together, so the boxes of an image are sorted by
+their left edge and a prediction looks only at the few in its reach.
+"""
+
+import numpy as np
+
+
+def best_boxes(predictions, images, boxes, owners, double iou, double extra=1.0):
+    """(P,) intp indices into boxes, -1 = none: see reference.best_boxes."""
+    predictions = np.ascontiguousarray(predictions[:, :4], np.float64)
+    boxes, images = np.asarray(boxes, np.float64), np.ascontiguousarray(images, np.intp)
+    best = np.full(len(predictions), -1, np.intp)
+    if not len(predictions) or not len(boxes):
+        return best
+    order = np.lexsort((boxes[:, 0], owners))  # by image, then by left edge
+    count = int(max(images.max(), np.max(owners))) + 1
+    starts = np.searchsorted(np.asarray(owners)[order], np.arange(count + 1)).astype(np.intp)
+    match(predictions, images, np.ascontiguousarray(boxes[order, :4]), order.astype(np.intp), starts, iou, extra, best)
+    return best
+
+
+cdef void match(const double[:, ::1] predictions, const Py_ssize_t[::1] images, const double[:, ::1] boxes,
+                const Py_ssize_t[::1] order, const Py_ssize_t[::1] starts, double iou, double extra,
+                Py_ssize_t[::1] best) noexcept nogil:
+    cdef Py_ssize_t p, low, high, middle, end, winner
+    cdef double x1, y1, x2, y2, area, wide, most, slack, overlap, left, right
+    for p in range(predictions.shape[0]):
+        x1, y1 = predictions[p, 0], predictions[p, 1]
+        x2, y2 = x1 + predictions[p, 2], y1 + predictions[p, 3]
+        wide = x2 - x1 + extra
+        area = wide * (y2 - y1 + extra)
+        # An overlap of `iou` covers that part of either width w and v: then v <= w / iou, and the left edge of the box
+        # lies at most w (1 - iou) to the right of ours and at most v (1 - iou) to its left. The slack absorbs rounding.
+        slack = 1 + 1e-9 * ((x1 if x1 > 0 else -x1) + wide / iou)
+        left, right = x1 - wide / iou * (1 - iou) - slack, x1 + wide * (1 - iou) + slack
+        low, end = starts[images[p]], starts[images[p] + 1]
+        high = end
+        while low < high:
+            middle = (low + high) // 2
+            if boxes[middle, 0] < left:
+                low = middle + 1
+            else:
+                high = middle
+        most, winner = iou, -1
+        while low < end and boxes[low, 0] <= right:
+            overlap = intersection_over_union(x1, y1, x2, y2, area, &boxes[low, 0], extra)
+            # Of equal overlaps the first box in the ground truth's order wins, not the first by its edge.
+            if overlap > most or overlap == most and (winner < 0 or order[low] < winner):
+                most, winner = overlap, order[low]
+            low += 1
+        best[p] = winner
+
+
+cdef inline double intersection_over_union(double x1, double y1, double x2, double y2, double area, const double* box,
+                                           double extra) noexcept nogil:
+    cdef double right = box[0] + box[2], bottom = box[1] + box[3]
+    cdef double wide = (x2 if x2 < right else right) - (x1 if x1 > box[0] else box[0]) + extra
+    cdef double high = (y2 if y2 < bottom else bottom) - (y1 if y1 > box[1] else box[1]) + extra
+    if not (wide > 0 and high > 0):
+        return -1
+    return wide * high / (area + (right - box[0] + extra) * (bottom - box[1] + extra) - wide * high)
