@@ -34,9 +34,9 @@ def evaluate(options):
         raise InputError("--roc: writes the curves of one --pred, found several; call it once for each")
     folds = read_fddb(options.annotations)
     sizes, results, methods = read_sizes(folds, options.images), [], []
-    for path in options.pred:
+    # All are read before the first is looked at, so that what is wrong with the last is said at once.
+    for path, detections in [(path, read_detections(path, folds)) for path in options.pred]:
         start = time.perf_counter()
-        detections = read_detections(path, folds)
         with Progress(len(sizes), "images") as progress:
             found = evaluate_fddb(detections, folds, sizes, progress.advance)
         methods.append((path, found))
