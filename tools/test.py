@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Run a detector over a folder of images and write WIDER FACE's prediction folder for tools/evaluate.py.
+"""Run a detector over a folder of images and write its detections for tools/evaluate.py.
 
-DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt with float boxes and unrounded scores.
+DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt with float boxes and unrounded scores; with --format coco or fddb OUT is
+one file, COCO's result JSON or FDDB's list.
 
 Exit code 0 when at least one image was done (those left out are named and counted), 2 when none could be.
 """
@@ -10,12 +11,17 @@ import sys
 
 from manyfaces.command_line import argument_parser, quiet_decoders, run
 from manyfaces.config import load_config
+from manyfaces.engine.results import FORMATS, check_form
 from manyfaces.errors import InputError
 
 EXAMPLE = """
 tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
 tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/facemask/images --list data/facemask/val.txt \\
     --out output/pred_facemask --scales 0.5,1,2 --flip
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/fddb/originalPics --list data/fddb/FDDB-all.txt \\
+    --format fddb --out output/fddb.txt
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --labels data/wider_val.json \\
+    --format coco --out output/wider_val.results.json
 tools/evaluate.py wider --pred output/pred --gt data/wider_eval/ground_truth
 """
 
@@ -25,23 +31,31 @@ def main(arguments=None):
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write the predictions to")
+    parser.add_argument("--out", required=True, metavar="DIR|FILE",
+                        help="folder to write the predictions to; the file where the format is coco or fddb")
+    parser.add_argument("--format", choices=FORMATS, default="wider",
+                        help="wider: a folder of event/name.txt; coco: result JSON; fddb: image, number, "
+                        "`x y w h score` a face")
+    parser.add_argument("--labels", metavar="FILE", help="COCO annotation .json that has the image ids for --format "
+                        "coco; without it images are numbered and OUT.images.json says how")
     parser.add_argument("--list", metavar="FILE", help="text file of image names below DIR: only these")
     parser.add_argument("--scales", metavar="S,S,...", help="factors, or shorter sides in px where over 10 "
                         "(default: TEST.SCALES of the config)")
     parser.add_argument("--flip", action="store_true", default=None, help="also look at each image mirrored")
-    parser.add_argument("--resume", action="store_true", help="leave out images that have their file in OUT already")
+    parser.add_argument("--resume", action="store_true",
+                        help="leave out images that have their file in OUT already; with --format wider only")
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
     options = parser.parse_args(arguments)
     quiet_decoders()
     cfg = load_config(options.cfg, options.set)
     scales = read_scales(options.scales)
+    check_form(options.format, options.resume, options.labels)
 
     from manyfaces.engine.test import detect_folder, load_detector, settings_of  # late: --help need not wait for it
 
     settings = settings_of(cfg, options.weights, scales, options.flip)
     result = detect_folder(load_detector(cfg, options.weights), options.images, options.out, options.list, scales,
-                           options.flip, settings, options.resume)
+                           options.flip, settings, options.resume, options.format, options.labels)
     return report(result, options.out)
 
 

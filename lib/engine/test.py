@@ -1,4 +1,4 @@
-"""Testing: a folder of images becomes WIDER FACE's prediction folder, which tools/evaluate.py reads.
+"""Testing: a folder of images becomes predictions that tools/evaluate.py reads, as results.py writes them.
 
 DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt; OUT/settings.json says what found the faces, for a figure without its
 scales, flip, threshold and NMS compares with nothing.
@@ -6,21 +6,17 @@ scales, flip, threshold and NMS compares with nothing.
 
 import hashlib
 import itertools
-import json
 import time
 from pathlib import Path
 
 from .. import pretrained
 from ..datasets.folders import find_images, listed_images, read_ahead
 from ..datasets.images import ImageError, image_size
-from ..datasets.roidb import image_name
 from ..detector import Detector, scaled_size
 from ..errors import InputError
-from ..evaluation.predictions import write_prediction_file
-from ..files import write_whole
 from ..progress import Progress
+from .results import open_results
 
-SETTINGS = "settings.json"
 NOT_DECISIVE = ("BATCH", "DEMO_SCORE")  # keys of TEST that change no prediction
 
 
@@ -58,23 +54,23 @@ def settings_of(cfg, weights=None, scales=None, flip=None):
     return {"name": cfg.NAME, "weights": weights.name, "sha256": digest, **test}
 
 
-def detect_folder(detector, folder, out, names=None, scales=None, flip=None, settings=None, resume=False):
-    """Detect in all images below `folder`, or in those that the text file `names` lists, and write their files.
+def detect_folder(detector, folder, out, names=None, scales=None, flip=None, settings=None, resume=False,
+                  form="wider", labels=None):
+    """Detect in all images below `folder`, or in those that the text file `names` lists, and write what is found.
 
     scales, flip: as Detector.detect has them. settings: dict that is written to OUT/settings.json; with resume, images
-    that have a prediction file since then are left out, if the settings there are the same. An image that cannot be
-    read is one warning line, the others go on. Returns a dict: images (done now), resumed (done before), failed (list
-    of names), faces, seconds, and ms, the mean milliseconds an image took in net, decode and nms.
+    that have a prediction file since then are left out, if the settings there are the same. form, labels: as
+    results.open_results has them; coco and fddb make `out` one file, and the settings go to OUT.settings.json. An image
+    that cannot be read is one warning line, the others go on. Returns a dict: images (done now), resumed (done before),
+    failed (list of names), faces, seconds, and ms, the mean milliseconds an image took in net, decode and nms.
     Raises InputError for bad folders and lists, OSError with the file's name when a file cannot be written.
     """
-    images, out, test = find_images(folder), Path(out), detector.cfg.TEST
-    files = _prediction_files(listed_images(names, images) if names else images, out)
-    done = _already_done(files, out / SETTINGS, settings) if resume else set()
-    images = [image for image in files if image not in done]
+    images, test = find_images(folder), detector.cfg.TEST
+    images = listed_images(names, images) if names else images
+    results = open_results(out, images, settings, resume, form, labels)
+    images = [image for image in images if image not in results.resumed]
     if test.BATCH > 1:
         images.sort(key=lambda image: _size(Path(folder, image)))  # so that images of like size meet in a batch
-    if not done:
-        write_whole(out / SETTINGS, json.dumps(settings or {}, indent=1).encode())
     faces, failed, times, began = 0, [], {}, time.perf_counter()
     with Progress(len(images), "images") as progress:
         stream = read_ahead([Path(folder, image) for image in images], test.MAX_PIXELS, ahead=2 + 2 * test.BATCH)
@@ -82,16 +78,18 @@ def detect_folder(detector, folder, out, names=None, scales=None, flip=None, set
             for image, found, size in _detect(detector, chunk, scales, flip):
                 if isinstance(found, ImageError):
                     failed.append(image)
-                    files[image].unlink(missing_ok=True)  # of an earlier run, and not to be taken for one of this
+                    results.leave_out(image)
                     progress.note(f"warning: {found}; left out")
                     continue
                 _note_limit(progress, Path(folder, image), size, scales or test.SCALES, test)
-                write_prediction_file(files[image], image, found.boxes, found.scores)
+                results.write(image, found, size)
                 faces += len(found)
                 times = {part: times.get(part, 0.0) + value for part, value in found.times.items()}
             progress.advance(len(chunk))
     count = len(images) - len(failed)
-    return {"images": count, "resumed": len(done), "failed": failed, "faces": faces,
+    if count or results.resumed:
+        results.finish()
+    return {"images": count, "resumed": len(results.resumed), "failed": failed, "faces": faces,
             "seconds": time.perf_counter() - began, "ms": {part: ms / count for part, ms in times.items()}}
 
 
@@ -136,34 +134,6 @@ def _note_limit(progress, path, size, scales, test):
     if seen < asked:
         progress.note(f"warning: {path}: {size[0]} x {size[1]} px, seen at {seen[0]} x {seen[1]} for TEST.MAX_PIXELS "
                       f"is {test.MAX_PIXELS:,}")
-
-
-def _prediction_files(images, out):
-    """Dict image -> its prediction file. InputError where two images would share one."""
-    files, owners = {}, {}
-    for image in images:
-        files[image] = out / (image_name(image) + ".txt")
-        if owners.setdefault(files[image], image) != image:
-            raise InputError(f"{owners[files[image]]} and {image} would both be written to {files[image]}; rename one "
-                             f"or list the images with --list")
-    return files
-
-
-def _already_done(files, path, settings):
-    """The images whose prediction files are younger than the settings at `path`; InputError where those differ."""
-    try:
-        then, since = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return set()
-    except (OSError, ValueError):
-        raise InputError(f"{path}: cannot be read, so nobody knows what wrote the predictions there; leave --resume "
-                         f"out to write all of them anew") from None
-    now = json.loads(json.dumps(settings or {}))
-    for key in sorted({*then, *now}):
-        if then.get(key) != now.get(key):
-            raise InputError(f"{path}: the predictions there have {key} {then.get(key)!r}, now it is {now.get(key)!r}; "
-                             f"leave --resume out or choose another --out")
-    return {image for image, file in files.items() if file.is_file() and file.stat().st_mtime_ns >= since}
 
 
 def _size(path):

@@ -3,10 +3,13 @@
 import os
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..datasets.fddb_text import check_ellipses, fold_files, read_blocks, read_ellipses
 from ..datasets.images import image_size
-from ..datasets.roidb import IMAGE_EXTENSIONS
+from ..datasets.roidb import IMAGE_EXTENSIONS, image_name
 from ..errors import InputError
+from ..files import write_whole
 
 FOLDS = range(1, 11)
 _FORMS = {5: "x y w h score", 6: "major minor angle cx cy score"}
@@ -85,3 +88,16 @@ def read_sizes(folds, images):
                              f"{len(names):,} images are needed")
         sizes[name] = image_size(path)
     return sizes
+
+
+def write_detections(path, detections):
+    """Write FDDB's detections, whole or not at all: image -> (boxes (N, 4) float32 x1 y1 x2 y2, scores (N,) float32).
+
+    Images stand in the dict's order, without extension. Nine digits bring every float32 back as it was.
+    """
+    lines = []
+    for image, (boxes, scores) in detections.items():
+        boxes, scores = np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
+        rows = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], scores]).tolist()
+        lines += [image_name(image), str(len(rows)), *(" ".join(f"{value:.9g}" for value in row) for row in rows)]
+    write_whole(path, ("\n".join(lines) + "\n").encode())

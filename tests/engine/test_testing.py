@@ -7,7 +7,8 @@ from stand_in import SCORE, picture, save, square_detector
 
 from manyfaces.datasets import folders
 from manyfaces.detector import scaled_size
-from manyfaces.engine.test import SETTINGS, detect_folder, settings_of
+from manyfaces.engine.results import SETTINGS
+from manyfaces.engine.test import detect_folder, settings_of
 from manyfaces.errors import InputError
 from manyfaces.evaluation import read_predictions
 
