@@ -8,6 +8,7 @@ from manyfaces.evaluation.commands import COMMANDS, command
 
 EXAMPLE = """
 tools/evaluate.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
+tools/evaluate.py fddb --pred output/fddb.txt --annotations data/fddb/FDDB-folds --images data/fddb/originalPics
 tools/evaluate.py coco --pred results.json --gt data/wider_val.json
 tools/evaluate.py voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt data/facemask/annotations
 tools/evaluate.py roidb --pred output/ssh_mobilenet_v1_025/pred_facemask --roidb data/pickles/facemask_val.pkl
