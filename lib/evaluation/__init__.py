@@ -4,8 +4,8 @@ from .ground_truth import SETTINGS, GroundTruth, read_ground_truth
 from .predictions import Skipped, read_prediction_file, read_predictions, write_prediction_file
 from .report import evaluate_roidb, print_table
 from .voc import ap50
-from .wider import Curve, Matches, average_precision, curve_of, evaluate_wider, match_wider
+from .wider import Curve, Matches, average_precision, curve_of, evaluate_wider, match_wider, result_of
 
 __all__ = ["SETTINGS", "Curve", "GroundTruth", "Matches", "Skipped", "ap50", "average_precision", "curve_of",
            "evaluate_roidb", "evaluate_wider", "match_wider", "print_table", "read_ground_truth",
-           "read_prediction_file", "read_predictions", "write_prediction_file"]
+           "read_prediction_file", "read_predictions", "result_of", "write_prediction_file"]

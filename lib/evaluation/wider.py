@@ -16,6 +16,7 @@ from ..errors import InputError
 from .curve import area_under_curve
 from .ground_truth import SETTINGS
 from .matching import best_boxes
+from .warnings import prediction_warnings
 
 THRESHOLDS = 1000
 
@@ -82,12 +83,15 @@ def match_wider(predictions, ground_truth, subset=False, iou=0.5):
     if subset:
         pairs = [(found, image) for found, image in pairs if found is not None]
     none, images = np.zeros((0, 5)), [image for _, image in pairs]
-    # The official tools pass over an image without any box: nothing there is a false positive.
+    every = np.concatenate([none, *(found for found, _ in pairs if found is not None)])
+    if not np.isfinite(every).all():
+        bad = next(image for found, image in pairs if found is not None and not np.isfinite(found).all())
+        raise InputError(f"{bad.event}/{bad.name}: a prediction is not finite; expected numbers x y w h score")
+    # The official tools pass over an image without any box: nothing there is a false positive. The scores there do
+    # take part in the stretching, though.
     rows = [found if found is not None and len(image.boxes) else none for found, image in pairs]
-    # Their scores do take part in the stretching, though.
-    every = np.concatenate([none, *(found for found, _ in pairs if found is not None)])[:, 4]
     counted = {s: [image.counted[s] for image in images] for s in SETTINGS}
-    return _match(images, rows, [image.boxes for image in images], counted, every, iou)
+    return _match(images, rows, [image.boxes for image in images], counted, every[:, 4], iou)
 
 
 def _match(images, rows, boxes, counted, every, iou):
@@ -145,19 +149,24 @@ def _points(proposals, recalled, inside, total):
 
 
 def evaluate_wider(predictions, ground_truth, subset=False, iou=0.5):
-    """The official average precision; the arguments are those of match_wider.
+    """The official average precision: result_of what match_wider finds, and with the same arguments."""
+    return result_of(match_wider(predictions, ground_truth, subset, iou), predictions)
+
+
+def result_of(matches, predictions):
+    """Average precision and what there is to say of a set of predictions that match_wider matched.
 
     Returns a dict: easy, medium, hard (AP, floats), exact (setting -> AP without bins), images, predictions (looked
     at), faces (setting -> counted faces), unknown (entries of `predictions` that have no ground truth and are not
-    looked at) and warnings (list of str). Raises InputError when no entry has a ground truth.
+    looked at) and warnings (list of str: prediction_warnings).
     """
-    matches = match_wider(predictions, ground_truth, subset, iou)
-    known = sum(image.name in predictions.get(image.event, {}) for image in matches.images)
+    files = [predictions.get(image.event, {}).get(image.name) for image in matches.images]
     curves = {s: curve_of(matches, matches.counted[:, k]) for k, s in enumerate(SETTINGS)}
     return {s: curve.ap for s, curve in curves.items()} | {
         "exact": {s: curve.exact for s, curve in curves.items()}, "images": len(matches.images),
         "predictions": len(matches.every_score), "faces": matches.faces,
-        "unknown": sum(map(len, predictions.values())) - known, "warnings": []}
+        "unknown": sum(map(len, predictions.values())) - sum(found is not None for found in files),
+        "warnings": prediction_warnings(matches, files)}
 
 
 def average_precision(detections, records, iou=0.5):

@@ -10,7 +10,7 @@ from ..ground_truth import SETTINGS, read_ground_truth
 from ..plots import curves, pr_plot
 from ..published import choose_published
 from ..report import print_table
-from ..wider import evaluate_wider, match_wider
+from ..wider import match_wider, result_of
 from .shared import add_folder_arguments, read_folder, write_json
 from .tables import print_breakdown, print_operating_points
 
@@ -36,17 +36,21 @@ def evaluate(options):
     for name, folder in zip(names, options.pred, strict=True):
         start = time.perf_counter()
         predictions, skipped = read_folder(folder, options.lenient)
-        result = evaluate_wider(predictions, truth, subset=options.subset)
+        matches = match_wider(predictions, truth, subset=options.subset)
+        result = result_of(matches, predictions)
         result |= {"pred": folder, "name": name, "protocol": "wider", "subset": options.subset,
                    "seconds": round(time.perf_counter() - start, 3)}
-        matches = match_wider(predictions, truth, subset=options.subset)
         result["operating_points"] = {setting: operating_points(matches, setting) for setting in SETTINGS}
         if options.breakdown or options.json:
             result |= {"breakdown": analyse(matches), "errors": error_kinds(matches)}
         if options.plot:
             methods.append((name, curves(matches)))
         results.append(result | ({"skipped": skipped} if skipped else {}))
-    print_table(["pred", *COLUMNS], [[result["name"], *(result[c] for c in COLUMNS)] for result in results])
+    print_table(["pred", *COLUMNS, *(f"exact_{setting}" for setting in SETTINGS)],
+                [[result["name"], *(result[c] for c in COLUMNS), *result["exact"].values()] for result in results])
+    for result in results:
+        for text in result["warnings"]:
+            print(f"warning: {result['name']}: {text}")
     print_operating_points(results)
     if options.breakdown:
         print_breakdown(results)
