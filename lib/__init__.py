@@ -1,6 +1,27 @@
 """manyfaces: train, evaluate, run and ship face detectors.
 
-Importing the package loads neither TensorFlow nor Keras: they come in when a net is built.
+    from manyfaces import Detector
+    faces = Detector.load("ssh_mobilenet_v1_025").detect("photo.jpg").above(0.5)
+
+Importing the package loads neither TensorFlow nor Keras, nor NumPy: they come in with the first name that needs them.
 """
 
 __version__ = "0.1.0"
+__all__ = ["Detections", "Detector", "Face", "__version__"]
+
+_HOMES = {"Detector": "detector", "Detections": "detections", "Face": "detections"}
+
+
+def __getattr__(name):
+    """Detector, Detections and Face, imported when they are first asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -160,6 +160,12 @@ def load_config(path=None, overrides=()):
         for file, values in _yaml_chain(path):
             _merge(cfg, values, str(file), "")
         cfg.NAME = cfg.NAME or Path(path).stem
+    override(cfg, overrides)
+    return cfg
+
+
+def override(cfg, overrides):
+    """Set `[KEY, VALUE, KEY, VALUE, ...]` in a config, in place, as checked as load_config does it."""
     overrides = list(overrides)
     if len(overrides) % 2:
         raise InputError(f"--set takes pairs KEY VALUE: found {len(overrides)} words, the last is {overrides[-1]!r}")
@@ -171,7 +177,6 @@ def load_config(path=None, overrides=()):
         for part in reversed(key.split(".")):
             value = {part: value}
         _merge(cfg, value, "--set", "")
-    return cfg
 
 
 def save_config(cfg, path):

@@ -1,74 +1,22 @@
-"""What a detector gives: `Detections`; and how any family's net becomes a detector: `Detector`.
+"""How any family's net becomes a detector: `Detector`.
 
 image -> pyramid -> net -> decode -> nms -> Detections. The net is a function from an image batch to a dict of maps,
 so a Keras model, an exported file or a stand-in of a test all serve; nothing here loads Keras.
 """
 
-import os
 import time
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
+from .datasets.pixels import rgb_image
+from .detections import FLIPPED_LANDMARKS, Detections
 from .nms import nms, soft_nms
 
+__all__ = ["FILL", "FLIPPED_LANDMARKS", "Detections", "Detector", "scaled_size"]
+
 FILL = 114  # grey of the padding that brings images of like size into one batch; as in nets.layers
-FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)  # left eye, right eye, nose, left mouth corner, right mouth corner, mirrored
-
-
-@dataclass
-class Detections:
-    """Faces in one image, best score first once `Detector` has them.
-
-    boxes (N, 4) float32 x1 y1 x2 y2 px; scores (N,) float32 0..1; landmarks (N, 5, 2) float32 px or None; `times`
-    holds milliseconds of net, decode and nms where they were measured.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    landmarks: np.ndarray | None = None
-    times: dict = field(default_factory=dict)
-
-    def __post_init__(self):
-        self.boxes = np.asarray(self.boxes, np.float32).reshape(-1, 4)
-        self.scores = np.asarray(self.scores, np.float32).reshape(-1)
-        if self.landmarks is not None:
-            self.landmarks = np.asarray(self.landmarks, np.float32).reshape(-1, 5, 2)
-
-    def __len__(self):
-        return len(self.scores)
-
-    def take(self, index):
-        """The faces at `index` (integers or a mask)."""
-        return Detections(self.boxes[index], self.scores[index],
-                          None if self.landmarks is None else self.landmarks[index], dict(self.times))
-
-    def scaled(self, x, y):
-        """The same faces in an image stretched by x and y."""
-        boxes = self.boxes * np.float32([x, y, x, y])
-        return Detections(boxes, self.scores, None if self.landmarks is None else self.landmarks * np.float32([x, y]),
-                          dict(self.times))
-
-    def mirrored(self, width):
-        """The same faces in the image flipped left to right; left and right landmarks change places."""
-        boxes = np.stack([width - self.boxes[:, 2], self.boxes[:, 1], width - self.boxes[:, 0], self.boxes[:, 3]], 1)
-        landmarks = self.landmarks
-        if landmarks is not None:
-            landmarks = landmarks[:, FLIPPED_LANDMARKS] * np.float32([-1, 1]) + np.float32([width, 0])
-        return Detections(boxes, self.scores, landmarks, dict(self.times))
-
-    @staticmethod
-    def concatenate(parts):
-        """All faces of several Detections; their times are summed."""
-        landmarks = [part.landmarks for part in parts]
-        times = {}
-        for part in parts:
-            for key, value in part.times.items():
-                times[key] = times.get(key, 0.0) + value
-        return Detections(np.concatenate([part.boxes for part in parts]),
-                          np.concatenate([part.scores for part in parts]),
-                          None if any(points is None for points in landmarks) else np.concatenate(landmarks), times)
+CHUNK_PIXELS = 64_000_000  # of images that are looked at together, 192 MB
 
 
 class Detector:
@@ -83,29 +31,43 @@ class Detector:
         self.family, self.run, self.cfg = family, run, cfg
 
     @staticmethod
-    def load(name, weights=None, overrides=()):
-        """The detector that ships under `name`, or that of a config file `name`.yml.
+    def load(name, weights=None, overrides=(), runtime=None, threads=None):
+        """A detector, ready to run: the model is read once, here.
 
-        weights: a .weights.h5; None: those that ship. overrides: [KEY, VALUE, ...] of the config. Raises InputError.
+        name: that of shipped weights (manyfaces.pretrained.names()), an exported model (.onnx, .xml, .tflite, with its
+        sidecar .json), or a config (.yml) with `weights`, a .weights.h5. overrides: [KEY, VALUE, ...] of the config; an
+        exported model lets only keys of TEST be changed. runtime: "openvino", "onnxruntime", "litert" or "keras"; None:
+        the fastest that is installed and can read it. threads: of an exported model's runtime; None: all cores.
+        Raises InputError that says which names there are, what is installed, and what to install.
 
-        Detector.load("ssh_mobilenet_v1_025").detect(image) gives the faces of an image (H, W, 3) uint8 RGB.
+        >>> from manyfaces.datasets.portraits import portraits
+        >>> Detector.load("ssh_mobilenet_v1_025").detect(portraits()[0].image).above(0.5)  # doctest: +ELLIPSIS
+        Detections(1 face, best 0.9..., with landmarks)
         """
-        from . import pretrained  # late, as is Keras: this module serves without a net as well
-        from .config import load_config
-        from .engine.test import load_detector
+        from .loading import open_detector  # late: this module serves without a model as well
 
-        name = os.fspath(name)
-        path = name if name.endswith((".yml", ".yaml")) else pretrained.config_file(name)
-        return load_detector(load_config(path, overrides), weights)
+        return open_detector(name, weights, overrides, runtime, threads)
 
     def detect(self, images, scales=None, flip=None):
-        """Detections of one image (H, W, 3) uint8 RGB, or a list of them for a list of images.
+        """Detections of one image, or a list of them for a list (or tuple) of images.
 
-        scales: factors, or shorter sides in px where > 10; None: TEST.SCALES. Images that the net pads to the same size
-        share a batch of at most TEST.BATCH images and TEST.MAX_PIXELS pixels.
+        An image is a path, the bytes of an image file, an array (H, W, 3) uint8 RGB (grey and RGBA serve as well) or a
+        PIL image; boxes are in px of the image as `manyfaces.datasets.pixels.rgb_image` gives it. All faces from
+        TEST.SCORE on are in: `.above()` leaves those that are worth showing. scales: factors, or shorter sides in px
+        where > 10; None: TEST.SCALES. flip: also look at the mirrored image; None: TEST.FLIP. Images that the net pads
+        to the same size share a batch of at most TEST.BATCH images and TEST.MAX_PIXELS pixels; of a long list only as
+        many are in memory as fit CHUNK_PIXELS. May be called from several threads at once.
+        Raises ImageError that names the image which is none: its path, or its place in the list.
         """
         if not isinstance(images, (list, tuple)):
-            return self.detect([images], scales, flip)[0]
+            return self._detect([rgb_image(images)], scales, flip)[0]
+        found = []
+        for chunk in _chunks(images):
+            found += self._detect(chunk, scales, flip)
+        return found
+
+    def _detect(self, images, scales, flip):
+        """List of Detections for a list of arrays (H, W, 3) uint8."""
         test = self.cfg.TEST
         scales = test.SCALES if scales is None else scales
         flip = test.FLIP if flip is None else flip
@@ -157,8 +119,22 @@ class Detector:
             kept, scores = soft_nms(faces.boxes, faces.scores, test.NMS_METHOD, test.NMS, min_score=test.SCORE)
             faces = faces.take(kept[: test.KEEP])
             faces.scores = scores[: test.KEEP]
+        faces.threshold = test.DEMO_SCORE
         faces.times["nms"] = (time.perf_counter() - start) * 1e3
         return faces
+
+
+def _chunks(images):
+    """Yield lists of arrays, as many as have CHUNK_PIXELS together, of a list of images of any kind."""
+    chunk, pixels = [], 0
+    for number, image in enumerate(images):
+        chunk.append(rgb_image(image, f"image {number} of {len(images)}"))
+        pixels += chunk[-1].shape[0] * chunk[-1].shape[1]
+        if pixels >= CHUNK_PIXELS:
+            yield chunk
+            chunk, pixels = [], 0
+    if chunk:
+        yield chunk
 
 
 def scaled_size(width, height, scale, max_side=0, max_pixels=0):

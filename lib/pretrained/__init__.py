@@ -1,4 +1,5 @@
-"""The weights that ship with the package: NAME.weights.h5 beside NAME.yml, the whole config they were trained with.
+"""The weights that ship with the package: NAME.weights.h5 beside NAME.yml, the whole config they were trained with, and
+NAME.onnx beside its sidecar NAME.json: the same net for runtimes other than Keras.
 
 NAME is that of the experiment: cfgs/NAME.yml trains output/NAME/, whose best.weights.h5 and config.yml ship under it.
 """
@@ -9,11 +10,26 @@ from ..errors import InputError
 
 FOLDER = Path(__file__).parent
 WEIGHTS = ".weights.h5"
+MODEL = ".onnx"
 
 
 def names():
     """Names under which weights ship, sorted."""
-    return sorted(path.name.removesuffix(WEIGHTS) for path in FOLDER.glob("*" + WEIGHTS))
+    return sorted({path.name.removesuffix(ending) for ending in (WEIGHTS, MODEL) for path in FOLDER.glob("*" + ending)})
+
+
+def has_weights(name):
+    """Whether a .weights.h5, which Keras needs, ships under the name."""
+    return (FOLDER / (name + WEIGHTS)).is_file()
+
+
+def model_file(name):
+    """Path of the shipped NAME.onnx, None where the name ships without; InputError where nothing ships under it."""
+    path = FOLDER / (name + MODEL)
+    if path.is_file() and path.with_suffix(".json").is_file():
+        return path
+    weights_file(name)
+    return None
 
 
 def weights_file(name):

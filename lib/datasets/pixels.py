@@ -1,0 +1,75 @@
+"""Whatever a caller holds an image in, as (H, W, 3) uint8 RGB: a path, the bytes of a file, an array, a PIL image."""
+
+import os
+import sys
+
+import numpy as np
+
+from .images import ImageError, read_image
+
+EXPECTED = "expected a path, the bytes of an image file, an array (H, W, 3) uint8 RGB or a PIL image"
+
+
+def rgb_image(source, where="image"):
+    """(H, W, 3) uint8 RGB, C-contiguous; where nothing has to be converted, an array comes back as it is.
+
+    source: path (str or Path), bytes of a file, array uint8 (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, or a
+    PIL image; transparency is left out. Files are turned as their EXIF orientation says; a PIL image is taken as it
+    lies, so that boxes fit the pixels that the caller has. where: what an error calls the image when it has no path.
+    Raises ImageError for anything else: floats, other sizes, other types.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return read_image(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        try:
+            return read_image(source)
+        except ImageError as error:
+            raise ImageError(f"{where}: {error}") from None
+    pil = sys.modules.get("PIL.Image")  # who holds a PIL image has imported it; nobody else needs it
+    if pil is not None and isinstance(source, pil.Image):
+        return _of_pil(source, where)
+    if not hasattr(source, "__array__") or isinstance(source, np.generic):
+        raise ImageError(f"{where}: found {_kind(source)}, {EXPECTED}")
+    return _of_array(np.asarray(source), where)
+
+
+def _kind(source):
+    name = type(source).__name__
+    return f"an object of type {name}" + (
+        "; cv2.imread gives None for a file that it cannot read" if source is None else "")
+
+
+def _of_array(array, where):
+    found = f"{where}: found an array of {array.dtype} {array.shape}"
+    if array.dtype != np.uint8:
+        advice = {"f": "; scale it to 0..255 and call .round().astype(np.uint8)",
+                  "u": "; divide 16-bit values by 256 and call .astype(np.uint8)",
+                  "b": "; a mask is no image"}.get(array.dtype.kind, "")
+        raise ImageError(f"{found}, expected uint8 with values 0..255{advice}")
+    if array.ndim == 4:
+        raise ImageError(f"{found}, a batch; expected one image (H, W, 3), or list(batch) for all of them")
+    if array.ndim == 3 and array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+        raise ImageError(f"{found}, channels first; expected (H, W, 3): image.transpose(1, 2, 0)")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(f"{found}, expected (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey")
+    if not array.size:
+        raise ImageError(f"{found}, which holds no pixel")
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(array[..., :3])
+
+
+def _of_pil(image, where):
+    what = f"{where}: PIL image {image.width} x {image.height} of mode {image.mode}"
+    if not image.width or not image.height:
+        raise ImageError(f"{what} holds no pixel")
+    try:
+        if image.mode.startswith("I;16"):
+            return _of_array((np.asarray(image) >> 8).astype(np.uint8), where)  # as 16-bit files are read
+        if image.mode in ("I", "F"):  # their range is anybody's guess
+            raise ImageError(f"{what}, expected 8 bits a channel; scale it to 0..255 and convert it to L or RGB")
+        return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+    except OSError as error:  # PIL reads the file only now
+        raise ImageError(f"{what} cannot be decoded ({error})") from None

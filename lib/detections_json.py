@@ -1,0 +1,76 @@
+"""Detections as JSON and back; `Detections.to_json` describes the format."""
+
+import json
+import math
+
+import numpy as np
+
+from .detections import Detections
+from .errors import InputError
+
+
+def as_dict(detections):
+    """Dict of plain values: threshold, landmarks (whether there are any), faces."""
+    return {"threshold": float(detections.threshold), "landmarks": detections.landmarks is not None,
+            "faces": face_dicts(detections)}
+
+
+def face_dicts(detections):
+    """List of one dict a face: box, score and, where the detector gives them, landmarks."""
+    faces = [{"box": _plain(box), "score": _plain(score)}
+             for box, score in zip(detections.boxes, detections.scores, strict=True)]
+    if detections.landmarks is not None:
+        for face, points in zip(faces, detections.landmarks, strict=True):
+            face["landmarks"] = [_plain(point) if np.isfinite(point).all() else None for point in points]
+    return faces
+
+
+def _plain(values):
+    """float32 as the shortest decimal that reads back to the same float32, not as its long float64 expansion."""
+    if values.ndim:
+        return [float(str(value)) for value in values]
+    return float(str(values))
+
+
+def from_dict(source):
+    """Detections of JSON text or of the dict in it. Raises InputError that names the key, what was found, expected."""
+    if isinstance(source, (str, bytes, bytearray)):
+        try:
+            source = json.loads(source)
+        except ValueError as error:
+            raise InputError(f"Detections.from_json: not JSON ({error}), expected what to_json wrote") from None
+    if not isinstance(source, dict) or not isinstance(source.get("faces"), list):
+        raise InputError("Detections.from_json: found no list under \"faces\", expected what to_json wrote")
+    faces = source["faces"]
+    boxes = [_numbers(face, f"faces[{i}]", "box", 4) for i, face in enumerate(faces)]
+    scores = [_number(face["score"] if "score" in face else None, f"faces[{i}].score") for i, face in enumerate(faces)]
+    points = None
+    if source.get("landmarks", any("landmarks" in face for face in faces)):
+        points = [_points(face, f"faces[{i}].landmarks") for i, face in enumerate(faces)]
+    threshold = _number(source.get("threshold", 0.5), "threshold")
+    return Detections(boxes, scores, points, threshold=threshold)
+
+
+def _numbers(face, where, key, count):
+    values = face.get(key) if isinstance(face, dict) else None
+    if not isinstance(values, list) or len(values) != count:
+        raise InputError(f"Detections.from_json: {where}.{key} is {values!r}, expected {count} numbers")
+    return [_number(value, f"{where}.{key}") for value in values]
+
+
+def _number(value, where):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError(f"Detections.from_json: {where} is {value!r}, expected a number")
+    return value
+
+
+def _points(face, where):
+    points = face.get("landmarks")
+    if not isinstance(points, list) or len(points) != 5:
+        raise InputError(f"Detections.from_json: {where} is {points!r}, expected five points")
+    found = []
+    for point in points:
+        if point is not None and (not isinstance(point, list) or len(point) != 2):
+            raise InputError(f"Detections.from_json: {where} holds {point!r}, expected [x, y] or null")
+        found.append([math.nan] * 2 if point is None else [_number(value, where) for value in point])
+    return found
