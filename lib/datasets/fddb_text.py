@@ -44,6 +44,8 @@ def read_blocks(path, forms):
             at += 1
             continue
         name, where = image_name(lines[at].replace("\\", "/").removeprefix("./")), f"{path}, line {at + 1}"
+        if not name:
+            raise InputError(f"{where}: expected an image, found {lines[at]!r}")
         if len(lines[at].split()) > 1 and all(map(is_number, lines[at].split())):
             raise InputError(f"{where}: expected an image, found the face {lines[at][:60]!r}: the count before it is "
                              "too small")
@@ -51,7 +53,7 @@ def read_blocks(path, forms):
             raise InputError(f"{where}: image {name} is listed twice, first in line {seen[name]}")
         seen[name] = at + 1
         count = lines[at + 1] if at + 1 < len(lines) else ""
-        if not count.isdecimal():
+        if not count.isdecimal() or len(count) > 9:  # longer ones are no numbers of faces, and int() has a limit
             raise InputError(f"{path}, line {at + 2}: expected the number of faces of {name}, found {count[:60]!r}")
         first, at = at + 2, at + 2 + int(count)
         fields = [line.split() for line in lines[first:at]]

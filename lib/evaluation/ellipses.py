@@ -59,7 +59,9 @@ def rectangle_spans(rectangles, size):
     or height reaches to the other side, as OpenCV draws it.
     """
     x, y, w, h = np.asarray(rectangles, np.float64)[:, :4].T
-    corners = np.rint(np.clip([x, y, x + w, y + h], -1e9, 1e9).astype(np.float32)).astype(np.int64)
+    with np.errstate(over="ignore"):  # beyond every image, and clipped
+        corners = np.array([x, y, x + w, y + h])
+    corners = np.rint(np.clip(corners, -1e9, 1e9).astype(np.float32)).astype(np.int64)
     left, right = np.minimum(corners[0], corners[2]), np.maximum(corners[0], corners[2]) + 1
     top, bottom = np.minimum(corners[1], corners[3]), np.maximum(corners[1], corners[3]) + 1
     return np.stack([np.maximum(left, 0), np.maximum(top, 0), np.minimum(right, size[0]),
@@ -93,7 +95,7 @@ def mask_overlaps(ellipses, detections, size):
 
 def _meet(a, b):
     """(N, M) bool: which spans (N, 4) and (M, 4), left top right bottom, have a pixel in common."""
-    return ((np.maximum(a[:, None, :2], b[:, :2]) < np.minimum(a[:, None, 2:], b[:, 2:])).all(axis=2))
+    return (np.maximum(a[:, None, :2], b[:, :2]) < np.minimum(a[:, None, 2:], b[:, 2:])).all(axis=2)
 
 
 def _common(a, b):

@@ -1,3 +1,5 @@
+import tempfile
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,6 +94,26 @@ def test_rows_of_one_file_have_one_form(tmp_path):
     assert [(block.name, block.rows.shape) for block in blocks] == [("a", (0, 6)), ("b", (1, 6))]
     assert read_blocks(write(path, "a\n0\n"), forms)[0].rows.shape == (0, 5)
     assert read_blocks(write(path, ""), forms) == []
+
+
+values = st.one_of(st.floats().map(repr), st.integers().map(str),
+                   st.sampled_from(["1", "0", "nan", "x", "1_0", "\0", ""]))
+lines = st.one_of(st.lists(values, max_size=7).map(" ".join), st.integers(0, 3).map(str), st.text(max_size=9),
+                  st.sampled_from(["a", "b/c.jpg", "./", "9" * 5000, "1 2 3 4 0.5", "1 2 3 4 5 0.5"]))
+
+
+@given(st.one_of(st.binary(max_size=60), st.lists(lines, max_size=9).map(
+    lambda parts: "\n".join(parts).encode("utf-8", "surrogatepass"))))
+def test_any_bytes_are_read_or_named_with_their_line(data):
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        try:
+            for block in read_blocks(file.name, {5: "x y w h score", 6: "major minor angle cx cy score"}):
+                assert block.name and block.rows.shape[1] in (5, 6) and np.isfinite(block.rows).all()
+        except InputError as error:
+            assert f"{file.name}, line " in str(error) or "not a text file" in str(error)
+            assert "\n" not in str(error)
 
 
 def test_folders_that_hold_no_list(tmp_path):

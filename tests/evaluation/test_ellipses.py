@@ -129,5 +129,6 @@ def test_overlaps_that_can_be_worked_out():
     boxes = np.array([[-60.0, 40, 20, 20, 1], [0, 0, 300, 300, 1]])
     assert mask_overlaps(nothing, boxes, (300, 300)).tolist() == [[0, 0]]
     # Numbers without measure neither overflow nor take memory.
-    huge = mask_overlaps(circle, np.array([[-1e300, -1e300, 2e300, 2e300, 1]]), (300, 300))
-    assert huge[0, 0] == pytest.approx(math.pi * 100.5 ** 2 / 300 ** 2, rel=0.01)
+    huge = mask_overlaps(circle, np.array([[-1e300, -1e308, 2e300, 1.7e308, 1]]), (300, 300))
+    far = mask_overlaps(circle, np.array([[1e308, 0, 1e308, 9, 1]]), (300, 300))
+    assert far[0, 0] == 0 and huge[0, 0] == pytest.approx(math.pi * 100.5 ** 2 / 300 ** 2, rel=0.01)
