@@ -10,7 +10,7 @@ from manyfaces.command_line import run
 from manyfaces.datasets import READERS
 from manyfaces.evaluation import match_wider, read_ground_truth, read_predictions, write_prediction_file
 from manyfaces.evaluation.analysis import BREAKDOWNS, analyse, operating_points
-from manyfaces.evaluation.commands.wider import _names
+from manyfaces.evaluation.commands.shared import method_names
 from manyfaces.evaluation.error_kinds import error_kinds
 
 
@@ -70,7 +70,7 @@ def test_breakdown_of_one_method_and_of_two(evaluate, folders):
 
 def test_names_are_as_short_as_tells_the_folders_apart():
     def names(*paths):
-        return _names([path.replace("/", os.sep) for path in paths], None)
+        return method_names([path.replace("/", os.sep) for path in paths], None)
 
     assert names("/a/ssh/pred", "/b/tiny") == ["ssh", "tiny"]
     assert names("/a/ssh/pred", "/b/ssh") == ["a/ssh", "b/ssh"]

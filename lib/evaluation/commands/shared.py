@@ -1,7 +1,9 @@
-"""What the protocols that read prediction folders share: arguments, reading, and saying what was left out."""
+"""What the protocols that read prediction folders share: arguments, names, reading, saying what was left out."""
 
 import json
+import os
 
+from ...errors import InputError
 from ...files import write_whole
 from ..predictions import Skipped, read_predictions
 
@@ -32,3 +34,22 @@ def write_json(path, results):
     """Write results (anything that JSON holds) to path, if there is one."""
     if path:
         write_whole(path, (json.dumps(results, indent=1) + "\n").encode())
+
+
+def method_names(folders, text):
+    """The names of the methods: given, or as short an end of each path as tells the folders apart."""
+    if text is not None:
+        names = text.split(",")
+        if len(names) != len(folders):
+            raise InputError(f"--names: {len(names)} names for {len(folders)} --pred; expected one each, as in A,B")
+        return names
+    paths = [os.path.abspath(folder).split(os.sep) for folder in folders]
+    paths = [path[:-1] if path[-1] == "pred" and len(path) > 2 else path for path in paths]
+    names = []
+    for path in paths:
+        others = [other for other in paths if other != path]
+        length = 1
+        while any(other[-length:] == path[-length:] for other in others) and length < len(path):
+            length += 1
+        names.append("/".join(path[-length:]))
+    return names

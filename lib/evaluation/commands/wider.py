@@ -1,9 +1,7 @@
 """tools/evaluate.py wider: easy, medium and hard by the official rules, and what a researcher asks next."""
 
-import os
 import time
 
-from ...errors import InputError
 from ..analysis import analyse, operating_points
 from ..error_kinds import error_kinds
 from ..ground_truth import SETTINGS, read_ground_truth
@@ -11,7 +9,7 @@ from ..plots import curves, pr_plot
 from ..published import choose_published
 from ..report import print_table
 from ..wider import match_wider, result_of
-from .shared import add_folder_arguments, read_folder, write_json
+from .shared import add_folder_arguments, method_names, read_folder, write_json
 from .tables import print_breakdown, print_operating_points
 
 COLUMNS = ("easy", "medium", "hard", "images", "predictions", "unknown")
@@ -31,7 +29,7 @@ def add_arguments(parser):
 
 
 def evaluate(options):
-    names, published = _names(options.pred, options.names), choose_published(options.published)
+    names, published = method_names(options.pred, options.names), choose_published(options.published)
     truth, results, methods = read_ground_truth(options.gt), [], []
     for name, folder in zip(names, options.pred, strict=True):
         start = time.perf_counter()
@@ -57,22 +55,3 @@ def evaluate(options):
     write_json(options.json, results)
     if options.plot:
         print(f"\nwrote {' and '.join(pr_plot(methods, options.plot, published=published))}")
-
-
-def _names(folders, text):
-    """The names of the methods: given, or as short an end of each path as tells the folders apart."""
-    if text is not None:
-        names = text.split(",")
-        if len(names) != len(folders):
-            raise InputError(f"--names: {len(names)} names for {len(folders)} --pred; expected one each, as in A,B")
-        return names
-    paths = [os.path.abspath(folder).split(os.sep) for folder in folders]
-    paths = [path[:-1] if path[-1] == "pred" and len(path) > 2 else path for path in paths]
-    names = []
-    for path in paths:
-        others = [other for other in paths if other != path]
-        length = 1
-        while any(other[-length:] == path[-length:] for other in others) and length < len(path):
-            length += 1
-        names.append("/".join(path[-length:]))
-    return names
