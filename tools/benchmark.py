@@ -10,6 +10,7 @@ from manyfaces.files import write_whole
 EXAMPLE = """
 tools/benchmark.py                        # every section
 tools/benchmark.py nms targets --csv output/benchmark.csv
+tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 """
 
 
@@ -18,10 +19,15 @@ def main(arguments=None):
     parser.add_argument("sections", nargs="*", metavar="SECTION",
                         help="; ".join(f"{name}: {what}" for name, what in SECTIONS.items()) + " (default: all)")
     parser.add_argument("--csv", metavar="FILE", help="also write the figures there: table, row, column, value")
+    parser.add_argument("--pred", metavar="DIR", help="section wider: predictions to evaluate instead of made-up ones")
+    parser.add_argument("--gt", metavar="DIR", help="section wider: the official ground truth they belong to")
+    parser.add_argument("--every", type=int, default=1, metavar="N",
+                        help="section wider: only one image in N, as the plain loops take a minute on the whole set")
     options = parser.parse_args(arguments)
     tables = []
     for name in options.sections or SECTIONS:
-        for table in run_section(name):
+        wider = {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)} if name == "wider" else {}
+        for table in run_section(name, **wider):
             print(table.text(), end="\n\n", flush=True)
             tables.append(table)
     if options.csv:
