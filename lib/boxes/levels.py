@@ -11,8 +11,8 @@ from ..errors import InputError
 class Level(NamedTuple):
     """Anchors of one feature map of (height, width) cells, `stride` image pixels apart.
 
-    sizes: square roots of the anchor areas in pixels. ratios: height / width. border: pixels by which an anchor may
-    leave the image and still be trained; None = any.
+    sizes: square roots of the anchor areas in pixels, or pairs (width, height); ratios: height / width; see
+    anchor_sides. border: pixels by which an anchor may leave the image and still be trained; None = any.
     """
 
     height: int
@@ -57,15 +57,22 @@ def check_grid(height, width, stride):
 def anchor_sides(sizes, ratios=(1.0,)):
     """Widths and heights of a cell's anchors, size by size and, within a size, ratio by ratio.
 
-    Returns (len(sizes) * len(ratios), 2) float64: width = size / sqrt(ratio), height = size * sqrt(ratio), so that the
-    area is size ** 2 at every ratio (Faster R-CNN, section 3.1.1).
+    sizes: (N,) square roots of the areas, or (N, 2) pairs (width, height), as clustering a data set's boxes gives them.
+    Returns (len(sizes) * len(ratios), 2) float64: width / sqrt(ratio), height * sqrt(ratio), so that the area is the
+    same at every ratio (Faster R-CNN, section 3.1.1); a size that is one number is that of a square.
+
+    >>> anchor_sides([16], [1, 4]).tolist(), anchor_sides([(9.4, 15), (25.1, 39.6)]).tolist()
+    ([[16.0, 16.0], [8.0, 32.0]], [[9.4, 15.0], [25.1, 39.6]])
     """
-    sizes = np.asarray(sizes, dtype=np.float64).reshape(-1, 1)
+    sizes = np.asarray(sizes, dtype=np.float64)
     roots = np.sqrt(np.asarray(ratios, dtype=np.float64)).reshape(1, -1)
     if sizes.size == 0 or roots.size == 0 or not ((sizes > 0).all() and (roots > 0).all()):
         raise InputError(f"anchors: found sizes {sizes.ravel().tolist()} and ratios {(roots ** 2).ravel().tolist()}, "
                          "expected at least one of each, all > 0")
-    return np.stack([sizes / roots, sizes * roots], axis=-1).reshape(-1, 2)
+    if sizes.ndim > 1 and (sizes.ndim, sizes.shape[1]) != (2, 2):
+        raise InputError(f"anchors: found sizes of shape {sizes.shape}, expected numbers, or pairs (width, height)")
+    sides = sizes if sizes.ndim == 2 else np.repeat(sizes.reshape(-1, 1), 2, axis=1)  # (N, 2)
+    return np.stack([sides[:, :1] / roots, sides[:, 1:] * roots], axis=-1).reshape(-1, 2)
 
 
 def grid_lines(cells, stride, sides):

@@ -49,8 +49,8 @@ def overlaps(boxes, others):
 def anchor_grid(height, width, stride, sizes, ratios=(1.0,)):
     """Anchors of a feature map of height x width cells, stride pixels apart (Faster R-CNN, section 3.1.1).
 
-    sizes: square roots of the areas in pixels; ratios: height / width. The centre of cell (row, col) is
-    ((col + 0.5) * stride, (row + 0.5) * stride).
+    sizes: square roots of the areas in pixels, or pairs (width, height); ratios: height / width, see anchor_sides. The
+    centre of cell (row, col) is ((col + 0.5) * stride, (row + 0.5) * stride).
     Returns (height * width * len(sizes) * len(ratios), 4) float32, by row, column, size, then ratio.
 
     >>> anchor_grid(1, 2, 8, [16])

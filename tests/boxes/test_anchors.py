@@ -22,6 +22,16 @@ def test_by_hand(function):
 
 
 @functions
+def test_given_widths_and_heights_by_hand(function):
+    found = function(1, 2, 16, [(4, 10), (8, 2)])  # around (8, 8) and (24, 8)
+    np.testing.assert_array_equal(found, [[6, 3, 10, 13], [4, 7, 12, 9], [22, 3, 26, 13], [20, 7, 28, 9]])
+    np.testing.assert_array_equal(function(1, 1, 16, [(4, 10)], [4]), [[7, -2, 9, 18]])  # half as wide, twice as high
+    np.testing.assert_array_equal(function(2, 3, 8, [(12, 12), (5, 5)]), function(2, 3, 8, [12, 5]))
+    with pytest.raises(InputError, match=r"sizes of shape \(1, 3\), expected numbers, or pairs \(width, height\)"):
+        function(1, 1, 16, [(1, 2, 3)])
+
+
+@functions
 def test_areas_ratios_and_centres(function):
     sizes, ratios = [10.5, 36, 330], [0.5, 1.0, 1.3]
     found = function(3, 5, 16, sizes, ratios).reshape(3, 5, 3, 3, 4).astype(float)

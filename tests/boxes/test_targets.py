@@ -100,6 +100,17 @@ def test_levels_follow_one_another(function):
 
 
 @functions
+def test_anchors_of_given_widths_and_heights(function):
+    """Two cells of two anchors: 10 x 20 and 20 x 10 around (10, 10) and (30, 10)."""
+    levels = [Level(1, 2, 20, ((10, 20), (20, 10)))]
+    wide, high = [20, 5, 40, 15], [5, 0, 15, 20]  # overlap of one with the other kind: 100 / 300
+    assert targets(function, [wide, high], levels=levels, image_size=(40, 20), best=None, positive=0.4,
+                   negative=0.4) == ([1, 0, 0, 1], [1, -1, -1, 0])
+    assert targets(function, [wide, high], levels=levels, image_size=(40, 20), best=None, positive=0.4,
+                   negative=0.3) == ([1, -1, -1, 1], [1, -1, -1, 0])
+
+
+@functions
 def test_nothing_to_learn(function):
     assert targets(function, []) == ([0, 0, 0, 0], [-1] * 4)
     assert targets(function, [3, 3, 3, 9], best=0) == ([0, 0, 0, 0], [-1] * 4)  # no width
@@ -128,7 +139,8 @@ def scenes(draw):
     side = draw(st.sampled_from([st.integers(-1, 40), st.floats(-1, 40, width=32)]))
     border = st.sampled_from([None, 0, 3, 20])
     level = st.builds(Level, st.integers(0, 6), st.integers(0, 6), st.sampled_from([1, 4, 8, 7.3, 16]),
-                      st.lists(st.sampled_from([4, 8, 16, 5.5, 64]), min_size=1, max_size=2),
+                      st.one_of(st.lists(st.sampled_from([4, 8, 16, 5.5, 64]), min_size=1, max_size=2),
+                                st.lists(st.sampled_from([(4, 9), (9.4, 15), (30, 12)]), min_size=1, max_size=3)),
                       st.lists(st.sampled_from([1, 0.5, 2, 1.3]), min_size=1, max_size=2), border)
     boxes = np.array(draw(st.lists(st.tuples(number, number, side, side), max_size=8)), np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
