@@ -193,7 +193,7 @@ def test_synchronised_batch_normalisation_reaches_every_layer():
 @pytest.mark.parametrize(
     ("name", "config", "message"),
     [
-        ("resnet7", {}, "NET.BACKBONE: found 'resnet7', expected one of mobilenet_v1, vgg16"),
+        ("resnet7", {}, "NET.BACKBONE: found 'resnet7', expected one of mobilenet_v1, mobilenet_v2, vgg16"),
         ("mobilenet_v1", {"VARIANT": "caffe"}, "NET.VARIANT: found 'caffe', expected keras or torch"),
         ("vgg16", {"FROZEN_STAGES": 6}, "NET.FROZEN_STAGES: found 6, expected 0 to 5"),
     ],

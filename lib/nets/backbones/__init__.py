@@ -5,9 +5,9 @@ Keras' ImageNet weights `keras_source`, `keras_layer_name` and `from_keras`.
 """
 
 from ...errors import InputError
-from . import mobilenet_v1, vgg16
+from . import mobilenet_v1, mobilenet_v2, vgg16
 
-BACKBONES = {"mobilenet_v1": mobilenet_v1, "vgg16": vgg16}
+BACKBONES = {"mobilenet_v1": mobilenet_v1, "mobilenet_v2": mobilenet_v2, "vgg16": vgg16}
 
 
 def backbone_module(name):
