@@ -40,7 +40,7 @@ def judged(matches, counted):
     free = matches.best < 0
     proposal = free.copy()
     proposal[~free] = counted[matches.best[~free]]
-    right = proposal & matches.first & ~free
+    right = proposal & matches.first
     return right, proposal & ~right
 
 

@@ -22,15 +22,15 @@ def matched(*images):
     return match_wider(predictions, [truth for truth, _ in images])
 
 
-def random_set(seed):
-    """Images of random boxes, predictions near and far from them, ties, labels and faces that do not count."""
+def random_set(seed, spread=0.25):
+    """Images of random boxes, predictions near (by `spread` of their sides) and far, ties, labels, ignored faces."""
     rng, images = np.random.default_rng(seed), []
     for index in range(int(rng.integers(1, 6))):
         count = int(rng.integers(1, 12))
         side = np.exp(rng.uniform(np.log(5), np.log(400), (count, 1)))
         boxes = np.concatenate([rng.uniform(0, 600, (count, 2)), side * rng.uniform(0.7, 1.4, (count, 2))], axis=1)
         near = boxes[rng.integers(0, count, 14)]
-        near = near + rng.normal(0, 0.25, near.shape) * np.tile(near[:, 2:], 2)
+        near = near + rng.normal(0, spread, near.shape) * np.tile(near[:, 2:], 2)
         far = np.concatenate([rng.uniform(0, 600, (5, 2)), np.exp(rng.uniform(1, 6, (5, 2)))], axis=1)
         rows = np.concatenate([near, far])
         rows[:, 2:] = np.maximum(rows[:, 2:], 1)

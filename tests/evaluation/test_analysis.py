@@ -121,7 +121,7 @@ def test_judged_and_found():
 @given(st.integers(0, 10**9))
 def test_a_part_is_what_the_protocol_gives_when_the_rest_is_ignored(seed):
     images = random_set(seed)
-    matches, tables = matched(*images), analyse(matched(*images))
+    tables = analyse(matched(*images))
     parts = [(row, [(truth.boxes[:, 3] >= row["low"]) & (truth.boxes[:, 3] < (row["high"] or np.inf))
                     for truth, _ in images],
               [(rows[:, 3] >= row["low"]) & (rows[:, 3] < (row["high"] or np.inf)) for _, rows in images])
@@ -146,9 +146,18 @@ def test_a_part_is_what_the_protocol_gives_when_the_rest_is_ignored(seed):
             predictions.setdefault(truth.event, {})[truth.name] = rows
         assert row["ap"] == pytest.approx(evaluate_wider(predictions, truths)["hard"], abs=1e-12)
         assert row["faces"] == sum(truth.counted["hard"].sum() for truth in truths)
-    everything = setting_faces(matches, "hard")
-    assert curve_of_part(matches, everything).ap == curve_of(matches, everything).ap
     assert json.loads(json.dumps(tables)) == tables
+
+
+@given(st.integers(0, 10**9), st.sampled_from([0.05, 0.5, 1]), st.sampled_from([0.05, 0.5, None]))
+def test_dropping_what_takes_no_part_changes_no_curve(seed, faces, looked_at):
+    matches, rng = matched(*random_set(seed, spread=0.1)), np.random.default_rng(seed)
+    counted = rng.random(len(matches.boxes)) < faces
+    looked_at = None if looked_at is None else rng.random(len(matches.rows)) < looked_at
+    part, whole = curve_of_part(matches, counted, looked_at), curve_of(matches, counted, looked_at)
+    np.testing.assert_array_equal(part.recall, whole.recall)
+    np.testing.assert_array_equal(part.precision, whole.precision)
+    assert (part.ap, part.exact, part.faces) == (whole.ap, whole.exact, whole.faces)
 
 
 def overlap(a, b):

@@ -43,8 +43,9 @@ def test_each_kind_and_what_mending_it_brings_worked_out_by_hand():
 
 
 def test_a_box_that_is_mended_takes_its_face_from_a_lower_score_or_goes():
-    # The wrong box comes first: mended it finds the face, and the lower one is gone rather than a duplicate.
-    assert costs(matched(image("a", [A], [[*moved(A), 0.9], [*A, 0.5]])))["localisation"] == pytest.approx(0.5)
+    # The wrong box comes first: mended it finds the face, and the lower one is gone rather than a duplicate before B.
+    matches = matched(image("a", [A, B], [[*moved(A), 0.9], [*A, 0.5], [*B, 0.3]]))
+    assert costs(matches)["localisation"] == pytest.approx(1 - 2 / 3)
     # The face is found already: the mended box goes, and B has no wrong one before it.
     matches = matched(image("a", [A, B], [[*A, 0.9], [*moved(A), 0.5], [*B, 0.3]]))
     assert costs(matches)["localisation"] == pytest.approx(1 - (1 / 2 + 1 / 2 * 2 / 3))
