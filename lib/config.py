@@ -45,6 +45,8 @@ DEFAULTS = {
         "STRIDES": [8, 16, 32],
         "SIZES": [[16, 32], [64, 128], [256, 512]],  # px, square root of the area, per module
         "RATIOS": [1.0],  # height / width
+        "WIDTHS": [],  # px: ssd has one module, with anchors of these widths and heights in place of SIZES
+        "HEIGHTS": [],
         "BORDERS": [0, 0, 512],  # px by which a module's anchors may leave the image; -1: any
     },
     "TARGETS": {
@@ -55,12 +57,14 @@ DEFAULTS = {
         "VARIANCES": [0.1, 0.2],  # units of box offsets: of the anchor's sides, and of nats
     },
     "LOSS": {
-        "CLASS": "ohem",  # ohem (SSH, section 3.4) | focal (RetinaNet, equation 5)
+        "CLASS": "ohem",  # ohem (SSH, section 3.4) | focal (RetinaNet, equation 5) | mined (SSD, section 2.2)
         "OHEM_BATCH": 256,  # anchors a module and image
         "OHEM_POSITIVE": 0.5,  # of which at most this part are faces
         "FOCAL_ALPHA": 0.75,  # weight of faces; background has 1 - alpha
         "FOCAL_GAMMA": 2.0,
-        "BOX": "smooth_l1",  # smooth_l1 (sigma 3) | diou (1 - IoU + normalised centre distance)
+        "MINED_RATIO": 3.0,  # of mined: so many backgrounds to a face, those with the highest scores
+        "BOX": "smooth_l1",  # smooth_l1 | diou (1 - IoU + normalised centre distance)
+        "BOX_SIGMA": 3.0,  # smooth L1 is quadratic below 1 / sigma^2 (SSH 3, SSD 1)
         "BOX_WEIGHT": 1.0,
         "LANDMARK_WEIGHT": 0.25,
         "MIN_POSITIVES": 1.0,  # an image's losses are divided by its positive anchors, but by no less than this
@@ -91,10 +95,16 @@ DEFAULTS = {
         "INIT": "",  # start from these .weights.h5 of the whole detector
     },
     "AUGMENT": {
+        "KIND": "crop",  # crop: windows around a face that keep the aspect | ssd: SSD's (section 2.2), squeezed to SIZE
         "SIZE": 640,  # px, side of the square that is trained on
         "SIZES": [],  # steps take turns through these sides in place of SIZE; BATCH is of the first, and a larger one
         # takes so many samples fewer that a step has about as many pixels
-        "SCALES": [0.3, 2.0],  # of the image before a crop is cut
+        "EXPAND": 4.0,  # ssd: the image on a grey canvas of up to so many times its sides (zoom-out)
+        "EXPAND_PROBABILITY": 0.5,
+        "CROP_OVERLAPS": [0.1, 0.3, 0.5, 0.7, 0.9],  # ssd: least overlap of a crop with some face, one drawn a sample
+        "CROP_SIDES": [0.1, 1.0],  # ssd: sides of a crop in parts of the canvas
+        "SCALES": [0.3, 2.0],  # crop: of the image before a crop is cut
+        "STRETCH": [1.0, 1.0],  # crop: width to height, as where TEST.SIZE squeezes the image; log-uniform
         "FACE_SIZES": [],  # px: a random face is brought to a size between these (log-uniform); empty: SCALES alone
         "FACE_PROBABILITY": 0.9,  # how often FACE_SIZES decides (clipped to SCALES), else SCALES does
         "BACKGROUND": 0.0,  # how often a crop lies anywhere in the image instead of around a face, scaled by SCALES
@@ -114,6 +124,7 @@ DEFAULTS = {
         "CACHE_MB": 0,  # decoded images kept in memory
     },
     "TEST": {
+        "SIZE": [],  # px: every image is squeezed to this width and height whatever its aspect, and SCALES are of that
         "SCALES": [1.0],  # of the original image, or shorter sides in px where > 10
         "MAX_SIDE": 0,  # px: larger images are scaled down to this longer side; 0: never
         "MAX_PIXELS": 16000000,  # of a batch: larger images are scaled down, batches are cut; 0: no limit
@@ -132,14 +143,17 @@ DEFAULTS = {
 NULLABLE = {"TARGETS.BEST": float}
 POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSITIVES", "TRAIN.STEPS", "TRAIN.BATCH",
             "TRAIN.RATE", "TRAIN.SELECT_EVERY", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "AUGMENT.SIZE",
-            "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH")
-PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES")  # lowest and highest, or of two kinds; or empty
+            "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH", "LOSS.MINED_RATIO", "LOSS.BOX_SIGMA")
+# Lowest and highest, or of two kinds; or empty.
+PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.STRETCH", "AUGMENT.CROP_SIDES",
+         "TEST.SIZE")
 CHOICES = {
-    "LOSS.CLASS": ("ohem", "focal"),
+    "LOSS.CLASS": ("ohem", "focal", "mined"),
     "LOSS.BOX": ("smooth_l1", "diou"),
     "TRAIN.MODE": ("joint", "random", "group"),
     "TRAIN.OPTIMIZER": ("sgd", "adamw"),
     "TRAIN.SCHEDULE": ("steps", "cosine"),
+    "AUGMENT.KIND": ("crop", "ssd"),
     "TEST.NMS_METHOD": ("hard", "linear", "gaussian"),
 }
 

@@ -24,11 +24,14 @@ class Detector:
 
     family: has `decode(outputs, size)` and, where its net pads at the right and at the bottom, `multiple`, the px that
     height and width are padded to. run: images (B, H, W, 3) uint8 -> dict of maps with a batch axis. cfg: its
-    TEST section says scales, flip, thresholds.
+    TEST section says scales, flip, thresholds. source: path of the weights or of the model file, where there is one.
     """
 
-    def __init__(self, family, run, cfg):
-        self.family, self.run, self.cfg = family, run, cfg
+    def __init__(self, family, run, cfg, source=None):
+        self.family, self.run, self.cfg, self.source = family, run, cfg, source
+
+    def __repr__(self):
+        return f"Detector({self.cfg.NAME or self.cfg.FAMILY}{f' from {self.source}' if self.source else ''})"
 
     @staticmethod
     def load(name, weights=None, overrides=(), runtime=None, threads=None):
@@ -54,9 +57,10 @@ class Detector:
         An image is a path, the bytes of an image file, an array (H, W, 3) uint8 RGB (grey and RGBA serve as well) or a
         PIL image; boxes are in px of the image as `manyfaces.datasets.pixels.rgb_image` gives it. All faces from
         TEST.SCORE on are in: `.above()` leaves those that are worth showing. scales: factors, or shorter sides in px
-        where > 10; None: TEST.SCALES. flip: also look at the mirrored image; None: TEST.FLIP. Images that the net pads
-        to the same size share a batch of at most TEST.BATCH images and TEST.MAX_PIXELS pixels; of a long list only as
-        many are in memory as fit CHUNK_PIXELS. May be called from several threads at once.
+        where > 10, of the image, or of TEST.SIZE where that is set; None: TEST.SCALES. flip: also look at the mirrored
+        image; None: TEST.FLIP. Images that the net pads to the same size share a batch of at most TEST.BATCH images and
+        TEST.MAX_PIXELS pixels; of a long list only as many are in memory as fit CHUNK_PIXELS. May be called from
+        several threads at once.
         Raises ImageError that names the image which is none: its path, or its place in the list.
         """
         if not isinstance(images, (list, tuple)):
@@ -80,8 +84,9 @@ class Detector:
         """Yield (padded size, list of (image number, (width, height) to bring it to, mirrored)) for each batch."""
         test, multiple, groups = self.cfg.TEST, getattr(self.family, "multiple", 1), {}
         for number, image in enumerate(images):
+            width, height = test.SIZE or (image.shape[1], image.shape[0])
             for scale in scales:
-                size = scaled_size(image.shape[1], image.shape[0], scale, test.MAX_SIDE, test.MAX_PIXELS)
+                size = scaled_size(width, height, scale, test.MAX_SIDE, test.MAX_PIXELS)
                 padded = tuple(side + -side % multiple for side in size)
                 for mirrored in (False, True)[: 1 + bool(flip)]:
                     groups.setdefault(padded, []).append((number, size, mirrored))

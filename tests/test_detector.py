@@ -158,3 +158,34 @@ def test_nothing_found():
 def test_times_are_measured_apart():
     found = square_detector(SCALES=[1, 2]).detect(picture(64, 64, (8, 8, 20)))
     assert set(found.times) == {"net", "decode", "nms"} and all(ms >= 0 for ms in found.times.values())
+
+
+# ----------------------------------------------------------------- TEST.SIZE
+
+
+def test_every_image_is_squeezed_to_the_given_size_and_its_faces_come_back():
+    """Boxes in px of each image as it was; images of any size share a batch."""
+    squares = square_detector(SIZE=[96, 64], BATCH=8)
+    images = [picture(192, 64, (40, 16, 32)), picture(48, 128, (8, 32, 24)), picture(96, 64, (10, 20, 30))]
+    found = squares.detect(images)
+    assert squares.family.shapes == [(3, 64, 96, 3)]
+    for faces, box in zip(found, ([40, 16, 72, 48], [8, 32, 32, 56], [10, 20, 40, 50]), strict=True):
+        assert len(faces) == 1
+        np.testing.assert_allclose(faces.boxes[0], box, atol=2.1)  # a pixel of the squeezed image is two of the first
+    np.testing.assert_array_equal(found[2].boxes[0], [10, 20, 40, 50])
+
+
+@pytest.mark.parametrize("scales, seen", [([1, 2], {(64, 96), (128, 192)}), ([32], {(32, 48)}), ([0.5], {(32, 48)})])
+def test_scales_are_of_the_given_size(scales, seen):
+    squares = square_detector(SIZE=[96, 64])
+    squares.family.multiple = 1
+    squares.detect(picture(500, 300, (100, 100, 90)), scales)
+    assert {shape[1:3] for shape in squares.family.shapes} == seen
+
+
+def test_mirrored_faces_of_a_squeezed_image_come_back_too():
+    squares = square_detector(SIZE=[96, 64], FLIP=True, NMS=1.0)
+    found = squares.detect(picture(192, 64, (40, 16, 32)))
+    assert len(found) == 2
+    for box in found.boxes:
+        np.testing.assert_allclose(box, [40, 16, 72, 48], atol=2.1)

@@ -96,15 +96,17 @@ def detect_folder(detector, folder, out, names=None, scales=None, flip=None, set
 def _detect(detector, chunk, scales, flip):
     """Yield (name, Detections in px of the full-size image or an ImageError, full size) for each (name, image, size).
 
-    An image that was decoded at a part of its size has its scale factors raised, so that the net sees the same.
+    An image that was decoded at a part of its size has its scale factors raised, so that the net sees the same; not so
+    where TEST.SIZE says what the factors are of.
     """
-    scales = detector.cfg.TEST.SCALES if scales is None else scales
+    test = detector.cfg.TEST
+    scales = test.SCALES if scales is None else scales
     readable = [item for item in chunk if not isinstance(item[1], ImageError)]
     yield from (item for item in chunk if isinstance(item[1], ImageError))
     for reduced, part in itertools.groupby(readable, lambda item: round(max(item[2]) / max(item[1].shape[:2]))):
         part = list(part)
         # Above 10 a scale is a length in px. No image that was reduced can be enlarged tenfold below MAX_PIXELS.
-        factors = [scale if scale > 10 else min(10, scale * reduced) for scale in scales]
+        factors = scales if test.SIZE else [scale if scale > 10 else min(10, scale * reduced) for scale in scales]
         for (name, image, size), found in zip(part, _detect_or_say(detector, part, factors, flip), strict=True):
             if isinstance(found, ImageError):
                 yield name, found, size
@@ -129,6 +131,8 @@ def _detect_or_say(detector, part, scales, flip):
 
 def _note_limit(progress, path, size, scales, test):
     """A line where an image is seen smaller than was asked for; that it is enlarged less needs no words."""
+    if test.SIZE:  # a smaller view is what the config asks for
+        return
     asked = max(min(scaled_size(*size, scale, test.MAX_SIDE), size) for scale in scales)
     seen = max(scaled_size(*size, scale, test.MAX_SIDE, test.MAX_PIXELS) for scale in scales)
     if seen < asked:

@@ -104,6 +104,16 @@ def test_a_large_image_that_is_asked_for_small_needs_no_warning(tmp_path, capsys
     assert "warning" not in capsys.readouterr().err
 
 
+def test_a_reduced_decode_changes_nothing_where_every_image_is_squeezed(tmp_path, capsys):
+    save(tmp_path / "in/x.jpg", picture(2000, 1500, (400, 300, 600)))
+    detector = square_detector(MAX_PIXELS=160_000, SIZE=[96, 64])
+    detect_folder(detector, tmp_path / "in", tmp_path / "out", scales=[1, 2])
+    assert detector.family.shapes == [(1, 64, 96, 3), (1, 128, 192, 3)]
+    _, faces = rows(tmp_path / "out/x.txt")
+    assert np.abs(faces[0, :4] - [400, 300, 600, 600]).max() <= 25  # a pixel of the squeezed image
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_enlarging_stops_at_max_pixels_without_a_word(tmp_path, capsys):
     save(tmp_path / "in/x.png", picture(300, 200, (40, 40, 60)))
     detector = square_detector(MAX_PIXELS=100_000)
