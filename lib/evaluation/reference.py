@@ -26,7 +26,8 @@ def best_boxes(predictions, images, boxes, owners, iou, extra=1.0):
         step = max(1, _BLOCK // max(1, len(there)))
         for block in range(start, end, step):
             rows = of_image[block:min(block + step, end)]
-            overlaps = _overlaps(predictions[rows, None], boxes[None, there], extra)
+            with np.errstate(all="ignore"):  # numbers near the largest float64 overlap nothing
+                overlaps = _overlaps(predictions[rows, None], boxes[None, there], extra)
             most = overlaps.argmax(axis=1)
             enough = overlaps[np.arange(len(rows)), most] >= iou
             best[rows[enough]] = there[most[enough]]

@@ -5,7 +5,7 @@ import plain_loops
 import pytest
 
 from manyfaces.errors import InputError
-from manyfaces.evaluation import SETTINGS, GroundTruth, evaluate_wider, match_wider
+from manyfaces.evaluation import SETTINGS, GroundTruth, curve_of, evaluate_wider, match_wider
 
 A, B = [10, 10, 19, 19], [50, 50, 9, 9]  # 20 x 20 and 10 x 10 pixels, far from each other
 STRAY = [80, 80, 9, 9]  # on no box
@@ -88,6 +88,9 @@ def test_where_all_scores_are_equal_each_counts_as_one():
     result = evaluate({"x": [[*A, 0.7], [*STRAY, 0.7], [*B, 0.7]]}, {"x": [A, B]})
     assert result["hard"] == result["exact"]["hard"] == pytest.approx(2 / 3)
     assert "all 3 scores are equal (0.7): each counts as 1" in result["warnings"][0] and len(result["warnings"]) == 1
+    truth = [GroundTruth("e", "x", np.array([A], float), dict.fromkeys(SETTINGS, np.array([True])))]
+    matches = match_wider({"e": {"x": np.array([[*A, 0.7]])}}, truth)
+    assert matches.stretched.tolist() == [1] and curve_of(matches, matches.counted[:, 0]).recall.tolist() == [1] * 1000
 
 
 @pytest.mark.parametrize(("side", "found"), [
