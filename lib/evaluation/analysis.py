@@ -113,49 +113,51 @@ def analyse(matches, setting="hard"):
     al.: Diagnosing Error in Object Detectors, ECCV 2012);
     low, high (heights only): the bin, low <= h < high in pixels; high of the last is None.
     """
-    counted, score = setting_faces(matches, setting), found_at(matches)
-    slices = _Slices(matches, setting, counted, score, working_score(matches, setting))
-    attributes = {name: _attribute(matches, name) for name in ATTRIBUTE_LABELS}
-    sound = (matches.boxes[:, 2:] > 0).all(axis=1)
-    invalid = np.zeros(len(sound), bool) if attributes["invalid"] is None else attributes["invalid"] == 1
-
-    tables = {"heights": []}
-    edges = (0, *HEIGHT_EDGES, np.inf)
-    box_bin, row_bin = (np.searchsorted(HEIGHT_EDGES, rows[:, 3], side="right") for rows in
-                        (matches.boxes, matches.rows))
-    for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
-        inside = box_bin == index
-        label = f"under {high} px" if not low else f"{low} px and more" if high == np.inf else f"{low} to {high} px"
-        row = (slices.row(label, inside, row_bin == index) if low else
-               slices.row(label, inside & sound & ~invalid, row_bin == index, LEFT_OUT))
-        tables["heights"].append(row | {"low": low, "high": None if high == np.inf else high})
-    for name, labels in ATTRIBUTE_LABELS.items():
-        tables[name] = []
-        for number, label in enumerate(labels if attributes[name] is not None else ()):
-            inside, population = attributes[name] == number, setting
-            if label == "invalid":
-                inside, population = inside & sound, LEFT_OUT
-            tables[name].append(slices.row(label, inside, None, population))
-    names = [image.event for image in matches.images]
-    numbers = {event: number for number, event in enumerate(dict.fromkeys(names))}
-    event = np.array([numbers[name] for name in names], np.intp)
-    box_event, row_event = event[matches.owner], event[matches.image]
-    tables["events"] = [slices.row(name, box_event == number, row_event == number) for name, number in numbers.items()]
-    return tables
+    rows = _Rows(matches, setting)
+    return {"heights": rows.by_height(), **{name: rows.by_attribute(name) for name in ATTRIBUTE_LABELS},
+            "events": rows.by_event()}
 
 
-def _attribute(matches, name):
-    """The label of each box, (G,) int; None where an image has none."""
-    found = [image.attributes.get(name) for image in matches.images]
-    return None if not found or any(part is None for part in found) else np.concatenate(found)
+class _Rows:
+    """Makes the rows of one set: holds what they share."""
 
+    def __init__(self, matches, setting):
+        self.matches, self.setting, self.counted = matches, setting, setting_faces(matches, setting)
+        self.score, self.working = found_at(matches), working_score(matches, setting)
+        self.sound = (matches.boxes[:, 2:] > 0).all(axis=1)
 
-class _Slices:
-    """Makes rows of one set: holds what they share."""
+    def by_height(self):
+        invalid, edges, rows = self.labels("invalid"), (0, *HEIGHT_EDGES, np.inf), []
+        of_box, of_row = (np.searchsorted(HEIGHT_EDGES, part[:, 3], side="right") for part in
+                          (self.matches.boxes, self.matches.rows))
+        for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+            inside, looked_at = of_box == number, of_row == number
+            if low:
+                row = self.row(f"{low} px and more" if high == np.inf else f"{low} to {high} px", inside, looked_at)
+            else:
+                valid = self.sound if invalid is None else self.sound & (invalid == 0)
+                row = self.row(f"under {high} px", inside & valid, looked_at, LEFT_OUT)
+            rows.append(row | {"low": low, "high": None if high == np.inf else high})
+        return rows
 
-    def __init__(self, matches, setting, counted, score, working):
-        self.matches, self.setting, self.counted = matches, setting, counted
-        self.score, self.working = score, working
+    def by_attribute(self, name):
+        labels = self.labels(name)
+        if labels is None:
+            return []
+        return [self.row(label, (labels == number) & self.sound, None, LEFT_OUT) if label == "invalid" else
+                self.row(label, labels == number, None) for number, label in enumerate(ATTRIBUTE_LABELS[name])]
+
+    def by_event(self):
+        names = [image.event for image in self.matches.images]
+        numbers = {event: number for number, event in enumerate(dict.fromkeys(names))}
+        event = np.array([numbers[name] for name in names], np.intp)
+        of_box, of_row = event[self.matches.owner], event[self.matches.image]
+        return [self.row(name, of_box == number, of_row == number) for name, number in numbers.items()]
+
+    def labels(self, name):
+        """An attribute of each box, (G,) int; None where an image lacks it."""
+        found = [image.attributes.get(name) for image in self.matches.images]
+        return None if not found or any(part is None for part in found) else np.concatenate(found)
 
     def row(self, label, inside, looked_at, population=None):
         """inside (G,) bool; looked_at (P,) bool or None: all, as an attribute has it, which brings normalised_ap."""
@@ -164,8 +166,7 @@ class _Slices:
         row = {"label": label, "faces": total, "population": population or self.setting, "recall": None,
                "working_recall": None, "ap": None} | ({"normalised_ap": None} if looked_at is None else {})
         if total:
-            curve = curve_of_part(self.matches, faces, looked_at)
-            score = self.score[faces]
+            curve, score = curve_of_part(self.matches, faces, looked_at), self.score[faces]
             row |= {"recall": float(np.mean(score > -np.inf)), "working_recall": float(np.mean(score >= self.working)),
                     "ap": curve.ap}
             if looked_at is None:
