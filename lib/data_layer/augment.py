@@ -16,6 +16,7 @@ import numpy as np
 from ..detector import FLIPPED_LANDMARKS
 from ..errors import InputError
 from . import shrink, visible_faces
+from .augment_ssd import ssd_window
 
 FILL = 114  # grey of what lies outside an image, as in nets.layers
 LUMA = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -70,32 +71,44 @@ def _mosaic(records, read, rng, cfg):
 
 
 def crop(record, read, rng, cfg, size):
-    """A window of the image, scaled to `size` (width, height) px; outside the image it is grey (zoom-out).
-
-    It is laid around a face, but for cfg.BACKGROUND of them: without these, what is far from any face would be seen
-    in small scenes only, and be taken for faces at test (docs/ssh.md).
-    """
-    faces = np.flatnonzero(~record.ignore)
-    if cfg.BACKGROUND and rng.random() < cfg.BACKGROUND:
-        faces = faces[:0]
-    face = record.boxes[rng.choice(faces)] if len(faces) else None
+    """A window of the image that cfg.KIND chooses, scaled to `size` (width, height) px; grey outside the image."""
     shape, image = (record.width, record.height), None
     if not all(shape):  # the roidb was made without images
         image = read(record, 1)
         shape = image.shape[1], image.shape[0]
-    # A window that is mostly grey teaches little.
-    scale = max(_scale(face, rng, cfg, min(size)), min(size) / (cfg.ZOOM_OUT * max(shape)))
-    start = [_window_start(None if face is None else (face[i] + face[i + 2]) / 2, size[i] / scale, shape[i], rng)
-             for i in (0, 1)]
-    reduce = 1 if image is not None else _reduction(record, scale)
+    faces = record.boxes[~record.ignore]
+    if cfg.KIND == "ssd":
+        start, sides = ssd_window(shape, faces, rng, cfg)
+        scale = [length / side for length, side in zip(size, sides, strict=True)]
+    else:
+        start, scale = _window(shape, faces, rng, cfg, size)
+    reduce = 1 if image is not None else _reduction(record, max(scale))
     image = read(record, reduce) if image is None else image
     if (image.shape[1] * reduce, image.shape[0] * reduce) != shape:
         raise InputError(f"{record.path}: the image has {image.shape[1] * reduce} x {image.shape[0] * reduce} px, the "
                          f"roidb says {shape[0]} x {shape[1]}; build it again with tools/build_roidb.py")
-    image, scales, shift = cut(image, [x / reduce for x in start], scale * reduce, size)
+    image, scales, shift = cut(image, [x / reduce for x in start], [x * reduce for x in scale], size)
     boxes, ignore, landmarks = visible_faces(record.boxes, record.ignore, record.landmarks,
                                              [x / reduce for x in scales], shift, size, cfg.MIN_FACE, cfg.MIN_VISIBLE)
     return {"image": image, "boxes": boxes, "ignore": ignore, "landmarks": landmarks}
+
+
+def _window(shape, faces, rng, cfg, size):
+    """Start (x, y) px and scale (x, y) of a window of `size` (width, height) px that may leave the image (zoom-out).
+
+    It is laid around a face, but for cfg.BACKGROUND of them: without these, what is far from any face would be seen
+    in small scenes only, and be taken for faces at test (docs/ssh.md).
+    """
+    if cfg.BACKGROUND and rng.random() < cfg.BACKGROUND:
+        faces = faces[:0]
+    face = rng.choice(faces) if len(faces) else None
+    # A window that is mostly grey teaches little.
+    scale = max(_scale(face, rng, cfg, min(size)), min(size) / (cfg.ZOOM_OUT * max(shape)))
+    low, high = cfg.STRETCH
+    root = np.exp(rng.uniform(np.log(low), np.log(high)) / 2) if low < high else np.sqrt(low)
+    scale = [scale * root, scale / root]
+    return [_window_start(None if face is None else (face[i] + face[i + 2]) / 2, size[i] / scale[i], shape[i], rng)
+            for i in (0, 1)], scale
 
 
 def _reduction(record, scale):
@@ -136,12 +149,12 @@ def _window_start(centre, length, side, rng):
 def cut(image, start, scale, size):
     """The window at `start` (x, y) px of the image, scaled: (image, (scale x, scale y), (shift x, shift y)).
 
-    Whole pixels of the source become whole pixels of the result, so the scales differ from `scale` by rounding; a
-    point moves to point * scale + shift. Shrinking averages, as a smaller photograph would look.
+    Whole pixels of the source become whole pixels of the result, so the scales differ from `scale` (x, y) by rounding;
+    a point moves to point * scale + shift. Shrinking averages, as a smaller photograph would look.
     """
     (x1, x2, to_x1, to_x2), (y1, y2, to_y1, to_y2) = spans = [
-        _span(begin, side, length, scale)
-        for begin, side, length in zip(start, (image.shape[1], image.shape[0]), size, strict=True)]
+        _span(begin, side, length, factor)
+        for begin, side, length, factor in zip(start, (image.shape[1], image.shape[0]), size, scale, strict=True)]
     scales = tuple((to_last - to_first) / (last - first) for first, last, to_first, to_last in spans)
     shifts = tuple(to_first - first * factor for (first, _, to_first, _), factor in zip(spans, scales, strict=True))
     part = _resize(image[y1:y2, x1:x2], (to_x2 - to_x1, to_y2 - to_y1))

@@ -101,6 +101,21 @@ def test_scales_and_face_sizes_are_kept():
     assert 0.35 < np.mean(np.array(sides) < 30) < 0.65
 
 
+def test_stretch_changes_the_aspect_of_faces():
+    """Width to height between 0.5 and 2, half of them wider than high; the area stays what the scale makes of it."""
+    record, picture = scene([(90, 60, 130, 100)])
+    aspects, areas = [], []
+    for seed in range(150):
+        sample = augment(record, lambda r, reduce: picture, np.random.default_rng(seed),
+                         section(SCALES=[1.0, 1.0], STRETCH=[0.5, 2.0]))
+        whole = sample["boxes"][((sample["boxes"] > 0) & (sample["boxes"] < 160)).all(axis=1)]
+        sides = whole[:, 2:] - whole[:, :2]
+        aspects, areas = [*aspects, *(sides[:, 0] / sides[:, 1])], [*areas, *sides.prod(axis=1)]
+    assert 0.48 < min(aspects) < 0.6 and 1.7 < max(aspects) < 2.1
+    assert 0.35 < np.mean(np.array(aspects) < 1) < 0.65
+    np.testing.assert_allclose(areas, 1600, rtol=0.06)
+
+
 def test_zoom_out_is_limited_and_grey_outside():
     record, picture = scene([(60, 40, 100, 80)])
     picture[:] = 255
