@@ -136,6 +136,32 @@ def test_images_at_hand_must_be_as_large_as_the_file_says(tmp_path):
     assert len(read(tmp_path, FILE, tmp_path, missing="skip")) == 1
 
 
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+                    max_leaves=5)
+
+
+def places(value, way=()):
+    """The keys that lead to each part of a JSON value."""
+    yield way
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*way, key))
+
+
+@given(st.sampled_from(list(places(FILE))[1:]), JSON)
+def test_anything_in_any_place_is_read_or_refused_in_one_line(tmp_path_factory, way, value):
+    data = at = json.loads(json.dumps(FILE))
+    for key in way[:-1]:
+        at = at[key]
+    at[way[-1]] = value
+    try:
+        roidb = read(tmp_path_factory.mktemp("any"), data)
+    except InputError as error:
+        assert "labels.json" in str(error) and "\n" not in str(error)
+    else:
+        assert all(np.isfinite(record.boxes).all() for record in roidb.records) and len(roidb) == 2
+
+
 # ------------------------------------------------------------------------ there and back
 
 FLOATS = st.floats(-2 ** 15, 2 ** 15, width=32)

@@ -78,6 +78,25 @@ def test_a_wrong_result_is_named_by_its_number(data, message, truth, convert, tm
     assert err.count("\n") == 1 and not (tmp_path / "pred").exists()
 
 
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+                    max_leaves=5)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional={key: JSON | st.just(value) for key, value in GOOD.items()}) | JSON,
+                max_size=2) | JSON)
+def test_anything_is_read_or_refused_in_one_line(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("any") / "r.json"
+    path.write_text(json.dumps(data))
+    truth = CocoFile("gt.json", 2, {2}, [{"id": 3, "file_name": "x.jpg"}], {3: []})
+    try:
+        found = read_coco_results(path, truth)
+    except InputError as error:
+        assert str(error).startswith(str(path)) and "\n" not in str(error)
+    else:
+        assert len(found["x"]) == len(data) and np.isfinite(found["x"]).all()
+
+
 def test_files_that_are_none(truth, convert, tmp_path):
     for text, message in (("{}", "expected a list of results, found an object"), ("[3]", "[0]: expected an object"),
                           (json.dumps(TRUTH), "this looks like an annotation file"), ("[", "line 1: not JSON"),
