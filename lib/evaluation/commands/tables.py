@@ -4,6 +4,8 @@ from ..analysis import BREAKDOWNS, LEFT_OUT, WORKING_POINT
 from ..error_kinds import KINDS
 from ..report import print_table
 
+FILES = 3
+
 
 def print_operating_points(results, setting="hard"):
     """results: list of dicts with name and operating_points (setting -> list, see analysis.operating_points)."""
@@ -49,7 +51,10 @@ def print_breakdown(results, setting="hard"):
         print_table(["", *names], [[kind, *(result["errors"][kind]["cost"] for result in results)] for kind in KINDS])
         return
     errors = results[0]["errors"]
-    print_table(["", "AP", "at any score", f"at the score@{WORKING_POINT:,}", "worst file"],
-                [[kind, found["cost"], found["count"], found["working_count"],
-                  f"{found['files'][0]['image']} ({found['files'][0]['count']:,})" if found["files"] else "none"]
-                 for kind, found in errors.items()])
+    at_point = f"at score@{WORKING_POINT:,}"
+    print_table(["", "AP", "at any score", at_point],
+                [[kind, found["cost"], found["count"], found["working_count"]] for kind, found in errors.items()])
+    print()
+    print_table([f"most {at_point}", "errors", "image"],
+                [[kind, file["count"], file["image"]] for kind, found in errors.items()
+                 for file in found["files"][:FILES]])
