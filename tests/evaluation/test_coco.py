@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -259,6 +260,12 @@ def test_bad_input_is_one_line(toy_results, evaluate, tmp_path):
             (("--pred", tmp_path / "else", "--gt", truth), "none of the 1 predicted images is in")]:
         code, out, err = evaluate(*arguments)
         assert code == 2 and out == "" and message in err and err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_without_the_library_the_message_says_what_to_install(toy_results, evaluate, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval.core.coco", None)
+    code, out, err = evaluate("--pred", toy_results[1], "--gt", toy_results[0])
+    assert (code, out) == (2, "") and "pip install 'faster-coco-eval>=1.8'" in err and err.count("\n") == 1
 
 
 def test_results_are_read_as_they_were_written(toy_results):
