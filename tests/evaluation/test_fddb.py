@@ -114,6 +114,7 @@ def events(overlaps, scores):
 def test_the_corners_of_the_rule():
     # Columns: detections, pairs over 0.5, their overlap. Exactly half is not enough, and still counts continuously.
     assert events([[0.5]], [0.9]) == [[1, 0, 0.5]]
+    assert events([[0.5], [0.25]], [0.9]) == [[1, 0, 0.5]]
     assert events([[np.nextafter(0.5, 1)]], [0.9])[0][1] == 1
     # Two detections on one face: one pair. The better one takes it although it scores lower.
     assert events([[0.6, 0.8]], [0.9, 0.3]) == [[1, 1, 0.6], [2, 1, 0.8]]
