@@ -42,7 +42,7 @@ def extensions():
 setup(
     packages=["manyfaces", *(f"manyfaces.{name}" for name in find_packages("lib"))],
     package_dir={"manyfaces": "lib"},
-    package_data={"manyfaces": ["pretrained/*"]},
+    package_data={"manyfaces": ["pretrained/*", "evaluation/*.css"]},
     ext_modules=extensions(),
     options={"build_ext": {"parallel": os.cpu_count()}},
     zip_safe=False,

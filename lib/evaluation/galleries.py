@@ -1,0 +1,230 @@
+"""What a detector gets wrong, to look at: the worst examples of each kind of error, cut out of their images.
+
+The missed faces come first that should have been easiest; the false positives by falling score.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..datasets.folders import find_images, read_within
+from ..datasets.images import ImageError
+from ..datasets.roidb import image_name
+from .analysis import ATTRIBUTE_LABELS, found_at, setting_faces, working_score
+
+SIZE = 160  # px, the sides of a crop
+CONTEXT = 2.5  # a crop's side in longer sides of what it shows
+SMALLEST = 40  # px of the image: around a tiny face, what is shown of it tells more than its size
+QUALITY = 80
+GREY = 128  # beyond the image's edge
+# An image of more pixels is decoded at a half or less; so one image takes some 200 MB at the most.
+MAX_PIXELS = 64_000_000
+NEAR = 0.1  # less overlap is no attempt at a face
+A_BACKGROUND = 3  # errors of one image in the gallery of the background, so that one image does not fill it
+
+
+@dataclass
+class Exhibit:
+    """One crop: image (event/name), window (x, y, side) in px of the image, lines: list of str for the caption, boxes:
+    list of (kind, x y w h, text), drawn in this order; kind is truth, ignored (a box that does not count), wrong, or
+    other (the prediction that found the face). alt: one sentence for those who do not see it. jpeg: bytes, or None
+    where the image could not be read; problem says why."""
+
+    image: str
+    window: tuple
+    lines: list
+    boxes: list
+    alt: str
+    jpeg: bytes | None = None
+    problem: str = ""
+
+
+def galleries(matches, errors, setting="hard", most=24, others=()):
+    """The exhibits of each kind of error, without their crops (add_crops): dict kind -> list of Exhibit.
+
+    matches: of match_wider; errors: error_kinds of the same setting. others: (name, matches) of methods that looked at
+    the same images: what they make of a missed face is part of its caption.
+    """
+    counted = setting_faces(matches, setting)
+    numbers = {_name(matches, number): number for number in range(len(matches.images))}
+    shown = {"missed": _missed(matches, setting, counted, most, others)}
+    for kind in errors.keys() - shown:
+        shown[kind] = [_false_positive(matches, kind, numbers[example["image"]], example, counted)
+                       for example in _spread(errors[kind]["examples"])[:most]]
+    return {kind: shown[kind] for kind in errors}
+
+
+def _spread(examples):
+    """Of several errors at one face only the first, and of one image's background only a few."""
+    kept, seen = [], {}
+    for example in examples:
+        key = (example["image"], example["face"] and tuple(example["face"]))
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= (1 if example["face"] else A_BACKGROUND):
+            kept.append(example)
+    return kept
+
+
+def easiest_first(matches, faces):
+    """The faces (numbers, (N,)) ordered by how easy they should be: those of easy before those of medium and hard, then
+    those with fewest difficulties (blur, occlusion, pose, illumination, expression as labelled), then the tallest."""
+    level = matches.counted[faces].sum(axis=1)
+    difficulty = np.zeros(len(matches.boxes), int)
+    for name in set(ATTRIBUTE_LABELS) - {"invalid"}:
+        if matches.images and all(name in image.attributes for image in matches.images):
+            difficulty += np.concatenate([image.attributes[name] for image in matches.images])
+    return faces[np.lexsort([-matches.boxes[faces, 3], difficulty[faces], -level])]
+
+
+def _missed(matches, setting, counted, most, others):
+    """First the faces that no prediction finds, then those found with a score below the working point only."""
+    score = found_at(matches)
+    never = np.flatnonzero(counted & (score == -np.inf))
+    late = np.flatnonzero(counted & (score > -np.inf) & (score < working_score(matches, setting)))
+    chosen = np.concatenate([easiest_first(matches, never), easiest_first(matches, late)])[:most]
+    others = [(name, found_at(other)) for name, other in others]
+    return [_missed_face(matches, face, counted, score[face], [(name, found[face]) for name, found in others])
+            for face in chosen.tolist()]
+
+
+def _missed_face(matches, face, counted, score, others):
+    image, box = int(matches.owner[face]), matches.boxes[face]
+    labels = [labels[int(value)] for name, labels in ATTRIBUTE_LABELS.items()
+              if 0 < (value := _label(matches, image, name, face)) < len(labels)]
+    lines = ["not found" if score == -np.inf else f"score only {score:.3g}", _size(box)]
+    rows, boxes = matches.rows[matches.image == image], _truth(matches, image, counted, face)
+    near = overlaps(box, rows[:, :4])
+    if score > -np.inf:
+        row = matches.rows[matches.first & (matches.best == face)][0]
+        boxes.append(("other", row[:4].tolist(), f"{row[4]:.2g}"))
+    elif near.max(initial=0) >= NEAR:
+        nearest = rows[near.argmax()]
+        boxes.append(("wrong", nearest[:4].tolist(), f"{nearest[4]:.2g}"))
+        lines.append(f"nearest: overlap {near.max():.2f}, score {nearest[4]:.2g}")
+    lines += [", ".join(labels)] if labels else []
+    lines += [f"{name}: {'not found' if other == -np.inf else f'{other:.3g}'}" for name, other in others]
+    return Exhibit(_name(matches, image), _window(box), lines, boxes,
+                   f"Missed face, {_size(box)}, at {_place(box)} in {_name(matches, image)}")
+
+
+def _label(matches, image, name, face):
+    values = matches.images[image].attributes.get(name)
+    return 0 if values is None else values[face - np.searchsorted(matches.owner, image)]
+
+
+def _false_positive(matches, kind, image, example, counted):
+    box, face = np.array(example["box"]), example["face"]
+    lines = [f"score {example['score']:.3g}", _size(box)]
+    boxes, around = _truth(matches, image, counted), box
+    if face is not None:
+        around = _union(box, np.array(face))
+        lines.append(f"overlap {overlaps(box, np.array([face]))[0]:.2f}")
+    if kind == "duplicate":
+        first = np.flatnonzero((matches.image == image) & matches.first & (matches.best >= 0))
+        first = first[(matches.boxes[matches.best[first]] == face).all(axis=1)]
+        boxes += [("other", matches.rows[p, :4].tolist(), f"{matches.rows[p, 4]:.2g}") for p in first[:1]]
+    boxes.append(("wrong", box.tolist(), f"{example['score']:.2g}"))
+    return Exhibit(example["image"], _window(around), lines, boxes,
+                   f"False positive ({kind}) with score {example['score']:.3g}, {_size(box)}, at {_place(box)} in "
+                   f"{example['image']}")
+
+
+def _name(matches, image):
+    return f"{matches.images[image].event}/{matches.images[image].name}"
+
+
+def _truth(matches, image, counted, face=None):
+    """All boxes of an image for drawing, the face in question last."""
+    every = np.flatnonzero(matches.owner == image).tolist()
+    every.sort(key=lambda g: (g == face, counted[g]))
+    return [("truth" if counted[g] or g == face else "ignored", matches.boxes[g].tolist(), "") for g in every]
+
+
+def overlaps(box, boxes):
+    """IoU of a box (4,) with boxes (N, 4), x y w h, with the +1 of the protocol: (N,) float64."""
+    low = np.maximum(box[:2], boxes[:, :2])
+    high = np.minimum(box[:2] + box[2:], boxes[:, :2] + boxes[:, 2:])
+    common = np.maximum(high - low + 1, 0).prod(axis=1)
+    return common / np.maximum((box[2:] + 1).prod() + (boxes[:, 2:] + 1).prod(axis=1) - common, 1e-9)
+
+
+def _union(a, b):
+    low, high = np.minimum(a[:2], b[:2]), np.maximum(a[:2] + a[2:], b[:2] + b[2:])
+    return np.concatenate([low, high - low])
+
+
+def _window(box):
+    side = np.ceil(max(CONTEXT * max(box[2], box[3]), SMALLEST))
+    # In whole px, so that the image is not shifted against the boxes.
+    return float(np.rint(box[0] + (box[2] - side) / 2)), float(np.rint(box[1] + (box[3] - side) / 2)), float(side)
+
+
+def _size(box):
+    return f"{box[2]:.0f} × {box[3]:.0f} px"
+
+
+def _place(box):
+    return f"x {box[0]:.0f}, y {box[1]:.0f}"
+
+
+def add_crops(exhibits, folder, progress=None):
+    """Cut the crop of each exhibit out of its image below `folder`; every image is read once and only one is held.
+
+    A missing or damaged image leaves jpeg None and says so in problem. progress: called with no argument after each
+    image. Raises InputError when the folder holds no image.
+    """
+    paths = {image_name(path): path for path in reversed(find_images(folder))}
+    for name in sorted({exhibit.image for exhibit in exhibits}):
+        part = [exhibit for exhibit in exhibits if exhibit.image == name]
+        try:
+            if name.removeprefix("/") not in paths:
+                raise ImageError("no such image")
+            image, size = read_within(f"{folder}/{paths[name.removeprefix('/')]}", MAX_PIXELS)
+            for exhibit in part:
+                exhibit.window = inside(exhibit.window, size)
+                exhibit.jpeg = encode(crop(image, exhibit.window, image.shape[1] / size[0]))
+        except ImageError as error:
+            for exhibit in part:
+                exhibit.problem = str(error).rsplit(": ", 1)[-1]
+        if progress:
+            progress()
+
+
+def images_of(exhibits):
+    """How many images add_crops will read."""
+    return len({exhibit.image for exhibit in exhibits})
+
+
+def inside(window, size):
+    """A window (x, y, side) moved into an image of size (width, height), and made smaller where it is larger."""
+    side = min(window[2], float(max(size)))
+    start = (min(max(at, 0.0), length - side) if side <= length else (length - side) // 2
+             for at, length in zip(window, size, strict=False))
+    return *start, side
+
+
+def crop(image, window, ratio=1.0, size=SIZE):
+    """The window (x, y, side) of an image (H, W, 3) uint8 as (size, size, 3) uint8; grey beyond the edges.
+
+    ratio: px of `image` a px of the window. The memory taken does not grow with the window.
+    """
+    x, y, side = (value * ratio for value in window)
+    out, scale = np.full((size, size, 3), GREY, np.uint8), size / side
+    low = np.clip(np.floor([x, y]), 0, image.shape[1::-1]).astype(int)
+    high = np.clip(np.ceil([x + side, y + side]), 0, image.shape[1::-1]).astype(int)
+    if (high <= low).any():
+        return out
+    # The part inside is scaled to whole px of the crop: at most one px off the boxes that are drawn over it.
+    start = np.clip(np.rint((low - (x, y)) * scale), 0, size - 1).astype(int)
+    end = np.clip(np.rint((high - (x, y)) * scale), start + 1, size).astype(int)
+    width, height = end - start
+    part = cv2.resize(image[low[1]:high[1], low[0]:high[0]], (int(width), int(height)),
+                      interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    out[start[1]:end[1], start[0]:end[0]] = part
+    return out
+
+
+def encode(image):
+    """(H, W, 3) uint8 RGB as the bytes of a JPEG."""
+    return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()

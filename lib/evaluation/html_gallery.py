@@ -1,0 +1,92 @@
+"""The galleries of the report: crops, and over them their boxes, which stay sharp so and can be hidden."""
+
+import base64
+
+from .error_kinds import KINDS
+from .galleries import SIZE
+from .html_page import Html, join, name_of, tag
+
+TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
+          "background": "Background taken for a face"}
+ORDERS = {"missed": "First those that no prediction finds at any score, then those whose score lies below the working "
+                    "point (1,000 false positives); of either, those first that should be easiest: of easy, with few "
+                    "difficulties, tall.",
+          "localisation": "The first of each face, by falling score.", "duplicate": "By falling score.",
+          "background": "By falling score, at most three of an image."}
+FAR = 1e4  # px of a crop beyond which a box is cut: browsers draw larger numbers wrong
+
+
+def gallery_section(methods, setting, with_images):
+    """The section's content; methods: list of html_report.Method."""
+    if not with_images:
+        return [tag("p", "Left out: the report was made without --images, the folder of the images.")]
+    parts = [tag("p", "A crop is 2.5 times as wide as what it shows, where the image goes on. Boxes in it:"), _legend(),
+             tag("label", tag("input", type="checkbox", id="hide-boxes"), " Hide the boxes", class_="toggle")]
+    lost = sorted({exhibit.image for method in methods for found in method.galleries.values() for exhibit in found
+                   if exhibit.jpeg is None})
+    if lost:
+        parts.append(tag("p", f"{len(lost):,} images are missing or cannot be read, such as ", name_of(lost[0]),
+                         ": their boxes stand on an empty ground.", class_="note"))
+    for method in methods:
+        if len(methods) > 1:
+            parts.append(tag("h3", name_of(method.name)))
+        parts += [_gallery(method, kind, exhibits, "h4" if len(methods) > 1 else "h3", setting)
+                  for kind, exhibits in method.galleries.items()]
+    return parts
+
+
+def _legend():
+    words = {"truth": "face that counts", "ignored": "box that does not count", "wrong": "prediction that is wrong",
+             "other": "prediction that found the face"}
+    return tag("ul", [tag("li", _swatch(kind), text) for kind, text in words.items()], class_="legend row")
+
+
+def _swatch(kind):
+    shape = {"x": 3, "y": 3, "width": 26, "height": 14}
+    return tag("svg", tag("rect", class_="ground", width=32, height=20), tag("rect", class_="halo", **shape),
+               tag("rect", class_=kind, **shape), viewBox="0 0 32 20", width=32, height=20, class_="boxes",
+               aria_hidden="true")
+
+
+def _gallery(method, kind, exhibits, heading, setting):
+    found = method.errors[kind]
+    total = max(found["count"], found["working_count"]) if kind == "missed" else found["count"]
+    head = tag(heading, TITLES[kind], " ", tag("small", f"{len(exhibits):,} of {total:,}"))
+    if not exhibits:
+        return join(head, tag("p", f"None in {setting}." if not total else "None shown.", class_="muted"))
+    return join(head, tag("p", f"{KINDS[kind].removeprefix('wrong: ').capitalize()}. {ORDERS[kind]}", class_="muted"),
+                tag("div", [_figure(exhibit) for exhibit in exhibits], class_="gallery"))
+
+
+def _figure(exhibit):
+    if exhibit.jpeg is None:
+        picture = tag("span", exhibit.problem, class_="absent")
+    else:
+        data = base64.b64encode(exhibit.jpeg).decode()
+        picture = tag("img", src=f"data:image/jpeg;base64,{data}", alt=exhibit.alt, width=SIZE, height=SIZE)
+    hidden = None if exhibit.jpeg is None else "true"  # the picture's own text says it
+    overlay = tag("svg", [_box(exhibit.window, *box) for box in exhibit.boxes], viewBox=f"0 0 {SIZE} {SIZE}",
+                  class_="overlay boxes", aria_hidden=hidden, role=None if hidden else "img",
+                  aria_label=None if hidden else exhibit.alt)
+    event, _, name = exhibit.image.rpartition("/")
+    caption = tag("figcaption", tag("strong", exhibit.lines[0]), [tag("span", line) for line in exhibit.lines[1:]],
+                  tag("span", tag("span", name_of(event + "/"), class_="event") if event else None, name_of(name),
+                      class_="file"))
+    return tag("figure", tag("div", picture, overlay, class_="crop"), caption, title=exhibit.alt)
+
+
+def _box(window, kind, box, text):
+    """One box of an overlay: dark beneath, so that it stands out on any ground."""
+    x, y, side = window
+    low_x, low_y = ((box[0] - x) * SIZE / side, (box[1] - y) * SIZE / side)
+    high_x, high_y = low_x + box[2] * SIZE / side, low_y + box[3] * SIZE / side
+    if high_x < 0 or high_y < 0 or low_x > SIZE or low_y > SIZE:
+        return Html("")
+    low_x, low_y, high_x, high_y = (max(-FAR, min(FAR, value)) for value in (low_x, low_y, high_x, high_y))
+    shape = {"x": f"{low_x:.1f}", "y": f"{low_y:.1f}", "width": f"{max(high_x - low_x, 0):.1f}",
+             "height": f"{max(high_y - low_y, 0):.1f}"}
+    label = None
+    if text:
+        at = low_y - 4 if low_y > 14 else high_y + 12 if high_y < SIZE - 14 else 12
+        label = tag("text", text, x=f"{max(2, min(low_x, SIZE - 28)):.1f}", y=f"{at:.1f}", class_=kind)
+    return join(tag("rect", class_="halo", **shape), tag("rect", class_=kind, **shape), label)
