@@ -40,6 +40,18 @@ def open_detector(name, weights=None, overrides=(), runtime=None, threads=None):
     return _shipped(name, weights, overrides, runtime, threads)
 
 
+def detector_of(cfg=None, weights=None, overrides=(), runtime=None, threads=None, default=None):
+    """The Detector that a command line names by --cfg and --weights: a config with its weights, or a model file alone.
+
+    default: the shipped name that serves where there is no cfg and no model file. Raises InputError.
+    """
+    if cfg is None and weights is not None and Path(weights).suffix.lower() in MODEL_ENDINGS:
+        cfg, weights = weights, None
+    if cfg is None and default is None:
+        raise InputError("expected --cfg FILE, or --weights with an exported model (.onnx, .xml, .tflite)")
+    return open_detector(cfg or default, weights, overrides, runtime, threads)
+
+
 def _shipped(name, weights, overrides, runtime, threads):
     if os.sep in name or "/" in name:
         raise InputError(f"{name}: expected a name ({', '.join(pretrained.names())}), a model (.onnx, .xml, .tflite) "
@@ -76,7 +88,7 @@ def _exported(path, overrides, runtime, threads):
 
     family, run, cfg = open_model(path, runtime, threads)
     override(cfg, overrides)  # in place: the family decodes by the same config
-    return Detector(family, run, cfg)
+    return Detector(family, run, cfg, path)
 
 
 def _keras(config, weights, overrides, runtime):
@@ -89,4 +101,6 @@ def _keras(config, weights, overrides, runtime):
                          f"{', '.join(installed()) or 'none'}): pip install 'manyfaces[train]'")
     from .engine.test import load_detector
 
-    return load_detector(cfg, weights)
+    detector = load_detector(cfg, weights)
+    detector.source = Path(weights or pretrained.weights_file(cfg.NAME))
+    return detector

@@ -8,8 +8,8 @@ class Progress:
     """`with Progress(3226, "images") as progress:`, then `progress.advance()` and, for a line, `progress.note(text)`.
 
     On a terminal tqdm draws a bar where it is installed; elsewhere a line says number, rate and time left every `every`
-    seconds, and at the end. `done`: how many were done before. All of it goes to standard error, so that standard
-    output holds results only.
+    seconds, and at the end. total: None where nobody knows it, as for a camera. `done`: how many were done before. All
+    of it goes to standard error, so that standard output holds results only.
     """
 
     def __init__(self, total, unit, every=30.0, done=0):
@@ -43,15 +43,19 @@ class Progress:
         now = time.perf_counter()
         if now - self.said >= self.every or self.done == self.total:
             self.said, rate = now, (self.done - self.first) / max(now - self.began, 1e-9)
-            left = (self.total - self.done) / rate
-            clock = f"{int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d}"
             text = f", {detail()}" if detail else ""
+            if self.total is None:
+                print(f"{self.done} {self.unit}, {rate:.3g}/s{text}", file=sys.stderr, flush=True)
+                return
+            left = max(0, self.total - self.done) / rate
+            clock = f"{int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d}"
             print(f"{self.done}/{self.total} {self.unit}, {rate:.3g}/s, {clock} left{text}",
                   file=sys.stderr, flush=True)
 
-    def note(self, text):
-        """A line that stays, above the bar where there is one."""
+    def note(self, text, file=None):
+        """A line that stays, above the bar where there is one. file: None: standard error."""
+        file = sys.stderr if file is None else file
         if self.bar:
-            self.bar.write(text, file=sys.stderr)
+            self.bar.write(text, file=file)
         else:
-            print(text, file=sys.stderr, flush=True)
+            print(text, file=file, flush=True)

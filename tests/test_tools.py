@@ -5,16 +5,13 @@ import os
 import subprocess
 import sys
 
-import cv2
-import numpy as np
 import pytest
 from conftest import ROOT
-from stand_in import Squares, picture, save, square_detector
+from stand_in import picture, save, square_detector
 
 from manyfaces import pretrained
 from manyfaces.command_line import run
 from manyfaces.config import load_config
-from manyfaces.datasets.sources import default_sources, find_sources
 from manyfaces.detector import Detector
 from manyfaces.engine import test as testing
 from manyfaces.errors import InputError
@@ -81,83 +78,6 @@ def test_wrong_scales_are_bad_input(scales, tool, stand_in, tmp_path, capsys):
     code = run(tool("test").main, ["--cfg", CFG, "--weights", stand_in, "--images", str(tmp_path), "--out",
                                    str(tmp_path / "o"), f"--scales={scales}"])
     assert code == 2 and f"error: --scales {scales!r}: expected numbers" in capsys.readouterr().err
-
-
-def demo(tool, *arguments):
-    return run(tool("demo").main, ["--cfg", CFG, *map(str, arguments)])
-
-
-def test_demo_draws_prints_and_writes_json(tool, stand_in, tmp_path, capsys):
-    save(tmp_path / "in/a.png", picture(300, 200, (50, 60, 40), (200, 20, 60)))
-    save(tmp_path / "in/b/a.png", picture(100, 80))
-    out = tmp_path / "out"
-    assert demo(tool, "--weights", stand_in, "--out", out, "--json", tmp_path / "f.json", "--score", "0.3",
-                tmp_path / "in") == 0
-    header, first, second, last = capsys.readouterr().out.splitlines()
-    assert header.split() == ["source", "size", "faces", "best", "net", "decode", "nms"]
-    assert first.split()[-6:-3] == ["300x200", "2", "0.333"] and second.split()[-6:-3] == ["100x80", "0", "-"]
-    assert all(float(value) >= 0 for value in first.split()[-3:])
-    assert last == f"wrote 2 to {out}"
-    drawn = cv2.imread(str(out / "a.jpg"))
-    assert drawn.shape[0] == 200 and drawn.shape[1] > 300 and (out / "a_2.jpg").is_file()
-    rows = json.loads((tmp_path / "f.json").read_text())
-    assert [len(row["faces"]) for row in rows] == [2, 0]
-    assert sorted(face["box"] for face in rows[0]["faces"]) == [[50, 60, 90, 100], [200, 20, 260, 80]]
-    assert np.shape(rows[0]["faces"][0]["landmarks"]) == (5, 2)
-    assert (rows[0]["width"], rows[0]["height"]) == (300, 200)
-
-
-def test_demo_warms_up_once_a_size_so_that_times_are_those_of_a_second_look(tool, stand_in, tmp_path, monkeypatch):
-    for name, width in (("a", 100), ("b", 100), ("c", 200)):
-        save(tmp_path / f"in/{name}.png", picture(width, 80))
-    widths, run_net = [], Squares.run
-    monkeypatch.setattr(Squares, "run", lambda self, batch: widths.append(batch.shape[2]) or run_net(self, batch))
-    assert demo(tool, "--weights", stand_in, "--out", tmp_path / "out", tmp_path / "in") == 0
-    assert widths == [128, 128, 128, 224, 224]  # a twice, b once, c twice
-
-
-def test_demo_reads_and_writes_video(tool, stand_in, tmp_path, capsys):
-    film = str(tmp_path / "film.avi")
-    writer = cv2.VideoWriter(film, cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 120))
-    for x in range(6):
-        writer.write(np.ascontiguousarray(picture(160, 120, (20 + 10 * x, 30, 40))[..., ::-1]))
-    writer.release()
-    assert demo(tool, "--weights", stand_in, "--out", tmp_path / "out", "--score", "0.3", "--frames", "4", "--json",
-                tmp_path / "f.json", film) == 0
-    assert "160x120      4  0.333" in capsys.readouterr().out
-    capture = cv2.VideoCapture(str(tmp_path / "out/film.mp4"))
-    count = 0
-    while (read := capture.read())[0]:
-        count += 1
-        assert read[1].shape[1] > 160  # with the bar
-    assert count == 4
-    frames = json.loads((tmp_path / "f.json").read_text())[0]["frames"]
-    assert [frame[0]["box"][0] for frame in frames] == pytest.approx([20, 30, 40, 50], abs=3)
-
-
-def test_sources_are_images_folders_globs_videos_and_cameras(tmp_path):
-    for name in ("b.png", "a.png", "more/c.jpg"):
-        save(tmp_path / name, picture(32, 32))
-    (tmp_path / "film.MP4").write_bytes(b"x")
-    (tmp_path / "more/7").write_bytes(b"x")
-    found = find_sources([tmp_path, tmp_path / "*.png", tmp_path / "film.MP4", "0"])
-    assert [(source.kind, source.name) for source in found] == [
-        ("image", "a"), ("image", "b"), ("image", "c"), ("video", "film"), ("image", "a_2"), ("image", "b_2"),
-        ("video", "film_2"), ("camera", "camera_0")]
-    assert find_sources([tmp_path / "more/7"])[0].kind == "image"  # a file named like a camera is a file
-    for word, message in (("none.jpg", "no such file or folder"), ("none*.jpg", "nothing matches it")):
-        with pytest.raises(InputError, match=message):
-            find_sources([tmp_path / word])
-
-
-def test_demo_has_two_portraits_and_a_crowd_where_demo_data_is_empty(tmp_path):
-    (tmp_path / "README.md").write_text("put images here")
-    found = default_sources(tmp_path)
-    assert [source.name for source in found] == ["grace_hopper", "astronaut", "crowd"]
-    assert [source.read()[1] for source in found] == [(512, 600), (512, 512), (1600, 1000)]
-    save(tmp_path / "mine.png", picture(32, 32))
-    assert [source.name for source in default_sources(tmp_path)] == ["mine"]
-    assert len(default_sources(tmp_path / "absent")) == 3
 
 
 def test_the_shipped_weights_go_by_the_name_of_the_config(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,20 +101,41 @@ def frames(source, limit=0):
 
     The rate is 25 where the source names no usable one. Raises ImageError where there is no frame.
     """
-    camera = source.kind == "camera"
-    what = f"camera {source.where}" if camera else source.where
-    capture = cv2.VideoCapture(int(source.where) if camera else source.where)
+    capture = cv2.VideoCapture(int(source.where) if source.kind == "camera" else source.where)
     try:
         if not capture.isOpened():
-            raise ImageError(f"{what}: cannot be opened as a {source.kind}")
+            raise ImageError(_no_camera(source.where) if source.kind == "camera"
+                             else f"{source.where}: cannot be opened as a video")
         rate, number = capture.get(cv2.CAP_PROP_FPS), 0
         while not limit or number < limit:
             good, frame = capture.read()
             if not good:
                 break
             number += 1
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), rate if 1 <= rate <= 240 else 25.0
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), rate if 0.1 <= rate <= 480 else 25.0
         if not number:
+            what = f"camera {source.where}" if source.kind == "camera" else source.where
             raise ImageError(f"{what}: holds no frame that can be decoded")
     finally:
         capture.release()
+
+
+def frame_count(source):
+    """How many frames a video's header names, None where it names none, as for a camera."""
+    if source.kind == "camera":
+        return None
+    capture = cv2.VideoCapture(source.where)
+    try:
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+    finally:
+        capture.release()
+    return int(count) if 0 < count < 1e9 else None
+
+
+def _no_camera(number):
+    if not sys.platform.startswith("linux"):
+        return f"camera {number}: cannot be opened; is it connected, and may this program use it?"
+    there = sorted(glob.glob("/dev/video*"))
+    reason = (f"there are {', '.join(there)}; is another program using it, or may you not read it (group video)?"
+              if there else "this machine shows none (no /dev/video*)")
+    return f"camera {number}: cannot be opened; {reason}"

@@ -1,21 +1,25 @@
 """The demonstration: sources in, drawn pictures and videos, a table of what was found and how long it took."""
 
-import json
-from dataclasses import dataclass, field
+import contextlib
+import itertools
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from ..datasets.images import ImageError
-from ..datasets.sources import frames
+from ..datasets.sources import frame_count, frames
 from ..drawing import draw
-from ..errors import InputError
-from ..files import whole_file, write_whole
+from ..files import write_whole
+from ..progress import Progress
+from .video_writer import video_format, whole_video
 
 JPEG_SIDE = 65500  # px
 PARTS = ("net", "decode", "nms")
 HEADER = f"{'source':<28} {'size':>11} {'faces':>6} {'best':>6} {'net':>8} {'decode':>8} {'nms':>8}"
+WARM_SIZES = 3  # a folder of photographs would take twice as long
 
 
 @dataclass
@@ -28,7 +32,6 @@ class Seen:
     best: float
     times: dict
     frames: int = 1
-    detections: list = field(default_factory=list)
 
     def row(self):
         name = self.source if len(self.source) <= 28 else "..." + self.source[-25:]
@@ -38,29 +41,46 @@ class Seen:
         return f"{name:<28} {size:>11} {self.faces:>6,} {best} {times}" + (
             f"  mean of {self.frames:,} frames" if self.frames > 1 else "")
 
+    def add(self, found):
+        """Count another frame's Detections."""
+        for part in PARTS:
+            before = self.times.get(part, 0.0)
+            self.times[part] = before + (found.times.get(part, 0.0) - before) / (self.frames + 1)
+        self.frames += 1
+        self.faces += len(found)
+        self.best = max(self.best, _best(found))
+
+
+def _best(found):
+    return float(found.scores[0]) if len(found) else 0.0
+
 
 class Demo:
     """Looks at sources one by one: `look(source)` writes a picture or a video to `out` and returns what was Seen.
 
-    score: faces below it are neither drawn nor counted. Before the first image of each size is timed the net sees it
-    once, for the first time takes longer than all others. limit: frames of a video at most, 0: all.
+    score: faces below it are neither drawn nor counted. limit: frames of a video at most, 0: all. journal: a Journal
+    that has been started, or None. Before the first image of each of the first sizes is timed the net sees it once, for
+    the first time takes longer than all others.
     """
 
-    def __init__(self, detector, out, score=None, limit=0):
-        self.detector, self.out, self.limit = detector, Path(out), limit
+    def __init__(self, detector, out, score=None, limit=0, journal=None):
+        self.detector, self.out, self.limit, self.journal = detector, Path(out), limit, journal
         self.score = detector.cfg.TEST.DEMO_SCORE if score is None else score
         self.warm = set()
 
     def look(self, source):
-        """Seen of a Source. Raises ImageError where it cannot be read, OSError where `out` cannot be written."""
+        """Seen of a Source. Raises ImageError where it cannot be read, OSError where `out` cannot be written.
+
+        KeyboardInterrupt is the end of a camera. A video that it ends keeps the part that was seen, and the next run
+        of the same journal begins it anew.
+        """
         return self._image(source) if source.kind == "image" else self._video(source)
 
     def _detect(self, image):
-        if image.shape not in self.warm:
+        if image.shape not in self.warm and len(self.warm) < WARM_SIZES:
             self.warm.add(image.shape)
             self.detector.detect(image)
-        found = self.detector.detect(image)
-        return found.take(found.scores >= self.score)
+        return self.detector.detect(image).above(self.score)
 
     def _image(self, source):
         image, size = source.read(self.detector.cfg.TEST.MAX_PIXELS)
@@ -71,72 +91,68 @@ class Demo:
             raise ImageError(f"{source.where}: {size[0]} x {size[1]} px, a JPEG holds at most {JPEG_SIDE}")
         write_whole(path, cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes(), sync=False)
         found = found.scaled(size[0] / image.shape[1], size[1] / image.shape[0])
-        return Seen(source.where, size, len(found), _best([found]), found.times, 1, [found])
+        self._note(source, path, size, found)
+        return Seen(source.where, size, len(found), _best(found), found.times)
 
     def _video(self, source):
-        """Until its end, or until Ctrl-C, which keeps what was seen so far."""
-        found, writer = [], None
-        with whole_file(self.out / f"{source.name}.mp4", ".mp4", sync=False) as beside:
-            try:
-                for image, rate in frames(source, self.limit):
-                    part = self._detect(image)
-                    drawn = draw(image, part, self.score, colour_bar=True)
-                    drawn = drawn[: drawn.shape[0] // 2 * 2, : drawn.shape[1] // 2 * 2]  # codecs want even sides
-                    writer = writer or _video_writer(beside, rate, drawn)
-                    writer.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-                    found.append(part)
-            except KeyboardInterrupt:
-                if not found:
-                    raise
-            finally:
-                if writer is not None:
-                    writer.release()
-        times = {part: float(np.mean([each.times[part] for each in found])) for part in PARTS}
-        size = image.shape[1], image.shape[0]
-        return Seen(source.where, size, sum(map(len, found)), _best(found), times, len(found), found)
+        camera, path = source.kind == "camera", self.out / (source.name + video_format()[0])
+        stream = frames(source, self.limit)
+        first, rate = next(stream)  # an ImageError where there is none
+        seen, held = Seen(source.where, (first.shape[1], first.shape[0]), 0, 0.0, {}, 0), None
+        began = time.perf_counter()
+        with (contextlib.suppress(KeyboardInterrupt) if camera else contextlib.nullcontext(),
+              Progress(self.limit or frame_count(source), "frames") as progress, whole_video(path, rate) as writer):
+            for image, _ in itertools.chain([(first, rate)], stream):
+                found = self._detect(image)
+                drawn = draw(image, found, self.score, colour_bar=True)
+                writer.write(drawn)
+                elapsed = time.perf_counter() - began
+                if camera:  # a slow net sees fewer frames a second than the camera names: each stays as long as it took
+                    for _ in range(round(elapsed * rate) - writer.frames):
+                        writer.write(drawn)
+                if held:
+                    self._note(*held)
+                moment = {"frame": seen.frames, "seconds": round(elapsed if camera else seen.frames / rate, 4)}
+                held = source, path, seen.size, found, moment
+                seen.add(found)
+                progress.advance()
+        if held is None:
+            raise KeyboardInterrupt
+        # The last line waits until the video is in its place, for it says that all of it is done.
+        held[-1]["end"] = not self.limit or seen.frames < self.limit
+        self._note(*held)
+        return seen
+
+    def _note(self, source, path, size, found, moment=None):
+        """A line of the journal, where there is one."""
+        if self.journal:
+            self.journal.add({"source": source.where, "width": size[0], "height": size[1], **(moment or {}),
+                              "ms": {part: round(ms, 3) for part, ms in found.times.items()}, "picture": path.name,
+                              **found.to_dict()})
 
 
-def _video_writer(path, rate, frame):
-    size = frame.shape[1], frame.shape[0]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate, size)
-    if not writer.isOpened():
-        raise InputError(f"{path.parent}: no video can be written there (mp4v, {size[0]}x{size[1]})")
-    return writer
-
-
-def _best(found):
-    return max((float(part.scores[0]) for part in found if len(part)), default=0.0)
-
-
-def run_demo(demo, sources, note=print, warn=None):
-    """Look at all sources; prints the table through `note`, bad ones through `warn`. Returns (list of Seen, failed)."""
+def run_demo(demo, sources, note=None, warn=None):
+    """Look at all sources. note and warn take the lines of the table and those of bad sources; None: standard output
+    and error, above the bar that shows the progress. Returns (list of Seen, list of the bad ones' names).
+    """
     all_seen, failed = [], []
-    note(HEADER)
-    for source in sources:
-        try:
-            all_seen.append(demo.look(source))
-        except ImageError as error:
-            failed.append(source.where)
-            (warn or note)(f"warning: {error}; left out")
-        else:
-            note(all_seen[-1].row())
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(Progress(len(sources), "sources")) if len(sources) > 1 else None
+        say = progress.note if progress else _say
+        note, warn = note or (lambda text: say(text, sys.stdout)), warn or (lambda text: say(text, sys.stderr))
+        note(HEADER)
+        for source in sources:
+            try:
+                all_seen.append(demo.look(source))
+            except ImageError as error:
+                failed.append(source.where)
+                warn(f"warning: {error}; left out")
+            else:
+                note(all_seen[-1].row())
+            if progress:
+                progress.advance()
     return all_seen, failed
 
 
-def save_json(path, all_seen):
-    """Write what was seen: a list of source, width, height, ms, and faces (box x1 y1 x2 y2 px, score, landmarks)."""
-    rows = []
-    for seen in all_seen:
-        row = {"source": seen.source, "width": seen.size[0], "height": seen.size[1], "ms": seen.times}
-        faces = [_faces(found) for found in seen.detections]
-        rows.append(row | ({"faces": faces[0]} if seen.frames == 1 else {"frames": faces}))
-    write_whole(path, (json.dumps(rows, indent=1) + "\n").encode())
-
-
-def _faces(found):
-    faces = [{"box": box, "score": score}
-             for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)]
-    if found.landmarks is not None:
-        for face, points in zip(faces, found.landmarks.tolist(), strict=True):
-            face["landmarks"] = points
-    return faces
+def _say(text, file):
+    print(text, file=file, flush=True)

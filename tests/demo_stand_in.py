@@ -1,0 +1,48 @@
+"""What the tests of tools/demo.py share: the tool with a detector of green squares, its JSON lines.
+
+As a program it is tools/demo.py with that detector, for the tests that stop it.
+"""
+
+import json
+import runpy
+import sys
+
+from conftest import ROOT
+from stand_in import square_detector
+
+from manyfaces.command_line import run
+from manyfaces.engine import test as testing
+
+CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
+
+
+def load_squares(cfg, weights=None):
+    """Stands for manyfaces.engine.test.load_detector."""
+    detector = square_detector()
+    cfg.TEST.NMS = 0.5
+    detector.cfg = cfg
+    return detector
+
+
+def stand_in_weights(monkeypatch, folder):
+    """The tool gets a detector of green squares instead of a net; a file in `folder` that stands for its weights."""
+    monkeypatch.setattr(testing, "load_detector", load_squares)
+    (folder / "w.weights.h5").write_bytes(b"stands for weights")
+    return str(folder / "w.weights.h5")
+
+
+def lines(path):
+    """The rows of a file of JSON lines."""
+    text = path.read_text()
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def demo(tool, *arguments):
+    return run(tool("demo").main, ["--cfg", CFG, *map(str, arguments)])
+
+
+if __name__ == "__main__":
+    testing.load_detector = load_squares
+    sys.argv[0] = str(ROOT / "tools" / "demo.py")
+    runpy.run_path(sys.argv[0], run_name="__main__")
