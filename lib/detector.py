@@ -44,7 +44,7 @@ class Detector:
         Raises InputError that says which names there are, what is installed, and what to install.
 
         >>> from manyfaces.datasets.portraits import portraits
-        >>> Detector.load("ssh_mobilenet_v1_025").detect(portraits()[0].image).above(0.5)  # doctest: +ELLIPSIS
+        >>> Detector.load("ssh_mobilenet_v1_025").detect(portraits()[0].image).above()  # doctest: +ELLIPSIS
         Detections(1 face, best 0.9..., with landmarks)
         """
         from .loading import open_detector  # late: this module serves without a model as well
