@@ -114,8 +114,8 @@ def _within(face, spans):
     if not mask.size:
         return np.zeros(len(spans), np.int64)
     high, wide = mask.shape
+    # An empty rectangle lies outside the image, so both its sides end up at the same edge.
     left, right = np.clip(spans[:, 0] - x, 0, wide), np.clip(spans[:, 2] - x, 0, wide)
     top, bottom = np.clip(spans[:, 1] - y, 0, high), np.clip(spans[:, 3] - y, 0, high)
-    right, bottom = np.maximum(right, left), np.maximum(bottom, top)
     sums = cv2.integral(mask)
     return sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
