@@ -25,6 +25,12 @@ def load_detector(cfg, weights=None):
 
     Raises InputError where there are none, or they are of another net.
     """
+    family, _, run = load_model(cfg, weights)
+    return Detector(family, run, cfg)
+
+
+def load_model(cfg, weights=None):
+    """(family, keras.Model with its weights, run) of a config, for those who need more than `load_detector`."""
     weights = _weights_file(cfg, weights)  # before the seconds that loading Keras takes
     from ..nets import family as family_of
     from . import backend
@@ -34,7 +40,7 @@ def load_detector(cfg, weights=None):
     family = family_of(cfg)
     model = family.build()
     load_weights(model, weights, cfg)
-    return Detector(family, backend.runner(model), cfg)
+    return family, model, backend.runner(model)
 
 
 def _weights_file(cfg, weights):

@@ -1,0 +1,206 @@
+"""Export: weights of any family as ONNX, OpenVINO IR, LiteRT or SavedModel, with a sidecar, checked beside Keras.
+
+The file appears only after it has run beside Keras on real images and given the same. A family joins by its `build`
+and `decode`; nothing here names one.
+"""
+
+import io
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from ..errors import InputError
+from ..runtimes import installed, open_session, readers, sidecar_path, write_sidecar
+from ..runtimes.sidecar import check_free, licence_of
+from .export_check import LIMIT, check_images, compare_faces, compare_maps
+from .export_onnx import INPUT, require, to_onnx
+
+FORMATS = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "saved_model": ""}
+PACKAGES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino"), "litert": ("ai_edge_litert",),
+            "saved_model": ()}
+
+
+def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=None, images=None, licence=None,
+           threads=None):
+    """Write the model of a config with its weights to `path`, and its sidecar; returns a dict of facts.
+
+    weights: .weights.h5; None: those that ship. format: a key of FORMATS; None: by the ending of `path` (none:
+    SavedModel). nms: decoding and NMS inside (ONNX). int8: 8-bit arithmetic, calibrated on the images below the folder
+    `calibrate`. images: folder of images for the comparison with Keras; None: two portraits and a crowd made of them.
+    licence: of the training data; None: from TRAIN.DATASETS.
+    The facts: path, sidecar, format, precision, bytes, seconds, licence, images (how many), and checks: for each
+    installed runtime that reads the file a dict of differences (output -> largest difference from Keras), difference
+    (the largest), faces that Keras finds, and recall, the part of them that the file finds, too, at IoU 0.5.
+    Raises InputError for wrong arguments, missing packages, and where float maps differ by more than LIMIT: then no
+    file is left, and what was there before stays.
+    """
+    path = Path(path)
+    format = _format(path, format)
+    _check_options(format, nms, int8, calibrate)
+    check_free(path)
+    for package in PACKAGES[format] + (("nncf",) if int8 and format != "litert" else ()):
+        require(package, "export")
+    pictures = check_images(images)  # before the seconds that loading Keras takes
+    from .test import load_model
+
+    family, model, run = load_model(cfg, weights)
+    began = time.perf_counter()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        facts = _facts(cfg, family, model, format, nms, int8, licence)
+        _convert(format, model, family, cfg, made, facts, calibrate)
+        checks = {}
+        for name, session in _sessions(format, made, facts, threads):
+            compare = compare_faces if nms else compare_maps
+            found = checks[name] = compare(family, run, session, cfg, pictures)
+            worst = max(found["differences"], key=found["differences"].get)
+            if not int8 and not found["difference"] <= LIMIT:
+                raise InputError(f"{path}: with {name} {worst} differs from Keras by {found['difference']:.3g}, over "
+                                 f"{LIMIT:g}; not written. Another version of the converter or runtime may do better")
+        if not nms:
+            facts["outputs"] = _outputs(model, found["shapes"])
+        _move(made, path)
+    facts = write_sidecar(path, facts)
+    return {"path": str(path), "sidecar": str(sidecar_path(path)), "format": format, "precision": facts["precision"],
+            "bytes": _bytes(path), "seconds": time.perf_counter() - began, "images": len(pictures),
+            "licence": facts["licence"], "checks": checks}
+
+
+def _sessions(format, path, facts, threads):
+    """Yield (name, function images -> dict of arrays) of what can run the file here."""
+    if format == "saved_model":
+        yield "tensorflow", open_saved_model(path)
+        return
+    for name in readers(path):
+        if name in installed():
+            yield name, open_session(path, facts, name, threads)
+
+
+def _format(path, format):
+    """The format by its name or the ending of the path; InputError where they do not go together."""
+    by_ending = {ending: name for name, ending in FORMATS.items()}
+    if format is None:
+        if path.suffix not in by_ending:
+            raise InputError(f"{path}: ends in {path.suffix}, expected {', '.join(filter(None, by_ending))}, or no "
+                             f"ending for a SavedModel")
+        return by_ending[path.suffix]
+    if format not in FORMATS:
+        raise InputError(f"format {format!r}: expected one of {', '.join(FORMATS)}")
+    if path.suffix != FORMATS[format]:
+        raise InputError(f"{path}: {format} goes to a name that ends in {FORMATS[format] or 'nothing (a folder)'}")
+    return format
+
+
+def _check_options(format, nms, int8, calibrate):
+    if nms and format != "onnx":
+        raise InputError(f"--nms is there for onnx only, not for {format}")
+    if int8 and format == "saved_model":
+        raise InputError("--int8 is there for onnx, openvino and litert, not for saved_model")
+    if int8 and nms:
+        raise InputError("--int8 and --nms do not go together: quantise the maps, NMS runs outside")
+    if int8 and calibrate is None:
+        raise InputError("--int8 needs --calibrate DIR: a folder of images like those that the detector will see")
+    if calibrate is not None and not int8:
+        raise InputError("--calibrate is for --int8")
+
+
+def _facts(cfg, family, model, format, nms, int8, licence):
+    """The sidecar before the file is known."""
+    from .export_nms import anchor_facts
+
+    test, (height, width) = cfg.TEST, model.inputs[0].shape[1:3]
+    inside = format != "litert"  # LiteRT's file leaves padding to the caller: its graph must have no computed shapes
+    return {
+        "made_by": f"manyfaces {__version__}", "family": cfg.FAMILY, "name": cfg.NAME,
+        "content": "faces" if nms else "maps", "precision": "int8" if int8 else "float32",
+        "input": {"name": INPUT, "type": "uint8", "layout": "NHWC", "colour": "RGB", "range": [0, 255],
+                  "height": height, "width": width,
+                  "multiple": 1 if inside or height else getattr(family, "multiple", 1)},
+        "outputs": [], "anchors": anchor_facts(family, cfg),
+        "thresholds": {"score": test.SCORE, "nms": test.NMS, "top": test.TOP, "keep": test.KEEP,
+                       "shown": test.DEMO_SCORE},
+        "licence": licence or licence_of(cfg.TRAIN.DATASETS), "config": json.loads(json.dumps(cfg)),
+    }
+
+
+def _outputs(model, shapes):
+    """Name, stride in px and shape of each map; shapes: dict name -> (size of an input, shape of its map)."""
+    result = []
+    for name, (size, shape) in shapes.items():
+        stride = size[0] // shape[1] if len(shape) == 4 else None
+        result.append({"name": name, "stride": stride,
+                       "shape": [None, *(int(side) if side else None for side in model.output[name].shape[1:])]})
+    return result
+
+
+def _convert(format, model, family, cfg, path, facts, calibrate):
+    """Write the file and complete the facts (outputs, type of the input)."""
+    facts["outputs"] = [{"name": name} for name in model.output]
+    if format in ("litert", "saved_model"):
+        from . import export_tensorflow
+
+        export_tensorflow.write(format, model, path, facts, calibrate)
+        return
+    import onnx
+
+    finish = None
+    if facts["content"] == "faces":
+        from .export_nms import faces_in_graph, faces_outputs
+
+        finish = faces_in_graph(family, cfg)
+        facts["outputs"] = faces_outputs(family, cfg)
+    graph = to_onnx(model, finish)
+    kind = graph.graph.input[0].type.tensor_type.elem_type
+    facts["input"] |= {"name": graph.graph.input[0].name,
+                       "type": "uint8" if kind == onnx.TensorProto.UINT8 else "float32"}
+    if calibrate is not None:
+        from .export_int8 import quantise
+
+        graph = quantise(graph, format, facts, calibrate)
+    if format == "onnx":
+        onnx.save(graph, str(path))
+    else:
+        _write_openvino(graph, path)
+
+
+def _write_openvino(graph, path):
+    """OpenVINO's .xml and .bin from an ONNX graph in memory, or from an OpenVINO model that NNCF gave."""
+    import openvino
+
+    if not isinstance(graph, openvino.Model):
+        graph = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
+    openvino.save_model(graph, str(path), compress_to_fp16=False)
+
+
+def open_saved_model(path):
+    """images (B, H, W, 3) uint8 -> dict of maps, from a SavedModel that `export` wrote; this one needs TensorFlow."""
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    return lambda images: {name: value.numpy() for name, value in serve(images=tf.constant(
+        np.asarray(images, np.uint8))).items()}
+
+
+def _move(made, path):
+    """Put what was made in its place: a file, an .xml with its .bin, or a folder."""
+    if made.is_dir():
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(made, path)
+        return
+    for file in sorted(made.parent.iterdir()):  # .bin before .xml: who sees the new .xml has its .bin
+        with open(file, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(file, path.with_name(file.name))
+
+
+def _bytes(path):
+    files = path.rglob("*") if path.is_dir() else [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
+    return sum(file.stat().st_size for file in files if file.is_file())

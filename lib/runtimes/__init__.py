@@ -1,0 +1,75 @@
+"""Exported models without Keras: ONNX Runtime, OpenVINO, LiteRT.
+
+family, run, cfg = open_model("ssh.onnx"); Detector(family, run, cfg).detect(image). One module a runtime, each with
+`Session(path, facts, threads, precision)`: a function from images (B, H, W, 3) RGB 0..255 to the family's dict of maps,
+which may be called from several threads.
+"""
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+from ..errors import InputError
+from .faces import Faces
+from .sidecar import config_of, digest, read_sidecar, sidecar_path, write_sidecar
+
+__all__ = ["RUNTIMES", "digest", "installed", "open_model", "open_session", "read_sidecar", "readers", "sidecar_path",
+           "write_sidecar"]
+
+RUNTIMES = {  # name: (module here, package, extra that installs it, endings); the fastest first
+    "openvino": (".openvino", "openvino", "openvino", (".xml", ".onnx")),
+    "onnxruntime": (".onnx", "onnxruntime", "onnx", (".onnx",)),
+    "litert": (".litert", "ai_edge_litert", "litert", (".tflite",)),
+}
+
+
+def installed():
+    """Names of the runtimes whose packages are installed, the fastest first."""
+    return [name for name, (_, package, _, _) in RUNTIMES.items() if importlib.util.find_spec(package)]
+
+
+def readers(path):
+    """Names of the runtimes that can read a file of this ending, installed or not, the fastest first."""
+    return [name for name, (*_, endings) in RUNTIMES.items() if Path(path).suffix.lower() in endings]
+
+
+def open_model(path, runtime=None, threads=None, precision="f32"):
+    """(family, run, cfg) of an exported model, as Detector takes them; neither Keras nor TensorFlow is loaded.
+
+    path: .onnx, .xml or .tflite with its sidecar beside it. runtime: a key of RUNTIMES; None: the fastest that is
+    installed and reads this file. threads: that one call may use; None: the runtime decides. precision: "f32", or
+    "bf16" where the runtime and the processor can (OpenVINO). family has `decode` (and `multiple`), run takes images
+    (B, H, W, 3) uint8, or float 0..255, and gives a dict of NumPy maps.
+    Raises InputError that names file, key, or package to install.
+    """
+    facts = read_sidecar(path)
+    cfg = config_of(path, facts)
+    run = open_session(path, facts, runtime, threads, precision)
+    if facts["content"] == "faces":
+        return Faces(cfg), run, cfg
+    from ..nets import family
+
+    return family(cfg), run, cfg
+
+
+def open_session(path, facts, runtime=None, threads=None, precision="f32"):
+    """The function images -> dict of arrays alone; `facts` as read_sidecar gives them. Raises InputError."""
+    able, there = readers(path), installed()
+    if not able:
+        endings = sorted({ending for *_, endings in RUNTIMES.values() for ending in endings})
+        raise InputError(f"{path}: no runtime reads it; expected a file that ends in {', '.join(endings)}")
+    if runtime is None:
+        runtime = next((name for name in able if name in there), None)
+        if runtime is None:
+            raise InputError(f"{path}: none of the runtimes that read it is installed: "
+                             f"{' or '.join(f'pip install manyfaces[{RUNTIMES[name][2]}]' for name in able)}")
+    if runtime not in RUNTIMES:
+        raise InputError(f"runtime {runtime!r}: expected one of {', '.join(RUNTIMES)}")
+    if runtime not in able:
+        raise InputError(f"{path}: {runtime} does not read it; expected {' or '.join(able)}")
+    module, package, extra, _ = RUNTIMES[runtime]
+    if runtime not in there:
+        raise InputError(f"{runtime}: the package {package} is not installed; pip install manyfaces[{extra}]")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}, expected 1 or more")
+    return importlib.import_module(module, __name__).Session(path, facts, threads, precision)

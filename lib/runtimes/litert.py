@@ -1,0 +1,35 @@
+"""LiteRT (TensorFlow Lite) on the CPU."""
+
+import os
+import threading
+
+from ai_edge_litert.interpreter import Interpreter
+
+from ..errors import InputError
+from .images import as_input
+
+
+class Session:
+    """images (B, H, W, 3) -> dict of maps; safe from several threads, each has an interpreter of its own."""
+
+    def __init__(self, path, facts, threads=None, precision="f32"):
+        if precision != "f32":
+            raise InputError(f"precision {precision!r}: LiteRT computes as its file says; bf16 takes OpenVINO")
+        self.path, self.facts, self.local = str(path), facts, threading.local()
+        self.threads = threads or os.cpu_count()
+        try:
+            self.local.state = self._interpreter()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{path}: LiteRT cannot read it ({' '.join(str(error).split())[:200]})") from None
+
+    def _interpreter(self):
+        interpreter = Interpreter(model_path=self.path, num_threads=self.threads)
+        signature = interpreter.get_signature_list()["serving_default"]
+        return interpreter, interpreter.get_signature_runner("serving_default"), signature["inputs"][0]
+
+    def __call__(self, images):
+        state = getattr(self.local, "state", None)
+        if state is None:
+            state = self.local.state = self._interpreter()
+        _, runner, name = state
+        return runner(**{name: as_input(images, self.facts)})

@@ -1,0 +1,30 @@
+"""ONNX Runtime on the CPU."""
+
+import onnxruntime
+
+from ..errors import InputError
+from .faces import by_image
+from .images import as_input
+
+
+class Session:
+    """images (B, H, W, 3) -> dict of maps; safe from several threads."""
+
+    def __init__(self, path, facts, threads=None, precision="f32"):
+        if precision != "f32":
+            raise InputError(f"precision {precision!r}: ONNX Runtime has f32 only on a CPU; bf16 takes OpenVINO")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads:
+            options.intra_op_num_threads = threads
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has a class for each of its codes
+            raise InputError(f"{path}: ONNX Runtime cannot read it ({' '.join(str(error).split())[:200]})") from None
+        self.facts, self.name = facts, self.session.get_inputs()[0].name
+        self.outputs = [output.name for output in self.session.get_outputs()]
+
+    def __call__(self, images):
+        outputs = self.session.run(self.outputs, {self.name: as_input(images, self.facts)})
+        outputs = dict(zip(self.outputs, outputs, strict=True))
+        return by_image(outputs, len(images)) if self.facts["content"] == "faces" else outputs
