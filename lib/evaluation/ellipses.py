@@ -9,8 +9,8 @@ pixels, so it is a pixel wider and higher than it says. What leaves the photogra
 import cv2
 import numpy as np
 
-# The edge that OpenCV draws around a filled ellipse may lie a pixel outside; one more absorbs the rounding.
-_MARGIN = 2
+# Pixels around the reach of an ellipse, which is rounded up already: for an OpenCV that should draw a wider edge.
+_MARGIN = 1
 
 
 def ellipse_mask(ellipse, size):
