@@ -5,9 +5,11 @@ from ..errors import InputError
 
 def family(cfg):
     """The family object that a config names: `build`, `encode`, `losses`, `decode` (docs/architecture.md)."""
+    from .grid import Grid
+    from .ssd import SSD
     from .ssh import SSH
 
-    families = {"ssh": SSH}
+    families = {"grid": Grid, "ssd": SSD, "ssh": SSH}
     if cfg.FAMILY not in families:
         raise InputError(f"FAMILY is {cfg.FAMILY!r}, expected one of {', '.join(families)}")
     return families[cfg.FAMILY](cfg)

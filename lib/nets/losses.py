@@ -37,6 +37,16 @@ def mine_hard_examples(logits, labels, batch=256, positive=0.5):
     return ops.cast(hardest_faces | _lowest(-logits, labels == 0, room), logits.dtype)
 
 
+def mine_hard_negatives(logits, labels, count):
+    """Which anchors of each image learn: all faces, and the backgrounds with the highest score (SSD, section 2.2).
+
+    logits, labels (B, A) as above; count (B,): how many backgrounds, SSD's three times the faces; a fraction is cut
+    off. Returns a mask (B, A) of 0 and 1. Equal scores go by the order of the anchors.
+    """
+    room = ops.cast(count, "int32")[:, None]
+    return ops.cast((labels == 1) | _lowest(-logits, labels == 0, room), logits.dtype)
+
+
 def _lowest(values, among, count):
     """Mask of the `count` lowest values (B, A) where `among`; rank by two sorts, which every backend has."""
     far = ops.cast(np.finfo("float32").max, values.dtype)

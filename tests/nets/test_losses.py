@@ -144,3 +144,17 @@ def test_gradients_pull_the_right_way():
     off, target = np.float32([[1.0, 0, 0, 0]]), np.zeros((1, 4), np.float32)
     (gradient, _) = gradients(losses.diou_loss, off, target)
     assert gradient[0, 0] > 0 and abs(gradient[0, 1]) < 1e-6
+
+
+# -------------------------------------------------------------- hard negatives
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hard_negatives_are_all_faces_and_the_highest_backgrounds(seed):
+    rng = np.random.default_rng(seed)
+    logits = rng.integers(-3, 4, (4, 60)).astype(np.float32)  # whole numbers: ties are common
+    labels, counts = rng.integers(-1, 2, (4, 60)), np.float32([0, 3, 10.9, 1000])
+    mask = ops.convert_to_numpy(losses.mine_hard_negatives(logits, labels, counts))
+    for row in range(4):
+        ground = sorted(np.flatnonzero(labels[row] == 0), key=lambda i: (-logits[row, i], i))[: int(counts[row])]
+        np.testing.assert_array_equal(np.flatnonzero(mask[row]), sorted([*np.flatnonzero(labels[row] == 1), *ground]))

@@ -1,0 +1,210 @@
+"""What families with anchors share: the table of their modules, targets, losses and decoding.
+
+A family is a subclass that names its modules and builds the net; an image then goes build -> decode, a training sample
+encode -> losses. Outputs and targets are named by the module: `m1_scores`, `m1_boxes`, `m1_labels`.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..boxes import anchor_grid, anchor_targets, decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+from ..detector import Detections
+
+
+@dataclass(frozen=True)
+class Module:
+    """One feature map with its anchors.
+
+    stride: px. sizes: of the anchors, px, square roots of their areas or pairs (width, height). ratios: height / width.
+    border: px by which an anchor may leave the image and still be trained, None: any. multiple: px to which the net
+    pads height and width.
+    """
+
+    name: str
+    stride: int
+    sizes: tuple
+    ratios: tuple = (1.0,)
+    border: float | None = None
+    multiple: int = 1
+
+    @property
+    def anchors(self):
+        return len(self.sizes) * len(self.ratios)
+
+    def level(self, width, height):
+        """Feature map and anchors as `anchor_targets` takes them, for an image of width x height px."""
+        rows, columns = (-(-side // self.multiple) * self.multiple for side in (height, width))
+        return -(-rows // self.stride), -(-columns // self.stride), self.stride, self.sizes, self.ratios, self.border
+
+
+class AnchorFamily:
+    """`encode`, `losses` and `decode` from a config and `modules`, which a subclass sets; it adds `build`."""
+
+    multiple = 1  # px: what height and width are padded to inside the net; a Detector batches images of like size by it
+
+    def __init__(self, cfg, modules):
+        self.cfg, self.modules = cfg, modules
+
+    # -------------------------------------------------------------- targets
+
+    def encode(self, sample):
+        """Targets of one sample: dict of arrays per module, A anchors in the order of `anchor_grid`.
+
+        sample: dict with image (H, W, 3), boxes (N, 4) px, ignore (N,) bool, landmarks (N, 5, 2) NaN = not labelled.
+        Gives `MODULE_labels` (A,) int8: 1 face, 0 background, -1 left out; `_boxes` (A, 4) float32; with LANDMARKS
+        `_landmarks` (A, 10) float32 and `_landmark_mask` (A,) float32. Offsets are 0 where they do not count.
+        """
+        cfg = self.cfg.TARGETS
+        height, width = sample["image"].shape[:2]
+        levels = [module.level(width, height) for module in self.modules]
+        labels, matched = anchor_targets(levels, sample["boxes"], sample["ignore"], (width, height), cfg.POSITIVE,
+                                         cfg.NEGATIVE, cfg.BEST, cfg.IGNORE_OVERLAP)
+        targets, start = {}, 0
+        for module, level in zip(self.modules, levels, strict=True):
+            end = start + level[0] * level[1] * module.anchors
+            part = slice(start, end)
+            targets |= self._encode_module(module, level, labels[part], matched[part], sample)
+            start = end
+        return targets
+
+    def _encode_module(self, module, level, labels, matched, sample):
+        variances = self.cfg.TARGETS.VARIANCES
+        faces = np.flatnonzero(labels == 1)
+        anchors = anchors_at(faces, level)
+        boxes = np.zeros((len(labels), 4), np.float32)
+        boxes[faces] = encode_boxes(sample["boxes"][matched[faces]], anchors, variances)
+        targets = {f"{module.name}_labels": np.asarray(labels, np.int8), f"{module.name}_boxes": boxes}
+        if self.cfg.NET.LANDMARKS:
+            points = encode_landmarks(sample["landmarks"][matched[faces]], anchors, variances[0])
+            known = np.isfinite(points).all(axis=1)
+            landmarks, mask = np.zeros((len(labels), 10), np.float32), np.zeros(len(labels), np.float32)
+            landmarks[faces[known]] = points[known]
+            mask[faces[known]] = 1
+            targets |= {f"{module.name}_landmarks": landmarks, f"{module.name}_landmark_mask": mask}
+        return targets
+
+    # --------------------------------------------------------------- losses
+
+    def losses(self, targets, outputs):
+        """Dict of `MODULE_class`, `_box`, `_landmark`, each (B,); targets as `encode` gives them, batched."""
+        from keras import ops
+
+        loss, losses = self.cfg.LOSS, {}
+        labels = {m.name: ops.cast(targets[f"{m.name}_labels"], "int32") for m in self.modules}
+        positives = sum(ops.sum(ops.cast(part == 1, "float32"), axis=-1) for part in labels.values())
+        for module in self.modules:
+            part = self._module_losses(module.name, labels[module.name], targets, outputs,
+                                       ops.maximum(positives, loss.MIN_POSITIVES))
+            losses |= {f"{module.name}_{kind}": value for kind, value in part.items()}
+        return losses
+
+    def _module_losses(self, name, labels, targets, outputs, positives):
+        """An image's losses in one module: over its mined anchors (ohem), or over the image's positives (others)."""
+        from keras import ops
+
+        from . import losses as terms
+
+        loss, variances = self.cfg.LOSS, self.cfg.TARGETS.VARIANCES
+        batch, anchors = ops.shape(labels)
+        logits = ops.reshape(outputs[f"{name}_scores"], (batch, anchors))
+        offsets = ops.reshape(outputs[f"{name}_boxes"], (batch, anchors, 4))
+        faces = ops.cast(labels == 1, "float32")
+        if loss.CLASS == "ohem":
+            mined = ops.stop_gradient(terms.mine_hard_examples(logits, labels, loss.OHEM_BATCH, loss.OHEM_POSITIVE))
+            number = ops.maximum(ops.sum(mined, axis=-1), 1.0)
+            result = {"class": ops.sum(mined * terms.cross_entropy(logits, faces), axis=-1) / number}
+            faces = faces * mined
+        elif loss.CLASS == "mined":
+            number = positives
+            mined = ops.stop_gradient(terms.mine_hard_negatives(logits, labels, loss.MINED_RATIO * number))
+            result = {"class": ops.sum(mined * terms.cross_entropy(logits, faces), axis=-1) / number}
+        else:
+            number = positives
+            result = {"class": terms.focal_loss(logits, labels, loss.FOCAL_ALPHA, loss.FOCAL_GAMMA) / number}
+        if loss.BOX == "diou":
+            distance = terms.diou_loss(offsets, targets[f"{name}_boxes"], variances)
+        else:
+            distance = terms.smooth_l1(offsets, targets[f"{name}_boxes"], loss.BOX_SIGMA)
+        result["box"] = loss.BOX_WEIGHT * ops.sum(faces * distance, axis=-1) / number
+        if self.cfg.NET.LANDMARKS:
+            points = ops.reshape(outputs[f"{name}_landmarks"], (batch, anchors, 10))
+            distance = terms.smooth_l1(points, targets[f"{name}_landmarks"])
+            known = faces * targets[f"{name}_landmark_mask"]
+            result["landmark"] = loss.LANDMARK_WEIGHT * ops.sum(known * distance, axis=-1) / number
+        return result
+
+    # --------------------------------------------------------------- decode
+
+    def decode(self, outputs, size):
+        """Detections of one image before NMS.
+
+        outputs: the net's dict of one image, arrays (h, w, channels); size: (width, height) px of the image.
+        Of each module the TEST.TOP highest scores above TEST.SCORE are kept; boxes are clipped to the image.
+        """
+        test, variances = self.cfg.TEST, self.cfg.TARGETS.VARIANCES
+        scores, boxes, landmarks = [], [], []
+        for module in self.modules:
+            logits = np.asarray(outputs[f"{module.name}_scores"])
+            rows, columns = logits.shape[:2]
+            kept = highest(logits.ravel(), test.SCORE, test.TOP)
+            anchors = anchors_at(kept, (rows, columns, module.stride, module.sizes, module.ratios))
+            offsets = np.asarray(outputs[f"{module.name}_boxes"]).reshape(-1, 4)[kept]
+            scores.append(1 / (1 + np.exp(-logits.ravel()[kept].astype(np.float32))))
+            boxes.append(decode_boxes(offsets, anchors, variances))
+            if self.cfg.NET.LANDMARKS:
+                points = np.asarray(outputs[f"{module.name}_landmarks"]).reshape(-1, 10)[kept]
+                landmarks.append(decode_landmarks(points, anchors, variances[0]))
+        boxes = np.concatenate(boxes)
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, size[0])
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, size[1])
+        return Detections(boxes, np.concatenate(scores), np.concatenate(landmarks) if landmarks else None)
+
+
+# ------------------------------------------------------------------ anchors
+
+
+def anchors_at(index, level):
+    """Anchors (N, 4) at the given positions of a level's anchor grid, without making the whole grid."""
+    rows, columns, stride, sizes, ratios = level[:5]
+    cell, kind = np.divmod(index, len(sizes) * len(ratios))
+    row, column = np.divmod(cell, columns)
+    shift = np.stack([column, row, column, row], axis=1).astype(np.float32) * np.float32(stride)
+    return _anchors_of_first_cell(stride, sizes, ratios)[kind] + shift
+
+
+@functools.cache
+def _anchors_of_first_cell(stride, sizes, ratios):
+    return anchor_grid(1, 1, stride, sizes, ratios)
+
+
+def highest(logits, score, top):
+    """Indices of at most `top` logits whose score is at least `score`."""
+    kept = np.flatnonzero(logits >= np.log(score / (1 - score)))
+    if len(kept) > top:
+        kept = np.sort(kept[np.argpartition(-logits[kept], top - 1)[:top]])
+    return kept
+
+
+# -------------------------------------------------------------------- heads
+
+
+def heads(x, module, landmarks, prepare=None):
+    """Dict of a module's outputs, 1x1 convolutions of x (B, h, w, C).
+
+    prepare: function (x, name) -> map that comes before each of them, None: x itself.
+    """
+    import keras
+    from keras import layers
+
+    # A face is rare: a start at score 0.01 keeps the first steps from being swamped (RetinaNet, section 3.3).
+    rare = keras.initializers.Constant(float(np.log(0.01 / 0.99)))
+    small = keras.initializers.RandomNormal(stddev=0.01)
+    parts = [("scores", 1, rare), ("boxes", 4, "zeros")] + ([("landmarks", 10, "zeros")] if landmarks else [])
+    outputs = {}
+    for kind, channels, bias in parts:
+        name = f"{module.name}_{kind}"
+        head = layers.Conv2D(channels * module.anchors, 1, kernel_initializer=small, bias_initializer=bias, name=name)
+        outputs[name] = head(prepare(x, name) if prepare else x)
+    return outputs
