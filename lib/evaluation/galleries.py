@@ -97,11 +97,11 @@ def _missed_face(matches, face, counted, score, others):
     near = overlaps(box, rows[:, :4])
     if score > -np.inf:
         row = matches.rows[matches.first & (matches.best == face)][0]
-        boxes.append(("other", row[:4].tolist(), f"{row[4]:.2g}"))
+        boxes.append(("other", row[:4].tolist(), f"{row[4]:.3g}"))
     elif near.max(initial=0) >= NEAR:
         nearest = rows[near.argmax()]
-        boxes.append(("wrong", nearest[:4].tolist(), f"{nearest[4]:.2g}"))
-        lines.append(f"nearest: overlap {near.max():.2f}, score {nearest[4]:.2g}")
+        boxes.append(("wrong", nearest[:4].tolist(), f"{nearest[4]:.3g}"))
+        lines.append(f"nearest: overlap {near.max():.2f}, score {nearest[4]:.3g}")
     lines += [", ".join(labels)] if labels else []
     lines += [f"{name}: {'not found' if other == -np.inf else f'{other:.3g}'}" for name, other in others]
     return Exhibit(_name(matches, image), _window(box), lines, boxes,
@@ -123,8 +123,8 @@ def _false_positive(matches, kind, image, example, counted):
     if kind == "duplicate":
         first = np.flatnonzero((matches.image == image) & matches.first & (matches.best >= 0))
         first = first[(matches.boxes[matches.best[first]] == face).all(axis=1)]
-        boxes += [("other", matches.rows[p, :4].tolist(), f"{matches.rows[p, 4]:.2g}") for p in first[:1]]
-    boxes.append(("wrong", box.tolist(), f"{example['score']:.2g}"))
+        boxes += [("other", matches.rows[p, :4].tolist(), f"{matches.rows[p, 4]:.3g}") for p in first[:1]]
+    boxes.append(("wrong", box.tolist(), f"{example['score']:.3g}"))
     return Exhibit(example["image"], _window(around), lines, boxes,
                    f"False positive ({kind}) with score {example['score']:.3g}, {_size(box)}, at {_place(box)} in "
                    f"{example['image']}")

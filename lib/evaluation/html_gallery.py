@@ -54,7 +54,8 @@ def _gallery(method, kind, exhibits, heading, setting):
     head = tag(heading, TITLES[kind], " ", tag("small", f"{len(exhibits):,} of {total:,}"))
     if not exhibits:
         return join(head, tag("p", f"None in {setting}." if not total else "None shown.", class_="muted"))
-    return join(head, tag("p", f"{KINDS[kind].removeprefix('wrong: ').capitalize()}. {ORDERS[kind]}", class_="muted"),
+    what = "" if kind == "missed" else KINDS[kind].removeprefix("wrong: ").capitalize() + ". "
+    return join(head, tag("p", what + ORDERS[kind], class_="muted"),
                 tag("div", [_figure(exhibit) for exhibit in exhibits], class_="gallery"))
 
 
@@ -88,5 +89,5 @@ def _box(window, kind, box, text):
     label = None
     if text:
         at = low_y - 4 if low_y > 14 else high_y + 12 if high_y < SIZE - 14 else 12
-        label = tag("text", text, x=f"{max(2, min(low_x, SIZE - 28)):.1f}", y=f"{at:.1f}", class_=kind)
+        label = tag("text", text, x=f"{max(2, min(low_x, SIZE - 7 * len(text))):.1f}", y=f"{at:.1f}", class_=kind)
     return join(tag("rect", class_="halo", **shape), tag("rect", class_=kind, **shape), label)

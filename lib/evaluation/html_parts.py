@@ -19,7 +19,8 @@ def part_section(methods, setting):
                  f"that rare ones compare. Line: recall at any score. *: {LEFT_OUT}, never part of AP."),
              key_of(methods)]
     if same:
-        parts.append(tag("p", f"All these faces have the same label: {', '.join(same)}.", class_="muted"))
+        parts.append(tag("p", f"Not drawn, for all these faces have the same label there: {', '.join(same)}.",
+                         class_="muted"))
     if absent:
         parts.append(tag("p", f"The ground truth has no labels of {', '.join(absent)}.", class_="muted"))
     parts.append(tag("div", [tag("figure", tag("h3", TITLES[key]), *_breakdown(methods, key)) for key in keys],

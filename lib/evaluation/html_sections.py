@@ -15,10 +15,11 @@ OFFICIAL = {"easy": 7211, "medium": 13319, "hard": 31958}
 ENOUGH = 20
 KIND_TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
                "background": "Background"}
-# What tools/test.py notes in settings.json: a line of the page -> its keys, and the words before their values.
-MADE = {"Net": {"name": "", "weights": "", "sha256": "SHA-256"},
-        "Images": {"scales": "scales", "flip": "mirrored too:", "max_side": "longest side"},
-        "Faces": {"score": "score from", "nms": "NMS", "nms_method": "", "top": "before NMS", "keep": "kept an image"}}
+# What tools/test.py notes in settings.json: a line of the page -> its keys, and how their values read.
+MADE = {"Net": {"name": "{}", "weights": "{}", "sha256": "SHA-256 {}"},
+        "Images": {"scales": "scales {}", "flip": "mirrored too: {}", "max_side": "longest side {}"},
+        "Faces": {"score": "score from {}", "nms": "NMS {}", "nms_method": "{}", "top": "{} before NMS",
+                  "keep": "{} kept an image"}}
 
 
 def page(methods, setting, subset, with_images):
@@ -57,7 +58,7 @@ def _header(methods, setting, subset, nav):
 
 def _made(settings, keys):
     """Those of the settings that have a value, on one line."""
-    parts = [f"{words} {_setting(key, settings[key])}".strip() for key, words in keys.items()
+    parts = [words.format(_setting(key, settings[key])) for key, words in keys.items()
              if settings.get(key) not in (None, "")]
     return ", ".join(parts) or "not known"
 
@@ -68,7 +69,7 @@ def _setting(key, value):
     if key == "sha256":
         return str(value)[:12]
     if key == "max_side" and value == 0:
-        return "free"
+        return "not limited"
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

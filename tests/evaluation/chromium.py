@@ -5,6 +5,7 @@ width.
 """
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -51,9 +52,10 @@ class Browser:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
+        with contextlib.suppress(RuntimeError, TimeoutError, OSError):
+            self.call("Browser.close")
         try:
-            self.process.wait(20)
+            self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
