@@ -9,17 +9,28 @@ from manyfaces.errors import InputError
 EXAMPLE = """
 tools/import_weights.py mobilenet_v1_025 --source mobilenetV1X0.25_pretrain.tar \\
     --out data/imagenet/mobilenet_v1_025.weights.h5
+tools/import_weights.py mobilenet_v2_100 --source imagenet_folded_f16.npz --images data/wider/WIDER_train/images \\
+    --out data/imagenet/mobilenet_v2_100.weights.h5
 """
 TOLERANCE = 1e-3  # absolute, of maps that reach 180
 
 
 def main(arguments=None):
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("net", choices=["mobilenet_v1_025"], help="what the source holds")
-    parser.add_argument("--source", required=True, help="the PyTorch state dict; PyTorch itself is not needed")
+    parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100"], help="what the source holds")
+    parser.add_argument("--source", required=True, help="mobilenet_v1_025: the PyTorch state dict (PyTorch itself is "
+                        "not needed); mobilenet_v2_100: .npz with batch normalisation folded into the convolutions")
     parser.add_argument("--out", required=True, help="the .weights.h5 to write")
-    parser.add_argument("--reference", help=".npz with an image and the source net's maps, which must come out again")
+    parser.add_argument("--reference", help=".npz with an image and the source net's maps, which must come out again "
+                        "(mobilenet_v1_025)")
+    parser.add_argument("--images", metavar="DIR", help="mobilenet_v2_100: images that give the moments of batch "
+                        "normalisation; the net computes the same without, but its training begins worse")
     options = parser.parse_args(arguments)
+    v2 = options.net == "mobilenet_v2_100"
+    if v2 and options.reference:
+        raise InputError("--reference is for mobilenet_v1_025")
+    if options.images and not v2:
+        raise InputError("--images is for mobilenet_v2_100: the source of mobilenet_v1_025 has its moments")
     from manyfaces.engine import import_weights  # late: loads Keras, and --help need not wait for it
 
     if options.reference:
@@ -33,7 +44,12 @@ def main(arguments=None):
                 f"{options.source}: {tap} differs from {options.reference} by {worst:.2e}, "
                 f"expected at most {TOLERANCE:.0e}; nothing written"
             )
-    model = import_weights.mobilenet_v1_from_torch(options.source)
+    if v2:
+        from manyfaces.engine.import_folded import mobilenet_v2_from_folded
+
+        model = mobilenet_v2_from_folded(options.source, options.images)
+    else:
+        model = import_weights.mobilenet_v1_from_torch(options.source)
     import_weights.save_backbone_weights(model, options.out)
     print(f"{options.out}: {model.count_params():,} parameters")
 
