@@ -10,7 +10,6 @@ Exit code 0 when at least one image was done (those left out are named and count
 import sys
 
 from manyfaces.command_line import argument_parser, quiet_decoders, run
-from manyfaces.config import load_config
 from manyfaces.engine.results import FORMATS, check_form
 from manyfaces.errors import InputError
 
@@ -22,14 +21,18 @@ tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/fddb/originalPic
     --format fddb --out output/fddb.txt
 tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --labels data/wider_val.json \\
     --format coco --out output/wider_val.results.json
+tools/test.py --weights output/ssh.onnx --images data/wider/WIDER_val/images --out output/pred_onnx
 tools/evaluate.py wider --pred output/pred --gt data/wider_eval/ground_truth
 """
 
 
 def main(arguments=None):
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
-    parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
+    parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
+    parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
+                        "or an exported model (.onnx, .xml, .tflite), which needs no --cfg and no Keras")
+    parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert "
+                        "(default: the fastest that is installed)")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")
     parser.add_argument("--out", required=True, metavar="DIR|FILE",
                         help="folder to write the predictions to; the file where the format is coco or fddb")
@@ -47,15 +50,16 @@ def main(arguments=None):
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
     options = parser.parse_args(arguments)
     quiet_decoders()
-    cfg = load_config(options.cfg, options.set)
     scales = read_scales(options.scales)
     check_form(options.format, options.resume, options.labels)
 
-    from manyfaces.engine.test import detect_folder, load_detector, settings_of  # late: --help need not wait for it
+    from manyfaces.engine.test import detect_folder, settings_of  # late: --help need not wait for it
+    from manyfaces.loading import detector_of
 
-    settings = settings_of(cfg, options.weights, scales, options.flip)
-    result = detect_folder(load_detector(cfg, options.weights), options.images, options.out, options.list, scales,
-                           options.flip, settings, options.resume, options.format, options.labels)
+    detector = detector_of(options.cfg, options.weights, options.set, options.runtime)
+    settings = settings_of(detector.cfg, detector.source, scales, options.flip)
+    result = detect_folder(detector, options.images, options.out, options.list, scales, options.flip, settings,
+                           options.resume, options.format, options.labels)
     return report(result, options.out)
 
 

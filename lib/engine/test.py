@@ -4,7 +4,6 @@ DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt; OUT/settings.json says what found
 scales, flip, threshold and NMS compares with nothing.
 """
 
-import hashlib
 import itertools
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..datasets.images import ImageError, image_size
 from ..detector import Detector, scaled_size
 from ..errors import InputError
 from ..progress import Progress
+from ..runtimes.sidecar import digest
 from .results import open_results
 
 NOT_DECISIVE = ("BATCH", "DEMO_SCORE")  # keys of TEST that change no prediction
@@ -53,11 +53,9 @@ def _weights_file(cfg, weights):
 def settings_of(cfg, weights=None, scales=None, flip=None):
     """Dict of what decides the predictions: the weights' name and hash, and the TEST section with scales and flip."""
     weights = _weights_file(cfg, weights)
-    with open(weights, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     test = {key.lower(): value for key, value in cfg.TEST.items() if key not in NOT_DECISIVE}
     test |= {"scales": list(scales or cfg.TEST.SCALES), "flip": bool(cfg.TEST.FLIP if flip is None else flip)}
-    return {"name": cfg.NAME, "weights": weights.name, "sha256": digest, **test}
+    return {"name": cfg.NAME, "weights": weights.name, "sha256": digest(weights), **test}
 
 
 def detect_folder(detector, folder, out, names=None, scales=None, flip=None, settings=None, resume=False,
