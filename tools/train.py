@@ -20,7 +20,8 @@ tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --set NAME trial TRAIN.STEPS 
 def main(arguments=None):
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
-    parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5 of the same net")
+    parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5: layers that match by "
+                        "name and shape are taken, the others listed")
     parser.add_argument("--resume", action="store_true", help="go on where the run in output/NAME stopped")
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
     options = parser.parse_args(arguments)

@@ -82,10 +82,16 @@ def runner(model):
 
 
 def _jax_runner(model, multiple=128):
-    """JAX compiles anew for each size, so sizes are rounded up to few; cells beyond the image are cut off again."""
+    """JAX compiles anew for each size, so sizes are rounded up to few; cells beyond the image are cut off again.
+
+    Not so for a net that does not pad its images itself: it would see grey where an image ends.
+    """
     import jax
 
-    from ..nets.layers import FILL
+    from ..nets.layers import FILL, PadToMultiple
+
+    own = next((layer.multiple for layer in model.layers if isinstance(layer, PadToMultiple)), None)
+    multiple = multiple if own else 1
 
     @jax.jit
     def forward(trainable, fixed, images):
@@ -99,9 +105,11 @@ def _jax_runner(model, multiple=128):
         values = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
         outputs = {}
         for name, value in forward(*values, padded).items():
-            stride = padded.shape[1] // value.shape[1]
-            rows, columns = -(-height // 32) * 32 // stride, -(-width // 32) * 32 // stride
-            outputs[name] = np.asarray(value)[:, :rows, :columns]
+            outputs[name] = np.asarray(value)
+            if own:
+                stride = padded.shape[1] // value.shape[1]
+                rows, columns = (-(-side // own) * own // stride for side in (height, width))
+                outputs[name] = outputs[name][:, :rows, :columns]
         return outputs
 
     return run

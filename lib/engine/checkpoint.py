@@ -39,7 +39,7 @@ def save_weights(model, path, cfg=None):
         import h5py
 
         with h5py.File(memory, "r+") as file:
-            file.attrs["manyfaces"] = json.dumps(_net_of(cfg))
+            file.attrs["manyfaces"] = json.dumps(net_of(cfg))
     write_whole(path, memory.getvalue())
 
 
@@ -59,7 +59,7 @@ def load_weights(model, path, cfg=None):
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: no whole weights file ({reason[:200]}); copy or train it again") from None
-    now = _net_of(cfg) if cfg is not None else {}
+    now = net_of(cfg) if cfg is not None else {}
     for key in now:
         if key in saved and saved[key] != now[key]:
             raise InputError(f"{path}: these weights were trained with {key} {saved[key]!r}, the config has "
@@ -74,7 +74,7 @@ def load_weights(model, path, cfg=None):
                          f"the config that they were trained with") from None
 
 
-def _net_of(cfg):
+def net_of(cfg):
     """Dict key -> value of what the config says of the net."""
     return {key: value for key, value in json.loads(json.dumps(dict(flat_items(cfg)))).items()
             if key.startswith(NET_SECTIONS) and key not in NOT_OF_THE_NET}

@@ -19,7 +19,8 @@ from ..errors import InputError
 from ..nets import family as family_of
 from ..progress import Progress
 from . import backend
-from .checkpoint import load_state, load_weights, save_state, save_weights
+from .checkpoint import load_state, save_state, save_weights
+from .initial_weights import load_matching_weights
 from .logs import CsvLog, TensorBoard
 from .schedule import build_optimizer, l2, rate_at
 from .select import Selection
@@ -72,7 +73,7 @@ class Trainer:
 
     def _first_weights(self):
         if self.cfg.TRAIN.INIT:
-            load_weights(self.model, self.cfg.TRAIN.INIT, self.cfg)
+            print(load_matching_weights(self.model, self.cfg.TRAIN.INIT, self.cfg), flush=True)
         elif self.cfg.NET.WEIGHTS:
             from .import_weights import initialise_backbone
 
