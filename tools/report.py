@@ -50,7 +50,7 @@ def main(arguments=None):
         methods.append(examine(name, predictions, truth, options.subset, options.setting, settings, notes))
     written = write_report(methods, options.out, options.images, options.subset, options.setting, options.crops)
     print(f"wrote {options.out}: {written['bytes'] / 1e6:.2f} MB, {written['crops']:,} crops"
-          + (f"; of {written['lost']:,} more the image is missing or cannot be read" if written["lost"] else ""))
+          + (f"; of {written['lost']:,} more the image cannot be read" if written["lost"] else ""))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 The missed faces come first that should have been easiest; the false positives by falling score.
 """
 
+import os
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 from ..datasets.folders import find_images, read_within
 from ..datasets.images import ImageError
 from ..datasets.roidb import image_name
+from ..errors import InputError
 from .analysis import ATTRIBUTE_LABELS, found_at, setting_faces, working_score
 
 SIZE = 160  # px, the sides of a crop
@@ -40,25 +42,40 @@ class Exhibit:
     problem: str = ""
 
 
-def galleries(matches, errors, setting="hard", most=24, others=()):
+def image_paths(folder, matches):
+    """The image files below a folder, dict event/name -> path. Raises InputError when it has none of those matched."""
+    folder, found = os.fspath(folder), find_images(folder)
+    paths = {image_name(path): os.path.join(folder, path) for path in reversed(found)}
+    names = [_name(matches, number) for number in range(len(matches.images))]
+    if not any(name in paths for name in names):
+        raise InputError(f"{folder}: none of the {len(names):,} images that were looked at is here; they look like "
+                         f"{names[0]}, here is {found[0]}")
+    return paths
+
+
+def galleries(matches, errors, setting="hard", most=24, others=(), paths=None):
     """The exhibits of each kind of error, without their crops (add_crops): dict kind -> list of Exhibit.
 
     matches: of match_wider; errors: error_kinds of the same setting. others: (name, matches) of methods that looked at
-    the same images: what they make of a missed face is part of its caption.
+    the same images: what they make of a missed face is part of its caption. paths: of image_paths: only examples of
+    these images; None: of all.
     """
     counted = setting_faces(matches, setting)
     numbers = {_name(matches, number): number for number in range(len(matches.images))}
-    shown = {"missed": _missed(matches, setting, counted, most, others)}
+    there = np.array([paths is None or name in paths for name in numbers], bool)
+    shown = {"missed": _missed(matches, setting, counted, there[matches.owner], most, others)}
     for kind in errors.keys() - shown:
         shown[kind] = [_false_positive(matches, kind, numbers[example["image"]], example, counted)
-                       for example in _spread(errors[kind]["examples"])[:most]]
+                       for example in _spread(errors[kind]["examples"], numbers, there)[:most]]
     return {kind: shown[kind] for kind in errors}
 
 
-def _spread(examples):
-    """Of several errors at one face only the first, and of one image's background only a few."""
+def _spread(examples, numbers, there):
+    """Those whose image is there; of several errors at one face only the first, of one background only a few."""
     kept, seen = [], {}
     for example in examples:
+        if not there[numbers[example["image"]]]:
+            continue
         key = (example["image"], example["face"] and tuple(example["face"]))
         seen[key] = seen.get(key, 0) + 1
         if seen[key] <= (1 if example["face"] else A_BACKGROUND):
@@ -77,11 +94,11 @@ def easiest_first(matches, faces):
     return faces[np.lexsort([-matches.boxes[faces, 3], difficulty[faces], -level])]
 
 
-def _missed(matches, setting, counted, most, others):
+def _missed(matches, setting, counted, there, most, others):
     """First the faces that no prediction finds, then those found with a score below the working point only."""
     score = found_at(matches)
-    never = np.flatnonzero(counted & (score == -np.inf))
-    late = np.flatnonzero(counted & (score > -np.inf) & (score < working_score(matches, setting)))
+    never = np.flatnonzero(there & counted & (score == -np.inf))
+    late = np.flatnonzero(there & counted & (score > -np.inf) & (score < working_score(matches, setting)))
     chosen = np.concatenate([easiest_first(matches, never), easiest_first(matches, late)])[:most]
     others = [(name, found_at(other)) for name, other in others]
     return [_missed_face(matches, face, counted, score[face], [(name, found[face]) for name, found in others])
@@ -168,19 +185,16 @@ def _place(box):
     return f"x {box[0]:.0f}, y {box[1]:.0f}"
 
 
-def add_crops(exhibits, folder, progress=None):
-    """Cut the crop of each exhibit out of its image below `folder`; every image is read once and only one is held.
+def add_crops(exhibits, paths, progress=None):
+    """Cut the crop of each exhibit out of its image; every image is read once and only one is held.
 
-    A missing or damaged image leaves jpeg None and says so in problem. progress: called with no argument after each
-    image. Raises InputError when the folder holds no image.
+    paths: of image_paths. A damaged image leaves jpeg None and says so in problem. progress: called with no argument
+    after each image.
     """
-    paths = {image_name(path): path for path in reversed(find_images(folder))}
     for name in sorted({exhibit.image for exhibit in exhibits}):
         part = [exhibit for exhibit in exhibits if exhibit.image == name]
         try:
-            if name.removeprefix("/") not in paths:
-                raise ImageError("no such image")
-            image, size = read_within(f"{folder}/{paths[name.removeprefix('/')]}", MAX_PIXELS)
+            image, size = read_within(paths[name], MAX_PIXELS)
             for exhibit in part:
                 exhibit.window = inside(exhibit.window, size)
                 exhibit.jpeg = encode(crop(image, exhibit.window, image.shape[1] / size[0]))

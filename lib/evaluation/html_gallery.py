@@ -24,9 +24,13 @@ def gallery_section(methods, setting, with_images):
              tag("label", tag("input", type="checkbox", id="hide-boxes"), " Hide the boxes", class_="toggle")]
     lost = sorted({exhibit.image for method in methods for found in method.galleries.values() for exhibit in found
                    if exhibit.jpeg is None})
+    absent = max(method.absent for method in methods)
+    if absent:
+        parts.append(tag("p", f"Of the images, {absent:,} are not in the folder that --images named: the examples are "
+                         "those of the others."))
     if lost:
-        parts.append(tag("p", f"{len(lost):,} images are missing or cannot be read, such as ", name_of(lost[0]),
-                         ": their boxes stand on an empty ground.", class_="note"))
+        parts.append(tag("p", f"{len(lost):,} images cannot be read, such as ", name_of(lost[0]),
+                         ": their boxes stand on an empty ground."))
     for method in methods:
         if len(methods) > 1:
             parts.append(tag("h3", name_of(method.name)))

@@ -13,7 +13,7 @@ from ..progress import Progress
 from . import html_sections as sections
 from .analysis import analyse, operating_points
 from .error_kinds import error_kinds
-from .galleries import add_crops, galleries, images_of
+from .galleries import add_crops, galleries, image_paths, images_of
 from .html_page import document
 from .plots import curves
 from .wider import match_wider, result_of
@@ -21,14 +21,15 @@ from .wider import match_wider, result_of
 # About as many crops fit into 2.5 MB; with several methods each gets its share.
 ALL_CROPS = 240
 MOST, LEAST = 24, 6  # crops of one kind of error of one method
-EXAMPLES = 500  # errors of one kind that the crops are chosen from
+EXAMPLES = 5000  # errors of one kind that the crops are chosen from
 
 
 @dataclass
 class Method:
     """What the report shows of one method. name; settings: what made the predictions, a dict, or None; result: of
     wider.result_of; curves: setting -> Curve; points: of analysis.operating_points; breakdown: of analyse; errors: of
-    error_kinds; galleries: kind -> list of Exhibit; matches: of match_wider; notes: list of sentences."""
+    error_kinds; galleries: kind -> list of Exhibit; absent: how many of its images the folder of images lacks;
+    matches: of match_wider; notes: list of sentences."""
 
     name: str
     settings: dict | None
@@ -39,6 +40,7 @@ class Method:
     errors: dict
     matches: object
     galleries: dict = field(default_factory=dict)
+    absent: int = 0
     notes: list = field(default_factory=list)
 
 
@@ -75,8 +77,8 @@ def write_report(methods, path, images=None, subset=False, setting="hard", most=
 
     images: folder of the images, whose event/name.jpg the crops are cut from; None: without galleries. subset: as the
     methods were examined. most: crops of one kind of error of a method; None: 24, fewer for many methods.
-    Returns a dict: bytes, crops (shown), lost (crops whose image is missing or damaged). Raises InputError when the
-    folder holds no image, OSError when the file cannot be written.
+    Returns a dict: bytes, crops (shown), lost (crops whose image cannot be read). Raises InputError when the folder
+    holds none of the images, OSError when the file cannot be written.
     """
     if not methods:
         raise InputError("a report needs at least one method")
@@ -84,12 +86,14 @@ def write_report(methods, path, images=None, subset=False, setting="hard", most=
     if images is not None:
         if most is None:
             most = max(LEAST, min(MOST, ALL_CROPS // (len(methods) * len(methods[0].errors))))
+        paths, exhibits = image_paths(images, methods[0].matches), []
         for method in methods:
             others = [(other.name, other.matches) for other in methods if other is not method and _alike(method, other)]
-            method.galleries = galleries(method.matches, method.errors, setting, most, others)
+            method.galleries = galleries(method.matches, method.errors, setting, most, others, paths)
+            method.absent = sum(f"{image.event}/{image.name}" not in paths for image in method.matches.images)
             exhibits += [exhibit for kind in method.galleries.values() for exhibit in kind]
         with Progress(images_of(exhibits), "images") as progress:
-            add_crops(exhibits, images, progress.advance)
+            add_crops(exhibits, paths, progress.advance)
     title = f"Face detection report: {', '.join(method.name for method in methods)}"
     body = sections.page(methods, setting, subset, images is not None)
     data = document(title, body)

@@ -132,7 +132,7 @@ def test_names_are_text_whatever_they_hold(report, toy, tmp_path):
             with open(os.path.join(old, name), "rb") as file:
                 (new / (ODD + name)).write_bytes(file.read())
     code, page, out, _ = report(tmp_path / "pred", gt=tmp_path / "gt", images=tmp_path / "images")
-    assert code == 0 and "missing" not in out and len(page.all("img")) > 10
+    assert code == 0 and "cannot" not in out and len(page.all("img")) > 10
     assert f"{ODD}/ {ODD}0_Toy_00000".replace(" ", "") in page.text.replace(" ", "")
     assert page.all("b") == []  # which the page itself never uses
 
@@ -151,12 +151,18 @@ def test_images_that_are_missing_or_damaged_leave_their_boxes(report, pred, toy,
         if index % 3:
             (folder / name).write_bytes(data if index % 3 == 1 else data[:200])
     code, page, out, _ = report(pred, images=tmp_path / "images")
+    assert "Of the images, 4 are not in the folder that --images named" in page.text
     lost = [a for a in page.all("svg") if a.get("class") == "overlay boxes" and "aria-label" in a]
-    assert code == 0 and f"of {len(lost)} more the image is missing or cannot be read" in out and len(lost) > 3
-    assert "no such image" in page.text and "cut short" in page.text and len(page.all("img")) > 3
+    assert code == 0 and f"of {len(lost)} more the image cannot be read" in out and len(lost) > 3
+    assert "cut short" in page.text and len(page.all("img")) > 3
+    titles = [figure["title"] for figure in page.all("figure") if "title" in figure]
+    assert titles and not any(int(title[-2:]) % 3 == 0 for title in titles)
 
     code, page, _, err = report(pred, images=tmp_path / "gt")
     assert code == 2 and page is None and "no such folder of images" in err
+    os.rename(folder, folder.with_name("1--Other"))
+    code, page, _, err = report(pred, images=tmp_path / "images")
+    assert code == 2 and page is None and "none of the 12 images that were looked at is here" in err
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "\xff", '{"scales": {"a": "<i>"}, "name": 1e400, "flip": [[]]}'])
