@@ -247,6 +247,8 @@ def _upsampling(graph, layer, inputs, _alone):
 
 
 def _pooling(kind):
+    # ONNX Runtime 1.31 takes zeros of a Pad before a MaxPool for padding that never wins. After a ReLU, where nets have
+    # it, that is the same; elsewhere the comparison with Keras that ends an export would show it.
     def convert(graph, layer, inputs, _alone):
         _channels_last(layer)
         return Value(graph.node(kind, [graph.settled(inputs[0])], layer.name, **_window(layer, layer.pool_size)))
