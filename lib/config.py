@@ -49,6 +49,12 @@ DEFAULTS = {
         "HEIGHTS": [],
         "BORDERS": [0, 0, 512],  # px by which a module's anchors may leave the image; -1: any
     },
+    "GRID": {
+        "INPUT": 224,  # px: grid sees every image squeezed to this square; TEST.SIZE and AUGMENT.SIZE must say the same
+        "SIZE": 0,  # cells a side; 0: INPUT / 32. INPUT / 16 removes the backbone's last stride, nothing else fits
+        "WIDTH": 240,  # channels of the 3x3 convolution before the cells
+        "BOX_LOSS": "best_cell",  # best_cell: of the most confident cell | squared, diou: of every face in its own cell
+    },
     "TARGETS": {
         "POSITIVE": 0.5,  # overlap from which an anchor is a face
         "NEGATIVE": 0.3,  # overlap below which it is background; what lies between is ignored
@@ -75,16 +81,21 @@ DEFAULTS = {
         "DATASET_WEIGHTS": [],  # how often an epoch shows each image of each source; empty: once
         "SELECT": "",  # data set(s) for the best checkpoint, as DATASETS; empty: none
         "SELECT_EVERY": 1000,  # steps
+        "SELECT_BY": "AP",  # what a better selection is measured by; grid has iou and iou_nearest besides
         "SELECT_IMAGES": 0,  # look at so many images of each selection set only; 0: all
+        "MAX_FACES": 0,  # images with more faces are left out of training and selection; 0: none
         "STEPS": 300000,
         "BATCH": 1,
         "MODE": "joint",  # joint: one update from the sum | random: one module a step | group: three updates a step
         "OPTIMIZER": "sgd",  # sgd (momentum 0.9) | adamw
         "RATE": 1e-3,
-        "SCHEDULE": "steps",  # steps: x DECAY at every entry of DECAY_AT | cosine: to FINAL_RATE of it at STEPS
+        "SCHEDULE": "steps",  # steps: x DECAY at every entry of DECAY_AT | cosine: to FINAL_RATE of it at STEPS |
+        # plateau: x DECAY after PATIENCE epochs without a better selection
         "DECAY_AT": [120000],
         "DECAY": 0.1,
         "FINAL_RATE": 0.01,
+        "PATIENCE": 5.0,  # epochs
+        "STOP_AFTER": 0.0,  # epochs without a better selection end the training; 0: only STEPS does
         "WARMUP": 0,  # steps of linear warm-up
         "CLIP_NORM": 10.0,  # of the whole gradient; 0: none
         "EMA": 0.0,  # momentum of the moving average of the weights that is tested and shipped; 0: none
@@ -92,7 +103,7 @@ DEFAULTS = {
         "LOG_EVERY": 20,  # steps between rows of train.csv and TensorBoard
         "IMAGES_EVERY": 1000,  # steps between pictures in TensorBoard; 0: none
         "DETERMINISTIC": True,  # bit for bit the same weights from the same config; costs next to nothing on a CPU
-        "INIT": "",  # start from these .weights.h5 of the whole detector
+        "INIT": "",  # start from these .weights.h5: layers that match by name and shape are taken, the others listed
     },
     "AUGMENT": {
         "KIND": "crop",  # crop: windows around a face that keep the aspect | ssd: SSD's (section 2.2), squeezed to SIZE
@@ -143,7 +154,8 @@ DEFAULTS = {
 NULLABLE = {"TARGETS.BEST": float}
 POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSITIVES", "TRAIN.STEPS", "TRAIN.BATCH",
             "TRAIN.RATE", "TRAIN.SELECT_EVERY", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "AUGMENT.SIZE",
-            "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH", "LOSS.MINED_RATIO", "LOSS.BOX_SIGMA")
+            "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH", "LOSS.MINED_RATIO", "LOSS.BOX_SIGMA",
+            "GRID.INPUT", "GRID.WIDTH", "TRAIN.PATIENCE")
 # Lowest and highest, or of two kinds; or empty.
 PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.STRETCH", "AUGMENT.CROP_SIDES",
          "TEST.SIZE")
@@ -152,7 +164,8 @@ CHOICES = {
     "LOSS.BOX": ("smooth_l1", "diou"),
     "TRAIN.MODE": ("joint", "random", "group"),
     "TRAIN.OPTIMIZER": ("sgd", "adamw"),
-    "TRAIN.SCHEDULE": ("steps", "cosine"),
+    "TRAIN.SCHEDULE": ("steps", "cosine", "plateau"),
+    "GRID.BOX_LOSS": ("best_cell", "squared", "diou"),
     "AUGMENT.KIND": ("crop", "ssd"),
     "TEST.NMS_METHOD": ("hard", "linear", "gaussian"),
 }

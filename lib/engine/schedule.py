@@ -1,12 +1,14 @@
-"""Optimizer and learning rate of a config."""
+"""Optimizer and learning rate of a config, and what a training does when it no longer gets better."""
 
 import math
+
+from ..errors import InputError
 
 NOT_DECAYED = ("bias", "gamma", "beta", "alpha")  # weight decay is for kernels only
 
 
-def rate_at(step, train):
-    """Learning rate of a step (from 0): warm-up, then TRAIN.SCHEDULE.
+def rate_at(step, train, lowered=0):
+    """Learning rate of a step (from 0): warm-up, then TRAIN.SCHEDULE; lowered: times that `plateau` lowered it.
 
     >>> from manyfaces.config import load_config
     >>> train = load_config(overrides=["TRAIN.RATE", "0.1", "TRAIN.DECAY_AT", "[10]", "TRAIN.WARMUP", "4"]).TRAIN
@@ -17,9 +19,57 @@ def rate_at(step, train):
     if train.SCHEDULE == "cosine":
         done = min(1.0, max(0, step - train.WARMUP) / max(1, train.STEPS - train.WARMUP))
         rate *= train.FINAL_RATE + (1 - train.FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2
+    elif train.SCHEDULE == "plateau":
+        rate *= train.DECAY**lowered
     else:
         rate *= train.DECAY ** sum(step >= at for at in train.DECAY_AT)
     return rate * min(1.0, (step + 1) / train.WARMUP) if train.WARMUP else rate
+
+
+class Patience:
+    """How long a training waits for a better selection: TRAIN.SCHEDULE `plateau` and TRAIN.STOP_AFTER.
+
+    Time is counted in epochs since the start, so a selection may be made as often as one likes. `lowered`: how often
+    the rate was lowered; `over`: the training has ended. `state()` is all that a resumed training needs.
+
+    >>> from manyfaces.config import load_config
+    >>> words = ["TRAIN.SCHEDULE", "plateau", "TRAIN.PATIENCE", "5", "TRAIN.DECAY", "0.6", "TRAIN.STOP_AFTER", "12"]
+    >>> patience = Patience(load_config(overrides=words).TRAIN)
+    >>> [patience.look(epoch, value) for epoch, value in ((1, 0.5), (4, 0.5), (6, 0.4))]
+    ['', '', 'no better selection for 5 epochs: the rate is 0.6 of the first one']
+    >>> patience.look(8, 0.6), patience.look(20, 0.6), patience.over
+    ('', 'no better selection for 12 epochs: the training ends', True)
+    """
+
+    def __init__(self, train):
+        if not train.SELECT and (train.SCHEDULE == "plateau" or train.STOP_AFTER):
+            key = "TRAIN.SCHEDULE plateau" if train.SCHEDULE == "plateau" else f"TRAIN.STOP_AFTER {train.STOP_AFTER:g}"
+            raise InputError(f"{key} looks at the selection, but TRAIN.SELECT is empty; name a data set there")
+        self.train = train
+        self.best, self.best_epoch, self.waiting_since, self.lowered, self.over = None, 0.0, 0.0, 0, False
+
+    def look(self, epoch, value):
+        """Take note of a selection's value at an epoch (a float); returns what follows from it in words, or ""."""
+        train = self.train
+        if self.best is None or value > self.best:
+            self.best, self.best_epoch, self.waiting_since = value, epoch, epoch
+            return ""
+        if train.STOP_AFTER and epoch - self.best_epoch >= train.STOP_AFTER:
+            self.over = True
+            return f"no better selection for {epoch - self.best_epoch:.4g} epochs: the training ends"
+        if train.SCHEDULE == "plateau" and epoch - self.waiting_since >= train.PATIENCE:
+            self.waiting_since, self.lowered = epoch, self.lowered + 1
+            return (f"no better selection for {epoch - self.best_epoch:.4g} epochs: the rate is "
+                    f"{train.DECAY**self.lowered:.3g} of the first one")
+        return ""
+
+    def state(self):
+        """Dict of numbers, for a checkpoint."""
+        return {key: value for key, value in vars(self).items() if key != "train"}
+
+    def restore(self, state):
+        """Go on from `state()` of an earlier training; an empty dict changes nothing."""
+        vars(self).update(state)
 
 
 def build_optimizer(cfg, variables):

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..config import flat_items, load_config, save_config
 from ..data_layer.loader import Loader
-from ..datasets.roidb import load_sources
 from ..detector import Detector
 from ..errors import InputError
 from ..nets import family as family_of
@@ -22,7 +21,8 @@ from . import backend
 from .checkpoint import load_state, save_state, save_weights
 from .initial_weights import load_matching_weights
 from .logs import CsvLog, TensorBoard
-from .schedule import build_optimizer, l2, rate_at
+from .records import config_records
+from .schedule import Patience, build_optimizer, l2, rate_at
 from .select import Selection
 
 # What may differ between the parts of one training without changing its weights.
@@ -49,7 +49,8 @@ class Trainer:
                              f"or train under another name (--set NAME {cfg.NAME}_2)")
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
         self.family = family_of(cfg)
-        records, weights = load_sources(train.DATASETS, train.DATASET_WEIGHTS, Path(cfg.DATA_DIR) / "pickles")
+        self.patience = Patience(train)
+        records, weights = config_records(cfg, train.DATASETS, train.DATASET_WEIGHTS)
         self.loader = Loader(records, weights, self.family.encode, cfg)
         self.model = self.family.build()
         if not resume:
@@ -69,6 +70,7 @@ class Trainer:
                 raise InputError(f"{checkpoint}: the training there has {images} images, TRAIN.DATASETS "
                                  f"{train.DATASETS!r} holds {len(records)} now; bring back the roidb it began with")
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
+            self.patience.restore(facts.get("patience", {}))
         self.stop_signal = None
 
     def _first_weights(self):
@@ -127,7 +129,10 @@ class Trainer:
     # ----------------------------------------------------------------- loop
 
     def run(self):
-        """Train up to TRAIN.STEPS; returns the best selection AP (or -1). Ctrl-C and SIGTERM save and leave."""
+        """Train up to TRAIN.STEPS, or until TRAIN.STOP_AFTER ends it; Ctrl-C and SIGTERM save and leave.
+
+        Returns the best selection's TRAIN.SELECT_BY, -1 without one.
+        """
         cfg, train = self.cfg, self.cfg.TRAIN
         save_config(cfg, self.folder / "config.yml")
         for stale in self.folder.glob(".*.part*"):  # what a process was writing when it was killed
@@ -138,9 +143,9 @@ class Trainer:
         progress = Progress(train.STEPS, "steps", 60.0, self.step)
         self.began, first, rows, recent = time.perf_counter(), self.step, [], None
         try:
-            for step, batch in self.loader.run(self.step, train.STEPS):
+            for step, batch in self.loader.run(self.step, self.step if self.patience.over else train.STEPS):
                 names, images = batch.pop("names"), batch.pop("images")
-                rate = rate_at(step, train)
+                rate = rate_at(step, train, self.patience.lowered)
                 self.optimizer.learning_rate.assign(rate)
                 momentum = min(train.EMA, (1 + step) / (10 + step))
                 losses, norm = self.train_step(images, batch, self._module_weights(step), momentum)
@@ -163,7 +168,7 @@ class Trainer:
                     self._select(board, progress)
                 if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
                     self._save(progress)
-                if self.stop_signal:
+                if self.stop_signal or self.patience.over:
                     break
             self._save(progress, last=True)
         finally:
@@ -199,19 +204,23 @@ class Trainer:
     def _select(self, board, progress):
         began = time.perf_counter()
         result = self.selection.evaluate()
+        value, epoch = result[self.cfg.TRAIN.SELECT_BY], self.loader.plan(self.step)[0] / self.loader.size
         CsvLog(self.folder / "select.csv", self.step - 1).write(self.step, result)
         board.scalars("select", result, self.step)
         text = " ".join(f"{name} {value:.4f}" for name, value in result.items())
         progress.note(f"step {self.step}: selection {text} ({time.perf_counter() - began:.0f} s)")
-        if result["AP"] > self.best:
+        if reaction := self.patience.look(epoch, value):
+            progress.note(f"step {self.step}: {reaction}")
+        if value > self.best:
             path = self.folder / "best.weights.h5"
             if self._write(lambda: save_weights(self.tested, path, self.cfg), progress):
-                self.best = result["AP"]
+                self.best = value
 
     def _save(self, progress, last=False):
         def write():
             save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
-                       images=len(self.loader.records), epochs=self.loader.plan(self.step)[0] / self.loader.size,
+                       images=len(self.loader.records), patience=self.patience.state(),
+                       epochs=self.loader.plan(self.step)[0] / self.loader.size,
                        seconds=self.seconds + time.perf_counter() - self.began)
             save_weights(self.tested, self.folder / "last.weights.h5", self.cfg)
 
