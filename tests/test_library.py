@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import manyfaces
 from manyfaces import loading, pretrained
 from manyfaces.config import load_config
 from manyfaces.datasets.portraits import portraits
+from manyfaces.detections import Detections
 from manyfaces.errors import InputError
 
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
@@ -52,6 +54,24 @@ def test_the_examples_in_docstrings_are_true(name):
     found = doctest.testmod(importlib.import_module(f"manyfaces.{name}"), optionflags=doctest.ELLIPSIS,
                             extraglobs={"np": np})
     assert found.attempted and not found.failed
+
+
+def blocks(language):
+    """The code blocks of docs/library.md in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), re.DOTALL)
+
+
+def test_the_guide_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    save(tmp_path / "photo.jpg", portraits()[0].image)
+    monkeypatch.chdir(tmp_path)
+    (code,), found = blocks("python"), {}
+    exec(code, found)
+    assert found["picture"].shape == (600, 512, 3) and found["upright"].shape == (1, 112, 112, 3)
+    assert len(found["cut_out"]) == 1 and len(Detections.from_json(found["text"])) == 1
+    assert len(re.findall(r"\d+\.\d+", capsys.readouterr().out)) == 4 + 1 + 10
+    (example,) = blocks("json")
+    faces = Detections.from_json(example)
+    assert (len(faces), faces.threshold) == (1, 0.7) and np.isnan(faces.landmarks[0, 2]).all()
 
 
 # -------------------------------------------------------------------------- load
