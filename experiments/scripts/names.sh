@@ -31,9 +31,17 @@ ssh_config() { # NET -> name of the config
     esac
 }
 
+grid_config() { # NET -> name of the config
+    case $1 in
+        mobile_v2) echo grid_mobilenet_v2_100 ;;
+        mobile_v2_075) echo grid_mobilenet_v2_075 ;;
+        *) fail "NET is '$1', expected mobile_v2 or mobile_v2_075" ;;
+    esac
+}
+
 run_name() { # CONFIG DATASET -> name below output/: that of the config, and the data set where that is not the config's
     case $1:$2 in
-        *: | ssh_mobilenet_v1_025:wider+facemask | ssh_vgg16:wider | ssh_mobilenet_v1_100:wider) echo "$1" ;;
+        *: | grid_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask | ssh_vgg16:wider | ssh_mobilenet_v1_100:wider) echo "$1" ;;
         *) echo "$1_$2" ;;
     esac
 }
