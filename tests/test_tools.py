@@ -105,6 +105,9 @@ def test_scripts_map_the_short_names():
     assert script("train_ssh", "cpu", "", "mobile").stdout.split() == (
         "tools/train.py --cfg cfgs/ssh_mobilenet_v1_100.yml").split()
     assert "NAME ssh_mobilenet_v1_025 TRAIN.DATASETS" in script("train_ssh", "0", "wider+facemask").stdout
+    assert script("train_ssd", "0", "", "mobile_v2_crops", "--resume").stdout.split() == (
+        "tools/train.py --cfg cfgs/ssd_mobilenet_v2_075_crops.yml --resume").split()
+    assert "NAME ssd_mobilenet_v2_075_toy TRAIN.DATASETS toy_train" in script("train_ssd", "0", "toy").stdout
     done = script("demo_ssh", "cpu", "toy", "mobile", "a.jpg")
     assert done.stdout.split()[1:3] == ["--cfg", str(ROOT / "cfgs/ssh_mobilenet_v1_100.yml")]
     assert done.stdout.split()[-1] == "a.jpg"
@@ -123,7 +126,9 @@ def test_the_test_script_evaluates_a_part_of_wider_as_a_part(tmp_path):
 
 @pytest.mark.parametrize("name, arguments, message", [
     ("train_ssh", ("x",), "GPU_ID is 'x'"), ("train_ssh", ("0", "coco"), "DATASET is 'coco'"),
-    ("test_ssh", ("0", "wider", "res50"), "NET is 'res50'"), ("demo_ssh", ("0", "", "vgg"), "NET is 'vgg'"),
+    ("test_ssh", ("0", "wider", "res50"), "NET is 'res50'"),
+    ("demo_ssd", ("0", "", "vgg16"), "NET is 'vgg16'"), ("train_ssd", ("x",), "GPU_ID is 'x'"),
+    ("test_ssd", ("0", "crowd"), "no such folder"), ("demo_ssh", ("0", "", "vgg"), "NET is 'vgg'"),
     ("test_ssh", ("0", "crowd"), "no such folder")])
 def test_scripts_say_what_is_wrong(name, arguments, message):
     done = script(name, *arguments, DATA="/nonexistent")

@@ -23,7 +23,8 @@ def main(arguments=None):
     parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5: layers that match by "
                         "name and shape are taken, the others listed")
     parser.add_argument("--resume", action="store_true", help="go on where the run in output/NAME stopped")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
+                        help="keys of the config to change")
     options = parser.parse_args(arguments)
     cfg = load_config(options.cfg, options.set)
 

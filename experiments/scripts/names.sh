@@ -31,6 +31,14 @@ ssh_config() { # NET -> name of the config
     esac
 }
 
+ssd_config() { # NET -> name of the config
+    case $1 in
+        mobile_v2) echo ssd_mobilenet_v2_075 ;;
+        mobile_v2_crops) echo ssd_mobilenet_v2_075_crops ;;
+        *) fail "NET is '$1', expected mobile_v2 or mobile_v2_crops" ;;
+    esac
+}
+
 grid_config() { # NET -> name of the config
     case $1 in
         mobile_v2) echo grid_mobilenet_v2_100 ;;
@@ -41,7 +49,7 @@ grid_config() { # NET -> name of the config
 
 run_name() { # CONFIG DATASET -> name below output/: that of the config, and the data set where that is not the config's
     case $1:$2 in
-        *: | grid_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask | ssh_vgg16:wider | ssh_mobilenet_v1_100:wider) echo "$1" ;;
+        *: | grid_*:wider+facemask | ssd_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask | ssh_vgg16:wider | ssh_mobilenet_v1_100:wider) echo "$1" ;;
         *) echo "$1_$2" ;;
     esac
 }

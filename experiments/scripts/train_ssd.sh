@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Trains SSD, the light single-head detector at 300 x 300.
+#
+# Usage: experiments/scripts/train_ssd.sh [GPU_ID] [DATASET] [NET] [more options of tools/train.py]
+#   GPU_ID   0 (default), another number, or cpu
+#   DATASET  wider, facemask, wider+facemask or toy; default: the one of the net's config
+#            (data/pickles/DATASET_train.pkl and DATASET_select.pkl, from experiments/scripts/build_roidbs.sh)
+#   NET      mobile_v2 (default) or mobile_v2_crops
+#
+# Example: experiments/scripts/train_ssd.sh 0 wider mobile_v2
+#          experiments/scripts/train_ssd.sh cpu "" mobile_v2 --resume
+set -euo pipefail
+source "$(dirname "$0")/names.sh"
+case ${1:-} in -h | --help) usage; exit ;; esac
+use_gpu "${1:-0}"
+DATASET=${2:-}
+CONFIG=$(ssd_config "${3:-mobile_v2}")
+shift $(($# < 3 ? $# : 3))
+
+OPTIONS=()
+case $DATASET in
+    "") ;;
+    wider | facemask | wider+facemask | toy)
+        OPTIONS=(--set NAME "$(run_name "$CONFIG" "$DATASET")" TRAIN.DATASETS "${DATASET//+/_train+}_train"
+                 TRAIN.SELECT "${DATASET//+/_select+}_select") ;;
+    *) fail "DATASET is '$DATASET', expected wider, facemask, wider+facemask or toy" ;;
+esac
+exec "$PYTHON" tools/train.py --cfg "cfgs/$CONFIG.yml" "$@" "${OPTIONS[@]}"
