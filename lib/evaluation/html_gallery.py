@@ -11,7 +11,8 @@ TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplic
 ORDERS = {"missed": "First those that no prediction finds at any score, then those whose score lies below the working "
                     "point (1,000 false positives); of either, those first that should be easiest: of easy, with few "
                     "difficulties, tall.",
-          "localisation": "The first of each face, by falling score.", "duplicate": "By falling score.",
+          "localisation": "The first of each face, by falling score.",
+          "duplicate": "The first of each face, by falling score.",
           "background": "By falling score, at most three of an image."}
 FAR = 1e4  # px of a crop beyond which a box is cut: browsers draw larger numbers wrong
 
@@ -20,7 +21,7 @@ def gallery_section(methods, setting, with_images):
     """The section's content; methods: list of html_report.Method."""
     if not with_images:
         return [tag("p", "Left out: the report was made without --images, the folder of the images.")]
-    parts = [tag("p", "A crop is 2.5 times as wide as what it shows, where the image goes on. Boxes in it:"), _legend(),
+    parts = [tag("p", "A crop is 2.5 times as wide as what it shows, 40 px of the image at the least. Boxes in it:"), _legend(),
              tag("label", tag("input", type="checkbox", id="hide-boxes"), " Hide the boxes", class_="toggle")]
     lost = sorted({exhibit.image for method in methods for found in method.galleries.values() for exhibit in found
                    if exhibit.jpeg is None})
@@ -92,6 +93,8 @@ def _box(window, kind, box, text):
              "height": f"{max(high_y - low_y, 0):.1f}"}
     label = None
     if text:
-        at = low_y - 4 if low_y > 14 else high_y + 12 if high_y < SIZE - 14 else 12
+        above, below = low_y - 4 if low_y > 14 else None, high_y + 12 if high_y < SIZE - 14 else None
+        # A prediction that is shown beside has its score below, so that two scores do not cover each other.
+        at = next((y for y in ((below, above) if kind == "other" else (above, below)) if y is not None), 12)
         label = tag("text", text, x=f"{max(2, min(low_x, SIZE - 7 * len(text))):.1f}", y=f"{at:.1f}", class_=kind)
     return join(tag("rect", class_="halo", **shape), tag("rect", class_=kind, **shape), label)

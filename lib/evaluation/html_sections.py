@@ -88,9 +88,10 @@ def _glance(methods, setting):
                          f"without them)")
         for title, keys, figure in (("height", ("heights",), "ap"), ("label", tuple(ATTRIBUTE_LABELS), "normalised_ap"),
                                     ("event", ("events",), "ap")):
-            rows = [row for key in keys for row in method.breakdown[key]
-                    if row["faces"] >= ENOUGH and row["population"] != LEFT_OUT]
-            if len(rows) > 1:
+            parts = [[row for row in method.breakdown[key] if row["faces"] and row["population"] != LEFT_OUT]
+                     for key in keys]
+            rows = [row for part in parts if len(part) > 1 for row in part if row["faces"] >= ENOUGH]
+            if rows:
                 row = min(rows, key=lambda row: row[figure])
                 facts.append(join(f"Weakest {title}: ", name_of(row["label"]),
                                   f", {figure.replace('_', ' ').replace('ap', 'AP')} {row[figure]:.3f} "

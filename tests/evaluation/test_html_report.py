@@ -74,6 +74,7 @@ def test_a_whole_page(report, pred, toy):
     for said in ("toy <net>, toy.weights.h5, SHA-256 0123456789ab", "scales 0.5 1.0, mirrored too: yes", "NMS 0.3",
                  "Missed faces", "Poor localisation", "Duplicates", "Background taken for a face", "Face height"):
         assert said in page.text
+    assert "Weakest height: " in page.text and "Weakest label" not in page.text  # all toy faces are labelled alike
     assert "Warnings" not in page.text  # there is nothing to warn of here
 
     titles = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
