@@ -106,7 +106,7 @@ class FddbResults(FileResults):
 
     def save(self, found):
         """Write it; nothing is rounded."""
-        from ..evaluation.fddb_files import write_detections
+        from ..evaluation.fddb import write_detections
 
         write_detections(self.out, found)
 

@@ -16,7 +16,7 @@ from manyfaces.engine.test import detect_folder
 from manyfaces.errors import InputError
 from manyfaces.evaluation import read_predictions
 from manyfaces.evaluation.coco_results import read_coco_results
-from manyfaces.evaluation.fddb_files import read_detections, write_detections
+from manyfaces.evaluation.fddb import read_detections, write_detections
 
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 # In this order they are sorted; sizes differ, so that a batch sees them in another.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from manyfaces.evaluation.fddb_files import Fold
+from manyfaces.evaluation.fddb import Fold
 
 
 def made_up_set(images, found, seed, ellipses=False):

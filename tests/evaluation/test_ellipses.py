@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manyfaces.evaluation.ellipses import ellipse_mask, mask_overlaps, rectangle_spans
+from manyfaces.evaluation.fddb.ellipses import ellipse_mask, mask_overlaps, rectangle_spans
 
 ellipses = st.tuples(st.floats(0, 60), st.floats(0, 60), st.floats(-7, 7), st.floats(-30, 130), st.floats(-30, 110))
 

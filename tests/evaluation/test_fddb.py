@@ -11,9 +11,9 @@ from made_up_faces import made_up_set, random_ellipses
 from test_ellipses import drawn
 
 from manyfaces.errors import InputError
-from manyfaces.evaluation.ellipses import mask_overlaps
-from manyfaces.evaluation.fddb import evaluate_fddb, image_events
-from manyfaces.evaluation.fddb_files import Fold
+from manyfaces.evaluation.fddb import Fold
+from manyfaces.evaluation.fddb.ellipses import mask_overlaps
+from manyfaces.evaluation.fddb.protocol import evaluate_fddb, image_events
 
 SIZE = (60, 50)
 

@@ -10,9 +10,8 @@ from made_up_faces import made_up_set
 
 from manyfaces.command_line import run
 from manyfaces.errors import InputError
-from manyfaces.evaluation.fddb import evaluate_fddb
-from manyfaces.evaluation.fddb_files import read_detections, read_fddb, read_sizes
-from manyfaces.evaluation.fddb_plot import roc_figure, roc_plot
+from manyfaces.evaluation.fddb import evaluate_fddb, read_detections, read_fddb, read_sizes
+from manyfaces.evaluation.fddb.plot import roc_figure, roc_plot
 
 
 @pytest.fixture

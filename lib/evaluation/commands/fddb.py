@@ -6,9 +6,7 @@ import time
 from ...errors import InputError
 from ...files import write_whole
 from ...progress import Progress
-from ..fddb import evaluate_fddb
-from ..fddb_files import read_detections, read_fddb, read_sizes
-from ..fddb_roc import POINTS
+from ..fddb import POINTS, evaluate_fddb, read_detections, read_fddb, read_sizes
 from ..report import print_table
 from .shared import write_json
 
@@ -49,7 +47,7 @@ def evaluate(options):
     if options.roc:
         write_roc(options.roc, methods[0][1].roc)
     if options.plot:
-        from ..fddb_plot import roc_plot
+        from ..fddb.plot import roc_plot
 
         stems = [os.path.splitext(os.path.basename(os.path.normpath(path)))[0] for path in options.pred]
         names = stems if len(set(stems)) == len(stems) else options.pred

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..datasets.fddb_text import check_ellipses, fold_files, read_blocks, read_ellipses
-from ..datasets.images import image_size
-from ..datasets.roidb import IMAGE_EXTENSIONS, image_name
-from ..errors import InputError
-from ..files import write_whole
+from ...datasets.fddb_text import check_ellipses, fold_files, read_blocks, read_ellipses
+from ...datasets.images import image_size
+from ...datasets.roidb import IMAGE_EXTENSIONS, image_name
+from ...errors import InputError
+from ...files import write_whole
 
 FOLDS = range(1, 11)
 _FORMS = {5: "x y w h score", 6: "major minor angle cx cy score"}

@@ -12,9 +12,9 @@ and a false positive as well.
 
 import numpy as np
 
-from ..errors import InputError
+from ...errors import InputError
 from .ellipses import mask_overlaps
-from .fddb_roc import FddbResult, Roc
+from .roc import FddbResult, Roc
 
 OVERLAP = 0.5  # to be exceeded
 # Of matchings of equal total overlap the one with more pairs over 0.5 is taken: such a pair weighs so much more.
