@@ -2,8 +2,8 @@
 
 import base64
 
+from .crops import SIZE
 from .error_kinds import KINDS
-from .galleries import SIZE
 from .html_page import Html, join, name_of, tag
 
 TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
@@ -21,7 +21,8 @@ def gallery_section(methods, setting, with_images):
     """The section's content; methods: list of html_report.Method."""
     if not with_images:
         return [tag("p", "Left out: the report was made without --images, the folder of the images.")]
-    parts = [tag("p", "A crop is 2.5 times as wide as what it shows, 40 px of the image at the least. Boxes in it:"), _legend(),
+    parts = [tag("p", "A crop is 2.5 times as wide as what it shows, 40 px of the image at the least. Boxes in it:"),
+             _legend(),
              tag("label", tag("input", type="checkbox", id="hide-boxes"), " Hide the boxes", class_="toggle")]
     lost = sorted({exhibit.image for method in methods for found in method.galleries.values() for exhibit in found
                    if exhibit.jpeg is None})

@@ -12,8 +12,9 @@ from ..files import write_whole
 from ..progress import Progress
 from . import html_sections as sections
 from .analysis import analyse, operating_points
+from .crops import add_crops, image_paths, images_of
 from .error_kinds import error_kinds
-from .galleries import add_crops, galleries, image_paths, images_of
+from .galleries import galleries
 from .html_page import document
 from .plots import curves
 from .wider import match_wider, result_of
