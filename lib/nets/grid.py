@@ -172,10 +172,11 @@ class Grid:
         """Dict of measures over whole images that have a face: iou, iou_nearest, mse.
 
         outputs: dict with `grid_cells` (N, S, S, 5) of N images; targets: as `encode` gives them, batched. From each
-        image comes the box of the cell that the net is surest of. iou: summed intersections with the box of the first
-        face's cell over the summed unions, areas in parts of the image; of several faces the first by rows, as argmax
-        over equal objectness takes it. iou_nearest: with the face that it overlaps most in place of the first. mse:
-        mean squared error of height, width, y and x in parts of the image, against the first face's.
+        image comes the box of the cell that the net is surest of. iou: summed intersections of that box, clipped to the
+        image, with the box of the first face's cell over the summed unions, areas in parts of the image; of several
+        faces the first by rows, as argmax over equal objectness takes it. iou_nearest: with the face that it overlaps
+        most in place of the first. mse: mean squared error of height, width, y and x in parts of the image, against the
+        first face's.
         """
         faces = np.asarray(targets["grid_labels"]) == FACE  # (N, S, S)
         kept = np.flatnonzero(faces.any(axis=(1, 2)))
@@ -188,7 +189,7 @@ class Grid:
             places = np.argwhere(faces[n])
             found.append(_boxes(parts[surest[:, 0], surest[:, 1], :4], surest, faces.shape[1:])[0])
             truths.append(_boxes(targets["grid_boxes"][n][faces[n]].astype(np.float64), places, faces.shape[1:]))
-        iou, nearest = summed_overlaps(found, truths)
+        iou, nearest = summed_overlaps([box.clip(0, 1) for box in found], truths)
         first = np.stack([boxes[0] for boxes in truths])
         mse = np.mean((_sides_and_centre(np.stack(found)) - _sides_and_centre(first)) ** 2)
         return {"iou": iou, "iou_nearest": nearest, "mse": float(mse)}
