@@ -62,14 +62,14 @@ def open_session(path, facts, runtime=None, threads=None, precision="f32"):
         runtime = next((name for name in able if name in there), None)
         if runtime is None:
             raise InputError(f"{path}: none of the runtimes that read it is installed: "
-                             f"{' or '.join(f'pip install manyfaces[{RUNTIMES[name][2]}]' for name in able)}")
+                             + " or ".join(f"pip install 'manyfaces[{RUNTIMES[name][2]}]'" for name in able))
     if runtime not in RUNTIMES:
         raise InputError(f"runtime {runtime!r}: expected one of {', '.join(RUNTIMES)}")
     if runtime not in able:
         raise InputError(f"{path}: {runtime} does not read it; expected {' or '.join(able)}")
     module, package, extra, _ = RUNTIMES[runtime]
     if runtime not in there:
-        raise InputError(f"{runtime}: the package {package} is not installed; pip install manyfaces[{extra}]")
+        raise InputError(f"{runtime}: the package {package} is not installed; pip install 'manyfaces[{extra}]'")
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}, expected 1 or more")
     return importlib.import_module(module, __name__).Session(path, facts, threads, precision)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from exported import ENDINGS, NAME, exported, picture_folder
+from exported import ENDINGS, NAME, exported, loaded, picture_folder
 
 from manyfaces import pretrained
 from manyfaces.boxes import overlaps
@@ -15,7 +15,6 @@ from manyfaces.detector import Detector
 from manyfaces.engine import export as exporting
 from manyfaces.engine import export_check, export_onnx
 from manyfaces.engine.export import LIMIT, export, open_saved_model
-from manyfaces.engine.test import load_detector
 from manyfaces.errors import InputError
 from manyfaces.runtimes import open_model, read_sidecar
 
@@ -25,7 +24,8 @@ FLOAT = ["onnx", "openvino", "litert"]
 @pytest.fixture(scope="module")
 def keras():
     """The Detector through Keras."""
-    return load_detector(load_config(pretrained.config_file(NAME)))
+    family, _, run = loaded()
+    return Detector(family, run, family.cfg)
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,8 @@ def test_the_sidecar_says_what_the_file_is():
 def test_a_file_that_differs_from_keras_is_not_left_behind(tmp_path, monkeypatch):
     (tmp_path / "kept.onnx").write_bytes(b"what was there before")
     monkeypatch.setattr(exporting, "LIMIT", 1e-9)
+    keras = loaded()
+    monkeypatch.setattr("manyfaces.engine.test.load_model", lambda *_: keras)
     with pytest.raises(InputError, match=r"kept.onnx: with \w+ m\d_\w+ differs from Keras by .*, over 1e-09; not wri"):
         export(load_config(pretrained.config_file(NAME)), None, tmp_path / "kept.onnx", images=picture_folder())
     assert [path.name for path in tmp_path.iterdir()] == ["kept.onnx"]

@@ -1,0 +1,184 @@
+"""Exported models through each runtime: which one runs what, threads, wrong input, and no Keras anywhere."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from exported import exported, picture_folder
+
+from manyfaces import runtimes
+from manyfaces.command_line import run as run_tool
+from manyfaces.datasets.portraits import portraits
+from manyfaces.detector import Detector
+from manyfaces.errors import InputError
+from manyfaces.runtimes import open_model
+from manyfaces.runtimes.faces import by_image
+from manyfaces.runtimes.images import as_input
+
+KINDS = ["onnx", "faces", "openvino", "litert"]
+CODE = """
+import runpy, sys
+tool, *sys.argv[1:] = sys.argv[1:]
+sys.argv.insert(0, tool)
+try:
+    runpy.run_path(tool, run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules), sorted(sys.modules)
+"""
+
+
+def without_keras(tool, *arguments):
+    """Standard output of a tool in a process of its own, which fails if Keras or its backends were loaded."""
+    done = subprocess.run([sys.executable, "-c", CODE, str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments)],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_inference_finds_the_portraits_without_keras(kind, tmp_path):
+    path, _ = exported(kind)
+    out = without_keras("inference", path, picture_folder(), "--out", tmp_path, "--json", tmp_path / "found.jsonl")
+    assert out == ""
+    rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    assert [len(row["faces"]) for row in rows] == [1, 1]
+    for row, portrait in zip(rows, portraits(), strict=True):
+        np.testing.assert_allclose(row["faces"][0]["box"], portrait.box, atol=0.2 * np.ptp(portrait.box[::2]))
+        assert set(row["ms"]) == {"net", "decode", "nms"} and row["height"] == len(portrait.image)
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["a.png", "b.png"]
+
+
+def test_inference_prints_a_table(capsys, tool):
+    path, _ = exported("onnx")
+    assert run_tool(tool("inference").main, [str(path), str(picture_folder() / "*.png"), "--threads", "1"]) == 0
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split() == ["source", "size", "faces", "best", "net", "decode", "nms"]
+    assert first.split()[-6:-4] == ["512x600", "1"] and second.split()[-6:-4] == ["512x512", "1"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["m.h5", "a.png"], "m.h5: expected an exported model: .onnx, .xml or .tflite"),
+    (["none.onnx", "PICTURES"], "none.onnx: no such model file"),
+    (["MODEL", "none.png"], "none.png: no such file or folder"),
+    (["MODEL", "0"], "0: is a camera, expected images; tools/demo.py"),
+    (["MODEL", "PICTURES", "--score", "2"], "--score 2: expected a number between 0 and 1"),
+    (["MODEL", "PICTURES", "--threads", "0"], "threads is 0, expected 1 or more"),
+    (["MODEL", "PICTURES", "--runtime", "litert"], "litert"),
+    (["MODEL", "PICTURES", "--set", "NET.ALPHA", "1"], "NET.ALPHA"),
+    (["MODEL", "MODEL"], "none of the 1 images could be read"),
+])
+def test_inference_names_bad_input(arguments, message, tool, capsys, tmp_path):
+    names = {"MODEL": str(exported("onnx")[0]), "PICTURES": str(picture_folder())}
+    assert run_tool(tool("inference").main, [names.get(word, word) for word in arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_test_tool_takes_an_exported_model_without_a_config_or_keras(tmp_path):
+    path, _ = exported("openvino")
+    out = without_keras("test", "--weights", path, "--images", picture_folder(), "--out", tmp_path / "pred")
+    assert out.startswith(f"{tmp_path / 'pred'}: 2 images, ")
+    settings = json.loads((tmp_path / "pred" / "settings.json").read_text())
+    assert settings["weights"] == path.name and settings["sha256"] == runtimes.read_sidecar(path)["sha256"]
+    assert len((tmp_path / "pred" / "a.txt").read_text().splitlines()) > 2
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "litert"])
+def test_threads_share_a_model(kind):
+    family, run, cfg = open_model(exported(kind)[0], threads=1)
+    detector = Detector(family, run, cfg)
+    images = [portrait.image for portrait in portraits()] * 3
+    alone = [detector.detect(image) for image in images[:2]]
+    found = [None] * len(images)
+
+    def work(number):
+        for _ in range(2):
+            found[number] = detector.detect(images[number])
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(len(images))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for number, faces in enumerate(found):
+        np.testing.assert_array_equal(faces.boxes, alone[number % 2].boxes)
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_what_a_call_gave_stays_as_it_was(name):
+    _, run, _ = open_model(exported("onnx")[0], name, threads=1)
+    image = portraits()[0].image[None, :96, :96]
+    first = run(image)
+    kept = {key: values.copy() for key, values in first.items()}
+    run(255 - image)
+    for key, values in first.items():
+        np.testing.assert_array_equal(values, kept[key])
+
+
+def test_bfloat16_is_there_for_openvino_alone():
+    path, _ = exported("onnx")
+    image = portraits()[0].image[None, :128, :128]
+    run, rough = (open_model(path, "openvino", 1, precision)[1] for precision in ("f32", "bf16"))
+    assert np.abs(run(image)["m1_boxes"] - rough(image)["m1_boxes"]).max() < 0.3
+    for kind, name in (("onnx", "onnxruntime"), ("litert", "litert")):
+        with pytest.raises(InputError, match="precision 'bf16'"):
+            open_model(exported(kind)[0], name, precision="bf16")
+
+
+def test_which_runtime_runs_what(monkeypatch, tmp_path):
+    path, _ = exported("onnx")
+    facts = runtimes.read_sidecar(path)
+    assert runtimes.readers("a.ONNX") == ["openvino", "onnxruntime"] and runtimes.readers("a.pb") == []
+    for wrong, message in (("tensorrt", "expected one of openvino, onnxruntime, litert"),
+                           ("litert", "litert does not read it; expected openvino or onnxruntime")):
+        with pytest.raises(InputError, match=message):
+            open_model(path, wrong)
+    with pytest.raises(InputError, match=r"m\.pb: no runtime reads it; expected a file that ends in \.onnx, "):
+        runtimes.open_session("m.pb", facts)
+    monkeypatch.setattr(runtimes, "installed", lambda: ["onnxruntime"])
+    assert type(open_model(path)[1]).__module__ == "manyfaces.runtimes.onnx"
+    with pytest.raises(InputError, match=r"the package openvino is not installed; pip install 'manyfaces\[openvino\]'"):
+        open_model(path, "openvino")
+    with pytest.raises(InputError, match=r"none of the runtimes that read it is installed: pip install "):
+        open_model(exported("litert")[0])
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "litert"])
+def test_a_broken_model_is_bad_input(name, tmp_path):
+    kind = {"litert": "litert", "openvino": "openvino"}.get(name, "onnx")
+    path, _ = exported(kind)
+    broken = tmp_path / path.name
+    broken.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match=rf"{path.name}: \w+ ?\w* cannot"):
+        runtimes.open_session(broken, runtimes.read_sidecar(path), name)
+
+
+def facts_of(**given):
+    return {"file": "m.onnx", "input": {"type": "uint8", "height": None, "width": None, "multiple": 1, **given}}
+
+
+def test_images_become_what_the_model_takes():
+    images = np.full((1, 5, 6, 3), 7.6)
+    images[0, 0, 0] = -3, 300, 8.4
+    found = as_input(images, facts_of())
+    assert found.dtype == np.uint8 and found[0, 0, 0].tolist() == [0, 255, 8] and (found[0, 1:] == 8).all()
+    grown = as_input(found, facts_of(multiple=4))
+    assert grown.shape == (1, 8, 8, 3) and (grown[0, 5:] == 114).all() and (grown[0, :, 6:] == 114).all()
+    np.testing.assert_array_equal(grown[:, :5, :6], found)
+    assert as_input(found[:, :, ::-1], facts_of(type="float32")).flags.c_contiguous
+    for bad, message in ((found[0], r"shape \(5, 6, 3\), expected \(B, H, W, 3\)"), (found[..., :1], "shape")):
+        with pytest.raises(InputError, match=message):
+            as_input(bad, facts_of())
+    with pytest.raises(InputError, match="images have the width 6, m.onnx takes 300 only"):
+        as_input(found, facts_of(height=5, width=300))
+
+
+def test_rows_of_a_batch_go_to_their_images():
+    rows = {"image": np.int64([0, 2, 0]), "scores": np.float32([0.9, 0.8, 0.7]), "boxes": np.arange(12).reshape(3, 4)}
+    found = by_image(rows, 3)
+    assert [part.tolist() for part in found["boxes"]] == [[[0, 1, 2, 3], [8, 9, 10, 11]], [], [[4, 5, 6, 7]]]
+    assert [len(part) for part in found["scores"]] == [2, 0, 1] and set(found) == {"scores", "boxes"}

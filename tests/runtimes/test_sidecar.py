@@ -1,0 +1,111 @@
+"""The sidecar: what is written is read back, and whatever is wrong with it is named by file and key."""
+
+import json
+
+import pytest
+from conftest import ROOT
+
+from manyfaces.config import load_config
+from manyfaces.errors import InputError
+from manyfaces.runtimes.sidecar import KEYS, config_of, digest, licence_of, read_sidecar, sidecar_path, write_sidecar
+
+CFG = load_config(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml", ["TEST.SCALES", [500, 1.5]])
+CFG.NAME = "yes: 1e-3 # no"  # a text that YAML would read as something else
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A path whose sidecar is right."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"abc")
+    write_sidecar(path, {
+        "made_by": "manyfaces 0.1.0", "family": "ssh", "name": "m", "content": "maps", "precision": "float32",
+        "input": {"name": "images", "type": "uint8", "layout": "NHWC", "colour": "RGB", "range": [0, 255],
+                  "height": None, "width": None, "multiple": 1},
+        "outputs": [{"name": "m1_scores"}], "anchors": [], "thresholds": {}, "licence": "free",
+        "config": json.loads(json.dumps(CFG))})
+    return path
+
+
+def change(path, **keys):
+    beside = sidecar_path(path)
+    facts = {**json.loads(beside.read_text()), **keys}
+    beside.write_text(json.dumps({key: value for key, value in facts.items() if value is not None}))
+
+
+def test_what_is_written_is_read_back(model):
+    facts = read_sidecar(model)
+    assert facts["file"] == "m.onnx" and list(facts) == list(KEYS)
+    assert facts["sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+    assert config_of(model, facts) == CFG
+
+
+def test_names_of_sidecars(tmp_path):
+    (tmp_path / "v1.2").mkdir()
+    assert [sidecar_path(tmp_path / name).name for name in ("a.onnx", "a.b.xml", "saved", "v1.2")] == [
+        "a.json", "a.b.json", "saved.json", "v1.2.json"]
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "format"])
+def test_a_missing_key_is_named(model, key):
+    change(model, **{key: None})
+    with pytest.raises(InputError, match=rf"m\.json: the key {key} is missing"):
+        read_sidecar(model)
+
+
+@pytest.mark.parametrize("keys, message", [
+    ({"format": 2}, r"format is 2, expected 1; it was made by manyfaces 0\.1\.0"),
+    ({"format": None}, "format is None, expected 1"),
+    ({"outputs": "m1"}, "outputs is 'm1', expected list"),
+    ({"outputs": [{"stride": 8}]}, r"outputs\[0\] is .*, expected a dict with a name"),
+    ({"content": "boxes"}, "content is 'boxes', expected maps or faces"),
+    ({"input": {"name": "images"}}, r"the key input\.type is missing"),
+    ({"sha256": "0" * 64}, r"m\.onnx: is not the file that m\.json describes .*key sha256"),
+])
+def test_a_wrong_value_is_named(model, keys, message):
+    change(model, **keys)
+    with pytest.raises(InputError, match=message):
+        read_sidecar(model)
+
+
+def test_a_changed_model_is_noticed(model, tmp_path):
+    model.write_bytes(b"abd")
+    with pytest.raises(InputError, match="sha256 differs"):
+        read_sidecar(model)
+    (tmp_path / "o.xml").write_bytes(b"<net/>")
+    (tmp_path / "o.bin").write_bytes(b"1")
+    before = digest(tmp_path / "o.xml")
+    (tmp_path / "o.bin").write_bytes(b"2")
+    assert digest(tmp_path / "o.xml") != before
+    (tmp_path / "o.bin").unlink()
+    with pytest.raises(InputError, match=r"o\.bin: no such file; it belongs to o\.xml"):
+        digest(tmp_path / "o.xml")
+
+
+def test_missing_and_broken_files_are_named(model, tmp_path):
+    with pytest.raises(InputError, match=r"n\.onnx: no such model file"):
+        read_sidecar(tmp_path / "n.onnx")
+    sidecar_path(model).write_text("{")
+    with pytest.raises(InputError, match=r"m\.json: cannot be read as JSON"):
+        read_sidecar(model)
+    sidecar_path(model).write_text("[]")
+    with pytest.raises(InputError, match=r"m\.json: found a list, expected the keys format"):
+        read_sidecar(model)
+    sidecar_path(model).unlink()
+    with pytest.raises(InputError, match=r"m\.json: no such file; it says what m\.onnx is"):
+        read_sidecar(model)
+
+
+def test_a_key_of_the_config_that_this_version_lacks_is_named(model):
+    config = json.loads(json.dumps(CFG))
+    config["TEST"]["SCORES"] = 0.1
+    change(model, config=config)
+    with pytest.raises(InputError, match=r"m\.json: config: unknown key TEST\.SCORES; did you mean TEST\.SCORE\?"):
+        config_of(model, read_sidecar(model))
+
+
+def test_the_licence_follows_the_data_sets():
+    assert licence_of("wider_train+wider_more").count("WIDER FACE") == 1
+    assert licence_of("facemask_train+mine") == ("face mask detection set: MIT; mine: not known here, ask who trained "
+                                                 "it")
+    assert licence_of("") == "not known"
