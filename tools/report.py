@@ -39,7 +39,7 @@ def main(arguments=None):
 
     from manyfaces.evaluation.commands.shared import method_names, read_folder
     from manyfaces.evaluation.ground_truth import read_ground_truth
-    from manyfaces.evaluation.html_report import examine, read_settings, write_report
+    from manyfaces.evaluation.html.report import examine, read_settings, write_report
 
     names, truth, methods = method_names(options.pred, options.names), read_ground_truth(options.gt), []
     for name, folder in zip(names, options.pred, strict=True):

@@ -3,11 +3,11 @@
 import numpy as np
 from small_sets import image, matched
 
-from manyfaces.evaluation.crops import GREY, SIZE, crop, inside
 from manyfaces.evaluation.error_kinds import error_kinds
-from manyfaces.evaluation.galleries import easiest_first, galleries, overlaps
-from manyfaces.evaluation.html_gallery import FAR, _box
-from manyfaces.evaluation.svg_charts import bar_chart, pr_chart
+from manyfaces.evaluation.html.charts import bar_chart, pr_chart
+from manyfaces.evaluation.html.crops import GREY, SIZE, crop, inside
+from manyfaces.evaluation.html.exhibits import easiest_first, galleries, overlaps
+from manyfaces.evaluation.html.gallery import FAR, _box
 from manyfaces.evaluation.wider import Curve
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .analysis import ATTRIBUTE_LABELS, found_at, setting_faces, working_score
+from ..analysis import ATTRIBUTE_LABELS, found_at, setting_faces, working_score
 
 CONTEXT = 2.5  # a crop's side in longer sides of what it shows
 SMALLEST = 40  # px of the image: around a tiny face, what is shown of it tells more than its size

@@ -1,13 +1,13 @@
-"""The sections of the report (html_report.py), from what was evaluated to the tables and charts."""
+"""The sections of the report (report.py), from what was evaluated to the tables and charts."""
 
-from .analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
-from .error_kinds import KINDS
-from .ground_truth import SETTINGS
-from .html_gallery import gallery_section
-from .html_page import Exact, details, join, name_of, table, tag
-from .html_parts import event_section, key_of, part_section
-from .published import choose_published
-from .svg_charts import bar_chart, pr_chart, swatch
+from ..analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
+from ..error_kinds import KINDS
+from ..ground_truth import SETTINGS
+from ..published import choose_published
+from .charts import bar_chart, pr_chart, swatch
+from .gallery import gallery_section
+from .page import Exact, details, join, name_of, table, tag
+from .parts import event_section, key_of, part_section
 
 # Faces that count in the whole official validation set: only with these do published figures compare.
 OFFICIAL = {"easy": 7211, "medium": 13319, "hard": 31958}
@@ -23,7 +23,7 @@ MADE = {"Net": {"name": "{}", "weights": "{}", "sha256": "SHA-256 {}"},
 
 
 def page(methods, setting, subset, with_images):
-    """The body of the page: list of Html. methods: list of html_report.Method; setting, subset: as examined."""
+    """The body of the page: list of Html. methods: list of report.Method; setting, subset: as examined."""
     sections = [("ap", "Average precision", _ap_section(methods)), ("curves", "Curves", _curve_section(methods)),
                 ("parts", "Where it is weak", part_section(methods, setting)),
                 ("events", "Events", event_section(methods, setting)),

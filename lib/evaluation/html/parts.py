@@ -1,8 +1,8 @@
 """The parts of a set in the report: how a method does by height, label and event, as bars and as figures."""
 
-from .analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
-from .html_page import details, name_of, table, tag
-from .svg_charts import LOOKS, bar_chart
+from ..analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
+from .charts import LOOKS, bar_chart
+from .page import details, name_of, table, tag
 
 EVENTS_SHOWN, COLUMNS = 24, 3
 TITLES = {"heights": "Face height"} | {name: name.capitalize() for name in ATTRIBUTE_LABELS}

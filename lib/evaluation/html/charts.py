@@ -7,7 +7,7 @@ well.
 
 import numpy as np
 
-from .html_page import Html, join, tag
+from .page import Html, join, tag
 
 LOOKS = 7  # colours of the style; a method beyond them gets the first colour again, with the next line pattern
 LINES = (None, "7 3", "2 2", "8 2 2 2")

@@ -5,10 +5,10 @@ import os
 import cv2
 import numpy as np
 
-from ..datasets.folders import find_images, read_within
-from ..datasets.images import ImageError
-from ..datasets.roidb import image_name
-from ..errors import InputError
+from ...datasets.folders import find_images, read_within
+from ...datasets.images import ImageError
+from ...datasets.roidb import image_name
+from ...errors import InputError
 
 SIZE = 160  # px, the sides of a crop
 QUALITY = 80

@@ -7,17 +7,17 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import write_whole
-from ..progress import Progress
-from . import html_sections as sections
-from .analysis import analyse, operating_points
+from ...errors import InputError
+from ...files import write_whole
+from ...progress import Progress
+from ..analysis import analyse, operating_points
+from ..error_kinds import error_kinds
+from ..plots import curves
+from ..wider import match_wider, result_of
+from . import sections
 from .crops import add_crops, image_paths, images_of
-from .error_kinds import error_kinds
-from .galleries import galleries
-from .html_page import document
-from .plots import curves
-from .wider import match_wider, result_of
+from .exhibits import galleries
+from .page import document
 
 # About as many crops fit into 2.5 MB; with several methods each gets its share.
 ALL_CROPS = 240

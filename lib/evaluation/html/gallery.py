@@ -2,9 +2,9 @@
 
 import base64
 
+from ..error_kinds import KINDS
 from .crops import SIZE
-from .error_kinds import KINDS
-from .html_page import Html, join, name_of, tag
+from .page import Html, join, name_of, tag
 
 TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
           "background": "Background taken for a face"}
@@ -18,7 +18,7 @@ FAR = 1e4  # px of a crop beyond which a box is cut: browsers draw larger number
 
 
 def gallery_section(methods, setting, with_images):
-    """The section's content; methods: list of html_report.Method."""
+    """The section's content; methods: list of report.Method."""
     if not with_images:
         return [tag("p", "Left out: the report was made without --images, the folder of the images.")]
     parts = [tag("p", "A crop is 2.5 times as wide as what it shows, 40 px of the image at the least. Boxes in it:"),
