@@ -8,14 +8,5 @@
 #
 # Example: experiments/scripts/demo_grid.sh cpu "" mobile_v2 portraits/*.jpg
 set -euo pipefail
-HERE=$PWD
 source "$(dirname "$0")/names.sh"
-case ${1:-} in -h | --help) usage; exit ;; esac
-use_gpu "${1:-0}"
-DATASET=${2:-}
-CONFIG=$(grid_config "${3:-mobile_v2}")
-shift $(($# < 3 ? $# : 3))
-
-read -ra WEIGHTS <<< "$(weights_option "$CONFIG" "$DATASET")"
-cd "$HERE" # the sources are named from where the user is
-exec "$PYTHON" "$ROOT/tools/demo.py" --cfg "$ROOT/cfgs/$CONFIG.yml" "${WEIGHTS[@]}" "$@"
+demo_family grid mobile_v2 "$@"

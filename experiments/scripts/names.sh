@@ -1,5 +1,6 @@
-# Sourced by the other scripts: what the short names stand for. Takes the caller to the repository's root (ROOT) and sets
-# PYTHON to the environment's Python.
+# Sourced by the other scripts: what the short names stand for, and how every family is trained, tested and shown. Takes
+# the caller from HERE to the repository's root (ROOT) and sets PYTHON to the environment's Python.
+HERE=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ROOT=$PWD
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo "$ROOT/.venv/bin/python" || echo python3)}
@@ -62,4 +63,72 @@ weights_option() { # CONFIG DATASET: the best weights trained on the data set, e
             return
         fi
     done
+}
+
+arguments() { # FAMILY NET [GPU_ID] [DATASET] [NET] [more]: sets DATASET, CONFIG and MORE; the second word is the default
+    local family=$1 net=$2
+    shift 2
+    case ${1:-} in -h | --help) usage; exit ;; esac
+    use_gpu "${1:-0}"
+    DATASET=${2:-}
+    CONFIG=$("${family}_config" "${3:-$net}")
+    MORE=("${@:4}")
+}
+
+train_family() {
+    arguments "$@"
+    local options=()
+    case $DATASET in
+        "") ;;
+        wider | facemask | wider+facemask | toy)
+            options=(--set NAME "$(run_name "$CONFIG" "$DATASET")" TRAIN.DATASETS "${DATASET//+/_train+}_train"
+                     TRAIN.SELECT "${DATASET//+/_select+}_select") ;;
+        *) fail "DATASET is '$DATASET', expected wider, facemask, wider+facemask or toy" ;;
+    esac
+    exec "$PYTHON" tools/train.py --cfg "cfgs/$CONFIG.yml" "${MORE[@]}" "${options[@]}"
+}
+
+demo_family() {
+    arguments "$@"
+    local weights
+    read -ra weights <<< "$(weights_option "$CONFIG" "$DATASET")"
+    cd "$HERE" # the sources are named from where the user is
+    exec "$PYTHON" "$ROOT/tools/demo.py" --cfg "$ROOT/cfgs/$CONFIG.yml" "${weights[@]}" "${MORE[@]}"
+}
+
+images_of() { # DATASET: sets IMAGES, the options of tools/test.py that name its images
+    case $1 in
+        wider) IMAGES=(--images "$DATA/wider/WIDER_val/images") ;;
+        crowd) IMAGES=(--images "$DATA/wider_crowd/images") ;;
+        facemask) IMAGES=(--images "$DATA/facemask/images" --list "$DATA/facemask/val.txt") ;;
+        toy) IMAGES=(--images data/toy/test/WIDER_toy/images) ;;
+        *) fail "DATASET is '$1', expected wider, crowd, facemask or toy" ;;
+    esac
+    [ -d "${IMAGES[1]}" ] || fail "${IMAGES[1]}: no such folder; see data/README.md, or set DATA"
+}
+
+detect() { # DATASET: tests CONFIG on it; sets OUT, where the predictions are
+    images_of "$1"
+    local weights
+    read -ra weights <<< "$(weights_option "$CONFIG" "$1")"
+    OUT=output/$CONFIG/pred_$1
+    echo "== $CONFIG on $1 ${weights[*]:-with the shipped weights}"
+    "$PYTHON" tools/test.py --cfg "cfgs/$CONFIG.yml" "${weights[@]}" "${IMAGES[@]}" --out "$OUT" "${MORE[@]}"
+}
+
+test_family() {
+    arguments "$@"
+    DATASET=${DATASET:-wider}
+    detect "$DATASET"
+    local truth=$DATA/wider_eval/ground_truth options
+    [ -d "$truth" ] || truth=$DATA/wider/ground_truth
+    case $DATASET in
+        wider) options=(wider --gt "$truth")
+               # A part of WIDER's 3,226 validation images is evaluated as what it is.
+               [ "$(find -L "${IMAGES[1]}" -name '*.jpg' | wc -l)" -ge 3226 ] || options+=(--subset) ;;
+        crowd) options=(wider --gt "$truth" --subset) ;;
+        facemask) options=(roidb --roidb data/pickles/facemask_val.pkl) ;;
+        toy) options=(wider --gt data/toy/test/ground_truth) ;;
+    esac
+    "$PYTHON" tools/evaluate.py "${options[@]}" --pred "$OUT"
 }

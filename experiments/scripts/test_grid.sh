@@ -11,24 +11,10 @@
 # Example: DATA=../shared/data experiments/scripts/test_grid.sh cpu wider mobile_v2
 set -euo pipefail
 source "$(dirname "$0")/names.sh"
-case ${1:-} in -h | --help) usage; exit ;; esac
-use_gpu "${1:-0}"
-DATASET=${2:-wider}
-CONFIG=$(grid_config "${3:-mobile_v2}")
-shift $(($# < 3 ? $# : 3))
-
-case $DATASET in
-    wider) IMAGES=(--images "$DATA/wider/WIDER_val/images") ;;
-    facemask) IMAGES=(--images "$DATA/facemask/images" --list "$DATA/facemask/val.txt") ;;
-    *) fail "DATASET is '$DATASET', expected wider or facemask" ;;
-esac
+arguments grid mobile_v2 "$@"
+case ${DATASET:=wider} in wider | facemask) ;; *) fail "DATASET is '$DATASET', expected wider or facemask" ;; esac
 ROIDB=data/pickles/${DATASET}_val.pkl
-[ -d "${IMAGES[1]}" ] || fail "${IMAGES[1]}: no such folder; see data/README.md, or set DATA"
 [ -f "$ROIDB" ] || fail "$ROIDB: no such file; build it with experiments/scripts/build_roidbs.sh"
-
-read -ra WEIGHTS <<< "$(weights_option "$CONFIG" "")"
-OUT=output/$CONFIG/pred_$DATASET
-echo "== $CONFIG on $DATASET ${WEIGHTS[*]:-with the shipped weights}"
-"$PYTHON" tools/test.py --cfg "cfgs/$CONFIG.yml" "${WEIGHTS[@]}" "${IMAGES[@]}" --out "$OUT" "$@"
+detect "$DATASET"
 "$PYTHON" tools/evaluate.py best_box --roidb "$ROIDB" --pred "$OUT"
 "$PYTHON" tools/evaluate.py roidb --roidb "$ROIDB" --pred "$OUT"

@@ -11,18 +11,4 @@
 #          experiments/scripts/train_ssh.sh cpu "" mobile_025 --resume
 set -euo pipefail
 source "$(dirname "$0")/names.sh"
-case ${1:-} in -h | --help) usage; exit ;; esac
-use_gpu "${1:-0}"
-DATASET=${2:-}
-CONFIG=$(ssh_config "${3:-mobile_025}")
-shift $(($# < 3 ? $# : 3))
-
-OPTIONS=()
-case $DATASET in
-    "") ;;
-    wider | facemask | wider+facemask | toy)
-        OPTIONS=(--set NAME "$(run_name "$CONFIG" "$DATASET")" TRAIN.DATASETS "${DATASET//+/_train+}_train"
-                 TRAIN.SELECT "${DATASET//+/_select+}_select") ;;
-    *) fail "DATASET is '$DATASET', expected wider, facemask, wider+facemask or toy" ;;
-esac
-exec "$PYTHON" tools/train.py --cfg "cfgs/$CONFIG.yml" "$@" "${OPTIONS[@]}"
+train_family ssh mobile_025 "$@"
