@@ -32,7 +32,7 @@ def main(arguments=None):
 
     best = Trainer(cfg, resume=options.resume, init=options.init).run()
     if best >= 0:
-        print(f"best selection AP {best:.4f}")
+        print(f"best selection {cfg.TRAIN.SELECT_BY} {best:.4f}")
     print(f"weights are in {cfg.OUTPUT_DIR}/{cfg.NAME}")
 
 
