@@ -69,11 +69,9 @@ class Grid:
         x = layers.Conv2D(cfg.GRID.WIDTH, 3, padding="same", activation="relu", name="grid_conv")(taps[STRIDES[stride]])
         x = layers.BatchNormalization(name="grid_bn")(x)  # behind the ReLU, as the reference net has it
         # One or two of 49 cells hold a face: a start near that keeps the first steps from being swamped.
-        bias = np.zeros(5, np.float32)
-        bias[4] = np.log(0.03 / 0.97)
+        bias = keras.initializers.Constant([0.0, 0.0, 0.0, 0.0, float(np.log(0.03 / 0.97))])
         x = layers.Conv2D(5, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-                          bias_initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(bias, dtype=dtype),
-                          name="grid_cells")(x)
+                          bias_initializer=bias, name="grid_cells")(x)
         model = keras.Model(images, {"grid_cells": x}, name=cfg.NAME or "grid")
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):

@@ -72,6 +72,7 @@ def test_normalisation_is_inside_and_the_first_scores_are_low():
     inner = keras.Model(model.input, model.get_layer("normalise").output)
     np.testing.assert_allclose(ops.convert_to_numpy(inner(images)), images / 127.5 - 1, atol=1e-6)
     assert (1 / (1 + np.exp(-outputs[..., 4])) < 0.1).all() and np.isfinite(outputs).all()
+    np.testing.assert_allclose(model.get_layer("grid_cells").get_weights()[1], [0, 0, 0, 0, logit(0.03)], rtol=1e-5)
 
 
 @pytest.mark.parametrize(("words", "trainable"), [
