@@ -24,15 +24,20 @@ def main(arguments=None):
     parser.add_argument("--csv", metavar="FILE", help="also write the table there")
     options = parser.parse_args(arguments)
 
+    from manyfaces import Detector, runtimes
     from manyfaces.benchmark import as_csv, peers
     from manyfaces.benchmark.detectors import compare
     from manyfaces.config import load_config
     from manyfaces.engine.test import load_detector
+    from manyfaces.pretrained import model_file
 
     detectors = {}
     for path in options.cfg or ["cfgs/ssh_mobilenet_v1_025.yml"]:
         cfg = load_config(path)
         detectors[f"{cfg.NAME} (Keras)"] = load_detector(cfg, options.weights).detect
+        if not options.weights and model_file(cfg.NAME):
+            for runtime in sorted(set(runtimes.readers(model_file(cfg.NAME))) & set(runtimes.installed())):
+                detectors[f"{cfg.NAME} ({runtime})"] = Detector.load(cfg.NAME, runtime=runtime).detect
     if options.peers:
         folder = Path(options.peers)
         detectors["YuNet-n (OpenCV)"] = peers.yunet(folder / "yunet" / "yunet_n_dynamic.onnx")
