@@ -5,7 +5,9 @@ give the family's maps stay in float: scores and offsets are where a step of 1/2
 of the time.
 """
 
+import contextlib
 import io
+import sys
 
 import cv2
 import numpy as np
@@ -62,10 +64,11 @@ def quantise(graph, format, facts, folder):
     else:
         model, key = graph, graph.graph.input[0].name
     images = [image[None] for image in calibration_images(folder, facts)]
-    return nncf.quantize(
-        model, nncf.Dataset(images, lambda image: {key: image}), subset_size=len(images),
-        preset=nncf.QuantizationPreset.MIXED,  # symmetric weights, asymmetric activations: leaky ones are both signs
-        ignored_scope=nncf.IgnoredScope(names=heads))
+    with contextlib.redirect_stdout(sys.stderr):  # where its bars of progress belong
+        return nncf.quantize(
+            model, nncf.Dataset(images, lambda image: {key: image}), subset_size=len(images),
+            preset=nncf.QuantizationPreset.MIXED,  # symmetric weights, asymmetric activations, for leaky ones
+            ignored_scope=nncf.IgnoredScope(names=heads))
 
 
 def _heads(graph):

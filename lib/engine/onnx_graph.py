@@ -123,7 +123,7 @@ class Graph:
             nodes.append(helper.make_node(kind, inputs, outputs, name=outputs[0], **attributes))
         used = {name for node in nodes for name in node.input}
         graph = helper.make_graph(nodes, name, self.inputs, self.outputs, [
-            numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in constants.items()
+            numpy_helper.from_array(np.array(array, order="C"), key) for key, array in constants.items()
             if key in used])
         model = helper.make_model(graph, producer_name="manyfaces", producer_version=producer, ir_version=IR_VERSION,
                                   opset_imports=[helper.make_opsetid("", OPSET)])

@@ -11,7 +11,7 @@ from manyfaces.boxes import overlaps
 from manyfaces.config import load_config
 from manyfaces.datasets.portraits import portraits
 from manyfaces.datasets.toy import portrait_collage
-from manyfaces.detector import Detector
+from manyfaces.detector import Detections, Detector
 from manyfaces.engine import export as exporting
 from manyfaces.engine import export_check, export_onnx
 from manyfaces.engine.export import LIMIT, export, open_saved_model
@@ -31,6 +31,18 @@ def keras():
 @pytest.fixture(scope="module")
 def crowd():
     return portrait_collage(640, 416, seed=0)
+
+
+def same_faces(found, expected, score=0.0):
+    """Each face from `score` on is in both, once; the order of faces of nearly equal score is free."""
+    expected, found = expected.above(score), found.above(score)
+    assert len(found) == len(expected) > 0
+    meet = overlaps(expected.boxes, found.boxes)
+    mate = meet.argmax(axis=1)
+    assert len(set(mate)) == len(mate)
+    np.testing.assert_allclose(found.scores[mate], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes[mate], expected.boxes, atol=0.05)
+    np.testing.assert_allclose(found.landmarks[mate], expected.landmarks, atol=0.05)
 
 
 @pytest.mark.parametrize("kind", [*FLOAT, "saved_model"])
@@ -59,11 +71,7 @@ def test_a_detector_of_the_file_finds_the_faces_that_keras_finds(kind, keras, cr
     path, _ = exported(kind)
     detector = Detector(*open_model(path, threads=1), path)
     for image in (crowd, portraits()[0].image):
-        expected, found = keras.detect(image), detector.detect(image)
-        assert len(found) == len(expected) > 0
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
-        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
-        np.testing.assert_allclose(found.landmarks, expected.landmarks, atol=0.05)
+        same_faces(detector.detect(image), keras.detect(image))
 
 
 def test_faces_from_the_graph_keep_their_image_scale_and_mirror(keras, crowd):
@@ -72,17 +80,16 @@ def test_faces_from_the_graph_keep_their_image_scale_and_mirror(keras, crowd):
     path, _ = exported("faces")
     detector = Detector(*open_model(path, runtime="onnxruntime", threads=1), path)
     expected, found = (each.detect(crowd, scales=[0.5, 1.0], flip=True) for each in (keras, detector))
-    assert len(found) == len(expected)
-    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
-    batch = np.stack([crowd, np.zeros_like(crowd), crowd[:, ::-1]])
+    # A few may differ: what NMS within a scale has dropped cannot come back when its better one goes, too.
+    assert (overlaps(expected.above(0.5).boxes, found.boxes).max(axis=1) > 0.9).mean() > 0.97
+    batch = np.stack([crowd, crowd[::-1], crowd[:, ::-1]])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     raw = dict(zip([each.name for each in session.get_outputs()], session.run(None, {"images": batch}), strict=True))
     assert raw["landmarks"].shape == (len(raw["boxes"]), 5, 2) and raw["image"].shape == raw["scores"].shape
-    first = raw["image"] == 0
-    alone = keras.detect(crowd)
-    order = np.argsort(-raw["scores"][first], kind="stable")
-    np.testing.assert_allclose(raw["boxes"][first][order], alone.boxes, atol=0.05)
-    assert abs((raw["image"] == 2).sum() - len(alone)) <= 3  # the mirror image shows about as many
+    for number in range(len(batch)):
+        mine = raw["image"] == number
+        same_faces(Detections(*(raw[name][mine] for name in ("boxes", "scores", "landmarks"))),
+                   keras.detect(batch[number]))
 
 
 def test_the_graph_keeps_top_and_threshold_of_the_config(tmp_path, keras, crowd):
@@ -91,8 +98,8 @@ def test_the_graph_keeps_top_and_threshold_of_the_config(tmp_path, keras, crowd)
     detector = Detector(*open_model(tmp_path / "few.onnx", threads=1))
     keras = Detector(type(keras.family)(cfg), keras.run, cfg)
     expected, found = keras.detect(crowd), detector.detect(crowd)
-    assert 0 < len(expected) <= 9 and expected.scores.min() >= 0.4
-    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
+    assert len(expected) <= 9 and expected.scores.min() >= 0.4
+    same_faces(found, expected)
 
 
 @pytest.mark.parametrize("kind", ["int8", "int8_openvino", "int8_litert"])
@@ -177,8 +184,6 @@ def test_the_saved_model_takes_bytes_and_gives_named_maps(keras):
 def test_agreement_counts_each_face_once():
     class Fixed:
         def __init__(self, boxes, scores):
-            from manyfaces.detector import Detections
-
             self.cfg, self.found = load_config(pretrained.config_file(NAME)), Detections(boxes, scores)
 
         def detect(self, _):

@@ -22,10 +22,9 @@ from manyfaces.runtimes.images import as_input
 KINDS = ["onnx", "faces", "openvino", "litert"]
 CODE = """
 import runpy, sys
-tool, *sys.argv[1:] = sys.argv[1:]
-sys.argv.insert(0, tool)
+sys.argv = sys.argv[1:]
 try:
-    runpy.run_path(tool, run_name="__main__")
+    runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:
     assert not end.code, end.code
 assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules), sorted(sys.modules)
