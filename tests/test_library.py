@@ -140,13 +140,13 @@ def test_overrides_reach_the_config_that_the_family_decodes_by(shipped, monkeypa
     (("./y",), ("keras",), r"./y: expected a name \(only_keras, only_onnx, x\), a model \(.onnx, .xml or .tflite\) or"),
     (("y.weights.h5",), ("keras",), "weights alone do not say of which net; give its config"),
     (("none.yml",), ("keras",), "none.yml: no config can be read there"),
-    (("x", None, (), "tensorrt"), ("litert",), "'tensorrt', expected one of openvino, onnxruntime, litert, keras; "
+    (("x", None, (), "tensorrt"), ("litert",), "'tensorrt', expected one of onnxruntime, openvino, litert, keras; "
                                                "installed are litert"),
     (("x.onnx", "w.weights.h5"), (), "x.onnx: holds its own weights, found w.weights.h5 beside it"),
     ((CFG, "m.onnx"), ("keras",), "m.onnx: an exported model brings its own config; leave .*yml out"),
     ((CFG,), ("onnxruntime",), r"needs Keras and TensorFlow: pip install 'manyfaces\[train\]'; installed are onnxr"),
     ((CFG, None, (), "openvino"), ("keras",), "a config runs through Keras; for openvino export it first"),
-    (("x.onnx", None, (), "keras"), ("keras",), "x.onnx: Keras does not read it, expected runtime openvino or onnxr"),
+    (("x.onnx", None, (), "keras"), ("keras",), "x.onnx: Keras does not read it, expected runtime onnxruntime or openvino"),
     (("x.onnx", None, ("NET.ALPHA", "1")), (), "NET.ALPHA: the net of x.onnx is fixed; .* only keys of TEST"),
     (("only_onnx", None, ("NET.ALPHA", "1")), ("keras",), "NET.ALPHA: the net of .*only_onnx.onnx is fixed"),
     (("only_onnx", None, (), "keras"), ("keras",), "no weights ship for only_onnx"),
