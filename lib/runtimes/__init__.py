@@ -16,8 +16,8 @@ from .sidecar import config_of, digest, read_sidecar, sidecar_path, write_sideca
 __all__ = ["RUNTIMES", "digest", "installed", "open_model", "open_session", "read_sidecar", "readers", "sidecar_path",
            "write_sidecar"]
 
-# The fastest first for photographs of many sizes: there OpenVINO takes 1.7 times as long as ONNX Runtime, which runs any
-# size as it comes. For images of one size OpenVINO is faster, by a fifth.
+# The fastest first for photographs of many sizes: there OpenVINO takes 1.7 times as long as ONNX Runtime, which runs
+# any size as it comes. For images of one size OpenVINO is faster, by a fifth.
 RUNTIMES = {  # name: (module here, package, extra that installs it, endings)
     "onnxruntime": (".onnx", "onnxruntime", "onnx", (".onnx",)),
     "openvino": (".openvino", "openvino", "openvino", (".xml", ".onnx")),
