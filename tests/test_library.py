@@ -146,7 +146,7 @@ def test_overrides_reach_the_config_that_the_family_decodes_by(shipped, monkeypa
     ((CFG, "m.onnx"), ("keras",), "m.onnx: an exported model brings its own config; leave .*yml out"),
     ((CFG,), ("onnxruntime",), r"needs Keras and TensorFlow: pip install 'manyfaces\[train\]'; installed are onnxr"),
     ((CFG, None, (), "openvino"), ("keras",), "a config runs through Keras; for openvino export it first"),
-    (("x.onnx", None, (), "keras"), ("keras",), "x.onnx: Keras does not read it, expected runtime onnxruntime or openv"),
+    (("x.onnx", None, (), "keras"), ("keras",), "x.onnx: Keras does not read it, expected runtime onnxruntime or open"),
     (("x.onnx", None, ("NET.ALPHA", "1")), (), "NET.ALPHA: the net of x.onnx is fixed; .* only keys of TEST"),
     (("only_onnx", None, ("NET.ALPHA", "1")), ("keras",), "NET.ALPHA: the net of .*only_onnx.onnx is fixed"),
     (("only_onnx", None, (), "keras"), ("keras",), "no weights ship for only_onnx"),
