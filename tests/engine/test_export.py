@@ -118,7 +118,7 @@ def test_eight_bit_models_find_the_faces(kind, keras, crowd):
 
 def test_the_sidecar_says_what_the_file_is():
     path, facts = exported("onnx")
-    sidecar = read_sidecar(path)
+    sidecar, cfg = read_sidecar(path), load_config(pretrained.config_file(NAME))
     assert facts["sidecar"] == str(path.with_suffix(".json"))
     assert (sidecar["family"], sidecar["name"], sidecar["content"]) == ("ssh", NAME, "maps")
     assert sidecar["input"] == {"name": "images", "type": "uint8", "layout": "NHWC", "colour": "RGB",
@@ -127,9 +127,9 @@ def test_the_sidecar_says_what_the_file_is():
         f"m{i + 1}_{kind}": 8 << i for i in range(3) for kind in ("scores", "boxes", "landmarks")}
     assert sidecar["outputs"][0]["shape"][:3] == [None, None, None]
     assert [level["sides"] for level in sidecar["anchors"]] == [
-        [[s, s] for s in sizes] for sizes in ([10, 16, 24], [36, 56, 88], [136, 210, 330])]
-    assert "research" in sidecar["licence"] and sidecar["thresholds"]["nms"] == 0.3
-    assert sidecar["config"] == json.loads(json.dumps(load_config(pretrained.config_file(NAME))))
+        [[s, s] for s in sizes] for sizes in cfg.ANCHORS.SIZES]
+    assert "research" in sidecar["licence"] and sidecar["thresholds"]["nms"] == cfg.TEST.NMS
+    assert sidecar["config"] == json.loads(json.dumps(cfg))
     assert read_sidecar(exported("litert")[0])["input"]["multiple"] == 32
 
 
