@@ -157,7 +157,9 @@ def test_dropping_what_takes_no_part_changes_no_curve(seed, faces, looked_at):
     part, whole = curve_of_part(matches, counted, looked_at), curve_of(matches, counted, looked_at)
     np.testing.assert_array_equal(part.recall, whole.recall)
     np.testing.assert_array_equal(part.precision, whole.precision)
-    assert (part.ap, part.exact, part.faces) == (whole.ap, whole.exact, whole.faces)
+    assert part.faces == whole.faces
+    # Sums over fewer points: NumPy adds them up in another order.
+    assert (part.ap, part.exact) == pytest.approx((whole.ap, whole.exact), abs=1e-12)
 
 
 def overlap(a, b):
