@@ -4,9 +4,8 @@
 import sys
 
 from manyfaces.command_line import argument_parser, run
-from manyfaces.datasets import READERS, save_roidb, select, statistics_table
-from manyfaces.datasets.attributes import add_attributes
-from manyfaces.datasets.text import read_list
+from manyfaces.datasets import READERS, save_roidb
+from manyfaces.datasets.annotation_options import add_annotation_options, read_annotation
 from manyfaces.errors import InputError
 
 EXAMPLE = """
@@ -22,24 +21,12 @@ def main(arguments=None):
     parser.add_argument("--labels", required=True, help="the annotation: a file, or a folder for voc and yolo")
     parser.add_argument("--images", help="folder of the images; may be left out when only the statistics are wanted")
     parser.add_argument("--out", help="the .pkl to write; without it only the statistics are printed")
-    parser.add_argument("--only", metavar="LIST", help="text file of image names: keep these")
-    parser.add_argument("--without", metavar="LIST", help="text file of image names: leave these out")
-    parser.add_argument("--attributes", metavar="FILE",
-                        help="WIDER .txt or .mat of the same images, to carry its attributes and invalid flags over")
-    parser.add_argument("--missing", choices=("error", "skip"), default="error",
-                        help="what to do about images that are absent or unreadable")
+    add_annotation_options(parser)
     options = parser.parse_args(arguments)
     if options.out and not options.images:
         raise InputError("--out needs --images: a roidb without image sizes cannot train or test")
 
-    roidb = READERS[options.format](options.labels, options.images, missing=options.missing)
-    lists = [read_list(path) if path else None for path in (options.only, options.without)]
-    if any(lists):
-        roidb = select(roidb, *lists, strict=options.missing == "error")
-    if options.attributes:
-        roidb, counts = add_attributes(roidb, READERS["wider"](options.attributes))
-        print("attributes " + ", ".join(f"{count:,} faces {what}" for what, count in counts.items()))
-    print(statistics_table(roidb))
+    roidb = read_annotation(options)
     if options.out:
         save_roidb(roidb, options.out)
         print(f"wrote    {options.out}")

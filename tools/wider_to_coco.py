@@ -4,10 +4,9 @@
 import sys
 
 from manyfaces.command_line import argument_parser, run
-from manyfaces.datasets import READERS, select, statistics_table
-from manyfaces.datasets.attributes import add_attributes
+from manyfaces.datasets import READERS
+from manyfaces.datasets.annotation_options import add_annotation_options, read_annotation
 from manyfaces.datasets.coco_writer import write_coco
-from manyfaces.datasets.text import read_list
 
 EXAMPLE = """
 tools/wider_to_coco.py --labels data/wider_face_split/wider_face_val_bbx_gt.txt --images data/WIDER_val/images \\
@@ -24,22 +23,10 @@ def main(arguments=None):
                         help="the annotation: a file (wider: .txt or .mat), or a folder for voc and yolo")
     parser.add_argument("--images", help="folder of the images, to read their sizes; without it these are 0")
     parser.add_argument("--out", required=True, help="the .json to write")
-    parser.add_argument("--only", metavar="LIST", help="text file of image names: keep these")
-    parser.add_argument("--without", metavar="LIST", help="text file of image names: leave these out")
-    parser.add_argument("--attributes", metavar="FILE",
-                        help="WIDER .txt or .mat of the same images, to carry its attributes and invalid flags over")
-    parser.add_argument("--missing", choices=("error", "skip"), default="error",
-                        help="what to do about images that are absent or unreadable")
+    add_annotation_options(parser)
     options = parser.parse_args(arguments)
 
-    roidb = READERS[options.format](options.labels, options.images, missing=options.missing)
-    lists = [read_list(path) if path else None for path in (options.only, options.without)]
-    if any(lists):
-        roidb = select(roidb, *lists, strict=options.missing == "error")
-    if options.attributes:
-        roidb, counts = add_attributes(roidb, READERS["wider"](options.attributes))
-        print("attributes " + ", ".join(f"{count:,} faces {what}" for what, count in counts.items()))
-    print(statistics_table(roidb))
+    roidb = read_annotation(options)
     write_coco(roidb, options.out)
     print(f"wrote    {options.out}")
     unknown = sum(not record.width for record in roidb.records)

@@ -8,7 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ..config import load_config
+from ..config import flat_items, load_config
 from ..errors import InputError
 from ..files import write_whole
 
@@ -103,21 +103,13 @@ def _check(path, facts):
 def config_of(path, facts):
     """The config (EasyDict) that a sidecar holds; InputError where it has keys or types that this version lacks."""
     words = []
-    for key, value in _leaves(facts["config"]):
+    for key, value in flat_items(facts["config"]):
         words += [key, json.dumps(value) if isinstance(value, str) else value]
     try:
         return load_config(overrides=words)
     except InputError as error:
         message = str(error).removeprefix("--set:").strip()
         raise InputError(f"{sidecar_path(path)}: config: {message}") from None
-
-
-def _leaves(tree, prefix=""):
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def licence_of(datasets):
