@@ -65,7 +65,7 @@ def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=Non
                 raise InputError(f"{path}: with {name} {worst} differs from Keras by {found['difference']:.3g}, over "
                                  f"{LIMIT:g}; not written. Another version of the converter or runtime may do better")
         if not nms:
-            facts["outputs"] = _outputs(model, found["shapes"])
+            facts["outputs"] = _outputs(model, family, found["shapes"])
         _move(made, path)
     facts = write_sidecar(path, facts)
     return {"path": str(path), "sidecar": str(sidecar_path(path)), "format": format, "precision": facts["precision"],
@@ -130,11 +130,11 @@ def _facts(cfg, family, model, format, nms, int8, licence):
     }
 
 
-def _outputs(model, shapes):
-    """Name, stride in px and shape of each map; shapes: dict name -> (size of an input, shape of its map)."""
+def _outputs(model, family, shapes):
+    """Name, stride in px (that of the module it belongs to) and shape of each map; shapes: dict by the maps' names."""
     result = []
-    for name, (size, shape) in shapes.items():
-        stride = size[0] // shape[1] if len(shape) == 4 else None
+    for name in shapes:
+        stride = next((module.stride for module in family.modules if name.startswith(f"{module.name}_")), None)
         result.append({"name": name, "stride": stride,
                        "shape": [None, *(int(side) if side else None for side in model.output[name].shape[1:])]})
     return result
