@@ -55,6 +55,25 @@ DEFAULTS = {
         "WIDTH": 240,  # channels of the 3x3 convolution before the cells
         "BOX_LOSS": "best_cell",  # best_cell: of the most confident cell | squared, diou: of every face in its own cell
     },
+    "MTCNN": {
+        "STAGE": "pnet",  # which net is sampled for and trained: pnet | rnet | onet
+        "SAMPLES": "",  # folder of its samples (tools/mtcnn_samples.py); empty: DATA_DIR/samples/NAME
+        "LANDMARKS": "",  # data sets whose landmarks are learnt, as TRAIN.DATASETS; nothing else is taken from them
+        "COUNTS": [60000, 60000, 60000, 180000],  # wanted samples: positive, part, landmark, negative
+        "RATIO": [1, 1, 1, 3],  # of those kinds in every batch
+        "POSITIVE": 0.65,  # overlap with a face from which a crop is positive
+        "PART": 0.4,  # from which it is part of a face; what lies between is left out
+        "NEGATIVE": 0.3,  # below which it is background
+        "MIN_FACE": 10.0,  # px in the image: smaller faces are neither learnt nor background
+        "ROTATION": 20.0,  # degrees to either side by which two of three landmark samples are turned
+        "PNET": "",  # weights that mine for rnet and onet; empty: OUTPUT_DIR/(NAME with pnet for the stage)/best...
+        "RNET": "",  # weights that mine for onet, in the same way
+        "MINE_THRESHOLDS": [0.6, 0.7],  # of P-Net and R-Net while they mine
+        "EASY": 0.25,  # at most this part of an image's negatives is cut by chance where mining does not give enough
+        "LOSS_WEIGHTS": [1.0, 0.5, 0.5],  # of classification, box and landmarks; onet: 1, 0.5, 1
+        "OHEM": 0.7,  # part of a batch's positives and negatives, the hardest, that classification learns from
+        "OHEM_BOX": False,  # the same for the box loss
+    },
     "TARGETS": {
         "POSITIVE": 0.5,  # overlap from which an anchor is a face
         "NEGATIVE": 0.3,  # overlap below which it is background; what lies between is ignored
@@ -85,6 +104,7 @@ DEFAULTS = {
         "SELECT_IMAGES": 0,  # look at so many images of each selection set only; 0: all
         "MAX_FACES": 0,  # images with more faces are left out of training and selection; 0: none
         "STEPS": 300000,
+        "EPOCHS": 0,  # > 0: so many in place of STEPS, and DECAY_AT, SELECT_EVERY and SAVE_EVERY count epochs as well
         "BATCH": 1,
         "MODE": "joint",  # joint: one update from the sum | random: one module a step | group: three updates a step
         "OPTIMIZER": "sgd",  # sgd (momentum 0.9) | adamw
@@ -161,6 +181,7 @@ PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.S
          "TEST.SIZE")
 CHOICES = {
     "LOSS.CLASS": ("ohem", "focal", "mined"),
+    "MTCNN.STAGE": ("pnet", "rnet", "onet"),
     "LOSS.BOX": ("smooth_l1", "diou"),
     "TRAIN.MODE": ("joint", "random", "group"),
     "TRAIN.OPTIMIZER": ("sgd", "adamw"),
