@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Builds data/pickles/{wider_train,wider_select,wider_val,facemask_train,facemask_select,facemask_val}.pkl.
+# Builds data/pickles/{wider_train,wider_select,wider_val,facemask_train,facemask_select,facemask_val}.pkl,
+# and landmarks_{train,select,test}.pkl where DATA_DIR has landmarks/.
 #
 # Usage: experiments/scripts/build_roidbs.sh [DATA_DIR]
-#   DATA_DIR (default: data) holds wider/ and facemask/:
+#   DATA_DIR (default: data) holds wider/, facemask/ and, for MTCNN, landmarks/:
 #     wider/WIDER_train/images, wider/WIDER_val/images
 #     wider/wider_face_split/{wider_face_train_bbx_gt,wider_face_val_bbx_gt,retinaface_train_label,train_minival}.txt
 #     facemask/images, facemask/annotations, facemask/train.txt, facemask/val.txt
+#     landmarks/images, landmarks/trainImageList.txt, landmarks/testImageList.txt
 # The *_select sets are a held-out part of train, the only images that checkpoints are chosen on: for wider the list
-# train_minival.txt, for facemask every tenth name of train.txt.
+# train_minival.txt, for facemask and landmarks every tenth name of the train list.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 DATA=${1:-data}
@@ -34,3 +36,10 @@ awk 'NR % 10 == 0' "$DATA/facemask/train.txt" > "$SELECT"
 build facemask_train "${MASKS[@]}" --only "$DATA/facemask/train.txt" --without "$SELECT"
 build facemask_select "${MASKS[@]}" --only "$SELECT"
 build facemask_val "${MASKS[@]}" --only "$DATA/facemask/val.txt"
+
+[ -d "$DATA/landmarks" ] || exit 0
+POINTS=(--format landmarks --images "$DATA/landmarks/images")
+awk 'NR % 10 == 0 {print $1}' "$DATA/landmarks/trainImageList.txt" > "$SELECT"
+build landmarks_train "${POINTS[@]}" --labels "$DATA/landmarks/trainImageList.txt" --without "$SELECT"
+build landmarks_select "${POINTS[@]}" --labels "$DATA/landmarks/trainImageList.txt" --only "$SELECT"
+build landmarks_test "${POINTS[@]}" --labels "$DATA/landmarks/testImageList.txt"

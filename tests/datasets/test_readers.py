@@ -270,3 +270,18 @@ def test_yolo_needs_images_and_labels(images, tmp_path):
     os.mkdir(empty)
     with pytest.raises(InputError, match="holds no .txt label"):
         READERS["yolo"](str(empty), str(images))
+
+
+def test_landmarks_of_one_face_a_line(images, tmp_path):
+    """The box is left right top bottom in the file."""
+    text = "0--A\\x.jpg 27 69 14 62 33 30 56 31 45 40 35 50.5 55 51\r\n"
+    (record,) = read("landmarks", tmp_path, text, images).records
+    assert (record.image, record.boxes.tolist()) == ("0--A/x.jpg", [[27, 14, 69, 62]])
+    assert record.landmarks.tolist() == [[[33, 30], [56, 31], [45, 40], [35, 50.5], [55, 51]]]
+
+
+def test_a_line_of_landmarks_that_is_short_is_named(images, tmp_path):
+    line = "0--A/{} 27 69 14 62 1 1 2 2 3 3 4 4 5"
+    text = line.format("x.jpg") + " 5\n" + line.format("y.png")
+    with pytest.raises(InputError, match=r"labels\.txt, line 2: expected left right top bottom and five points.*13"):
+        read("landmarks", tmp_path, text, images)

@@ -7,6 +7,7 @@ and missing="skip" counts images that are absent or unreadable instead of raisin
 
 from .coco import read_coco
 from .fddb import read_fddb
+from .landmarks import read_landmarks
 from .retinaface import read_retinaface
 from .ssh import read_ssh
 from .voc import read_voc
@@ -14,4 +15,4 @@ from .wider import read_wider
 from .yolo import read_yolo
 
 READERS = {"wider": read_wider, "retinaface": read_retinaface, "ssh": read_ssh, "voc": read_voc, "coco": read_coco,
-           "yolo": read_yolo, "fddb": read_fddb}
+           "yolo": read_yolo, "fddb": read_fddb, "landmarks": read_landmarks}
