@@ -1,19 +1,20 @@
 """From roidb to minibatch: augment, encode, assemble, load ahead.
 
-What pays compiled exists twice: in minibatch.pyx, and as a NumPy twin in reference.py that states the rule and serves
-where nothing could be compiled.
+What pays compiled exists twice: in minibatch.pyx and crc32c.pyx, and as a NumPy twin in reference.py that states the
+rule and serves where nothing could be compiled.
 """
 
 from ..compiled import warn_not_compiled
 
 try:
+    from .crc32c import masked_crc32c
     from .minibatch import shrink, visible_faces
 
     COMPILED = True
 except ImportError:
-    from .reference import shrink, visible_faces
+    from .reference import masked_crc32c, shrink, visible_faces
 
     COMPILED = False
     warn_not_compiled()
 
-__all__ = ["COMPILED", "shrink", "visible_faces"]
+__all__ = ["COMPILED", "masked_crc32c", "shrink", "visible_faces"]
