@@ -45,7 +45,7 @@ DEFAULTS = {
         "STRIDES": [8, 16, 32],
         "SIZES": [[16, 32], [64, 128], [256, 512]],  # px, square root of the area, per module
         "RATIOS": [1.0],  # height / width
-        "WIDTHS": [],  # px: ssd has one module, with anchors of these widths and heights in place of SIZES
+        "WIDTHS": [],  # px: ssd and tiny have one module, with anchors of these widths and heights in place of SIZES
         "HEIGHTS": [],
         "BORDERS": [0, 0, 512],  # px by which a module's anchors may leave the image; -1: any
     },
@@ -56,7 +56,8 @@ DEFAULTS = {
         "BOX_LOSS": "best_cell",  # best_cell: of the most confident cell | squared, diou: of every face in its own cell
     },
     "MTCNN": {
-        "STAGE": "pnet",  # which net is sampled for and trained: pnet | rnet | onet
+        "STAGE": "cascade",  # which net is sampled for and trained: pnet | rnet | onet; cascade: all three, to detect
+        "FC_PRELU": True,  # PReLU behind the fully connected layer of R-Net and O-Net; TensorFlow 1's had none there
         "SAMPLES": "",  # folder of its samples (tools/mtcnn_samples.py); empty: DATA_DIR/samples/NAME
         "LANDMARKS": "",  # data sets whose landmarks are learnt, as TRAIN.DATASETS; nothing else is taken from them
         "COUNTS": [60000, 60000, 60000, 180000],  # wanted samples: positive, part, landmark, negative
@@ -73,18 +74,21 @@ DEFAULTS = {
         "LOSS_WEIGHTS": [1.0, 0.5, 0.5],  # of classification, box and landmarks; onet: 1, 0.5, 1
         "OHEM": 0.7,  # part of a batch's positives and negatives, the hardest, that classification learns from
         "OHEM_BOX": False,  # the same for the box loss
+        "OHEM_GROUP": 96,  # crops that follow one another in a batch and are mined together; 0: the whole batch
     },
     "TARGETS": {
         "POSITIVE": 0.5,  # overlap from which an anchor is a face
         "NEGATIVE": 0.3,  # overlap below which it is background; what lies between is ignored
         "BEST": None,  # a face's best anchor is positive from this overlap; null: it must reach POSITIVE
         "IGNORE_OVERLAP": 0.5,  # background anchors covered so far by an ignore region are left out
+        "MASK_PADDING": False,  # background anchors that reach into the grey around a picture are left out (HR)
         "VARIANCES": [0.1, 0.2],  # units of box offsets: of the anchor's sides, and of nats
     },
     "LOSS": {
         "CLASS": "ohem",  # ohem (SSH, section 3.4) | focal (RetinaNet, equation 5) | mined (SSD, section 2.2)
         "OHEM_BATCH": 256,  # anchors a module and image
         "OHEM_POSITIVE": 0.5,  # of which at most this part are faces
+        "OHEM_FILL": True,  # where faces are fewer, backgrounds fill the batch; False: they keep to the other part (HR)
         "FOCAL_ALPHA": 0.75,  # weight of faces; background has 1 - alpha
         "FOCAL_GAMMA": 2.0,
         "MINED_RATIO": 3.0,  # of mined: so many backgrounds to a face, those with the highest scores
@@ -105,10 +109,11 @@ DEFAULTS = {
         "MAX_FACES": 0,  # images with more faces are left out of training and selection; 0: none
         "STEPS": 300000,
         "EPOCHS": 0,  # > 0: so many in place of STEPS, and DECAY_AT, SELECT_EVERY and SAVE_EVERY count epochs as well
-        "BATCH": 1,
+        "BATCH": 1,  # images a step, of all devices together (--devices), which must be able to share them equally
         "MODE": "joint",  # joint: one update from the sum | random: one module a step | group: three updates a step
         "OPTIMIZER": "sgd",  # sgd (momentum 0.9) | adamw
         "RATE": 1e-3,
+        "RATE_BATCH": 0,  # 0: RATE is taken as it is; else RATE is for so many images a step: x BATCH / RATE_BATCH
         "SCHEDULE": "steps",  # steps: x DECAY at every entry of DECAY_AT | cosine: to FINAL_RATE of it at STEPS |
         # plateau: x DECAY after PATIENCE epochs without a better selection
         "DECAY_AT": [120000],
@@ -135,6 +140,7 @@ DEFAULTS = {
         "CROP_OVERLAPS": [0.1, 0.3, 0.5, 0.7, 0.9],  # ssd: least overlap of a crop with some face, one drawn a sample
         "CROP_SIDES": [0.1, 1.0],  # ssd: sides of a crop in parts of the canvas
         "SCALES": [0.3, 2.0],  # crop: of the image before a crop is cut
+        "SCALE_CHOICES": [],  # crop: one of these by chance, such as [0.5, 1, 2], in place of what SCALES says
         "STRETCH": [1.0, 1.0],  # crop: width to height, as where TEST.SIZE squeezes the image; log-uniform
         "FACE_SIZES": [],  # px: a random face is brought to a size between these (log-uniform); empty: SCALES alone
         "FACE_PROBABILITY": 0.9,  # how often FACE_SIZES decides (clipped to SCALES), else SCALES does
@@ -159,6 +165,8 @@ DEFAULTS = {
         "SCALES": [1.0],  # of the original image, or shorter sides in px where > 10
         "MAX_SIDE": 0,  # px: larger images are scaled down to this longer side; 0: never
         "MAX_PIXELS": 16000000,  # of a batch: larger images are scaled down, batches are cut; 0: no limit
+        "TEMPLATES": [],  # tiny: [[over, first, last], ...]: templates first to last (from 1) look at the image where it is
+        # scaled by more than `over`; empty: all at every scale
         "FLIP": False,
         "SCORE": 0.02,
         "NMS": 0.3,
@@ -179,9 +187,10 @@ POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSI
 # Lowest and highest, or of two kinds; or empty.
 PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.STRETCH", "AUGMENT.CROP_SIDES",
          "TEST.SIZE")
+NESTED = {"TEST.TEMPLATES": [[1.0, 19, 25]]}  # what a list that is empty by default may hold, if not numbers
 CHOICES = {
     "LOSS.CLASS": ("ohem", "focal", "mined"),
-    "MTCNN.STAGE": ("pnet", "rnet", "onet"),
+    "MTCNN.STAGE": ("cascade", "pnet", "rnet", "onet"),
     "LOSS.BOX": ("smooth_l1", "diou"),
     "TRAIN.MODE": ("joint", "random", "group"),
     "TRAIN.OPTIMIZER": ("sgd", "adamw"),
@@ -309,7 +318,7 @@ def _checked(value, default, where, name):
 
 def _checked_list(value, default, where, name):
     """Lists of numbers stay lists of numbers, and lists of lists lists of lists; their length is free but for PAIRS."""
-    example = default or [1.0]
+    example = default or NESTED.get(name, [1.0])
     for item, like in ((item, example[0]) for item in value):
         nested = isinstance(like, list)
         for entry in item if nested and isinstance(item, list) else [item]:

@@ -1,0 +1,207 @@
+"""MTCNN's three nets (arXiv 1604.02878, section II B, figure 2): P-Net proposes, R-Net refines, O-Net adds landmarks.
+
+P-Net sees the levels of an image pyramid and says for each window of 12 px, 2 px apart, whether it is a face; R-Net
+and O-Net look at crops of 24 and 48 px of what the net before them left. lib/cascade makes a detector of the three.
+Here is one stage as the trainer takes it: a training sample goes encode -> losses.
+
+A box is four offsets: of its corners x1 y1 x2 y2 from those of the crop, in sides of the crop. Landmarks are x y of
+five points from the crop's upper left corner, in its sides too.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+
+POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2  # labels of crops
+SCALE, MIDDLE = 1 / 128, 127.5  # what the nets see is (pixel - MIDDLE) * SCALE
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The one module of a stage: its losses are named by it."""
+
+    name: str
+    stride: int  # px between windows
+
+
+class StageNet:
+    """A stage as a family: `build`, `encode`, `losses`. A subclass has its `name`, `side` px and the body of its net.
+
+    NET.LANDMARKS False leaves landmarks out of P-Net and R-Net, as the paper's authors did; O-Net always has them.
+    MTCNN.FC_PRELU False leaves out the PReLU behind the fully connected layer of R-Net and O-Net.
+    """
+
+    measures = ()
+
+    def __init__(self, cfg):
+        self.cfg = cfg
+        self.modules = [Stage(self.name, 2 if self.name == "pnet" else self.side)]
+        self.landmarks = cfg.NET.LANDMARKS or self.name == "onet"
+
+    def build(self):
+        """keras.Model: images (B, H, W, 3) RGB 0..255 -> dict of `scores` (., 2), `boxes` (., 4), `landmarks` (., 10).
+
+        scores are logits (background, face). P-Net takes H and W from 12 px on and gives maps (B, h, w, C), h =
+        ceil((H - 2) / 2) - 4: cell (i, j) is the window of 12 px at (2 i, 2 j). R-Net and O-Net take `side` px and
+        give (B, C).
+        """
+        import keras
+        from keras import layers
+
+        side = None if self.name == "pnet" else self.side
+        images = keras.Input((side, side, 3), name="images")
+        x = layers.Rescaling(SCALE, -MIDDLE * SCALE, name="normalise")(images)
+        x = self._body(x)
+        outputs = {"scores": 2, "boxes": 4} | ({"landmarks": 10} if self.landmarks else {})
+        head = (lambda count, name: layers.Conv2D(count, 1, name=name)) if self.name == "pnet" else layers.Dense
+        outputs = {name: head(count, name=name)(x) for name, count in outputs.items()}
+        return keras.Model(images, outputs, name=self.cfg.NAME or self.name)
+
+    # -------------------------------------------------------- targets, losses
+
+    def encode(self, sample):
+        """Targets of a crop: `label` int32 (1 face, -1 part, 0 none, -2 landmarks), `box` (4,), `landmarks` (10,).
+
+        sample: dict with image (side, side, 3) and these three; offsets are 0 where the label has none. Raises
+        InputError for an image of another size.
+        """
+        if sample["image"].shape[:2] != (self.side, self.side):
+            raise InputError(f"the crop has {sample['image'].shape[1]} x {sample['image'].shape[0]} px, {self.name} "
+                             f"learns from {self.side} x {self.side}")
+        return {"label": np.int32(sample["label"]), "box": np.float32(sample["box"]).reshape(4),
+                "landmarks": np.float32(sample["landmarks"]).reshape(10)}
+
+    def losses(self, targets, outputs):
+        """Dict of `NAME_class`, `NAME_box`, `NAME_landmark`, each (B,): their means over the batch train.
+
+        class: cross-entropy of positives and negatives; box: squared error of the four offsets of positives and parts;
+        landmark: that of the ten of landmark crops. Of the class losses (with MTCNN.OHEM_BOX of the box losses too) the
+        hardest part MTCNN.OHEM counts. A crop is too small a unit to mine in, and the batch of the paper changes when
+        it is cut over devices; so crops are mined, and their losses normalised, within groups of MTCNN.OHEM_GROUP that
+        follow one another in the batch. Where every device has whole groups, the update does not depend on their
+        number. A batch that does not divide into groups is one group.
+        """
+        from keras import ops
+
+        mtcnn = self.cfg.MTCNN
+        weights = mtcnn.LOSS_WEIGHTS
+        label = ops.cast(targets["label"], "int32")
+        batch = ops.shape(label)[0]
+        group = mtcnn.OHEM_GROUP if mtcnn.OHEM_GROUP and batch % mtcnn.OHEM_GROUP == 0 else batch
+        scores = ops.reshape(outputs["scores"], (batch, 2))
+        face = ops.cast(label == POSITIVE, "float32")
+        entropy = ops.softplus((scores[:, 0] - scores[:, 1]) * (2 * face - 1))  # -log softmax of the true class
+        decided = (label == POSITIVE) | (label == NEGATIVE)
+        result = {"class": weights[0] * _mean_of_hardest(entropy, decided, mtcnn.OHEM, group)}
+        error = ops.sum((ops.reshape(outputs["boxes"], (batch, 4)) - targets["box"]) ** 2, axis=-1)
+        result["box"] = weights[1] * _mean_of_hardest(error, (label == POSITIVE) | (label == PART),
+                                                          mtcnn.OHEM if mtcnn.OHEM_BOX else 1.0, group)
+        if self.landmarks:
+            error = ops.sum((ops.reshape(outputs["landmarks"], (batch, 10)) - targets["landmarks"]) ** 2, axis=-1)
+            result["landmark"] = weights[2] * _mean_of_hardest(error, label == LANDMARK, 1.0, group)
+        return {f"{self.name}_{kind}": value for kind, value in result.items()}
+
+
+class PNet(StageNet):
+    """The proposal net: fully convolutional, a window of 12 px every 2 px. 6,962 parameters (6,632 no landmarks)."""
+
+    name, side = "pnet", 12
+
+    def _body(self, x):
+        x = _pool(_conv(x, 10, 3, "conv1"), 2, "same", "pool1")
+        return _conv(_conv(x, 16, 3, "conv2"), 32, 3, "conv3")
+
+
+class RNet(StageNet):
+    """The refinement net on crops of 24 px. 101,468 parameters, 100,178 without landmarks."""
+
+    name, side = "rnet", 24
+
+    def _body(self, x):
+        x = _pool(_conv(x, 28, 3, "conv1"), 3, "same", "pool1")
+        x = _pool(_conv(x, 48, 3, "conv2"), 3, "valid", "pool2")
+        return _fully_connected(_conv(x, 64, 2, "conv3"), 128, self.cfg.MTCNN.FC_PRELU)
+
+
+class ONet(StageNet):
+    """The output net on crops of 48 px, with landmarks. 389,040 parameters."""
+
+    name, side = "onet", 48
+
+    def _body(self, x):
+        x = _pool(_conv(x, 32, 3, "conv1"), 3, "same", "pool1")
+        x = _pool(_conv(x, 64, 3, "conv2"), 3, "valid", "pool2")
+        x = _pool(_conv(x, 64, 3, "conv3"), 2, "same", "pool3")
+        return _fully_connected(_conv(x, 128, 2, "conv4"), 256, self.cfg.MTCNN.FC_PRELU)
+
+
+STAGES = {"pnet": PNet, "rnet": RNet, "onet": ONet}
+
+
+def mtcnn(cfg):
+    """The stage that MTCNN.STAGE names."""
+    if cfg.MTCNN.STAGE not in STAGES:
+        raise InputError(f"MTCNN.STAGE is {cfg.MTCNN.STAGE!r}: that is three nets; expected {', '.join(STAGES)}, "
+                         f"as cfgs/mtcnn_pnet.yml has it")
+    return STAGES[cfg.MTCNN.STAGE](cfg)
+
+
+def stage_config(cfg, stage):
+    """A copy of a config that is about one stage: its MTCNN.STAGE, and NAME_stage where it has a name."""
+    cfg = copy.deepcopy(cfg)
+    if cfg.NAME and not cfg.NAME.endswith(f"_{stage}"):
+        cfg.NAME = f"{cfg.NAME}_{stage}"
+    cfg.MTCNN.STAGE = stage
+    return cfg
+
+
+# ------------------------------------------------------------------- layers
+
+
+def _conv(x, channels, size, name):
+    """A convolution without padding, and a PReLU with one slope a channel."""
+    from keras import layers
+
+    return _prelu(layers.Conv2D(channels, size, name=name)(x), name, (1, 2))
+
+
+def _fully_connected(x, width, prelu):
+    from keras import layers
+
+    x = layers.Dense(width, name="fc1")(layers.Flatten(name="flatten")(x))
+    return _prelu(x, "fc1", None) if prelu else x
+
+
+def _prelu(x, name, shared_axes):
+    from keras import initializers, layers
+
+    return layers.PReLU(initializers.Constant(0.25), shared_axes=shared_axes, name=f"{name}_prelu")(x)
+
+
+def _pool(x, size, padding, name):
+    """Maximum, stride 2. `same` pads at the right and at the bottom alone, as Caffe's rounding up of the size does."""
+    from keras import layers
+
+    return layers.MaxPooling2D(size, 2, padding, name=name)(x)
+
+
+# ------------------------------------------------------------------- losses
+
+
+def _mean_of_hardest(losses, counted, part, group):
+    """(B,) whose mean over each group of `group` crops is the mean of the highest `part` of the counted losses (B,)."""
+    from keras import ops
+
+    rows = ops.reshape(losses, (-1, group))
+    counted = ops.reshape(counted, (-1, group))
+    number = ops.sum(ops.cast(counted, "int32"), axis=1, keepdims=True)
+    kept = ops.cast(ops.cast(number, "float32") * part + 1e-3, "int32")  # rounded down; 10 * 0.7 is 7, not 6.99999
+    kept = ops.maximum(kept, ops.minimum(number, 1))
+    if part < 1:
+        order = ops.argsort(ops.where(counted, -ops.stop_gradient(rows), np.float32(np.inf)), axis=1)
+        counted = counted & (ops.cast(ops.argsort(order, axis=1), "int32") < kept)
+    weight = group / ops.cast(ops.maximum(kept, 1), "float32")
+    return ops.reshape(ops.where(counted, rows * weight, 0.0), (-1,))
