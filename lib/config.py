@@ -65,6 +65,7 @@ DEFAULTS = {
         "POSITIVE": 0.65,  # overlap with a face from which a crop is positive
         "PART": 0.4,  # from which it is part of a face; what lies between is left out
         "NEGATIVE": 0.3,  # below which it is background
+        "NARROW": 0.95,  # a face that no square overlaps by POSITIVE: positive from this part of the best that one can
         "MIN_FACE": 10.0,  # px in the image: smaller faces are neither learnt nor background
         "ROTATION": 20.0,  # degrees to either side by which two of three landmark samples are turned
         "PNET": "",  # weights that mine for rnet and onet; empty: OUTPUT_DIR/(NAME with pnet for the stage)/best...
