@@ -3,8 +3,8 @@
 A record is a tf.train.Example with the features `image` (side * side * 3 bytes, RGB by rows), `label` (int64), `box` (4
 floats) and `landmarks` (10 floats). Crops lie there uncompressed, so record n begins at n times the length of a record:
 a file is a memory map that gives its records in any order, without an index beside it. Neither way needs TensorFlow;
-tf.data.TFRecordDataset reads the files as well. Formats: TFRecord (length, masked CRC-32C, data, masked CRC-32C) and the
-wire format of Protocol Buffers.
+tf.data.TFRecordDataset reads the files as well. Formats: TFRecord (length, masked CRC-32C, data, masked CRC-32C) and
+the wire format of Protocol Buffers.
 """
 
 import contextlib
