@@ -60,6 +60,7 @@ DEFAULTS = {
         "FC_PRELU": True,  # PReLU behind the fully connected layer of R-Net and O-Net; TensorFlow 1's had none there
         "SAMPLES": "",  # folder of its samples (tools/mtcnn_samples.py); empty: DATA_DIR/samples/NAME
         "LANDMARKS": "",  # data sets whose landmarks are learnt, as TRAIN.DATASETS; nothing else is taken from them
+        "SELECT_LANDMARKS": "",  # the same for the selection
         "COUNTS": [60000, 60000, 60000, 180000],  # wanted samples: positive, part, landmark, negative
         "RATIO": [1, 1, 1, 3],  # of those kinds in every batch
         "POSITIVE": 0.65,  # overlap with a face from which a crop is positive
