@@ -57,7 +57,7 @@ DEFAULTS = {
     },
     "MTCNN": {
         "STAGE": "cascade",  # which net is sampled for and trained: pnet | rnet | onet; cascade: all three, to detect
-        "FC_PRELU": True,  # PReLU behind the fully connected layer of R-Net and O-Net; TensorFlow 1's had none there
+        "FC": "prelu",  # what follows the fully connected layer of R-Net and O-Net: prelu | relu (TensorFlow 1's) | none
         "SAMPLES": "",  # folder of its samples (tools/mtcnn_samples.py); empty: DATA_DIR/samples/NAME
         "LANDMARKS": "",  # data sets whose landmarks are learnt, as TRAIN.DATASETS; nothing else is taken from them
         "SELECT_LANDMARKS": "",  # the same for the selection
@@ -192,6 +192,7 @@ PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.S
 NESTED = {"TEST.TEMPLATES": [[1.0, 19, 25]]}  # what a list that is empty by default may hold, if not numbers
 CHOICES = {
     "LOSS.CLASS": ("ohem", "focal", "mined"),
+    "MTCNN.FC": ("prelu", "relu", "none"),
     "MTCNN.STAGE": ("cascade", "pnet", "rnet", "onet"),
     "LOSS.BOX": ("smooth_l1", "diou"),
     "TRAIN.MODE": ("joint", "random", "group"),

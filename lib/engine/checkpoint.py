@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..files import whole_file, write_whole
 
 # What weights do not fit any more when it changes, although their shapes may: a part of the config stands in the file.
-NET_SECTIONS = ("FAMILY", "NET", "ANCHORS", "GRID", "MTCNN.STAGE", "MTCNN.FC_PRELU", "TARGETS.VARIANCES")
+NET_SECTIONS = ("FAMILY", "NET", "ANCHORS", "GRID", "MTCNN.STAGE", "MTCNN.FC", "TARGETS.VARIANCES")
 NOT_OF_THE_NET = ("NET.WEIGHTS", "NET.FROZEN_STAGES", "NET.FROZEN_BN", "NET.BN_MOMENTUM",
                   "ANCHORS.BORDERS", "GRID.BOX_LOSS")
 

@@ -31,7 +31,7 @@ class StageNet:
     """A stage as a family: `build`, `encode`, `losses`. A subclass has its `name`, `side` px and the body of its net.
 
     NET.LANDMARKS False leaves landmarks out of P-Net and R-Net, as the paper's authors did; O-Net always has them.
-    MTCNN.FC_PRELU False leaves out the PReLU behind the fully connected layer of R-Net and O-Net.
+    MTCNN.FC says what follows the fully connected layer of R-Net and O-Net: the paper's PReLU, or what others have.
     """
 
     measures = ()
@@ -123,7 +123,7 @@ class RNet(StageNet):
     def _body(self, x):
         x = _pool(_conv(x, 28, 3, "conv1"), 3, "same", "pool1")
         x = _pool(_conv(x, 48, 3, "conv2"), 3, "valid", "pool2")
-        return _fully_connected(_conv(x, 64, 2, "conv3"), 128, self.cfg.MTCNN.FC_PRELU)
+        return _fully_connected(_conv(x, 64, 2, "conv3"), 128, self.cfg.MTCNN.FC)
 
 
 class ONet(StageNet):
@@ -135,7 +135,7 @@ class ONet(StageNet):
         x = _pool(_conv(x, 32, 3, "conv1"), 3, "same", "pool1")
         x = _pool(_conv(x, 64, 3, "conv2"), 3, "valid", "pool2")
         x = _pool(_conv(x, 64, 3, "conv3"), 2, "same", "pool3")
-        return _fully_connected(_conv(x, 128, 2, "conv4"), 256, self.cfg.MTCNN.FC_PRELU)
+        return _fully_connected(_conv(x, 128, 2, "conv4"), 256, self.cfg.MTCNN.FC)
 
 
 STAGES = {"pnet": PNet, "rnet": RNet, "onet": ONet}
@@ -168,11 +168,13 @@ def _conv(x, channels, size, name):
     return _prelu(layers.Conv2D(channels, size, name=name)(x), name, (1, 2))
 
 
-def _fully_connected(x, width, prelu):
+def _fully_connected(x, width, activation):
     from keras import layers
 
     x = layers.Dense(width, name="fc1")(layers.Flatten(name="flatten")(x))
-    return _prelu(x, "fc1", None) if prelu else x
+    if activation == "prelu":
+        return _prelu(x, "fc1", None)
+    return layers.ReLU(name="fc1_relu")(x) if activation == "relu" else x
 
 
 def _prelu(x, name, shared_axes):

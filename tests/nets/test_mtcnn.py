@@ -34,7 +34,7 @@ def test_parameters_as_published(name, landmarks, count):
 
 def test_without_a_prelu_behind_the_fully_connected_layer():
     for name, width in (("rnet", 128), ("onet", 256)):
-        assert built(name).count_params() - built(name, "MTCNN.FC_PRELU", "false").count_params() == width
+        assert built(name).count_params() - built(name, "MTCNN.FC", "relu").count_params() == width
 
 
 @pytest.mark.parametrize(("size", "cells"), [(12, 1), (13, 2), (14, 2), (15, 3), (16, 3), (100, 45), (101, 46)])
