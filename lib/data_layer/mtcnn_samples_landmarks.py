@@ -1,0 +1,55 @@
+"""Crops that MTCNN learns landmarks from: faces with five points, moved, scaled and turned.
+
+They are mirrored when they are loaded (mtcnn_batches.py). Nothing but the points is learnt from them, for in the usual
+data (CNN_FacePoint) boxes follow another rule and other faces in the image are not labelled.
+"""
+
+import cv2
+import numpy as np
+
+from .augment import FILL
+from .mtcnn_samples import with_landmarks
+
+SHIFT, SCALE = 0.15, (-0.15, 0.3)  # of the square: in its sides, and log-uniform times that of the face's area
+
+
+def landmark_samples(image, record, quota, rng, side, cfg, cut):
+    """(images (K, side, side, 3) uint8, landmarks (K, 10) float32 in sides of the crop) of a record's faces.
+
+    image: (H, W, 3) uint8. quota: crops a face on average. rng: numpy Generator of this image. cut: function (image,
+    squares (N, 4), side) -> crops. Two of three crops are turned by up to MTCNN.ROTATION degrees about the face.
+    """
+    images, points = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros((0, 5, 2))]
+    for face in np.flatnonzero(with_landmarks(record, cfg)):
+        box, landmarks = record.boxes[face].astype(np.float64), record.landmarks[face].astype(np.float64)
+        count = int(quota + rng.random())
+        length = np.sqrt((box[2:] - box[:2]).prod()) * np.exp(rng.uniform(*SCALE, count))
+        centre = (box[:2] + box[2:]) / 2
+        corner = centre + (rng.uniform(-SHIFT, SHIFT, (count, 2)) - 0.5) * length[:, None]
+        angle = np.where(rng.random(count) < 2 / 3, rng.uniform(-cfg.ROTATION, cfg.ROTATION, count), 0.0)
+        squares = np.concatenate([corner, corner + length[:, None]], axis=1)
+        still = angle == 0
+        images.append(cut(image, squares[still].astype(np.float32), side))
+        points.append((landmarks - corner[still][:, None]) / length[still][:, None, None])
+        for n in np.flatnonzero(~still):
+            turned, moved, begin = turn(image, landmarks, centre, squares[n], angle[n])
+            images.append(cut(turned, (squares[n] - np.tile(begin, 2))[None].astype(np.float32), side))
+            points.append((moved - corner[n])[None] / length[n])
+    return np.concatenate(images), np.concatenate(points).reshape(-1, 10).astype(np.float32)
+
+
+def turn(image, landmarks, centre, square, angle):
+    """The surroundings of a square, turned counterclockwise by `angle` degrees about `centre` (x, y).
+
+    Returns (part (h, w, 3) of the turned image that holds the square, landmarks (5, 2) in px of the whole turned image,
+    (x, y) px where the part begins in it).
+    """
+    matrix = cv2.getRotationMatrix2D(tuple(centre), angle, 1.0)
+    begin, end = np.floor(square[:2]) - 1, np.ceil(square[2:]) + 1
+    size = tuple(int(length) for length in end - begin)
+    into = matrix.copy()
+    into[:, 2] -= begin
+    # The centre of pixel i is i + 0.5 in px of the image, and i in those of OpenCV.
+    into[:, 2] += into[:, :2] @ [0.5, 0.5] - 0.5
+    part = cv2.warpAffine(image, into, size, flags=cv2.INTER_LINEAR, borderValue=(FILL, FILL, FILL))
+    return part, landmarks @ matrix[:, :2].T + matrix[:, 2], begin

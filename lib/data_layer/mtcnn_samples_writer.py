@@ -1,0 +1,156 @@
+"""From data sets to a folder of MTCNN samples: image by image, shard by shard.
+
+Only a few images and their crops are in memory at a time, however many there are. What an image gives depends on
+(seed, data set, number of the image) and, where a cascade mines, on its weights.
+"""
+
+import contextlib
+import hashlib
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..datasets.images import ImageError, read_image
+from .augment import cut
+from .mtcnn_samples import quotas, squares_of_image
+from .mtcnn_samples_landmarks import landmark_samples
+from .tfrecords import KINDS, SampleWriter
+
+SHARDS, SHARD_IMAGES = 64, 64  # at most so many shards of a part; at least so many images a shard while there are fewer
+GROUP_IMAGES, GROUP_PIXELS = 16, 32_000_000  # that are looked at together
+SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "ROTATION")  # keys that decide samples
+MINING = ("MINE_THRESHOLDS", "EASY")  # those that do besides where a cascade mines
+
+
+@dataclass
+class Sources:
+    """Records of one part: `records` give boxes and background, `points` only landmarks."""
+
+    records: list
+    points: list
+
+    @property
+    def tasks(self):
+        """List of (0 for boxes, 1 for landmarks; number; record)."""
+        return [(role, number, record) for role, records in enumerate((self.records, self.points))
+                for number, record in enumerate(records)]
+
+    @property
+    def shards(self):
+        """How many shards there are."""
+        return min(SHARDS, -(-len(self.tasks) // SHARD_IMAGES))
+
+
+class SampleMaker:
+    """Makes the samples of a stage: `run(folder)`.
+
+    cfg: the whole config. side: px of the crops. parts: part -> Sources. propose: None, or function list of images ->
+    list of (N, 4) squares that the cascade so far takes for faces; weights: text that changes with its weights.
+    """
+
+    def __init__(self, cfg, side, parts, propose=None, weights=""):
+        self.cfg, self.side, self.parts, self.propose, self.weights = cfg, side, parts, propose, weights
+        # The selection has as many samples a face as the training.
+        self.quota = quotas(parts["train"].records, parts["train"].points, cfg.MTCNN)
+
+    def settings(self):
+        """Dict of all that decides the samples."""
+        mtcnn = self.cfg.MTCNN
+        keys = SAMPLING + (MINING if self.propose else ())
+        result = {"stage": mtcnn.STAGE, "side": self.side, "SEED": self.cfg.SEED,
+                  **{f"MTCNN.{key}": mtcnn[key] for key in keys},
+                  "shards": {part: sources.shards for part, sources in self.parts.items()},
+                  **{f"images of {part}": _mark(sources) for part, sources in self.parts.items()}}
+        return result | ({"weights": self.weights, "CASCADE": dict(self.cfg.CASCADE)} if self.propose else {})
+
+    def run(self, folder, progress):
+        """Make the shards that the SampleFolder does not have yet. progress: Progress over all images."""
+        with ThreadPoolExecutor(max(1, self.cfg.LOADER.WORKERS), thread_name_prefix="samples") as pool:
+            for number, (part, sources) in enumerate(self.parts.items()):
+                tasks = sources.tasks
+                for shard, places in enumerate(np.array_split(np.arange(len(tasks)), sources.shards or 1)):
+                    if shard < sources.shards and shard not in folder.shards[part]:
+                        self._shard(folder, part, number, shard, [tasks[place] for place in places], pool, progress)
+
+    def _shard(self, folder, part, number, shard, tasks, pool, progress):
+        unreadable = []
+        with contextlib.ExitStack() as stack:
+            writers = {kind: stack.enter_context(SampleWriter(folder.file(part, kind, shard), kind, self.side))
+                       for kind in KINDS}
+            for group in _groups(tasks):
+                images = list(pool.map(_read, [record for _, _, record in group]))
+                found = pool.map(self._samples, group, images, self._proposed(group, images), [number] * len(group))
+                for image, samples in zip(images, found, strict=True):
+                    if isinstance(image, ImageError):
+                        unreadable.append(str(image))
+                        print(f"warning: {image}; left out", file=sys.stderr, flush=True)
+                    for kind, arrays in samples.items():
+                        writers[kind].write(*arrays)
+                progress.advance(len(group))
+        folder.add(part, shard, images=len(tasks), unreadable=unreadable,
+                   records={kind: writer.count for kind, writer in writers.items()})
+
+    def _proposed(self, group, images):
+        """For each image the squares that the cascade takes for faces; None where it is not asked."""
+        asked = [n for n, (role, _, _) in enumerate(group) if role == 0 and not isinstance(images[n], ImageError)]
+        squares = [None] * len(group)
+        if self.propose and asked:
+            for n, found in zip(asked, self.propose([images[n] for n in asked]), strict=True):
+                squares[n] = found
+        return squares
+
+    def _samples(self, task, image, squares, part):
+        """Dict kind -> (images, boxes, landmarks) of one image."""
+        role, number, record = task
+        if isinstance(image, ImageError):
+            return {}
+        rng = np.random.default_rng([self.cfg.SEED, part, role, number])
+        mtcnn, side = self.cfg.MTCNN, self.side
+        if role:
+            crops, points = landmark_samples(image, record, self.quota.landmark, rng, side, mtcnn, cut_squares)
+            return {"landmark": (crops, np.zeros((len(crops), 4)), points)}
+        found = squares_of_image(record, self.quota, rng, mtcnn, squares)
+        return {kind: (cut_squares(image, places, side), boxes, np.zeros((len(places), 10)))
+                for kind, (places, boxes) in found.items()}
+
+
+def cut_squares(image, squares, side):
+    """(N, side, side, 3) uint8: the squares (N, 4) of an image, resized; grey where they leave it."""
+    crops = np.empty((len(squares), side, side, 3), np.uint8)
+    for crop, (x1, y1, x2, y2) in zip(crops, squares.astype(np.float64), strict=True):
+        crop[:] = cut(image, (x1, y1), (side / (x2 - x1), side / (y2 - y1)), (side, side))[0]
+    return crops
+
+
+def _read(record):
+    try:
+        return read_image(record.path)
+    except ImageError as error:
+        return error
+
+
+def _groups(tasks):
+    """Lists of tasks that are looked at together."""
+    group, pixels = [], 0
+    for task in tasks:
+        area = task[2].width * task[2].height
+        if group and (len(group) == GROUP_IMAGES or pixels + area > GROUP_PIXELS):
+            yield group
+            group, pixels = [], 0
+        group.append(task)
+        pixels += area
+    if group:
+        yield group
+
+
+def _mark(sources):
+    """Number of images and 12 digits of a hash over their names, boxes, flags and landmarks."""
+    digest = hashlib.sha256()
+    for role, _, record in sources.tasks:
+        digest.update(json.dumps([role, record.image, record.width, record.height]).encode())
+        for array in (record.boxes, record.ignore, record.landmarks):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return f"{len(sources.tasks)} {digest.hexdigest()[:12]}"
