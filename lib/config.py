@@ -167,7 +167,7 @@ DEFAULTS = {
         "SCALES": [1.0],  # of the original image, or shorter sides in px where > 10
         "MAX_SIDE": 0,  # px: larger images are scaled down to this longer side; 0: never
         "MAX_PIXELS": 16000000,  # of a batch: larger images are scaled down, batches are cut; 0: no limit
-        "TEMPLATES": [],  # tiny: [[over, first, last], ...]: templates first to last (from 1) look at the image where it is
+        "TEMPLATES": [],  # tiny: [[over, first, last], ...]: templates first to last (from 1) look at images that are
         # scaled by more than `over`; empty: all at every scale
         "FLIP": False,
         "SCORE": 0.02,

@@ -23,8 +23,9 @@ class Detector:
     """A family's net with its decoding and NMS.
 
     family: has `decode(outputs, size)` and, where its net pads at the right and at the bottom, `multiple`, the px that
-    height and width are padded to. run: images (B, H, W, 3) uint8 -> dict of maps with a batch axis. cfg: its
-    TEST section says scales, flip, thresholds. source: path of the weights or of the model file, where there is one.
+    height and width are padded to; where what it looks for depends on the scale, `at_scale(outputs, scale)`.
+    run: images (B, H, W, 3) uint8 -> dict of maps with a batch axis. cfg: its TEST section says scales, flip,
+    thresholds. source: path of the weights or of the model file, where there is one.
     """
 
     def __init__(self, family, run, cfg, source=None):
@@ -106,9 +107,12 @@ class Detector:
         net = (time.perf_counter() - start) * 1e3 / len(batch)
         for i, (number, size, mirrored) in enumerate(batch):
             start = time.perf_counter()
-            part = self.family.decode({name: values[i] for name, values in outputs.items()}, size)
-            part = part.mirrored(size[0]) if mirrored else part
             height, width = images[number].shape[:2]
+            maps = {name: values[i] for name, values in outputs.items()}
+            if hasattr(self.family, "at_scale"):
+                maps = self.family.at_scale(maps, size[0] / width)
+            part = self.family.decode(maps, size)
+            part = part.mirrored(size[0]) if mirrored else part
             part = part.scaled(width / size[0], height / size[1])
             part.times = {"net": net, "decode": (time.perf_counter() - start) * 1e3}
             found[number].append(part)

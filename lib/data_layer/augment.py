@@ -23,7 +23,9 @@ LUMA = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 def augment(record, read, rng, cfg, others=None, clean=False):
-    """One training sample: dict of image (S, S, 3) uint8 RGB, boxes (N, 4), ignore (N,), landmarks (N, 5, 2).
+    """One training sample: dict of image (S, S, 3) uint8 RGB, boxes (N, 4), ignore (N,), landmarks (N, 5, 2), picture.
+
+    picture: (4,) px, the part of the image that is no grey; a mosaic has none.
 
     record: roidb Record. read: function (Record, reduce) -> image, its sides divided by reduce (1, 2, 4 or 8). rng:
     numpy Generator, all chance comes from it. cfg: the AUGMENT section. others: function rng -> Record, for mosaics.
@@ -51,7 +53,11 @@ def flip(sample):
         "boxes": np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1),
         "ignore": sample["ignore"],
         "landmarks": landmarks[:, FLIPPED_LANDMARKS] * np.float32([-1, 1]) + np.float32([width, 0]),
-    }
+    } | ({"picture": _flipped(sample["picture"], width)} if "picture" in sample else {})
+
+
+def _flipped(box, width):
+    return np.stack([width - box[2], box[1], width - box[0], box[3]])
 
 
 def _mosaic(records, read, rng, cfg):
@@ -90,7 +96,10 @@ def crop(record, read, rng, cfg, size):
     image, scales, shift = cut(image, [x / reduce for x in start], [x * reduce for x in scale], size)
     boxes, ignore, landmarks = visible_faces(record.boxes, record.ignore, record.landmarks,
                                              [x / reduce for x in scales], shift, size, cfg.MIN_FACE, cfg.MIN_VISIBLE)
-    return {"image": image, "boxes": boxes, "ignore": ignore, "landmarks": landmarks}
+    ends = [x / reduce * factor + at for x, factor, at in zip(shape, scales, shift, strict=True)]
+    picture = np.float32([*(max(0, round(x)) for x in shift),
+                          *(min(x, round(end)) for x, end in zip(size, ends, strict=True))])
+    return {"image": image, "boxes": boxes, "ignore": ignore, "landmarks": landmarks, "picture": picture}
 
 
 def _window(shape, faces, rng, cfg, size):
@@ -126,6 +135,8 @@ def _reduction(record, scale):
 
 def _scale(face, rng, cfg, side):
     """Scale of the image: by the size that the chosen face is to have, or at random; log-uniform in either case."""
+    if cfg.SCALE_CHOICES:
+        return float(rng.choice(cfg.SCALE_CHOICES))
     low, high = cfg.SCALES
     if face is not None and cfg.FACE_SIZES and rng.random() < cfg.FACE_PROBABILITY:
         smallest, largest = cfg.FACE_SIZES

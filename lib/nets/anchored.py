@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..boxes import anchor_grid, anchor_targets, decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
+from ..boxes.levels import anchor_sides, grid_lines
 from ..detector import Detections
 
 
@@ -52,7 +53,8 @@ class AnchorFamily:
     def encode(self, sample):
         """Targets of one sample: dict of arrays per module, A anchors in the order of `anchor_grid`.
 
-        sample: dict with image (H, W, 3), boxes (N, 4) px, ignore (N,) bool, landmarks (N, 5, 2) NaN = not labelled.
+        sample: dict with image (H, W, 3), boxes (N, 4) px, ignore (N,) bool, landmarks (N, 5, 2) NaN = not labelled,
+        perhaps picture (4,), the part of the image that is no grey.
         Gives `MODULE_labels` (A,) int8: 1 face, 0 background, -1 left out; `_boxes` (A, 4) float32; with LANDMARKS
         `_landmarks` (A, 10) float32 and `_landmark_mask` (A,) float32. Offsets are 0 where they do not count.
         """
@@ -65,6 +67,9 @@ class AnchorFamily:
         for module, level in zip(self.modules, levels, strict=True):
             end = start + level[0] * level[1] * module.anchors
             part = slice(start, end)
+            if cfg.MASK_PADDING and "picture" in sample:
+                padded = reaching_out(level, sample["picture"], (width, height))
+                labels[part][padded & (labels[part] == 0)] = -1
             targets |= self._encode_module(module, level, labels[part], matched[part], sample)
             start = end
         return targets
@@ -112,7 +117,8 @@ class AnchorFamily:
         offsets = ops.reshape(outputs[f"{name}_boxes"], (batch, anchors, 4))
         faces = ops.cast(labels == 1, "float32")
         if loss.CLASS == "ohem":
-            mined = ops.stop_gradient(terms.mine_hard_examples(logits, labels, loss.OHEM_BATCH, loss.OHEM_POSITIVE))
+            mined = ops.stop_gradient(terms.mine_hard_examples(logits, labels, loss.OHEM_BATCH, loss.OHEM_POSITIVE,
+                                                               loss.OHEM_FILL))
             number = ops.maximum(ops.sum(mined, axis=-1), 1.0)
             result = {"class": ops.sum(mined * terms.cross_entropy(logits, faces), axis=-1) / number}
             faces = faces * mined
@@ -179,6 +185,22 @@ def _anchors_of_first_cell(stride, sizes, ratios):
     return anchor_grid(1, 1, stride, sizes, ratios)
 
 
+def reaching_out(level, picture, size):
+    """(A,) bool: anchors of a level that reach out of `picture` (x1, y1, x2, y2) px into the grey beside it.
+
+    size: (width, height) px of the image. Where the picture goes up to an edge there is no grey behind that edge, and
+    the anchors that cross it count as inside.
+    """
+    rows, columns, stride, sizes, ratios = level[:5]
+    sides = anchor_sides(sizes, ratios)
+    beyond = []
+    for axis, cells in ((0, columns), (1, rows)):
+        low, high = grid_lines(cells, stride, sides[:, axis])  # (T, cells)
+        grey_before, grey_behind = picture[axis] > 0, picture[axis + 2] < size[axis]
+        beyond.append((grey_before & (low < picture[axis])) | (grey_behind & (high > picture[axis + 2])))
+    return (beyond[1].T[:, None] | beyond[0].T[None]).ravel()  # (rows, columns, T)
+
+
 def highest(logits, score, top):
     """Indices of at most `top` logits whose score is at least `score`."""
     kept = np.flatnonzero(logits >= np.log(score / (1 - score)))
@@ -190,16 +212,16 @@ def highest(logits, score, top):
 # -------------------------------------------------------------------- heads
 
 
-def heads(x, module, landmarks, prepare=None):
+def heads(x, module, landmarks, prepare=None, prior=0.01):
     """Dict of a module's outputs, 1x1 convolutions of x (B, h, w, C).
 
-    prepare: function (x, name) -> map that comes before each of them, None: x itself.
+    prepare: function (x, name) -> map that comes before each of them, None: x itself. prior: score at the start.
     """
     import keras
     from keras import layers
 
     # A face is rare: a start at score 0.01 keeps the first steps from being swamped (RetinaNet, section 3.3).
-    rare = keras.initializers.Constant(float(np.log(0.01 / 0.99)))
+    rare = keras.initializers.Constant(float(np.log(prior / (1 - prior))))
     small = keras.initializers.RandomNormal(stddev=0.01)
     parts = [("scores", 1, rare), ("boxes", 4, "zeros")] + ([("landmarks", 10, "zeros")] if landmarks else [])
     outputs = {}

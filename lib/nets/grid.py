@@ -48,6 +48,7 @@ class Grid:
         if cfg.NET.LANDMARKS:
             raise InputError("NET.LANDMARKS is True, expected False: grid has no landmarks")
         self.modules = [Cells("grid", int(stride))]
+        self.input_size = side, side  # (width, height) px, the only one that an exported net takes
 
     def build(self):
         """keras.Model: images (B, H, W, 3) RGB 0..255 -> `grid_cells` (B, ceil(H / stride), ceil(W / stride), 5).
@@ -59,6 +60,7 @@ class Grid:
         from keras import layers
 
         from .backbones import build_backbone
+        from .layers import as_model
 
         cfg, stride = self.cfg, self.modules[0].stride
         images = keras.Input((None, None, 3), name="images")
@@ -72,11 +74,7 @@ class Grid:
         bias = keras.initializers.Constant([0.0, 0.0, 0.0, 0.0, float(np.log(0.03 / 0.97))])
         x = layers.Conv2D(5, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
                           bias_initializer=bias, name="grid_cells")(x)
-        model = keras.Model(images, {"grid_cells": x}, name=cfg.NAME or "grid")
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = cfg.NET.BN_MOMENTUM
-        return model
+        return as_model(images, {"grid_cells": x}, cfg)
 
     # -------------------------------------------------------------- targets
 

@@ -1,4 +1,4 @@
-"""Layers that several families share: padding to a stride, convolution blocks, exact bilinear upsampling.
+"""Layers that several families share: padding, convolution blocks, a top-down path, exact bilinear upsampling.
 
 All of them work with any backend and with free height and width.
 """
@@ -39,6 +39,41 @@ def convolution(x, channels, size, name, bn=False, relu=True):
     if bn:
         x = layers.BatchNormalization(epsilon=1e-5, momentum=0.99, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def top_down(maps, width, bn):
+    """Maps joined from the deepest to the shallowest (feature pyramid, arXiv 1612.03144), `width` channels each.
+
+    maps: the shallowest first, each with twice the height and width of the next. Returns as many, in that order.
+    """
+    joined, above = [], None
+    for number, x in reversed(list(enumerate(maps, start=1))):
+        x = convolution(x, width, 1, f"m{number}_lateral", bn)
+        if above is not None:
+            above = layers.UpSampling2D(2, interpolation="nearest", name=f"m{number}_up")(above)
+            x = convolution(layers.Add(name=f"m{number}_sum")([x, above]), width, 3, f"m{number}_fused", bn)
+        joined.insert(0, x)
+        above = x
+    return joined
+
+
+def detection_module(x, width, name, bn):
+    """3x3 convolution beside a context module (SSH, section 3.2 and figure 4): 2 * width channels."""
+    near = convolution(x, width, 3, f"{name}_conv", bn, relu=False)
+    shared = convolution(x, width // 2, 3, f"{name}_context", bn)
+    wide = convolution(shared, width // 2, 3, f"{name}_context5", bn, relu=False)
+    wider = convolution(convolution(shared, width // 2, 3, f"{name}_context7a", bn), width // 2, 3,
+                        f"{name}_context7b", bn, relu=False)
+    return layers.ReLU(name=f"{name}_relu")(layers.Concatenate(name=f"{name}_module")([near, wide, wider]))
+
+
+def as_model(images, outputs, cfg):
+    """keras.Model named as the config is, all its batch normalisations with NET.BN_MOMENTUM."""
+    model = keras.Model(images, outputs, name=cfg.NAME or cfg.FAMILY)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = cfg.NET.BN_MOMENTUM
+    return model
 
 
 def upsample_bilinear(x, name):

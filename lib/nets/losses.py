@@ -26,14 +26,18 @@ def focal_loss(logits, labels, alpha=0.75, gamma=2.0):
     return ops.sum(counted * weight * cross_entropy(logits, faces), axis=-1)
 
 
-def mine_hard_examples(logits, labels, batch=256, positive=0.5):
+def mine_hard_examples(logits, labels, batch=256, positive=0.5, fill=True):
     """Which anchors of each image learn: online hard example mining (SSH, section 3.4), as a mask (B, A) of 0 and 1.
 
     The faces with the lowest and the backgrounds with the highest face score are taken: at most `positive * batch`
-    faces, and backgrounds up to `batch` in all. Equal scores go by the order of the anchors.
+    faces, and backgrounds up to `batch` in all, or, where not `fill`, up to the part that faces may not have. Equal
+    scores go by the order of the anchors.
     """
     hardest_faces = _lowest(logits, labels == 1, ops.convert_to_tensor(int(batch * positive), "int32"))
-    room = batch - ops.sum(ops.cast(hardest_faces, "int32"), axis=-1, keepdims=True)
+    if fill:
+        room = batch - ops.sum(ops.cast(hardest_faces, "int32"), axis=-1, keepdims=True)
+    else:
+        room = ops.convert_to_tensor(batch - int(batch * positive), "int32")
     return ops.cast(hardest_faces | _lowest(-logits, labels == 0, room), logits.dtype)
 
 

@@ -36,6 +36,7 @@ class SSD(AnchorFamily):
         from keras import layers
 
         from .backbones import build_backbone
+        from .layers import as_model
 
         net, (module,) = self.cfg.NET, self.modules
         images = keras.Input((None, None, 3), name="images")
@@ -50,8 +51,4 @@ class SSD(AnchorFamily):
             return layers.ReLU(name=f"{name}_act")(x)
 
         outputs = heads(taps[TAPS[module.stride]], module, net.LANDMARKS, depthwise)
-        model = keras.Model(images, outputs, name=self.cfg.NAME or "ssd")
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = net.BN_MOMENTUM
-        return model
+        return as_model(images, outputs, self.cfg)

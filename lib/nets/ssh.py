@@ -43,21 +43,20 @@ class SSH(AnchorFamily):
         import keras
 
         from .backbones import build_backbone
-        from .layers import PadToMultiple
+        from .layers import PadToMultiple, as_model, detection_module, top_down
 
         net = self.cfg.NET
         images = keras.Input((None, None, 3), name="images")
         taps = build_backbone(net.BACKBONE, PadToMultiple(MULTIPLE, name="pad")(images), net)
-        joined = _top_down(taps, net) if net.TOP_DOWN else _paper_fusion(taps, net)
+        if net.TOP_DOWN:
+            joined = top_down([taps["stride8"], taps["stride16"], _third(taps)], net.TOP_DOWN_WIDTH, net.BN)
+        else:
+            joined = _paper_fusion(taps, net)
         outputs = {}
         for module, x, width in zip(self.modules, joined, net.WIDTHS, strict=True):
-            x = _detection_module(x, width, module.name, net.BN)
+            x = detection_module(x, width, module.name, net.BN)
             outputs |= heads(x, module, net.LANDMARKS)
-        model = keras.Model(images, outputs, name=self.cfg.NAME or "ssh")
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = net.BN_MOMENTUM
-        return model
+        return as_model(images, outputs, self.cfg)
 
 
 # ----------------------------------------------------------- parts of the net
@@ -81,35 +80,3 @@ def _third(taps):
     from keras import layers
 
     return taps["stride32"] if "stride32" in taps else layers.MaxPooling2D(2, name="m3_pool")(taps["stride16"])
-
-
-def _top_down(taps, net):
-    """Maps for M1, M2, M3 joined from the deepest to the shallowest (feature pyramid, arXiv 1612.03144)."""
-    from keras import layers
-
-    from .layers import convolution
-
-    width, joined, above = net.TOP_DOWN_WIDTH, [], None
-    taps = {"stride32": _third(taps), **taps}
-    for number, tap in ((3, "stride32"), (2, "stride16"), (1, "stride8")):
-        x = convolution(taps[tap], width, 1, f"m{number}_lateral", net.BN)
-        if above is not None:
-            above = layers.UpSampling2D(2, interpolation="nearest", name=f"m{number}_up")(above)
-            x = convolution(layers.Add(name=f"m{number}_sum")([x, above]), width, 3, f"m{number}_fused", net.BN)
-        joined.insert(0, x)
-        above = x
-    return joined
-
-
-def _detection_module(x, width, name, bn):
-    """3x3 convolution beside the context module (section 3.2 and figure 4): 2 * width channels."""
-    from keras import layers
-
-    from .layers import convolution
-
-    near = convolution(x, width, 3, f"{name}_conv", bn, relu=False)
-    shared = convolution(x, width // 2, 3, f"{name}_context", bn)
-    wide = convolution(shared, width // 2, 3, f"{name}_context5", bn, relu=False)
-    wider = convolution(convolution(shared, width // 2, 3, f"{name}_context7a", bn), width // 2, 3,
-                        f"{name}_context7b", bn, relu=False)
-    return layers.ReLU(name=f"{name}_relu")(layers.Concatenate(name=f"{name}_module")([near, wide, wider]))

@@ -1,0 +1,114 @@
+"""Tiny Faces, HR (Finding Tiny Faces, arXiv 1612.04402): many templates on one fine grid, context, and a pyramid.
+
+Each cell of the stride-8 map has templates of clustered widths and heights (section 3.2). A template's score and
+offsets come from several depths of the backbone at once, so that a face of few pixels is seen with what surrounds it:
+1x1 convolutions on each tap, the deeper maps brought up bilinearly and added. A pyramid brings every face to a size at
+which a template sees it well, and TEST.TEMPLATES says which ones look at which scale.
+
+With NET.TOP_DOWN the taps are joined as features instead, and one of SSH's detection modules stands before the heads:
+what a narrow backbone needs (docs/tiny.md).
+
+An image goes build -> at_scale -> decode; a training sample goes encode -> losses. All but build and at_scale is in
+anchored.py: a template is an anchor.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import InputError
+from .anchored import AnchorFamily, Module, heads
+
+TAPS = {4: "stride4", 8: "stride8", 16: "stride16", 32: "stride32"}
+SCORES = "templates_scores"
+
+
+class Tiny(AnchorFamily):
+    """The family: `build`, `encode`, `losses`, `at_scale`, `decode`, all from one config."""
+
+    def __init__(self, cfg):
+        widths, heights, strides = cfg.ANCHORS.WIDTHS, cfg.ANCHORS.HEIGHTS, list(cfg.ANCHORS.STRIDES)
+        if not strides or any(stride not in TAPS for stride in strides) or any(
+                deep != 2 * shallow for shallow, deep in zip(strides, strides[1:], strict=False)):
+            raise InputError(f"ANCHORS.STRIDES is {strides}, expected the strides of the backbone's maps that are "
+                             "added, each twice the one before, such as [8, 16]; the templates stand on the first")
+        if not widths or len(widths) != len(heights):
+            raise InputError(f"ANCHORS.WIDTHS and ANCHORS.HEIGHTS hold {len(widths)} and {len(heights)} entries, "
+                             "expected as many of each, one for every template")
+        self.strides, self.rules = strides, _checked_rules(cfg.TEST.TEMPLATES, len(widths))
+        self.multiple = strides[-1]  # px: height and width are padded to it inside the net
+        templates = tuple(zip(map(float, widths), map(float, heights), strict=True))
+        super().__init__(cfg, [Module("templates", strides[0], templates, multiple=self.multiple)])
+
+    # ------------------------------------------------------------------ net
+
+    def build(self):
+        """keras.Model: images (B, H, W, 3) RGB 0..255 -> dict of maps at the first of the strides.
+
+        `templates_scores` (B, h, w, T) face logits, `templates_boxes` (B, h, w, 4 T) offsets as `encode_boxes` defines
+        them, `templates_landmarks` (B, h, w, 10 T) where the config has LANDMARKS.
+        """
+        import keras
+
+        from .backbones import build_backbone
+        from .layers import PadToMultiple, as_model, detection_module, top_down
+
+        net, (module,) = self.cfg.NET, self.modules
+        images = keras.Input((None, None, 3), name="images")
+        taps = build_backbone(net.BACKBONE, PadToMultiple(self.multiple, name="pad")(images), net)
+        missing = [TAPS[stride] for stride in self.strides if TAPS[stride] not in taps]
+        if missing:
+            raise InputError(f"ANCHORS.STRIDES is {self.strides}, but {net.BACKBONE} with NET.LAST_STRIDE "
+                             f"{net.LAST_STRIDE} has only {', '.join(taps)}")
+        maps = [taps[TAPS[stride]] for stride in self.strides]
+        if net.TOP_DOWN:
+            x = top_down(maps, net.TOP_DOWN_WIDTH, net.BN)[0]
+            outputs = heads(detection_module(x, net.WIDTHS[0], module.name, net.BN), module, net.LANDMARKS)
+        else:
+            outputs = _added(maps, self.strides, module, net.LANDMARKS)
+        return as_model(images, outputs, self.cfg)
+
+    # -------------------------------------------------------------- pyramid
+
+    def templates_at(self, scale):
+        """(T,) bool: the templates that look at an image which was scaled by this factor (TEST.TEMPLATES)."""
+        number = np.arange(1, self.modules[0].anchors + 1)
+        looking = np.full(len(number), not self.rules)
+        for over, first, last in self.rules:
+            if scale > over:
+                looking |= (number >= first) & (number <= last)
+        return looking
+
+    def at_scale(self, outputs, scale):
+        """The net's dict of one image's maps, the logits of templates that do not look at this scale at -inf."""
+        if not self.rules:
+            return outputs
+        return {**outputs, SCORES: np.where(self.templates_at(scale), outputs[SCORES], np.float32(-np.inf))}
+
+
+def _checked_rules(rules, templates):
+    """TEST.TEMPLATES as it is; InputError for one that is no [over, first, last] of as many templates."""
+    for rule in rules:
+        if len(rule) != 3 or not 1 <= rule[1] <= rule[2] <= templates:
+            raise InputError(f"TEST.TEMPLATES holds {list(rule)}, expected [over, first, last]: a scale and the "
+                             f"numbers of two of the {templates} templates, such as [1, 1, {templates}]")
+    return rules
+
+
+def _added(maps, strides, module, landmarks):
+    """Dict of the module's outputs: those of each map, the deeper ones brought up and added."""
+    from keras import layers
+
+    from .layers import upsample_bilinear
+
+    total = None
+    for stride, x in reversed(list(zip(strides, maps, strict=True))):
+        # The first map's biases alone say how rare a face is; two would make it a square as rare.
+        own = heads(x, replace(module, name=f"stride{stride}"), landmarks, prior=0.01 if x is maps[0] else 0.5)
+        parts = {name.rpartition("_")[2]: value for name, value in own.items()}
+        if total is None:
+            total = parts
+        else:
+            total = {kind: layers.Add(name=f"stride{stride}_{kind}_sum")([
+                parts[kind], upsample_bilinear(value, f"stride{stride}_{kind}_up")]) for kind, value in total.items()}
+    return {f"{module.name}_{kind}": value for kind, value in total.items()}
