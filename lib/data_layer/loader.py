@@ -22,6 +22,15 @@ ORDER = 2**32 - 1  # stands in place of a sample's number where the order of an 
 TRIES = 5  # images that may be unreadable one after the other before a sample is given up
 
 
+def turns(cfg, batch):
+    """[(side in px, samples)] of the steps, which take turns; `batch` samples are of the first side.
+
+    A larger side takes fewer samples: the pixels of a step, and so its time and memory, stay about the same.
+    """
+    sizes = cfg.AUGMENT.SIZES or [cfg.AUGMENT.SIZE]
+    return [(size, max(1, round(batch * (sizes[0] / size) ** 2))) for size in sizes]
+
+
 class Loader:
     """Minibatches of a roidb for a family.
 
@@ -39,9 +48,7 @@ class Loader:
         self.read = read or CachedReader(cfg.LOADER.CACHE_MB)
         self.bounds = np.cumsum(np.asarray(weights, np.float64))
         self.size = max(cfg.TRAIN.BATCH, round(self.bounds[-1]))
-        sizes = cfg.AUGMENT.SIZES or [cfg.AUGMENT.SIZE]
-        # A larger size takes fewer samples: the pixels of a step, and so its time and memory, stay about the same.
-        self.turns = [(size, max(1, round(cfg.TRAIN.BATCH * (sizes[0] / size) ** 2))) for size in sizes]
+        self.turns = turns(cfg, cfg.TRAIN.BATCH)
         self.waited = 0.0  # seconds that `run` has waited for data
         self.unreadable = set()  # messages of images that were left out
         self._orders = {}

@@ -11,7 +11,7 @@ import tempfile
 
 import numpy as np
 
-from ..errors import InputError
+from .devices import find_devices
 
 
 def prepare(seed=None, deterministic=False):
@@ -115,55 +115,62 @@ def _jax_runner(model, multiple=128):
     return run
 
 
-def train_step(model, average, optimizer, objectives, clip_norm):
+def train_step(model, average, optimizer, objectives, clip_norm, devices=None):
     """Compiled function (images, targets, weights, momentum) -> (dict of losses, norm of the gradient).
 
     objectives(outputs, targets, variables, weights) gives (list of scalars, dict of losses (B,)). The gradients of
     all scalars are taken at the same weights, then applied one after the other: one scalar is the usual step, three
     are SSH's `group` training. `average` (a model or None) follows the weights with the given momentum.
+
+    devices: of devices.find_devices, None: one. A scalar must be a mean over images plus what no image decides: its
+    mean over devices with equal shares is then that of the batch. Norm and clipping are those of the whole gradient.
     """
     import keras
 
     steps = {"tensorflow": _tensorflow_step, "jax": _jax_step}
-    backend = keras.backend.backend()
-    if backend not in steps:
-        raise InputError(f"KERAS_BACKEND={backend} cannot train here; expected {' or '.join(steps)}")
-    return steps[backend](model, average, optimizer, objectives, clip_norm)
+    return steps[keras.backend.backend()](model, average, optimizer, objectives, clip_norm, devices or find_devices())
 
 
-def _tensorflow_step(model, average, optimizer, objectives, clip_norm):
+def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices):
     import tensorflow as tf
 
     variables = model.trainable_variables
     pairs = list(zip(average.variables, model.variables, strict=True)) if average else []
 
-    @tf.function(autograph=False)
-    def step(images, targets, weights, momentum):
+    def update(images, targets, weights, momentum):
+        """What each device does with its share; with one device the sums and divisions change nothing."""
         with tf.GradientTape(persistent=True) as tape:
             outputs = model(tf.cast(images, "float32"), training=True)
             scalars, losses = objectives(outputs, targets, variables, weights)
+            scalars = [scalar / devices.count for scalar in scalars]
         zero = tf.UnconnectedGradients.ZERO
         gradients = [tape.gradient(scalar, [v.value for v in variables], unconnected_gradients=zero)
                      for scalar in scalars]
+        gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         norm = tf.linalg.global_norm([g for part in gradients for g in part])
         for part in gradients:
             if clip_norm:
                 part, _ = tf.clip_by_global_norm(part, clip_norm)
-            optimizer.apply(part, variables)
+            optimizer.apply([g / devices.count for g in part], variables)  # Keras sums over the devices once more
         for mean, value in pairs:
             mean.assign(momentum * mean.value + (1 - momentum) * value.value)
         return losses, norm
 
+    @tf.function(autograph=False)
+    def step(*arguments):
+        return devices.strategy.run(update, arguments)
+
     def run(images, targets, weights, momentum):
-        targets = {k: tf.convert_to_tensor(v) for k, v in targets.items()}
+        batch = devices.split({**targets, "images": images})
         weights = tf.constant(weights, tf.float32)
-        losses, norm = step(tf.convert_to_tensor(images), targets, weights, tf.constant(momentum, tf.float32))
-        return {k: v.numpy() for k, v in losses.items()}, float(norm)
+        losses, norm = step(batch.pop("images"), batch, weights, tf.constant(momentum, tf.float32))
+        norm = devices.strategy.experimental_local_results(norm)[0]  # the same on each device
+        return {k: devices.join(v) for k, v in losses.items()}, float(norm)
 
     return run
 
 
-def _jax_step(model, average, optimizer, objectives, clip_norm):
+def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
     import jax
     import jax.numpy as jnp
 
@@ -172,6 +179,7 @@ def _jax_step(model, average, optimizer, objectives, clip_norm):
     # Where each variable of the model stands in (trainable, fixed), for its average to find it.
     places = {id(v): (i, j) for i in (0, 1) for j, v in enumerate(groups[i])}
     followed = [places[id(v)] for v in model.variables] if average else []
+    whole, shared = devices.everywhere, devices.shared
 
     def forward(trainable, fixed, images, targets, weights):
         outputs, fixed = model.stateless_call(trainable, fixed, images.astype("float32"), training=True)
@@ -179,7 +187,8 @@ def _jax_step(model, average, optimizer, objectives, clip_norm):
         return scalars, (losses, fixed)
 
     # The old values are given up for the new ones: without that, both would need room at once.
-    @functools.partial(jax.jit, donate_argnums=0)
+    @functools.partial(jax.jit, donate_argnums=0, in_shardings=(whole, shared, shared, whole, whole),
+                       out_shardings=(whole, shared, whole))
     def step(state, images, targets, weights, momentum):
         trainable, fixed, moments, means = state
         scalars, pull_back, (losses, fixed) = jax.vjp(

@@ -7,6 +7,21 @@ from ..errors import InputError
 NOT_DECAYED = ("bias", "gamma", "beta", "alpha")  # weight decay is for kernels only
 
 
+def base_rate(train):
+    """The rate that the schedule starts from: TRAIN.RATE, scaled linearly to the batch where RATE_BATCH asks for it.
+
+    RATE_BATCH is the batch that RATE was found with; k times as many images a step take k times the rate
+    (arXiv 1706.02677, section 2.1). BATCH is that of all devices together, so their number changes nothing.
+    """
+    return train.RATE * train.BATCH / train.RATE_BATCH if train.RATE_BATCH else train.RATE
+
+
+def rate_in_words(train):
+    """`rate 0.002`, and how it came about where it was scaled."""
+    how = f" (TRAIN.RATE {train.RATE:g} x BATCH {train.BATCH} / RATE_BATCH {train.RATE_BATCH})"
+    return f"rate {base_rate(train):.4g}{how if train.RATE_BATCH else ''}"
+
+
 def rate_at(step, train, lowered=0):
     """Learning rate of a step (from 0): warm-up, then TRAIN.SCHEDULE; lowered: times that `plateau` lowered it.
 
@@ -15,7 +30,7 @@ def rate_at(step, train, lowered=0):
     >>> [round(rate_at(step, train), 4) for step in (0, 3, 9, 10)]
     [0.025, 0.1, 0.1, 0.01]
     """
-    rate = train.RATE
+    rate = base_rate(train)
     if train.SCHEDULE == "cosine":
         done = min(1.0, max(0, step - train.WARMUP) / max(1, train.STEPS - train.WARMUP))
         rate *= train.FINAL_RATE + (1 - train.FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2

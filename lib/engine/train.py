@@ -19,10 +19,11 @@ from ..nets import family as family_of
 from ..progress import Progress
 from . import backend
 from .checkpoint import load_state, save_state, save_weights
+from .devices import check_batch, find_devices
 from .initial_weights import load_matching_weights
 from .logs import CsvLog, TensorBoard
 from .records import config_records
-from .schedule import Patience, build_optimizer, l2, rate_at
+from .schedule import Patience, build_optimizer, l2, rate_at, rate_in_words
 from .select import Selection
 
 # What may differ between the parts of one training without changing its weights.
@@ -34,9 +35,9 @@ class NonFiniteLoss(InputError):
 
 
 class Trainer:
-    """One training run of a config: `Trainer(cfg).run()`."""
+    """One training run of a config: `Trainer(cfg).run()`; devices: how many share each batch."""
 
-    def __init__(self, cfg, resume=False, init=None):
+    def __init__(self, cfg, resume=False, init=None, devices=1):
         self.cfg, train = cfg, cfg.TRAIN
         self.folder = Path(cfg.OUTPUT_DIR) / cfg.NAME
         checkpoint = self.folder / "checkpoint.npz"
@@ -48,21 +49,25 @@ class Trainer:
             raise InputError(f"{self.folder} holds a training already: continue it with --resume, move it away, "
                              f"or train under another name (--set NAME {cfg.NAME}_2)")
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
+        self.devices = find_devices(devices)
+        check_batch(cfg, devices)
         self.family = family_of(cfg)
         self.patience = Patience(train)
         records, weights = config_records(cfg, train.DATASETS, train.DATASET_WEIGHTS)
         self.loader = Loader(records, weights, self.family.encode, cfg)
-        self.model = self.family.build()
-        if not resume:
-            self._first_weights()
-        self.average = self._copy() if train.EMA else None
+        with self.devices.scope():
+            self.model = self.family.build()
+            if not resume:
+                self._first_weights()
+            self.average = self._copy() if train.EMA else None
+            self.optimizer = build_optimizer(cfg, self.model.trainable_variables)
+        self.devices.synchronise(self.model)
         self.tested = self.average or self.model
-        self.optimizer = build_optimizer(cfg, self.model.trainable_variables)
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         self.detector = Detector(self.family, backend.runner(self.tested), cfg)
         self.selection = Selection(cfg, self.family, self.detector)
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
-                                             train.CLIP_NORM)
+                                             train.CLIP_NORM, self.devices)
         if resume:
             facts = load_state(checkpoint, self._groups())
             images = facts.get("images", len(records))
@@ -71,6 +76,9 @@ class Trainer:
                                  f"{train.DATASETS!r} holds {len(records)} now; bring back the roidb it began with")
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
             self.patience.restore(facts.get("patience", {}))
+            if facts.get("devices", 1) != devices:
+                print(f"the training there ran on {facts.get('devices', 1)} devices, now on {devices}: the same "
+                      f"updates, but sums in another order, so the weights differ by rounding", flush=True)
         self.stop_signal = None
 
     def _first_weights(self):
@@ -141,6 +149,7 @@ class Trainer:
         board = TensorBoard(self.folder / "tensorboard", self.step)
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         progress = Progress(train.STEPS, "steps", 60.0, self.step)
+        print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}", flush=True)
         self.began, first, rows, recent = time.perf_counter(), self.step, [], None
         try:
             for step, batch in self.loader.run(self.step, self.step if self.patience.over else train.STEPS):
@@ -219,7 +228,7 @@ class Trainer:
     def _save(self, progress, last=False):
         def write():
             save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
-                       images=len(self.loader.records), patience=self.patience.state(),
+                       images=len(self.loader.records), patience=self.patience.state(), devices=self.devices.count,
                        epochs=self.loader.plan(self.step)[0] / self.loader.size,
                        seconds=self.seconds + time.perf_counter() - self.began)
             save_weights(self.tested, self.folder / "last.weights.h5", self.cfg)

@@ -1,0 +1,138 @@
+"""Several devices for one training: each takes the same share of every batch, and all hold the same weights.
+
+TensorFlow mirrors the variables (tf.distribute.MirroredStrategy), JAX shards the batch. Where there is no GPU, the
+processor is made into several logical devices: no faster than one, but the way can be tried and tested.
+"""
+
+import contextlib
+
+import numpy as np
+
+from ..data_layer.loader import turns
+from ..errors import InputError
+
+
+def check_batch(cfg, count):
+    """InputError unless each step's samples divide by `count` devices; names the nearest batch sizes that do."""
+    def fits(batch):
+        return batch > 0 and all(samples % count == 0 for _, samples in turns(cfg, batch))
+
+    batch = cfg.TRAIN.BATCH
+    if fits(batch):
+        return
+    below, above = range(batch - 1, 0, -1), range(batch + 1, 64 * (batch + count))
+    near = [str(other) for part in (below, above) for other in [next(filter(fits, part), None)] if other]
+    parts = ", ".join(f"{samples} images of {size} px" for size, samples in turns(cfg, batch))
+    raise InputError(f"TRAIN.BATCH is {batch} ({parts} a step), which {count} devices cannot share equally; expected a "
+                     f"batch that they can, the nearest: {' and '.join(near) or 'none'}. It is of all devices together")
+
+
+def find_devices(count=1):
+    """The first `count` devices of Keras' backend: GPUs where there are any, else logical devices of the processor.
+
+    Must come before the backend's first operation when there is no GPU. Raises InputError where there are fewer.
+    """
+    import keras
+
+    kinds = {"tensorflow": MirroredDevices, "jax": ShardedDevices}
+    backend = keras.backend.backend()
+    if count < 1:
+        raise InputError(f"--devices is {count}, expected 1 or more")
+    if backend not in kinds:
+        raise InputError(f"KERAS_BACKEND={backend} cannot train here; expected {' or '.join(kinds)}")
+    return kinds[backend](count)
+
+
+def _too_few(count, found, kind, hint):
+    return InputError(f"--devices {count}: found {found} {kind}; expected at most {found}{hint}")
+
+
+def _in_words(count, kind):
+    if count == 1:
+        return f"1 {kind}"
+    return f"{count} logical devices of the CPU (no faster than one)" if kind == "CPU" else f"{count} {kind}s"
+
+
+class MirroredDevices:
+    """TensorFlow: every variable stands on each device; with one device the default strategy, which changes nothing."""
+
+    def __init__(self, count):
+        import tensorflow as tf
+
+        self.count, self.kind = count, "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        if count == 1:
+            self.strategy = tf.distribute.get_strategy()
+            return
+        if self.kind == "CPU":
+            (cpu,) = tf.config.list_physical_devices("CPU")
+            with contextlib.suppress(RuntimeError, ValueError):  # it has begun: what there is decides
+                tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+        found = len(tf.config.list_logical_devices(self.kind))
+        if found < count:
+            raise _too_few(count, found, f"{self.kind}s", " (CUDA_VISIBLE_DEVICES may hide some)" if self.kind == "GPU"
+                           else " once TensorFlow has begun: ask for them before anything else uses it")
+        self.strategy = tf.distribute.MirroredStrategy([f"{self.kind}:{i}" for i in range(count)])
+
+    def __str__(self):
+        return _in_words(self.count, self.kind)
+
+    def scope(self):
+        """Context in which the variables of nets and optimizers are made."""
+        return self.strategy.scope() if self.count > 1 else contextlib.nullcontext()
+
+    def synchronise(self, model):
+        """Every trained batch normalisation, of whichever part of the net, takes the moments of the whole batch."""
+        import keras
+
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = self.count > 1
+
+    def split(self, values):
+        """Dict of arrays (B, ...) -> the same with an equal share of the batch on each device."""
+        import tensorflow as tf
+
+        if self.count == 1:
+            return {key: tf.convert_to_tensor(value) for key, value in values.items()}
+
+        def share(context):
+            number = context.replica_id_in_sync_group
+            with tf.device(self.strategy.extended.worker_devices[number]):
+                return {key: tf.convert_to_tensor(np.split(value, self.count)[number]) for key, value in values.items()}
+
+        return self.strategy.experimental_distribute_values_from_function(share)
+
+    def join(self, value):
+        """What each device gave for its share, (B / count, ...), as one array (B, ...) in the order of the batch."""
+        parts = [part.numpy() for part in self.strategy.experimental_local_results(value)]
+        return parts[0] if self.count == 1 else np.concatenate(parts)
+
+
+class ShardedDevices:
+    """JAX: the compiled step sees the whole batch, and the compiler cuts it; nothing else differs from one device."""
+
+    def __init__(self, count):
+        import jax
+
+        if count > 1:
+            with contextlib.suppress(RuntimeError, AttributeError):  # JAX has begun, or is older than the option
+                jax.config.update("jax_num_cpu_devices", count)
+        self.count, found = count, jax.devices()
+        self.kind = found[0].platform.upper()
+        if len(found) < count:
+            raise _too_few(count, len(found), f"{self.kind}s", "" if self.kind != "CPU" else " once JAX has begun: ask "
+                           f"for them before anything else uses it, or set XLA_FLAGS=--xla_force_host_platform_device_"
+                           f"count={count}")
+        mesh = jax.sharding.Mesh(np.array(found[:count]), ("batch",))
+        self.everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        self.shared = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
+
+    def __str__(self):
+        return _in_words(self.count, self.kind)
+
+    def scope(self):
+        """Context in which the variables of nets and optimizers are made."""
+        return contextlib.nullcontext()
+
+    def synchronise(self, model):
+        """Nothing to do: a step's moments are of the batch as the program sees it, which is whole."""
