@@ -68,6 +68,7 @@ DEFAULTS = {
         "NEGATIVE": 0.3,  # below which it is background
         "NARROW": 0.95,  # a face that no square overlaps by POSITIVE: positive from this part of the best that one can
         "MIN_FACE": 10.0,  # px in the image: smaller faces are neither learnt nor background
+        "LANDMARK_FACE": 24.0,  # px in the image: the landmarks of smaller faces are not learnt
         "ROTATION": 20.0,  # degrees to either side by which two of three landmark samples are turned
         "PNET": "",  # weights that mine for rnet and onet; empty: OUTPUT_DIR/(NAME with pnet for the stage)/best...
         "RNET": "",  # weights that mine for onet, in the same way

@@ -44,7 +44,8 @@ def learnt(record, cfg):
 
 def with_landmarks(record, cfg):
     """(N,) bool: the faces whose five landmarks are learnt."""
-    return learnt(record, cfg) & np.isfinite(record.landmarks).all(axis=(1, 2))
+    large = (record.boxes[:, 2:] - record.boxes[:, :2]).max(axis=1, initial=0) >= cfg.LANDMARK_FACE
+    return ~record.ignore & large & np.isfinite(record.landmarks).all(axis=(1, 2))
 
 
 def squares_of_image(record, quota, rng, cfg, candidates=None):

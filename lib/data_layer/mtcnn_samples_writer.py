@@ -21,7 +21,8 @@ from .tfrecords import KINDS, SampleWriter
 
 SHARDS, SHARD_IMAGES = 64, 64  # at most so many shards of a part; at least so many images a shard while there are fewer
 GROUP_IMAGES, GROUP_PIXELS = 16, 32_000_000  # that are looked at together
-SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "ROTATION")  # keys that decide samples
+SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "LANDMARK_FACE",
+            "ROTATION")  # keys that decide samples
 MINING = ("MINE_THRESHOLDS", "EASY")  # those that do besides where a cascade mines
 
 
