@@ -1,6 +1,11 @@
-"""Pieces that backbones share: the normalisation of the input and batch normalisation that can be frozen."""
+"""Pieces that backbones share: normalisation of the input, and convolution with batch normalisation and activation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from keras import layers
+
+from ...errors import InputError
 
 IMAGENET_RGB_MEAN = (0.485, 0.456, 0.406)  # of values in 0..1
 IMAGENET_RGB_STD = (0.229, 0.224, 0.225)
@@ -24,11 +29,61 @@ def normalise(images, name):
     return layers.Rescaling(scale, offset, name="normalise")(images)
 
 
-def batch_norm(x, name, epsilon, frozen, synchronized):
-    """Batch normalisation over the channels of x (B, H, W, C).
+def variant_of(cfg, variants, name):
+    """NET.VARIANT (default keras) of a config; InputError where the backbone `name` has no such variant."""
+    variant = cfg.get("VARIANT", "keras")
+    if variant not in variants:
+        raise InputError(f"NET.VARIANT: found {variant!r}, expected {' or '.join(variants)} for {name}")
+    return variant
 
-    frozen: the stored moments are used and nothing is trained. Keras does both for `trainable=False`; a
-    `training=False` given here would not last, because a functional model passes its own `training` on.
-    synchronized: moments of the whole batch, over all devices.
+
+def check_keras_has(cfg):
+    """InputError where the config's variant is another net than that of keras.applications."""
+    if cfg.get("VARIANT", "keras") != "keras":
+        raise InputError(f"NET.VARIANT: Keras has no weights for {cfg['VARIANT']!r}, expected keras")
+
+
+@dataclass(frozen=True)
+class ConvBN:
+    """Convolution, batch normalisation and activation as one variant of a backbone has them.
+
+    epsilon: of batch normalisation. activation: function name -> layer. fixed_padding: where the stride is 2,
+    (size - 1) // 2 zeros on every side, in place of SAME, which pads an even side at its end only. bias: the
+    convolutions have one although batch normalisation follows.
+    frozen_stages: so many first stages are not trained. frozen_bn: no batch normalisation is. synchronized: moments of
+    the whole batch, over all devices.
     """
-    return layers.BatchNormalization(epsilon=epsilon, synchronized=synchronized, trainable=not frozen, name=name)(x)
+
+    epsilon: float
+    activation: Callable
+    fixed_padding: bool = False
+    bias: bool = False
+    frozen_stages: int = 0
+    frozen_bn: bool = False
+    synchronized: bool = False
+
+    @classmethod
+    def from_config(cls, cfg, synchronized, **variant):
+        """As the NET section `cfg` freezes; variant: the other fields."""
+        return cls(frozen_stages=cfg.get("FROZEN_STAGES", 0), frozen_bn=cfg.get("FROZEN_BN", False),
+                   synchronized=synchronized, **variant)
+
+    def __call__(self, x, name, stage, channels, size=1, stride=1, linear=False):
+        """x (B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), channels); layers `name`, `name_bn`, `name_act`.
+
+        stage: that of FROZEN_STAGES. channels None: a depthwise convolution. linear: no activation.
+        """
+        frozen, pad, padding = stage <= self.frozen_stages, (size - 1) // 2, "same"
+        if self.fixed_padding and stride == 2 and pad:
+            x = layers.ZeroPadding2D(pad, name=f"{name}_pad")(x)
+            padding = "valid"
+        options = {"strides": stride, "padding": padding, "use_bias": self.bias, "trainable": not frozen, "name": name}
+        if channels is None:
+            x = layers.DepthwiseConv2D(size, **options)(x)
+        else:
+            x = layers.Conv2D(channels, size, **options)(x)
+        # Not trained, batch normalisation uses its stored moments too: Keras does both for `trainable=False`. A
+        # `training=False` given here would not last, because a functional model passes its own `training` on.
+        x = layers.BatchNormalization(epsilon=self.epsilon, synchronized=self.synchronized,
+                                      trainable=not (frozen or self.frozen_bn), name=f"{name}_bn")(x)
+        return x if linear else self.activation(f"{name}_act")(x)

@@ -12,8 +12,7 @@ surer with RGB than with BGR (mean top probability 0.20 against 0.15, entropy 3.
 import keras
 from keras import layers
 
-from ...errors import InputError
-from .blocks import batch_norm, normalise
+from .blocks import ConvBN, check_keras_has, normalise, variant_of
 
 BLOCKS = (  # output channels at alpha 1, stride
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1),
@@ -31,78 +30,35 @@ TAP_OF_BLOCK = {3: "stride4", 5: "stride8", 11: "stride16", 13: "stride32"}
 VARIANTS = {"keras": "minus_one_to_one", "torch": "imagenet_torch"}  # and what their ImageNet weights want
 
 
-def mobilenet_v1(
-    images,
-    alpha=1.0,
-    variant="keras",
-    preprocess=None,
-    remove_last_stride=False,
-    frozen_bn=False,
-    synchronized_bn=False,
-    frozen_stages=0,
-):
-    """Feature maps of MobileNetV1.
+def build(images, cfg, preprocess=None, synchronized_bn=False):
+    """Feature maps of MobileNetV1, see build_backbone and TAPS.
 
-    images: (B, H, W, 3) KerasTensor, RGB 0..255, any H and W. alpha multiplies every width.
-    preprocess: a key of blocks.NORMALISATIONS; None: the one that the variant's ImageNet weights want.
-    remove_last_stride: block 12 keeps the size of its input, as SSH's reproduction has it; see TAPS.
-    frozen_bn: batch normalisation uses its stored moments and is not trained.
-    frozen_stages: 0 to 5, the first stages that are not trained (a stage begins where the size halves).
-    Returns dict name -> KerasTensor (B, ceil(H / stride), ceil(W / stride), C), see TAPS.
+    Of cfg: ALPHA multiplies every width; VARIANT; LAST_STRIDE False: block 12 keeps the size of its input, as SSH's
+    reproduction has it; FROZEN_STAGES (a stage begins where the size halves), FROZEN_BN.
     """
-    if variant not in VARIANTS:
-        raise InputError(f"NET.VARIANT: found {variant!r}, expected {' or '.join(VARIANTS)} for mobilenet_v1")
+    variant, alpha = variant_of(cfg, VARIANTS, "mobilenet_v1"), cfg.get("ALPHA", 1.0)
+    last_stride = cfg.get("LAST_STRIDE", True)
     torch = variant == "torch"
-
-    def conv_bn(x, convolution, stride, name, stage):
-        frozen = stage <= frozen_stages
-        padding = "same"
-        if torch and stride == 2:  # SAME pads an even side at its end only, PyTorch pads both ends
-            x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-            padding = "valid"
-        x = convolution(strides=stride, padding=padding, use_bias=False, name=name, trainable=not frozen)(x)
-        x = batch_norm(x, f"{name}_bn", 1e-5 if torch else 1e-3, frozen or frozen_bn, synchronized_bn)
-        activation = layers.LeakyReLU(0.1, name=f"{name}_act") if torch else layers.ReLU(6.0, name=f"{name}_act")
-        return activation(x)
-
-    def conv(channels, size):
-        return lambda **options: layers.Conv2D(int(channels * alpha), size, **options)
-
-    def depthwise(**options):
-        return layers.DepthwiseConv2D(3, **options)
-
+    conv_bn = ConvBN.from_config(cfg, synchronized_bn, epsilon=1e-5 if torch else 1e-3, fixed_padding=torch,
+                                 activation=lambda name: layers.LeakyReLU(0.1, name=name) if torch else
+                                 layers.ReLU(6.0, name=name))
     taps = {}
     x = normalise(images, preprocess or VARIANTS[variant])
-    x = conv_bn(x, conv(32, 3), 2, "conv1", stage=1)
+    x = conv_bn(x, "conv1", 1, int(32 * alpha), size=3, stride=2)
     for block, ((channels, stride), stage) in enumerate(zip(BLOCKS, STAGE_OF_BLOCK, strict=True), start=1):
-        stride = 1 if block == 12 and remove_last_stride else stride
-        x = conv_bn(x, depthwise, stride, f"block{block}_depthwise", stage)
-        x = conv_bn(x, conv(channels, 1), 1, f"block{block}_pointwise", stage)
+        stride = 1 if block == 12 and not last_stride else stride
+        x = conv_bn(x, f"block{block}_depthwise", stage, None, size=3, stride=stride)
+        x = conv_bn(x, f"block{block}_pointwise", stage, int(channels * alpha))
         if block in TAP_OF_BLOCK:
             taps[TAP_OF_BLOCK[block]] = x
-    if remove_last_stride:
+    if not last_stride:
         taps["stride16"] = taps.pop("stride32")
     return taps
 
 
-def build(images, cfg, preprocess=None, synchronized_bn=False):
-    """`mobilenet_v1` from the NET section of a config, see build_backbone."""
-    return mobilenet_v1(
-        images,
-        alpha=cfg.get("ALPHA", 1.0),
-        variant=cfg.get("VARIANT", "keras"),
-        preprocess=preprocess,
-        remove_last_stride=not cfg.get("LAST_STRIDE", True),
-        frozen_bn=cfg.get("FROZEN_BN", False),
-        synchronized_bn=synchronized_bn,
-        frozen_stages=cfg.get("FROZEN_STAGES", 0),
-    )
-
-
 def keras_source(cfg, weights="imagenet"):
     """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
-    if cfg.get("VARIANT", "keras") != "keras":
-        raise InputError(f"NET.VARIANT: Keras has no weights for {cfg['VARIANT']!r}, expected keras")
+    check_keras_has(cfg)
     alpha = cfg.get("ALPHA", 1.0)
     # The weights do not depend on the size; 224 is the one that Keras offers them for without a warning.
     return keras.applications.MobileNet(alpha=alpha, include_top=False, weights=weights, input_shape=(224, 224, 3))

@@ -11,8 +11,7 @@ image; SAME moves it by up to half a cell between odd and even sides.
 import keras
 from keras import layers
 
-from ...errors import InputError
-from .blocks import batch_norm, normalise
+from .blocks import ConvBN, check_keras_has, normalise, variant_of
 
 BLOCKS = (  # expansion, output channels at alpha 1, stride: blocks 0 to 16 of Keras; the last one is the variant's
     (1, 16, 1), (6, 24, 2), (6, 24, 1), (6, 32, 2), (6, 32, 1), (6, 32, 1), (6, 64, 2), (6, 64, 1), (6, 64, 1),
@@ -46,88 +45,45 @@ def width(channels, alpha, variant="keras"):
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
-def mobilenet_v2(
-    images,
-    alpha=1.0,
-    variant="keras",
-    preprocess=None,
-    remove_last_stride=False,
-    frozen_bn=False,
-    synchronized_bn=False,
-    frozen_stages=0,
-):
-    """Feature maps of MobileNetV2.
+def build(images, cfg, preprocess=None, synchronized_bn=False):
+    """Feature maps of MobileNetV2, see build_backbone and TAPS.
 
-    images: (B, H, W, 3) KerasTensor, RGB 0..255, any H and W. alpha multiplies every width, see `width`.
-    preprocess: a key of blocks.NORMALISATIONS; None: the one of the variant.
-    remove_last_stride: block 13 keeps the size of its input, so that the deepest map has stride 16; see TAPS.
-    frozen_bn: batch normalisation uses its stored moments and is not trained.
-    frozen_stages: 0 to 5, the first stages that are not trained (a stage begins where the size halves).
-    Returns dict name -> KerasTensor (B, ceil(H / stride), ceil(W / stride), C), see TAPS.
+    Of cfg: ALPHA multiplies every width, see `width`; VARIANT; LAST_STRIDE False: block 13 keeps the size of its input;
+    FROZEN_STAGES (a stage begins where the size halves), FROZEN_BN.
     """
-    if variant not in VARIANTS:
-        raise InputError(f"NET.VARIANT: found {variant!r}, expected {' or '.join(VARIANTS)} for mobilenet_v2")
-    symmetric = variant == "ssd"
-
-    def conv_bn(x, convolution, stride, name, stage, linear=False):
-        frozen = stage <= frozen_stages
-        padding = "same"
-        if symmetric and stride == 2:  # SAME pads an even side at its end only
-            x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-            padding = "valid"
-        x = convolution(strides=stride, padding=padding, use_bias=False, name=name, trainable=not frozen)(x)
-        x = batch_norm(x, f"{name}_bn", 1e-5 if symmetric else 1e-3, frozen or frozen_bn, synchronized_bn)
-        return x if linear else layers.ReLU(None if variant == "ssd" else 6.0, name=f"{name}_act")(x)
-
-    def conv(channels, size):
-        return lambda **options: layers.Conv2D(channels, size, **options)
-
-    def depthwise(**options):
-        return layers.DepthwiseConv2D(3, **options)
-
-    def inverted_residual(x, block, expansion, channels, stride, stage):
-        """Expand, filter each channel, project to few channels without an activation (section 3.4 and figure 3)."""
-        entry, name = x, f"block{block}"
-        if expansion > 1:
-            x = conv_bn(x, conv(expansion * x.shape[-1], 1), 1, f"{name}_expand", stage)
-        x = conv_bn(x, depthwise, stride, f"{name}_depthwise", stage)
-        x = conv_bn(x, conv(channels, 1), 1, f"{name}_project", stage, linear=True)
-        if stride == 1 and entry.shape[-1] == channels:
-            x = layers.Add(name=f"{name}_add")([entry, x])
-        return x
-
+    variant, alpha = variant_of(cfg, VARIANTS, "mobilenet_v2"), cfg.get("ALPHA", 1.0)
+    last_stride, ssd = cfg.get("LAST_STRIDE", True), variant == "ssd"
+    conv_bn = ConvBN.from_config(cfg, synchronized_bn, epsilon=1e-5 if ssd else 1e-3, fixed_padding=ssd,
+                                 activation=lambda name: layers.ReLU(None if ssd else 6.0, name=name))
     taps = {}
     x = normalise(images, preprocess or VARIANTS[variant])
-    x = conv_bn(x, conv(width(32, alpha, variant), 3), 2, "conv1", stage=1)
+    x = conv_bn(x, "conv1", 1, width(32, alpha, variant), size=3, stride=2)
     blocks = (*BLOCKS, LAST_BLOCK[variant])
     for block, ((expansion, channels, stride), stage) in enumerate(zip(blocks, STAGE_OF_BLOCK, strict=True)):
-        stride = 1 if block == 13 and remove_last_stride else stride
-        x = inverted_residual(x, block, expansion, width(channels, alpha, variant), stride, stage)
+        stride = 1 if block == 13 and not last_stride else stride
+        x = _inverted_residual(x, conv_bn, f"block{block}", stage, expansion, width(channels, alpha, variant), stride)
         if block in TAP_OF_BLOCK:
             taps[TAP_OF_BLOCK[block]] = x
-    if remove_last_stride:
+    if not last_stride:
         taps["stride16"] = taps.pop("stride32")
     return taps
 
 
-def build(images, cfg, preprocess=None, synchronized_bn=False):
-    """`mobilenet_v2` from the NET section of a config, see build_backbone."""
-    return mobilenet_v2(
-        images,
-        alpha=cfg.get("ALPHA", 1.0),
-        variant=cfg.get("VARIANT", "keras"),
-        preprocess=preprocess,
-        remove_last_stride=not cfg.get("LAST_STRIDE", True),
-        frozen_bn=cfg.get("FROZEN_BN", False),
-        synchronized_bn=synchronized_bn,
-        frozen_stages=cfg.get("FROZEN_STAGES", 0),
-    )
+def _inverted_residual(x, conv_bn, name, stage, expansion, channels, stride):
+    """Expand, filter each channel, project to few channels without an activation (section 3.4 and figure 3)."""
+    entry = x
+    if expansion > 1:
+        x = conv_bn(x, f"{name}_expand", stage, expansion * x.shape[-1])
+    x = conv_bn(x, f"{name}_depthwise", stage, None, size=3, stride=stride)
+    x = conv_bn(x, f"{name}_project", stage, channels, linear=True)
+    if stride == 1 and entry.shape[-1] == channels:
+        x = layers.Add(name=f"{name}_add")([entry, x])
+    return x
 
 
 def keras_source(cfg, weights="imagenet"):
     """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
-    if cfg.get("VARIANT", "keras") != "keras":
-        raise InputError(f"NET.VARIANT: Keras has no weights for {cfg['VARIANT']!r}, expected keras")
+    check_keras_has(cfg)
     alpha = cfg.get("ALPHA", 1.0)
     # The weights do not depend on the size; 224 is the one that Keras offers them for without a warning.
     return keras.applications.MobileNetV2(alpha=alpha, include_top=False, weights=weights, input_shape=(224, 224, 3))

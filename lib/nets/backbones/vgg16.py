@@ -17,12 +17,11 @@ TAP_OF_BLOCK = {3: "stride4", 4: "stride8", 5: "stride16"}
 STAGES = len(BLOCKS)
 
 
-def vgg16(images, preprocess=None, frozen_stages=0):
-    """Feature maps of VGG16.
+def build(images, cfg, preprocess=None, synchronized_bn=False):
+    """Feature maps of VGG16, see build_backbone and TAPS.
 
-    images: (B, H, W, 3) KerasTensor, RGB 0..255, any H and W. preprocess: a key of blocks.NORMALISATIONS; None:
-    `caffe_mean`, which the ImageNet weights want. frozen_stages: 0 to 5, the first blocks that are not trained.
-    Returns dict name -> KerasTensor (B, ceil(H / stride), ceil(W / stride), C), see TAPS.
+    Of cfg: FROZEN_STAGES, 0 to 5, the first blocks that are not trained. It has no batch normalisation, and its stride
+    ends at 16.
     """
     taps = {}
     x = normalise(images, preprocess or "caffe_mean")
@@ -35,17 +34,12 @@ def vgg16(images, preprocess=None, frozen_stages=0):
                 3,
                 padding="same",
                 activation="relu",
-                trainable=block > frozen_stages,
+                trainable=block > cfg.get("FROZEN_STAGES", 0),
                 name=f"block{block}_conv{number}",
             )(x)
         if block in TAP_OF_BLOCK:
             taps[TAP_OF_BLOCK[block]] = x
     return taps
-
-
-def build(images, cfg, preprocess=None, synchronized_bn=False):
-    """`vgg16` from the NET section of a config, see build_backbone; it has no batch normalisation to synchronise."""
-    return vgg16(images, preprocess=preprocess, frozen_stages=cfg.get("FROZEN_STAGES", 0))
 
 
 def keras_source(cfg, weights="imagenet"):
