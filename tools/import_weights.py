@@ -11,26 +11,36 @@ tools/import_weights.py mobilenet_v1_025 --source mobilenetV1X0.25_pretrain.tar 
     --out data/imagenet/mobilenet_v1_025.weights.h5
 tools/import_weights.py mobilenet_v2_100 --source imagenet_folded_f16.npz --images data/wider/WIDER_train/images \\
     --out data/imagenet/mobilenet_v2_100.weights.h5
+tools/import_weights.py slim --net resnet_v1_101 --source resnet_v1_101.ckpt \\
+    --out data/imagenet/resnet101_slim.weights.h5
 """
+SLIM_NETS = ("vgg_16", "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "mobilenet_v1", "mobilenet_v2")
 TOLERANCE = 1e-3  # absolute, of maps that reach 180
 
 
 def main(arguments=None):
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100"], help="what the source holds")
+    parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim"], help="what the source holds")
     parser.add_argument("--source", required=True, help="mobilenet_v1_025: the PyTorch state dict (PyTorch itself is "
-                        "not needed); mobilenet_v2_100: .npz with batch normalisation folded into the convolutions")
+                        "not needed); mobilenet_v2_100: .npz with batch normalisation folded into the convolutions; "
+                        "slim: a TF-Slim checkpoint, NAME.ckpt")
     parser.add_argument("--out", required=True, help="the .weights.h5 to write")
     parser.add_argument("--reference", help=".npz with an image and the source net's maps, which must come out again "
                         "(mobilenet_v1_025)")
     parser.add_argument("--images", metavar="DIR", help="mobilenet_v2_100: images that give the moments of batch "
                         "normalisation; the net computes the same without, but its training begins worse")
+    parser.add_argument("--net", dest="slim_net", choices=SLIM_NETS, help="slim: the net, by slim's name")
+    parser.add_argument("--alpha", type=float, default=1.0, help="slim: width (depth) multiplier of a MobileNet")
     options = parser.parse_args(arguments)
+    if options.net == "slim" and not options.slim_net:
+        raise InputError(f"slim needs --net, one of {', '.join(SLIM_NETS)}")
+    if options.net != "slim" and (options.slim_net or options.alpha != 1.0):
+        raise InputError("--net and --alpha are for slim")
     v2 = options.net == "mobilenet_v2_100"
-    if v2 and options.reference:
+    if options.reference and options.net != "mobilenet_v1_025":
         raise InputError("--reference is for mobilenet_v1_025")
     if options.images and not v2:
-        raise InputError("--images is for mobilenet_v2_100: the source of mobilenet_v1_025 has its moments")
+        raise InputError("--images is for mobilenet_v2_100: the other sources have their moments")
     from manyfaces.engine import import_weights  # late: loads Keras, and --help need not wait for it
 
     if options.reference:
@@ -44,7 +54,12 @@ def main(arguments=None):
                 f"{options.source}: {tap} differs from {options.reference} by {worst:.2e}, "
                 f"expected at most {TOLERANCE:.0e}; nothing written"
             )
-    if v2:
+    if options.net == "slim":
+        from manyfaces.engine.import_slim import backbone_from_slim
+
+        model, report = backbone_from_slim(options.slim_net, options.source, options.alpha)
+        print(report)
+    elif v2:
         from manyfaces.engine.import_folded import mobilenet_v2_from_folded
 
         model = mobilenet_v2_from_folded(options.source, options.images)

@@ -1,13 +1,22 @@
 """Backbones: image batch in, feature maps out, by one signature. A new one is a module and a line in BACKBONES.
 
-A backbone's module has TAPS (name, stride, channels of its outputs), STAGES (how many can be frozen), `build`, and for
-Keras' ImageNet weights `keras_source`, `keras_layer_name` and `from_keras`.
+A backbone's module has TAPS (name, stride, channels of its outputs), STAGES (how many can be frozen), `build`; for
+Keras' ImageNet weights `keras_source`, `keras_layer_name` and `from_keras`; for TF-Slim's `slim_scope`, and a line in
+lib/engine/import_slim.py. An object with these parts serves as well, as those of resnet.py. See docs/backbones.md.
 """
 
 from ...errors import InputError
 from . import mobilenet_v1, mobilenet_v2, vgg16
+from .resnet import resnet50, resnet101, resnet152
 
-BACKBONES = {"mobilenet_v1": mobilenet_v1, "mobilenet_v2": mobilenet_v2, "vgg16": vgg16}
+BACKBONES = {
+    "mobilenet_v1": mobilenet_v1,
+    "mobilenet_v2": mobilenet_v2,
+    "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnet152": resnet152,
+    "vgg16": vgg16,
+}
 
 
 def backbone_module(name):

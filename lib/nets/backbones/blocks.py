@@ -43,6 +43,12 @@ def check_keras_has(cfg):
         raise InputError(f"NET.VARIANT: Keras has no weights for {cfg['VARIANT']!r}, expected keras")
 
 
+def first_kernel_to_rgb(values):
+    """Weights of a first convolution that is meant for BGR, as RGB wants them: [kernel (h, w, 3, C), bias]."""
+    kernel, *others = values
+    return [kernel[:, :, ::-1, :], *others]
+
+
 @dataclass(frozen=True)
 class ConvBN:
     """Convolution, batch normalisation and activation as one variant of a backbone has them.

@@ -1,7 +1,8 @@
 """MobileNetV1 (arXiv 1704.04861, table 1) without its classifier, in two variants.
 
-`keras`: the net of keras.applications (ReLU6, TensorFlow's SAME padding, epsilon 1e-3), which takes Keras' weights.
-`torch`: LeakyReLU 0.1, one pixel of padding on every side, epsilon 1e-5: the x0.25 net of PyTorch face detectors.
+`keras`: the net of keras.applications (ReLU6, TensorFlow's SAME padding, epsilon 1e-3), which takes Keras' weights, and
+TF-Slim's, whose net is the same. `torch`: LeakyReLU 0.1, one pixel of padding on every side, epsilon 1e-5: the x0.25
+net of PyTorch face detectors.
 
 What the x0.25 ImageNet weights were trained on is not documented, so it was measured on 160 train images of WIDER
 FACE: with RGB less mean, over std, the inputs of all batch normalisations vary nearly as their stored moments say
@@ -76,3 +77,12 @@ def keras_layer_name(name):
 def from_keras(name, values):
     """Weights of layer `name` as this net takes them, from keras.applications': the same."""
     return values
+
+
+def slim_scope(name):
+    """Scope of a convolution's variables in TF-Slim's checkpoints, below MobilenetV1.
+
+    >>> [slim_scope(name) for name in ("conv1", "block3_depthwise")]
+    ['Conv2d_0', 'Conv2d_3_depthwise']
+    """
+    return "Conv2d_0" if name == "conv1" else name.replace("block", "Conv2d_")

@@ -1,8 +1,9 @@
 """MobileNetV2 (arXiv 1801.04381, table 2) without its last 1x1 convolution and its classifier, in two variants.
 
 `keras`: the net of keras.applications (widths that divide by 8, ReLU6, TensorFlow's SAME padding, epsilon 1e-3), which
-takes Keras' weights. `ssd`: the light net of a single-head SSD: widths are cut to whole numbers, ReLU, one pixel of
-padding on every side, epsilon 1e-5, and a last block of expansion 4 with 480 channels in place of 6 and 320.
+takes Keras' weights, and TF-Slim's, whose net is the same. `ssd`: the light net of a single-head SSD: widths are cut to
+whole numbers, ReLU, one pixel of padding on every side, epsilon 1e-5, and a last block of expansion 4 with 480 channels
+in place of 6 and 320.
 
 One pixel of padding on every side puts the centre of cell i of a map at pixel i * stride whatever the size of the
 image; SAME moves it by up to half a cell between odd and even sides.
@@ -21,12 +22,13 @@ LAST_BLOCK = {"keras": (6, 320, 1), "ssd": (4, 480, 1)}
 STAGE_OF_BLOCK = (1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5)  # conv1 belongs to stage 1; for `frozen_stages`
 STAGES = 5
 
-TAPS = (("stride4", 4, 24), ("stride8", 8, 32), ("stride16", 16, 96), ("stride32", 32, 320))
-"""Outputs: name, stride, channels at alpha 1: the ends of blocks 2, 5, 12 and 16, linear, as their successors see them.
+TAPS = (("stride4", 4, 24), ("layer5", 8, 32), ("stride8", 8, 32), ("stride16", 16, 96), ("stride32", 32, 320))
+"""Outputs: name, stride, channels at alpha 1: the ends of blocks 2, 3, 5, 12 and 16, linear, as their successors see
+them. layer5 is TF-Slim's name for the end of block 3, which SSH's reproduction takes; its layer 14 is our stride16.
 
 Without the last stride there is no stride32, and stride16 is the end of block 16 (of `ssd` it has 480 channels).
 """
-TAP_OF_BLOCK = {2: "stride4", 5: "stride8", 12: "stride16", 16: "stride32"}
+TAP_OF_BLOCK = {2: "stride4", 3: "layer5", 5: "stride8", 12: "stride16", 16: "stride32"}
 VARIANTS = {"keras": "minus_one_to_one", "ssd": "minus_one_to_one"}  # and the normalisation of the input
 
 
@@ -104,3 +106,15 @@ def keras_layer_name(name):
 def from_keras(name, values):
     """Weights of layer `name` as this net takes them, from keras.applications': the same."""
     return values
+
+
+def slim_scope(name):
+    """Scope of a convolution's variables in TF-Slim's checkpoints, below MobilenetV2.
+
+    >>> [slim_scope(name) for name in ("conv1", "block0_project", "block12_expand")]
+    ['Conv', 'expanded_conv/project', 'expanded_conv_12/expand']
+    """
+    if name == "conv1":
+        return "Conv"
+    block, part = name.removeprefix("block").split("_")
+    return f"expanded_conv{'' if block == '0' else f'_{block}'}/{part}"

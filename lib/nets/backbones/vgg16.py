@@ -7,7 +7,7 @@ stays RGB and the first kernel's input channels are turned round when the weight
 import keras
 from keras import layers
 
-from .blocks import normalise
+from .blocks import first_kernel_to_rgb, normalise
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions; pooled by 2 between blocks
 
@@ -54,7 +54,14 @@ def keras_layer_name(name):
 
 def from_keras(name, values):
     """Weights of layer `name` as this net takes them, from keras.applications': the first kernel from BGR to RGB."""
-    if name != "block1_conv1":
-        return values
-    kernel, bias = values
-    return [kernel[:, :, ::-1, :], bias]
+    return first_kernel_to_rgb(values) if name == "block1_conv1" else values
+
+
+def slim_scope(name):
+    """Scope of a convolution's variables in TF-Slim's checkpoints, below vgg_16.
+
+    >>> slim_scope("block3_conv2")
+    'conv3/conv3_2'
+    """
+    block, number = (word.removeprefix("block").removeprefix("conv") for word in name.split("_"))
+    return f"conv{block}/conv{block}_{number}"
