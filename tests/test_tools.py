@@ -111,6 +111,18 @@ def test_scripts_map_the_short_names():
     done = script("demo_ssh", "cpu", "toy", "mobile", "a.jpg")
     assert done.stdout.split()[1:3] == ["--cfg", str(ROOT / "cfgs/ssh_mobilenet_v1_100.yml")]
     assert done.stdout.split()[-1] == "a.jpg"
+    assert script("export_ssh", "cpu", "", "mobile", "onnx_nms", "--set", "TEST.SCORE", "0.3").stdout.split() == (
+        "tools/export.py --cfg cfgs/ssh_mobilenet_v1_100.yml --out output/ssh_mobilenet_v1_100/"
+        "ssh_mobilenet_v1_100_nms.onnx --nms --set TEST.SCORE 0.3").split()
+    assert script("export_ssd", "cpu", "toy").stdout.split()[-1] == (
+        "output/ssd_mobilenet_v2_075_toy/ssd_mobilenet_v2_075_toy.onnx")
+
+
+def test_the_export_scripts_calibrate_on_training_images(tmp_path):
+    save(tmp_path / "wider/WIDER_train/images/0--Parade/x.jpg", picture(32, 32))
+    words = script("export_grid", "cpu", "", "mobile_v2_075", "litert_int8", DATA=str(tmp_path)).stdout.split()
+    assert words[-5:] == ["--out", "output/grid_mobilenet_v2_075/grid_mobilenet_v2_075_litert_int8.tflite", "--int8",
+                          "--calibrate", f"{tmp_path}/wider/WIDER_train/images"]
 
 
 def test_the_test_script_evaluates_a_part_of_wider_as_a_part(tmp_path):
@@ -129,7 +141,8 @@ def test_the_test_script_evaluates_a_part_of_wider_as_a_part(tmp_path):
     ("test_ssh", ("0", "wider", "res50"), "NET is 'res50'"),
     ("demo_ssd", ("0", "", "vgg16"), "NET is 'vgg16'"), ("train_ssd", ("x",), "GPU_ID is 'x'"),
     ("test_ssd", ("0", "crowd"), "no such folder"), ("demo_ssh", ("0", "", "vgg"), "NET is 'vgg'"),
-    ("test_ssh", ("0", "crowd"), "no such folder")])
+    ("test_ssh", ("0", "crowd"), "no such folder"), ("export_ssh", ("0", "", "", "torch"), "FORMAT is 'torch'"),
+    ("export_ssd", ("0", "", "", "openvino_int8"), "no such folder")])
 def test_scripts_say_what_is_wrong(name, arguments, message):
     done = script(name, *arguments, DATA="/nonexistent")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and message in done.stderr

@@ -1,5 +1,5 @@
-# Sourced by the other scripts: what the short names stand for, and how every family is trained, tested and shown. Takes
-# the caller from HERE to the repository's root (ROOT) and sets PYTHON to the environment's Python.
+# Sourced by the other scripts: what the short names stand for, and how every family is trained, tested, shown and
+# exported. Takes the caller from HERE to the repository's root (ROOT) and sets PYTHON to the environment's Python.
 HERE=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ROOT=$PWD
@@ -26,9 +26,11 @@ use_gpu() { # GPU_ID: a number, several joined by commas, or -1 or cpu for none
 ssh_config() { # NET -> name of the config
     case $1 in
         vgg16) echo ssh_vgg16 ;;
+        res50 | res101 | res152) echo "ssh_resnet${1#res}" ;;
         mobile_025) echo ssh_mobilenet_v1_025 ;;
         mobile) echo ssh_mobilenet_v1_100 ;;
-        *) fail "NET is '$1', expected vgg16, mobile_025 or mobile" ;;
+        mobile_v2) echo ssh_mobilenet_v2_100 ;;
+        *) fail "NET is '$1', expected vgg16, res50, res101, res152, mobile, mobile_v2 or mobile_025" ;;
     esac
 }
 
@@ -131,4 +133,29 @@ test_family() {
         toy) options=(wider --gt data/toy/test/ground_truth) ;;
     esac
     "$PYTHON" tools/evaluate.py "${options[@]}" --pred "$OUT"
+}
+
+export_family() { # FAMILY NET [GPU_ID] [DATASET] [NET] [FORMAT] [more options of tools/export.py]
+    arguments "$@"
+    local format=${MORE[0]:-onnx} name weights options=() out
+    MORE=("${MORE[@]:1}")
+    read -ra weights <<< "$(weights_option "$CONFIG" "$DATASET")"
+    name=$(run_name "$CONFIG" "$DATASET")
+    case $format in
+        *_int8) # WIDER FACE's training images, of which none is in the figures that are reported
+            options=(--int8 --calibrate "$DATA/wider/WIDER_train/images")
+            [ -d "${options[2]}" ] || fail "${options[2]}: no such folder; see data/README.md, or set DATA" ;;
+        onnx_nms) options=(--nms) ;;
+    esac
+    case $format in # two models in one folder must not share a stem: each has MODEL.json beside it
+        onnx) out=$name.onnx ;;
+        onnx_nms | onnx_int8) out=${name}_${format#onnx_}.onnx ;;
+        openvino | openvino_int8) out=${name}_$format.xml ;;
+        litert | litert_int8) out=${name}_$format.tflite ;;
+        saved_model) out=${name}_$format ;;
+        *) fail "FORMAT is '$format', expected onnx, onnx_nms, onnx_int8, openvino, openvino_int8, litert," \
+                "litert_int8 or saved_model" ;;
+    esac
+    exec "$PYTHON" tools/export.py --cfg "cfgs/$CONFIG.yml" "${weights[@]}" --out "output/$name/$out" \
+        "${options[@]}" "${MORE[@]}"
 }
