@@ -1,0 +1,198 @@
+"""Windows of an image brought to one size, compiled: pyramid levels and the crops of R-Net and O-Net.
+
+The rules are stated by the twins in reference.py; results are equal to the bit. The interpreter lock is let go.
+"""
+
+import numpy as np
+
+from .reference import FILL, UNITS, check_resample
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+
+cdef struct Axis:
+    int64_t source, target
+    int64_t most       # taps of a target pixel at most
+    bint linear        # two taps whose weights sum to UNITS; else taps of weight 1
+    int64_t* first
+    int64_t* count
+    uint32_t* weight   # of the second of two taps
+    float* inverse     # 1 / sum of the weights
+
+
+def resample(image, windows, size, method="smooth", fill=FILL):
+    """(N, height, width, 3) uint8: windows of an image, each brought to one size; see reference.resample."""
+    windows = check_resample(image, windows, size, method)
+    cdef const uint8_t[:, :, :] source = image
+    cdef int64_t[:, ::1] places = np.ascontiguousarray(windows)
+    result = np.empty((len(windows), size[1], size[0], 3), dtype=np.uint8)
+    cdef uint8_t[:, :, :, ::1] target = result
+    cdef bint smooth = method == "smooth", room = True
+    cdef uint8_t grey = fill
+    cdef int64_t n
+    with nogil:
+        for n in range(places.shape[0]):
+            if not resample_one(&source[0, 0, 0], source.strides[0], source.shape[0], source.shape[1], &places[n, 0],
+                                smooth, grey, &target[n, 0, 0, 0], 3 * target.shape[2], target.shape[1],
+                                target.shape[2]):
+                room = False
+                break
+    if not room:
+        raise MemoryError(f"resample: no memory for window {windows[n].tolist()}")
+    return result
+
+
+def resample_into(image, target, method="smooth"):
+    """The whole image brought to the size of `target`, a view of a larger array: see reference.resample_into."""
+    windows = check_resample(image, [[0, 0, image.shape[1], image.shape[0]]], target.shape[1::-1], method)
+    cdef const uint8_t[:, :, :] source = image
+    cdef int64_t[:, ::1] places = windows
+    cdef uint8_t[:, :, :] to = target
+    cdef bint smooth = method == "smooth", room
+    if target.strides[1:] != (3, 1):
+        raise ValueError("resample_into: the pixels of a row of the target must lie side by side")
+    with nogil:
+        room = resample_one(&source[0, 0, 0], source.strides[0], source.shape[0], source.shape[1], &places[0, 0],
+                            smooth, 0, &to[0, 0, 0], to.strides[0], to.shape[0], to.shape[1])
+    if not room:
+        raise MemoryError(f"resample: no memory for an image of {image.shape[1]} x {image.shape[0]} px")
+
+
+cdef bint resample_one(const uint8_t* image, int64_t step, int64_t height, int64_t width, const int64_t* window,
+                       bint smooth, uint8_t fill, uint8_t* target, int64_t target_step, int64_t rows,
+                       int64_t columns) noexcept nogil:
+    """One window; False when memory is short."""
+    cdef Axis down, across
+    cdef int64_t wide = window[2] - window[0], left = -window[0], right = window[2] - width, row, x
+    cdef uint32_t* line
+    cdef uint32_t* sums
+    cdef bint room
+    left = wide if left > wide else left if left > 0 else 0  # columns of the window outside the image
+    right = wide - left if right > wide - left else right if right > 0 else 0
+    memset(&down, 0, sizeof(Axis))
+    memset(&across, 0, sizeof(Axis))
+    # A line has room for the taps beyond its end, of weight 0, that are read with the others.
+    room = open_axis(&down, window[3] - window[1], rows, smooth) and open_axis(&across, wide, columns, smooth)
+    line = <uint32_t*>malloc((3 * (wide + across.most) + 1) * sizeof(uint32_t))
+    sums = <uint32_t*>malloc((3 * columns + 1) * sizeof(uint32_t))
+    if room and line != NULL and sums != NULL:
+        memset(&line[3 * wide], 0, (3 * across.most + 1) * sizeof(uint32_t))
+        for row in range(rows):
+            sum_rows(image, step, height, window, &down, row, left, right, fill, line)
+            sum_columns(line, &across, sums)
+            for x in range(columns):
+                round_pixel(&sums[3 * x], across.inverse[x], down.inverse[row], &target[row * target_step + 3 * x])
+    else:
+        room = False
+    free(line)
+    free(sums)
+    close_axis(&down)
+    close_axis(&across)
+    return room
+
+
+cdef bint open_axis(Axis* axis, int64_t source, int64_t target, bint smooth) noexcept nogil:
+    """What each target pixel sums up: see reference.taps. False when memory is short."""
+    cdef int64_t number, place, last
+    axis.source, axis.target, axis.most, axis.linear = source, target, 1, smooth and target > source
+    axis.first = <int64_t*>malloc(target * sizeof(int64_t))
+    axis.count = <int64_t*>malloc(target * sizeof(int64_t))
+    axis.weight = <uint32_t*>malloc(target * sizeof(uint32_t))
+    axis.inverse = <float*>malloc(target * sizeof(float))
+    if axis.first == NULL or axis.count == NULL or axis.weight == NULL or axis.inverse == NULL:
+        return False
+    for number in range(target):
+        if axis.linear:
+            # Floored, as the twin's: the dividend is made positive by a whole pixel, which is taken off again.
+            place = (64 * ((2 * number + 1) * source - target) + 128 * target) // (2 * target) - 64
+            axis.weight[number] = <uint32_t>(place & 63)
+            axis.first[number] = place >> 6
+            axis.count[number] = 2
+            axis.inverse[number] = <float>1 / <float>64
+            if axis.first[number] < 0:  # both taps are the first pixel
+                axis.first[number], axis.weight[number] = 0, 0
+            elif axis.first[number] >= source - 1:
+                axis.first[number], axis.weight[number] = source - 1, 0
+        else:
+            axis.first[number] = number * source // target
+            last = ((number + 1) * source + target - 1) // target
+            axis.count[number] = last - axis.first[number]
+            axis.inverse[number] = <float>1 / <float>axis.count[number]
+        if axis.count[number] > axis.most:
+            axis.most = axis.count[number]
+    return True
+
+
+cdef void close_axis(Axis* axis) noexcept nogil:
+    free(axis.first)
+    free(axis.count)
+    free(axis.weight)
+    free(axis.inverse)
+
+
+cdef void sum_rows(const uint8_t* image, int64_t step, int64_t height, const int64_t* window, Axis* down, int64_t row,
+                   int64_t left, int64_t right, uint8_t fill, uint32_t* line) noexcept nogil:
+    """The window's rows that make one row of the target, summed with their weights."""
+    cdef int64_t wide = window[2] - window[0], inside = 3 * (wide - left - right), tap, y, x
+    cdef uint32_t weight, total = 64 if down.linear else <uint32_t>down.count[row]
+    cdef const uint8_t* source
+    cdef uint32_t* into = &line[3 * left]
+    cdef uint32_t grey = fill
+    for x in range(3 * left):
+        line[x] = total * grey
+    for x in range(3 * (wide - right), 3 * wide):
+        line[x] = total * grey
+    for tap in range(down.count[row]):
+        weight = 1
+        if down.linear:
+            weight = down.weight[row] if tap else 64 - down.weight[row]
+            if weight == 0:
+                continue
+        y = window[1] + down.first[row] + tap
+        if y < 0 or y >= height:
+            if tap == 0:
+                for x in range(inside):
+                    into[x] = grey * weight
+            else:
+                for x in range(inside):
+                    into[x] += grey * weight
+            continue
+        source = image + y * step + 3 * (window[0] + left)
+        if tap == 0:
+            for x in range(inside):
+                into[x] = source[x] * weight
+        else:
+            for x in range(inside):
+                into[x] += source[x] * weight
+
+
+cdef void sum_columns(const uint32_t* line, Axis* across, uint32_t* sums) noexcept nogil:
+    """Weighted sums along a line, three channels beside each other."""
+    cdef int64_t column, tap, count
+    cdef uint32_t red, green, blue, first, second
+    cdef const uint32_t* source
+    for column in range(across.target):
+        source = line + 3 * across.first[column]
+        count = across.count[column]
+        if across.linear:
+            second = across.weight[column]
+            first = 64 - second
+            red = source[0] * first + source[3] * second
+            green = source[1] * first + source[4] * second
+            blue = source[2] * first + source[5] * second
+        else:
+            red, green, blue = source[0], source[1], source[2]
+            for tap in range(1, count):
+                source += 3
+                red += source[0]
+                green += source[1]
+                blue += source[2]
+        sums[3 * column], sums[3 * column + 1], sums[3 * column + 2] = red, green, blue
+
+
+cdef inline void round_pixel(const uint32_t* sums, float across, float down, uint8_t* target) noexcept nogil:
+    cdef int64_t channel
+    for channel in range(3):
+        target[channel] = <uint8_t>(<float>sums[channel] * across * down + <float>0.5)
