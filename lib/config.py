@@ -34,6 +34,7 @@ DEFAULTS = {
         "FROZEN_STAGES": 0,  # so many first stages of the backbone are not trained
         "FROZEN_BN": False,  # batch normalisation uses its stored moments and is not trained
         "LAST_STRIDE": True,  # False: the backbone's last stride 2 is removed, M3 pools M2's map (SSH's MobileNetV1)
+        "TAPS": [],  # ssh: the maps for M1, M2 and M3 (docs/backbones.md), of two M3 pools the second; empty: by stride
         "TOP_DOWN": False,  # True: a top-down path joins all three modules; False: the paper's M1 fusion alone
         "WIDTHS": [128, 256, 256],  # of the detection modules M1, M2, M3 (X of the paper)
         "TOP_DOWN_WIDTH": 128,  # channels of the fused maps
@@ -78,6 +79,15 @@ DEFAULTS = {
         "OHEM": 0.7,  # part of a batch's positives and negatives, the hardest, that classification learns from
         "OHEM_BOX": False,  # the same for the box loss
         "OHEM_GROUP": 96,  # crops that follow one another in a batch and are mined together; 0: the whole batch
+    },
+    "CASCADE": {
+        "MIN_FACE": 20.0,  # px: faces of this size fill P-Net's window of 12 px in the pyramid's largest level
+        "FACTOR": 0.709,  # from one level to the next
+        "THRESHOLDS": [0.6, 0.7, 0.7],  # scores from which P-Net, R-Net and O-Net let a box pass
+        "NMS": [0.5, 0.7, 0.7, 0.7],  # overlaps: within a level, across levels, behind R-Net, behind O-Net (of the
+        # smaller area)
+        "RESAMPLE": "smooth",  # smooth | mean (as facenet-pytorch): how levels and crops are made (lib/cascade)
+        "BOXES": "continuous",  # continuous | inclusive (the MATLAB code's and its ports'): of boxes and crops
     },
     "TARGETS": {
         "POSITIVE": 0.5,  # overlap from which an anchor is a face
@@ -186,13 +196,15 @@ NULLABLE = {"TARGETS.BEST": float}
 POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSITIVES", "TRAIN.STEPS", "TRAIN.BATCH",
             "TRAIN.RATE", "TRAIN.SELECT_EVERY", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "AUGMENT.SIZE",
             "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH", "LOSS.MINED_RATIO", "LOSS.BOX_SIGMA",
-            "GRID.INPUT", "GRID.WIDTH", "TRAIN.PATIENCE")
+            "GRID.INPUT", "GRID.WIDTH", "CASCADE.MIN_FACE", "CASCADE.FACTOR", "TRAIN.PATIENCE")
 # Lowest and highest, or of two kinds; or empty.
 PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.STRETCH", "AUGMENT.CROP_SIDES",
          "TEST.SIZE")
 NESTED = {"TEST.TEMPLATES": [[1.0, 19, 25]]}  # what a list that is empty by default may hold, if not numbers
 CHOICES = {
     "LOSS.CLASS": ("ohem", "focal", "mined"),
+    "CASCADE.RESAMPLE": ("smooth", "mean"),
+    "CASCADE.BOXES": ("continuous", "inclusive"),
     "MTCNN.FC": ("prelu", "relu", "none"),
     "MTCNN.STAGE": ("cascade", "pnet", "rnet", "onet"),
     "LOSS.BOX": ("smooth_l1", "diou"),

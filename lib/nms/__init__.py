@@ -1,6 +1,6 @@
-"""Non-maximum suppression, hard and soft.
+"""Non-maximum suppression: hard, hard by the smaller area, and soft.
 
-Each function exists twice: compiled for the CPU (cpu_nms.pyx, cpu_soft_nms.pyx), and as a NumPy twin (reference.py)
+Each function exists twice: compiled for the CPU (cpu_nms.pyx, cpu_min_nms.pyx, cpu_soft_nms.pyx), and as a NumPy twin (reference.py)
 that states the rule and serves where nothing could be compiled. Suppression on the GPU has its place in this folder and
 is not there yet.
 """
@@ -8,14 +8,15 @@ is not there yet.
 from ..compiled import warn_not_compiled
 
 try:
+    from .cpu_min_nms import min_nms
     from .cpu_nms import nms
     from .cpu_soft_nms import soft_nms
 
     COMPILED = True
 except ImportError:
-    from .reference import nms, soft_nms
+    from .reference import min_nms, nms, soft_nms
 
     COMPILED = False
     warn_not_compiled()
 
-__all__ = ["COMPILED", "nms", "soft_nms"]
+__all__ = ["COMPILED", "min_nms", "nms", "soft_nms"]

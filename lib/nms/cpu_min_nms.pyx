@@ -1,0 +1,46 @@
+"""Hard suppression by the intersection over the smaller area, compiled; the rule is stated by reference.min_nms.
+
+It ends MTCNN's cascade, where a few boxes are left: each is compared with all that are kept.
+"""
+
+import numpy as np
+
+from ..boxes.checks import check_fraction
+from .reference import check_nms
+
+from libc.stdint cimport int64_t
+
+
+def min_nms(boxes, scores, threshold):
+    """(K,) intp indices of the boxes that stay, best first: see reference.min_nms."""
+    boxes, scores = check_nms(boxes, scores)
+    cdef double above = check_fraction(threshold, "threshold")
+    cdef const float[:, ::1] corners = boxes
+    cdef Py_ssize_t[::1] order = np.argsort(-scores, kind="stable")
+    keep = np.empty(len(boxes), dtype=np.intp)
+    cdef Py_ssize_t[::1] kept = keep
+    cdef Py_ssize_t n, k, count = 0
+    with nogil:
+        for n in range(order.shape[0]):
+            for k in range(count):
+                if smaller_overlap(&corners[kept[k], 0], &corners[order[n], 0]) > above:
+                    break
+            else:
+                kept[count] = order[n]
+                count += 1
+    return keep[:count].copy()
+
+
+cdef inline double smaller_overlap(const float* a, const float* b) noexcept nogil:
+    """Intersection over the smaller area in float64, with the operations of the twin in its order."""
+    cdef double wide = <double>(a[2] if a[2] < b[2] else b[2]) - (a[0] if a[0] > b[0] else b[0])
+    cdef double high = <double>(a[3] if a[3] < b[3] else b[3]) - (a[1] if a[1] > b[1] else b[1])
+    if wide <= 0 or high <= 0:
+        return 0
+    cdef double first = area_of(a), second = area_of(b), common = wide * high
+    return common / (first if first < second else second)
+
+
+cdef inline double area_of(const float* box) noexcept nogil:
+    cdef double wide = <double>box[2] - box[0], high = <double>box[3] - box[1]
+    return (wide if wide > 0 else 0) * (high if high > 0 else 0)
