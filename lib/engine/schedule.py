@@ -2,6 +2,8 @@
 
 import math
 
+from easydict import EasyDict
+
 from ..errors import InputError
 
 NOT_DECAYED = ("bias", "gamma", "beta", "alpha")  # weight decay is for kernels only
@@ -20,6 +22,32 @@ def rate_in_words(train):
     """`rate 0.002`, and how it came about where it was scaled."""
     how = f" (TRAIN.RATE {train.RATE:g} x BATCH {train.BATCH} / RATE_BATCH {train.RATE_BATCH})"
     return f"rate {base_rate(train):.4g}{how if train.RATE_BATCH else ''}"
+
+
+def counted_in_steps(cfg, size):
+    """The TRAIN section with STEPS, DECAY_AT, SELECT_EVERY and SAVE_EVERY in steps where TRAIN.EPOCHS counts epochs.
+
+    size: samples in an epoch. An epoch's end is the first step that has shown all of them. WARMUP and LOG_EVERY are
+    steps either way.
+
+    >>> from manyfaces.config import load_config
+    >>> words = ["TRAIN.EPOCHS", "30", "TRAIN.BATCH", "384", "TRAIN.DECAY_AT", "[6, 14, 20]", "TRAIN.SAVE_EVERY", "1"]
+    >>> train = counted_in_steps(load_config(overrides=words), 38400)
+    >>> train.STEPS, train.DECAY_AT, train.SAVE_EVERY
+    (3000, [600, 1400, 2000], 100)
+    """
+    train = cfg.TRAIN
+    if not train.EPOCHS:
+        return train
+    if cfg.AUGMENT.CLEAN_STEPS:
+        raise InputError(f"AUGMENT.CLEAN_STEPS {cfg.AUGMENT.CLEAN_STEPS} needs TRAIN.STEPS; TRAIN.EPOCHS is "
+                         f"{train.EPOCHS}, set it to 0")
+
+    def steps(epochs):
+        return max(1, math.ceil(epochs * size / train.BATCH))
+
+    return EasyDict({**train, "STEPS": steps(train.EPOCHS), "DECAY_AT": [steps(epoch) for epoch in train.DECAY_AT],
+                     "SELECT_EVERY": steps(train.SELECT_EVERY), "SAVE_EVERY": steps(train.SAVE_EVERY)})
 
 
 def rate_at(step, train, lowered=0):

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from ..config import flat_items, load_config, save_config
-from ..data_layer.loader import Loader
 from ..detector import Detector
 from ..errors import InputError
 from ..nets import family as family_of
@@ -22,9 +21,8 @@ from .checkpoint import load_state, save_state, save_weights
 from .devices import check_batch, find_devices
 from .initial_weights import load_matching_weights
 from .logs import CsvLog, TensorBoard
-from .records import config_records
-from .schedule import Patience, build_optimizer, l2, rate_at, rate_in_words
-from .select import Selection
+from .schedule import Patience, build_optimizer, counted_in_steps, l2, rate_at, rate_in_words
+from .training_data import training_loader, training_selection
 
 # What may differ between the parts of one training without changing its weights.
 FREE = ("OUTPUT_DIR", "DATA_DIR", "LOADER", "TEST", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "TRAIN.IMAGES_EVERY")
@@ -48,13 +46,13 @@ class Trainer:
         elif checkpoint.exists():
             raise InputError(f"{self.folder} holds a training already: continue it with --resume, move it away, "
                              f"or train under another name (--set NAME {cfg.NAME}_2)")
+        check_batch(cfg, devices)
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
         self.devices = find_devices(devices)
-        check_batch(cfg, devices)
         self.family = family_of(cfg)
         self.patience = Patience(train)
-        records, weights = config_records(cfg, train.DATASETS, train.DATASET_WEIGHTS)
-        self.loader = Loader(records, weights, self.family.encode, cfg)
+        self.loader = training_loader(cfg, self.family)
+        self.train = counted_in_steps(cfg, self.loader.size)
         with self.devices.scope():
             self.model = self.family.build()
             if not resume:
@@ -65,15 +63,16 @@ class Trainer:
         self.tested = self.average or self.model
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         self.detector = Detector(self.family, backend.runner(self.tested), cfg)
-        self.selection = Selection(cfg, self.family, self.detector)
+        self.selection = training_selection(cfg, self.family, self.detector)
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
                                              train.CLIP_NORM, self.devices)
         if resume:
             facts = load_state(checkpoint, self._groups())
-            images = facts.get("images", len(records))
-            if images != len(records):
+            now = len(self.loader.records)
+            images = facts.get("images", now)
+            if images != now:
                 raise InputError(f"{checkpoint}: the training there has {images} images, TRAIN.DATASETS "
-                                 f"{train.DATASETS!r} holds {len(records)} now; bring back the roidb it began with")
+                                 f"{train.DATASETS!r} holds {now} now; bring back the roidb it began with")
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
             self.patience.restore(facts.get("patience", {}))
             if facts.get("devices", 1) != devices:
@@ -141,7 +140,7 @@ class Trainer:
 
         Returns the best selection's TRAIN.SELECT_BY, -1 without one.
         """
-        cfg, train = self.cfg, self.cfg.TRAIN
+        cfg, train = self.cfg, self.train
         save_config(cfg, self.folder / "config.yml")
         for stale in self.folder.glob(".*.part*"):  # what a process was writing when it was killed
             stale.unlink()
