@@ -1,4 +1,7 @@
-"""Anchor targets of one crowded image: 1600 x 1200, 700 faces, the three levels of SSH; ours beside its NumPy twin."""
+"""Anchor targets of one crowded image by the three levels of SSH, and of a crop by the 25 templates of Tiny Faces.
+
+Ours beside its NumPy twin.
+"""
 
 import numpy as np
 
@@ -11,6 +14,8 @@ LEVELS = (  # SSH, section 3: 16 px times 1, 2 | 4, 8 | 16, 32; only the last ma
     Level(75, 100, 16, (64, 128), border=0),
     Level(38, 50, 32, (256, 512), border=512),
 )
+CROP = (500, 500)
+TEMPLATES = (Level(63, 63, 8, tuple((side, 1.25 * side) for side in np.geomspace(20, 180, 25))),)  # HR: 99,225 anchors
 
 
 def crowd_faces(count, rng, sides=(8.0, 60.0), size=SIZE):
@@ -20,22 +25,27 @@ def crowd_faces(count, rng, sides=(8.0, 60.0), size=SIZE):
     return np.concatenate([centre - side / 2, centre + side / 2], axis=1).astype(np.float32)
 
 
-def run(count=700):
-    """One table: milliseconds of both, with and without ignore regions, and their ratio."""
-    rows = []
-    boxes = crowd_faces(count, np.random.default_rng(0))
-    for part, title in ((0, f"{count} faces"), (10, f"{count - count // 10} faces, {count // 10} ignore regions")):
-        ignore = np.arange(count) % part == 0 if part else np.zeros(count, dtype=bool)
-        arguments = (LEVELS, boxes, ignore, SIZE)
-        labels, matched = anchor_targets(*arguments)
-        twin_labels, twin_matched = reference_targets.anchor_targets(*arguments)
-        if not (np.array_equal(labels, twin_labels) and np.array_equal(matched, twin_matched)):
-            raise RuntimeError("the compiled targets differ from their twin's")
-        ours = median_ms(lambda: anchor_targets(*arguments), 15)  # noqa: B023 (called at once)
-        twin = median_ms(lambda: reference_targets.anchor_targets(*arguments), 3, warm_up=False)  # noqa: B023
-        rows.append([title, f"{len(labels):,}", f"{(labels == 1).sum():,}", f"{ours:.2f}", f"{twin:.0f}",
-                     f"{twin / ours:.0f}"])
+def run(count=700, crop_count=200):
+    """A table for SSH's levels and one for templates: milliseconds of ours and of the twin, and their ratio."""
+    rng = np.random.default_rng(0)
+    image, crop = crowd_faces(count, rng), crowd_faces(crop_count, rng, size=CROP)
+    none, part = np.zeros(count, bool), np.arange(count) % 10 == 0
+    ssh = [measure(f"{count} faces", LEVELS, image, none, SIZE),
+           measure(f"{count - part.sum()} faces, {part.sum()} ignore regions", LEVELS, image, part, SIZE)]
+    tiny = [measure(f"{crop_count} faces", TEMPLATES, crop, np.zeros(crop_count, bool), CROP, 0.7, 0.3, 0.3)]
     name = "manyfaces" if COMPILED else "manyfaces (not compiled)"
-    return [Table("Anchor targets, 1600 x 1200, SSH's levels, ms", ("image", "anchors", "positive", name, "NumPy twin",
-                                                                    "times ours"), rows,
-                  "Medians; the labels of both are the same.")]
+    columns = ("image", "anchors", "positive", name, "NumPy twin", "times ours")
+    note = "Medians; the labels of both are the same."
+    return [Table("Anchor targets, 1600 x 1200, SSH's levels, ms", columns, ssh, note),
+            Table("Anchor targets, a crop of 500 x 500, 25 templates at stride 8, ms", columns, tiny, note)]
+
+
+def measure(title, *arguments):
+    """A row of the table."""
+    labels, matched = anchor_targets(*arguments)
+    twin_labels, twin_matched = reference_targets.anchor_targets(*arguments)
+    if not (np.array_equal(labels, twin_labels) and np.array_equal(matched, twin_matched)):
+        raise RuntimeError("the compiled targets differ from their twin's")
+    ours = median_ms(lambda: anchor_targets(*arguments), 15)
+    twin = median_ms(lambda: reference_targets.anchor_targets(*arguments), 3, warm_up=False)
+    return [title, f"{len(labels):,}", f"{(labels == 1).sum():,}", f"{ours:.2f}", f"{twin:.0f}", f"{twin / ours:.0f}"]

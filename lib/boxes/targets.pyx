@@ -6,6 +6,8 @@ an overlap of T needs a common area of I, hence a common width of I / (the lower
 height. Only that rectangle is visited: work grows with the number of anchors that some face can reach, not with all of them.
 """
 
+import functools
+
 import numpy as np
 
 from ..errors import InputError
@@ -49,19 +51,31 @@ def anchor_targets(levels, boxes, ignore, image_size, positive=0.35, negative=0.
     levels, boxes, ignore, (width, height), positive, negative, best, ignore_overlap = check_targets(
         levels, boxes, ignore, image_size, positive, negative, best, border, ignore_overlap)
     total = sum(level.count for level in levels)
-    labels, matched = np.full(total, -1, np.int8), np.full(total, -1, np.int32)
-    table, lines = grid_table(levels, width, height)
+    table, lines, whole = grid_table(tuple(level._replace(sizes=frozen(level.sizes), ratios=frozen(level.ratios))
+                                           for level in levels), width, height)
+    # Where no anchor is beyond a border all begin as background, and need not be visited for it.
+    labels = np.full(total, 0 if whole and negative > 0 else -1, np.int8)
+    matched = np.full(total, -1, np.int32)
     if len(table) > MOST_GRIDS:
         raise InputError(f"levels: found {len(table)} sizes and ratios in all, expected at most {MOST_GRIDS}")
     if len(table):
-        run(table, lines, boxes, ignore.view(np.uint8), positive, negative, -1.0 if best is None else best,
+        run(table, lines, whole, boxes, ignore.view(np.uint8), positive, negative, -1.0 if best is None else best,
             ignore_overlap, labels, matched, np.zeros(total), np.zeros(len(boxes)), np.full(len(boxes), -1, np.int64))
     return labels, matched
 
 
+def frozen(values):
+    """Numbers, or pairs of them, as tuples, which can be a key."""
+    return tuple(tuple(value) if isinstance(value, list) else value for value in np.asarray(values, float).tolist())
+
+
+@functools.lru_cache(maxsize=64)  # the samples of a training have the same levels, and their grids take 0.2 ms
 def grid_table(levels, width, height):
-    """The levels as (K, 14) float64, a row for each size and ratio, and the float32 edges that the rows point into."""
-    table, lines, start, used = [], [], 0, 0
+    """The levels as (K, 14) float64, a row for each size and ratio, and the float32 edges that the rows point into.
+
+    The third is whether all anchors are within the border.
+    """
+    table, lines, start, used, whole = [], [], 0, 0, True
     for level in levels:
         sides = anchor_sides(level.sizes, level.ratios)
         if level.count:
@@ -71,13 +85,15 @@ def grid_table(levels, width, height):
                 edges = left[t], right[t], top[t], bottom[t]
                 wide, high = right[t].astype(float) - left[t], bottom[t].astype(float) - top[t]
                 far = max(abs(float(edge[end])) for edge in edges for end in (0, -1))
+                within = (*inside(top[t], bottom[t], level.border, height),
+                          *inside(left[t], right[t], level.border, width))
                 table.append((used, level.width, level.height, level.stride, wide.min() * high.min(), wide.max(),
-                              high.max(), far, *inside(top[t], bottom[t], level.border, height),
-                              *inside(left[t], right[t], level.border, width), start + t, len(sides)))
+                              high.max(), far, *within, start + t, len(sides)))
                 lines.extend(edges)
                 used += 2 * (level.width + level.height)
+                whole = whole and within == (0, level.height, 0, level.width)
         start += level.count
-    return np.array(table, dtype=np.float64).reshape(-1, 14), np.concatenate(lines or [np.zeros(0, np.float32)])
+    return np.array(table, dtype=np.float64).reshape(-1, 14), np.concatenate(lines or [np.zeros(0, np.float32)]), whole
 
 
 def inside(low, high, border, extent):
@@ -89,7 +105,7 @@ def inside(low, high, border, extent):
             int(np.searchsorted(high.astype(float), extent + border, side="right")))
 
 
-cdef int run(const double[:, ::1] table, const float[::1] lines, const float[:, ::1] boxes,
+cdef int run(const double[:, ::1] table, const float[::1] lines, bint whole, const float[:, ::1] boxes,
              const unsigned char[::1] ignore, double positive, double negative, double best, double ignore_overlap,
              int8_t[::1] labels, int32_t[::1] matched, double[::1] highest, double[::1] best_overlap,
              int64_t[::1] best_anchor) except -1:
@@ -100,7 +116,7 @@ cdef int run(const double[:, ::1] table, const float[::1] lines, const float[:, 
     with nogil:
         for k in range(count):
             unpack(&grids[k], table, k, lines)
-            if negative > 0:  # else no overlap is below it, and nothing is background
+            if negative > 0 and not whole:  # below 0 is no overlap, and nothing is background
                 background(&grids[k], labels)
         for g in range(boxes.shape[0]):
             if not ignore[g] and read_face(&face, boxes, g):

@@ -29,9 +29,10 @@ def test_a_peer_that_keeps_other_boxes_is_an_error(monkeypatch):
 
 
 def test_targets_table():
-    table, = targets.run(count=20)
-    assert [row[0] for row in table.rows] == ["20 faces", "18 faces, 2 ignore regions"]
-    assert all(row[1] == "78,800" for row in table.rows)  # 2 * (150 * 200 + 75 * 100 + 38 * 50)
+    ssh, tiny = targets.run(count=20, crop_count=5)
+    assert [row[0] for row in ssh.rows] == ["20 faces", "18 faces, 2 ignore regions"]
+    assert all(row[1] == "78,800" for row in ssh.rows)  # 2 * (150 * 200 + 75 * 100 + 38 * 50)
+    assert tiny.rows[0][:2] == ["5 faces", "99,225"]  # 63 * 63 * 25
 
 
 def test_candidates_are_as_promised():
