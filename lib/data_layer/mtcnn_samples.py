@@ -13,6 +13,7 @@ import numpy as np
 
 from ..boxes import overlaps
 from ..boxes.pairs import paired_areas
+from ..cascade.geometry import square
 
 TRIES = 48  # squares drawn for each face; many more than are kept, so that a quota is met where it can be
 LEAST_SIDE = 12.0  # px: the smallest square that a cascade looks at
@@ -137,7 +138,7 @@ def squares_around(faces, rng):
     shift = rng.uniform(-1, 1, (TRIES, count, 2)) * (wide * [0.25 / 0.35])[..., None] * sides[..., None]
     corner = centre + shift - sides[..., None] / 2
     squares = np.concatenate([corner, corner + sides[..., None]], axis=2).reshape(-1, 4)
-    return squares.astype(np.float32), np.tile(np.arange(count), TRIES)
+    return whole_pixels(squares), np.tile(np.arange(count), TRIES)
 
 
 def squares_elsewhere(record, faces, count, rng):
@@ -155,7 +156,12 @@ def squares_elsewhere(record, faces, count, rng):
         middle = middle + rng.uniform(-1, 1, (count, 2)) * ((beside + face_sides) / 2)[:, None]
         sides, centre = np.where(near, beside, sides), np.where(near[:, None], middle, centre)
     corner = centre - sides[:, None] / 2
-    return np.concatenate([corner, corner + sides[:, None]], axis=1).astype(np.float32)
+    return whole_pixels(np.concatenate([corner, corner + sides[:, None]], axis=1))
+
+
+def whole_pixels(squares):
+    """Squares as the cascade cuts them: (N, 4) float32, corners at whole pixels, at least 1 px long."""
+    return square(squares.astype(np.float32), inclusive=False)
 
 
 def offsets(squares, faces):

@@ -7,10 +7,10 @@ data (CNN_FacePoint) boxes follow another rule and other faces in the image are 
 import cv2
 import numpy as np
 
-from .augment import FILL
-from .mtcnn_samples import with_landmarks
+from ..cascade.reference import FILL
+from .mtcnn_samples import whole_pixels, with_landmarks
 
-SHIFT, SCALE = 0.15, (-0.15, 0.3)  # of the square: in its sides, and log-uniform times that of the face's area
+SHIFT, SCALE = 0.15, (-0.25, 0.2)  # of the square: in its sides, and log-uniform times the face's longer side
 
 
 def landmark_samples(image, record, quota, rng, side, cfg, cut):
@@ -23,17 +23,18 @@ def landmark_samples(image, record, quota, rng, side, cfg, cut):
     for face in np.flatnonzero(with_landmarks(record, cfg)):
         box, landmarks = record.boxes[face].astype(np.float64), record.landmarks[face].astype(np.float64)
         count = int(quota + rng.random())
-        length = np.sqrt((box[2:] - box[:2]).prod()) * np.exp(rng.uniform(*SCALE, count))
+        length = (box[2:] - box[:2]).max() * np.exp(rng.uniform(*SCALE, count))
         centre = (box[:2] + box[2:]) / 2
         corner = centre + (rng.uniform(-SHIFT, SHIFT, (count, 2)) - 0.5) * length[:, None]
         angle = np.where(rng.random(count) < 2 / 3, rng.uniform(-cfg.ROTATION, cfg.ROTATION, count), 0.0)
-        squares = np.concatenate([corner, corner + length[:, None]], axis=1)
+        squares = whole_pixels(np.concatenate([corner, corner + length[:, None]], axis=1))
+        corner, length = squares[:, :2].astype(np.float64), (squares[:, 2] - squares[:, 0]).astype(np.float64)
         still = angle == 0
-        images.append(cut(image, squares[still].astype(np.float32), side))
+        images.append(cut(image, squares[still], side))
         points.append((landmarks - corner[still][:, None]) / length[still][:, None, None])
         for n in np.flatnonzero(~still):
             turned, moved, begin = turn(image, landmarks, centre, squares[n], angle[n])
-            images.append(cut(turned, (squares[n] - np.tile(begin, 2))[None].astype(np.float32), side))
+            images.append(cut(turned, squares[n : n + 1] - np.tile(begin, 2), side))
             points.append((moved - corner[n])[None] / length[n])
     return np.concatenate(images), np.concatenate(points).reshape(-1, 10).astype(np.float32)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cascade import resample
 from ..datasets.images import ImageError, read_image
-from .augment import cut
 from .mtcnn_samples import quotas, squares_of_image
 from .mtcnn_samples_landmarks import landmark_samples
 from .tfrecords import KINDS, SampleWriter
@@ -62,6 +62,7 @@ class SampleMaker:
         mtcnn = self.cfg.MTCNN
         keys = SAMPLING + (MINING if self.propose else ())
         result = {"stage": mtcnn.STAGE, "side": self.side, "SEED": self.cfg.SEED,
+                  "CASCADE.RESAMPLE": self.cfg.CASCADE.RESAMPLE,
                   **{f"MTCNN.{key}": mtcnn[key] for key in keys},
                   "shards": {part: sources.shards for part, sources in self.parts.items()},
                   **{f"images of {part}": _mark(sources) for part, sources in self.parts.items()}}
@@ -111,19 +112,15 @@ class SampleMaker:
         rng = np.random.default_rng([self.cfg.SEED, part, role, number])
         mtcnn, side = self.cfg.MTCNN, self.side
         if role:
-            crops, points = landmark_samples(image, record, self.quota.landmark, rng, side, mtcnn, cut_squares)
+            crops, points = landmark_samples(image, record, self.quota.landmark, rng, side, mtcnn, self._cut)
             return {"landmark": (crops, np.zeros((len(crops), 4)), points)}
         found = squares_of_image(record, self.quota, rng, mtcnn, squares)
-        return {kind: (cut_squares(image, places, side), boxes, np.zeros((len(places), 10)))
-                for kind, (places, boxes) in found.items()}
+        return {kind: (self._cut(image, squares, side), boxes, np.zeros((len(squares), 10)))
+                for kind, (squares, boxes) in found.items()}
 
-
-def cut_squares(image, squares, side):
-    """(N, side, side, 3) uint8: the squares (N, 4) of an image, resized; grey where they leave it."""
-    crops = np.empty((len(squares), side, side, 3), np.uint8)
-    for crop, (x1, y1, x2, y2) in zip(crops, squares.astype(np.float64), strict=True):
-        crop[:] = cut(image, (x1, y1), (side / (x2 - x1), side / (y2 - y1)), (side, side))[0]
-    return crops
+    def _cut(self, image, squares, side):
+        """(N, side, side, 3) uint8: squares (N, 4) of whole pixels as the cascade cuts and resizes them."""
+        return resample(image, squares.astype(np.int64), (side, side), self.cfg.CASCADE.RESAMPLE)
 
 
 def _read(record):
