@@ -85,14 +85,14 @@ class SlimCheckpoint:
 
         # What users name is often one of the files that a checkpoint of the second format consists of.
         self.path = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", str(path))
+        self.failures = tf.errors.OpError, IndexError, ValueError, OSError
         try:
             self.reader = tf.train.load_checkpoint(self.path)
             self.shapes = self.reader.get_variable_to_shape_map()
-        except (tf.errors.OpError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
+        except self.failures as error:
             there = "cannot be read as one" if Path(path).exists() else "no such file"
-            raise InputError(f"{path}: {there} ({reason[:200]}), expected a TensorFlow checkpoint: NAME.ckpt, or the "
-                             "part before .index and .data-00000-of-00001") from None
+            raise InputError(f"{path}: {there} ({_one_line(error)}), expected a TensorFlow checkpoint: NAME.ckpt, or "
+                             "the part before .index and .data-00000-of-00001") from None
         self.taken = {}  # name -> name of what was taken for it
 
     def check(self, names, net):
@@ -108,10 +108,18 @@ class SlimCheckpoint:
         """Array float32 of a variable, or of its moving average where there is one."""
         average = name + MOVING_AVERAGE
         self.taken[name] = average if average in self.shapes else name
-        return self.reader.get_tensor(self.taken[name]).astype(np.float32)
+        try:
+            return self.reader.get_tensor(self.taken[name]).astype(np.float32)
+        except self.failures as error:
+            raise InputError(f"{self.path}: {name} cannot be read ({_one_line(error)}); copy the checkpoint again"
+                             ) from None
 
     def report(self):
         rest = sorted(set(self.shapes) - set(self.taken.values()))
         unused = [name for name in rest if name not in self.taken and name.rpartition("/")[0] not in self.taken]
         averages = sum(name != taken for name, taken in self.taken.items())
         return SlimReport(len(self.taken), averages, unused, len(rest) - len(unused))
+
+
+def _one_line(error):
+    return " ".join(str(error).split())[:200]
