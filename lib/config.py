@@ -34,7 +34,7 @@ DEFAULTS = {
         "FROZEN_STAGES": 0,  # so many first stages of the backbone are not trained
         "FROZEN_BN": False,  # batch normalisation uses its stored moments and is not trained
         "LAST_STRIDE": True,  # False: the backbone's last stride 2 is removed, M3 pools M2's map (SSH's MobileNetV1)
-        "TAPS": [],  # ssh: the maps for M1, M2 and M3 (docs/backbones.md), of two M3 pools the second; empty: by stride
+        "TAPS": "",  # ssh: maps for M1, M2, M3 (docs/backbones.md) joined by +, of two M3 pools the second; empty: by stride
         "TOP_DOWN": False,  # True: a top-down path joins all three modules; False: the paper's M1 fusion alone
         "WIDTHS": [128, 256, 256],  # of the detection modules M1, M2, M3 (X of the paper)
         "TOP_DOWN_WIDTH": 128,  # channels of the fused maps
@@ -58,7 +58,7 @@ DEFAULTS = {
     },
     "MTCNN": {
         "STAGE": "cascade",  # which net is sampled for and trained: pnet | rnet | onet; cascade: all three, to detect
-        "FC": "prelu",  # what follows the fully connected layer of R-Net and O-Net: prelu | relu (TensorFlow 1's) | none
+        "FC": "prelu",  # behind the fully connected layer of R-Net and O-Net: prelu | relu (TensorFlow 1's) | none
         "SAMPLES": "",  # folder of its samples (tools/mtcnn_samples.py); empty: DATA_DIR/samples/NAME
         "LANDMARKS": "",  # data sets whose landmarks are learnt, as TRAIN.DATASETS; nothing else is taken from them
         "SELECT_LANDMARKS": "",  # the same for the selection
@@ -74,6 +74,7 @@ DEFAULTS = {
         "PNET": "",  # weights that mine for rnet and onet; empty: OUTPUT_DIR/(NAME with pnet for the stage)/best...
         "RNET": "",  # weights that mine for onet, in the same way
         "MINE_THRESHOLDS": [0.6, 0.7],  # of P-Net and R-Net while they mine
+        "MINE_MIN_FACE": 16.0,  # CASCADE.MIN_FACE while they mine
         "EASY": 0.25,  # at most this part of an image's negatives is cut by chance where mining does not give enough
         "LOSS_WEIGHTS": [1.0, 0.5, 0.5],  # of classification, box and landmarks; onet: 1, 0.5, 1
         "OHEM": 0.7,  # part of a batch's positives and negatives, the hardest, that classification learns from

@@ -15,7 +15,7 @@ from ..boxes import overlaps
 from ..boxes.pairs import paired_areas
 from ..cascade.geometry import square
 
-TRIES = 48  # squares drawn for each face; many more than are kept, so that a quota is met where it can be
+TRIES = 96  # squares drawn for each face; many more than are kept, so that a quota is met where it can be
 LEAST_SIDE = 12.0  # px: the smallest square that a cascade looks at
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..boxes import overlaps
 from ..cascade import resample
 from ..datasets.images import ImageError, read_image
-from .mtcnn_samples import quotas, squares_of_image
+from .mtcnn_samples import learnt, quotas, squares_of_image
 from .mtcnn_samples_landmarks import landmark_samples
 from .tfrecords import KINDS, SampleWriter
 
@@ -23,7 +24,7 @@ SHARDS, SHARD_IMAGES = 64, 64  # at most so many shards of a part; at least so m
 GROUP_IMAGES, GROUP_PIXELS = 16, 32_000_000  # that are looked at together
 SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "LANDMARK_FACE",
             "ROTATION")  # keys that decide samples
-MINING = ("MINE_THRESHOLDS", "EASY")  # those that do besides where a cascade mines
+MINING = ("MINE_THRESHOLDS", "MINE_MIN_FACE", "EASY")  # those that do besides where a cascade mines
 
 
 @dataclass
@@ -78,21 +79,22 @@ class SampleMaker:
                         self._shard(folder, part, number, shard, [tasks[place] for place in places], pool, progress)
 
     def _shard(self, folder, part, number, shard, tasks, pool, progress):
-        unreadable = []
+        unreadable, faces = [], np.zeros(2, np.int64)
         with contextlib.ExitStack() as stack:
             writers = {kind: stack.enter_context(SampleWriter(folder.file(part, kind, shard), kind, self.side))
                        for kind in KINDS}
             for group in _groups(tasks):
                 images = list(pool.map(_read, [record for _, _, record in group]))
                 found = pool.map(self._samples, group, images, self._proposed(group, images), [number] * len(group))
-                for image, samples in zip(images, found, strict=True):
+                for image, (samples, seen) in zip(images, found, strict=True):
                     if isinstance(image, ImageError):
                         unreadable.append(str(image))
                         print(f"warning: {image}; left out", file=sys.stderr, flush=True)
+                    faces += seen
                     for kind, arrays in samples.items():
                         writers[kind].write(*arrays)
                 progress.advance(len(group))
-        folder.add(part, shard, images=len(tasks), unreadable=unreadable,
+        folder.add(part, shard, images=len(tasks), unreadable=unreadable, faces=int(faces[0]), found=int(faces[1]),
                    records={kind: writer.count for kind, writer in writers.items()})
 
     def _proposed(self, group, images):
@@ -105,18 +107,22 @@ class SampleMaker:
         return squares
 
     def _samples(self, task, image, squares, part):
-        """Dict kind -> (images, boxes, landmarks) of one image."""
+        """(dict kind -> (images, boxes, landmarks), (faces learnt, those that the cascade has found)) of one image."""
         role, number, record = task
         if isinstance(image, ImageError):
-            return {}
+            return {}, (0, 0)
         rng = np.random.default_rng([self.cfg.SEED, part, role, number])
         mtcnn, side = self.cfg.MTCNN, self.side
         if role:
             crops, points = landmark_samples(image, record, self.quota.landmark, rng, side, mtcnn, self._cut)
-            return {"landmark": (crops, np.zeros((len(crops), 4)), points)}
+            return {"landmark": (crops, np.zeros((len(crops), 4)), points)}, (0, 0)
         found = squares_of_image(record, self.quota, rng, mtcnn, squares)
-        return {kind: (self._cut(image, squares, side), boxes, np.zeros((len(squares), 10)))
-                for kind, (squares, boxes) in found.items()}
+        samples = {kind: (self._cut(image, places, side), boxes, np.zeros((len(places), 10)))
+                   for kind, (places, boxes) in found.items()}
+        faces = record.boxes[learnt(record, mtcnn)]
+        if squares is None or not len(squares):
+            return samples, (len(faces), 0)
+        return samples, (len(faces), int((overlaps(squares, faces) >= mtcnn.PART).any(axis=0).sum()))
 
     def _cut(self, image, squares, side):
         """(N, side, side, 3) uint8: squares (N, 4) of whole pixels as the cascade cuts and resizes them."""

@@ -1,0 +1,57 @@
+"""Hard samples for R-Net and O-Net: what the stages of the cascade that are trained already take for faces."""
+
+import copy
+import hashlib
+from pathlib import Path
+
+from ..cascade.cascade import STAGES, Cascade
+from ..errors import InputError
+from ..nets.mtcnn import STAGES as NETS
+from ..nets.mtcnn import stage_config
+from . import backend
+from .checkpoint import load_weights
+
+
+def weights_of(cfg, stage):
+    """Path of the weights of an earlier stage: MTCNN.PNET or MTCNN.RNET, or the best ones of its training.
+
+    That training has the name of this one with its stage in place of ours: mtcnn_pnet beside mtcnn_onet.
+    """
+    named = cfg.MTCNN[stage.upper()]
+    if named:
+        return Path(named)
+    now = cfg.MTCNN.STAGE
+    if now not in cfg.NAME:
+        raise InputError(f"NAME {cfg.NAME!r} does not hold {now!r}, so it does not say where {stage} was trained; name "
+                         f"its weights as MTCNN.{stage.upper()}")
+    return Path(cfg.OUTPUT_DIR) / cfg.NAME.replace(now, stage) / "best.weights.h5"
+
+
+def miner(cfg):
+    """(propose, marks): function list of images -> list of (N, 4) squares for the stage of a config; and its weights.
+
+    propose is None for P-Net, which has nothing before it. marks: text that changes with the weights. Raises InputError
+    where weights are missing or of another net.
+    """
+    earlier = STAGES[: STAGES.index(cfg.MTCNN.STAGE)]
+    if not earlier:
+        return None, ""
+    cfg = copy.deepcopy(cfg)
+    if len(cfg.MTCNN.MINE_THRESHOLDS) != 2:
+        raise InputError(f"MTCNN.MINE_THRESHOLDS is {cfg.MTCNN.MINE_THRESHOLDS}, expected one for pnet and one for "
+                         f"rnet")
+    cfg.CASCADE.THRESHOLDS[:2] = cfg.MTCNN.MINE_THRESHOLDS
+    cfg.CASCADE.MIN_FACE = cfg.MTCNN.MINE_MIN_FACE
+    nets, marks = {}, []
+    backend.prepare()
+    for stage in earlier:
+        path = weights_of(cfg, stage)
+        if not path.is_file():
+            raise InputError(f"{path}: no such weights; train {stage} before the samples of {cfg.MTCNN.STAGE} are "
+                             f"made, or name its weights as MTCNN.{stage.upper()}")
+        model = NETS[stage](stage_config(cfg, stage)).build()
+        load_weights(model, path)
+        nets[stage] = backend.runner(model)
+        marks.append(f"{stage} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}")
+    cascade = Cascade(nets, cfg)
+    return lambda images: [found[:, :4] for found in cascade.candidates(images, earlier[-1])], ", ".join(marks)
