@@ -45,6 +45,9 @@ def faces_in_graph(family, cfg):
         raise InputError(f"--nms: FAMILY {cfg.FAMILY} has no anchor grids to decode in the graph; export its maps")
     if cfg.TEST.NMS_METHOD != "hard":
         raise InputError(f"--nms: TEST.NMS_METHOD is {cfg.TEST.NMS_METHOD!r}, a graph can have only 'hard'")
+    if cfg.TEST.TEMPLATES:
+        raise InputError("--nms: TEST.TEMPLATES chooses by the scale of the image, which a graph does not know; export "
+                         "maps, or all templates with --set TEST.TEMPLATES []")
 
     def finish(graph, maps):
         parts = [_module(graph, module, maps, cfg) for module in family.modules]
