@@ -87,6 +87,8 @@ train_family() {
                      TRAIN.SELECT "${DATASET//+/_select+}_select") ;;
         *) fail "DATASET is '$DATASET', expected wider, facemask, wider+facemask or toy" ;;
     esac
+    local gpus=${CUDA_VISIBLE_DEVICES//[!,]/} # a comma less than there are GPUs
+    [ -z "$gpus" ] || options+=(--devices $((${#gpus} + 1)))
     exec "$PYTHON" tools/train.py --cfg "cfgs/$CONFIG.yml" "${MORE[@]}" "${options[@]}"
 }
 

@@ -2,7 +2,7 @@
 # Trains SSH.
 #
 # Usage: experiments/scripts/train_ssh.sh [GPU_ID] [DATASET] [NET] [more options of tools/train.py]
-#   GPU_ID   0 (default), another number, or cpu
+#   GPU_ID   0 (default), another number, several joined by commas (they share each batch), or cpu
 #   DATASET  wider, facemask, wider+facemask or toy; default: the one of the net's config
 #            (data/pickles/DATASET_train.pkl and DATASET_select.pkl, from experiments/scripts/build_roidbs.sh)
 #   NET      mobile_025 (default), mobile or vgg16

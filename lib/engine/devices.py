@@ -5,6 +5,7 @@ processor is made into several logical devices: no faster than one, but the way 
 """
 
 import contextlib
+import functools
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from ..errors import InputError
 
 def check_batch(cfg, count):
     """InputError unless each step's samples divide by `count` devices; names the nearest batch sizes that do."""
+    if count < 1:
+        raise InputError(f"--devices is {count}, expected 1 or more")
+
     def fits(batch):
         return batch > 0 and all(samples % count == 0 for _, samples in turns(cfg, batch))
 
@@ -36,8 +40,6 @@ def find_devices(count=1):
 
     kinds = {"tensorflow": MirroredDevices, "jax": ShardedDevices}
     backend = keras.backend.backend()
-    if count < 1:
-        raise InputError(f"--devices is {count}, expected 1 or more")
     if backend not in kinds:
         raise InputError(f"KERAS_BACKEND={backend} cannot train here; expected {' or '.join(kinds)}")
     return kinds[backend](count)
@@ -51,6 +53,13 @@ def _in_words(count, kind):
     if count == 1:
         return f"1 {kind}"
     return f"{count} logical devices of the CPU (no faster than one)" if kind == "CPU" else f"{count} {kind}s"
+
+
+@functools.cache  # TensorFlow knows each sum over devices by a number, and a second strategy would use the same again
+def _mirrored(kind, count):
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(count)])
 
 
 class MirroredDevices:
@@ -71,7 +80,7 @@ class MirroredDevices:
         if found < count:
             raise _too_few(count, found, f"{self.kind}s", " (CUDA_VISIBLE_DEVICES may hide some)" if self.kind == "GPU"
                            else " once TensorFlow has begun: ask for them before anything else uses it")
-        self.strategy = tf.distribute.MirroredStrategy([f"{self.kind}:{i}" for i in range(count)])
+        self.strategy = _mirrored(self.kind, count)
 
     def __str__(self):
         return _in_words(self.count, self.kind)
