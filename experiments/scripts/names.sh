@@ -52,7 +52,8 @@ grid_config() { # NET -> name of the config
 
 run_name() { # CONFIG DATASET -> name below output/: that of the config, and the data set where that is not the config's
     case $1:$2 in
-        *: | grid_*:wider+facemask | ssd_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask | ssh_vgg16:wider | ssh_mobilenet_v1_100:wider) echo "$1" ;;
+        *: | grid_*:wider+facemask | ssd_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask) echo "$1" ;;
+        ssh_vgg16:wider | ssh_resnet*:wider | ssh_mobilenet_v?_100:wider) echo "$1" ;;
         *) echo "$1_$2" ;;
     esac
 }
