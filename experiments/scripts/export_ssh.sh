@@ -4,7 +4,8 @@
 # Usage: experiments/scripts/export_ssh.sh [GPU_ID] [DATASET] [NET] [FORMAT] [more options of tools/export.py]
 #   GPU_ID   0 (default), another number, or cpu
 #   DATASET  what it was trained on, as in train_ssh.sh; default: the one of the net's config
-#   NET      mobile_025 (default), mobile, mobile_v2, vgg16, res50, res101 or res152; its weights are those in output/, else the shipped ones
+#   NET      mobile_025 (default), mobile, mobile_v2, vgg16, res50, res101 or res152; its weights are those in output/,
+#            else the shipped ones
 #   FORMAT   onnx (default), onnx_nms (decoding and NMS inside), openvino, litert, saved_model, or in eight bits, with
 #            the images of WIDER FACE's training set, onnx_int8, openvino_int8, litert_int8
 #   DATA     environment variable: the folder with wider/ (default: data)
