@@ -88,8 +88,8 @@ class Recorder:
         monkeypatch.setattr(loading, "open_model", self.open_model)
         monkeypatch.setattr(testing, "load_detector", self.load_detector)
 
-    def open_model(self, path, runtime=None, threads=None):
-        self.calls.append(("open_model", str(path), runtime, threads))
+    def open_model(self, path, runtime=None, threads=None, precision=None):
+        self.calls.append(("open_model", str(path), runtime, threads, *filter(None, [precision])))
         detector, cfg = square_detector(), load_config()
         return detector.family, detector.run, cfg
 
@@ -116,11 +116,13 @@ def test_a_name_takes_what_ships_and_what_is_installed(shipped, monkeypatch):
     assert detector.source == shipped / "x.onnx" and len(detector.detect(picture(64, 64, (8, 8, 20)))) == 1
     assert manyfaces.Detector.load("only_keras").source == shipped / "only_keras.weights.h5"
     manyfaces.Detector.load("x", runtime="keras")
-    manyfaces.Detector.load("x", weights="mine.weights.h5")
+    manyfaces.Detector.load("x", weights="mine.weights.h5", precision="float32")
     manyfaces.Detector.load("x", overrides=["NET.ALPHA", "0.5"])  # no exported net can do that
     model, keras = ("open_model", str(shipped / "x.onnx")), ("keras", "x")
     assert recorder.calls == [(*model, None, 2), ("keras", "only_keras", None), (*keras, None),
                               (*keras, "mine.weights.h5"), (*keras, None)]
+    manyfaces.Detector.load("x", precision="bf16")
+    assert recorder.calls[-1] == (*model, None, None, "bf16")
     recorder = Recorder(monkeypatch, here=("litert", "keras"))  # LiteRT reads no ONNX
     manyfaces.Detector.load("x")
     assert recorder.calls == [(*keras, None)]
@@ -147,6 +149,8 @@ def test_overrides_reach_the_config_that_the_family_decodes_by(shipped, monkeypa
     ((CFG,), ("onnxruntime",), r"needs Keras and TensorFlow: pip install 'manyfaces\[train\]'; installed are onnxr"),
     ((CFG, None, (), "openvino"), ("keras",), "a config runs through Keras; for openvino export it first"),
     (("x.onnx", None, (), "keras"), ("keras",), "x.onnx: Keras does not read it, expected runtime onnxruntime or open"),
+    (("x", None, (), None, None, "f32"), ("keras",), "precision is 'f32', expected one of float32, bf16, int8"),
+    (("x", None, (), "keras", None, "bf16"), ("keras",), r"x.yml: precision 'bf16': Keras computes in float32; export"),
     (("x.onnx", None, ("NET.ALPHA", "1")), (), "NET.ALPHA: the net of x.onnx is fixed; .* only keys of TEST"),
     (("only_onnx", None, ("NET.ALPHA", "1")), ("keras",), "NET.ALPHA: the net of .*only_onnx.onnx is fixed"),
     (("only_onnx", None, (), "keras"), ("keras",), "no weights ship for only_onnx"),

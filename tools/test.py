@@ -33,6 +33,8 @@ def main(arguments=None):
                         "or an exported model (.onnx, .xml, .tflite), which needs no --cfg and no Keras")
     parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert "
                         "(default: the fastest that is installed)")
+    parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "
+                        "bf16 takes OpenVINO and half the time; int8 is the file's own (default: the file's)")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")
     parser.add_argument("--out", required=True, metavar="DIR|FILE",
                         help="folder to write the predictions to; the file where the format is coco or fddb")
@@ -56,7 +58,7 @@ def main(arguments=None):
     from manyfaces.engine.test import detect_folder, settings_of  # late: --help need not wait for it
     from manyfaces.loading import detector_of
 
-    detector = detector_of(options.cfg, options.weights, options.set, options.runtime)
+    detector = detector_of(options.cfg, options.weights, options.set, options.runtime, precision=options.precision)
     settings = settings_of(detector.cfg, detector.source, scales, options.flip)
     result = detect_folder(detector, options.images, options.out, options.list, scales, options.flip, settings,
                            options.resume, options.format, options.labels)

@@ -16,13 +16,16 @@ from .sidecar import config_of, digest, read_sidecar, sidecar_path, write_sideca
 __all__ = ["RUNTIMES", "digest", "installed", "open_model", "open_session", "read_sidecar", "readers", "sidecar_path",
            "write_sidecar"]
 
-# The fastest first for photographs of many sizes: there OpenVINO takes 1.7 times as long as ONNX Runtime, which runs
-# any size as it comes. For images of one size OpenVINO is faster, by a fifth.
+# ONNX Runtime before OpenVINO: in float32 they are about as fast, and it runs any size as it comes, where OpenVINO
+# takes a while for the first image of each.
 RUNTIMES = {  # name: (module here, package, extra that installs it, endings)
     "onnxruntime": (".onnx", "onnxruntime", "onnx", (".onnx",)),
     "openvino": (".openvino", "openvino", "openvino", (".xml", ".onnx")),
     "litert": (".litert", "ai_edge_litert", "litert", (".tflite",)),
 }
+
+PRECISIONS = ("float32", "bf16", "int8")
+BFLOAT16 = "openvino"  # the runtime that has it on a CPU
 
 
 def installed():
@@ -35,13 +38,14 @@ def readers(path):
     return [name for name, (*_, endings) in RUNTIMES.items() if Path(path).suffix.lower() in endings]
 
 
-def open_model(path, runtime=None, threads=None, precision="f32"):
+def open_model(path, runtime=None, threads=None, precision=None):
     """(family, run, cfg) of an exported model, as Detector takes them; neither Keras nor TensorFlow is loaded.
 
     path: .onnx, .xml or .tflite with its sidecar beside it. runtime: a key of RUNTIMES; None: the fastest that is
-    installed and reads this file. threads: that one call may use; None: the runtime decides. precision: "f32", or
-    "bf16" where the runtime and the processor can (OpenVINO). family has `decode` (and `multiple`), run takes images
-    (B, H, W, 3) uint8, or float 0..255, and gives a dict of NumPy maps.
+    installed and reads this file. threads: that one call may use; None: the runtime decides. precision: of PRECISIONS:
+    "bf16" has OpenVINO compute a float32 file so, where the processor can; "int8" and "float32" are the file's own;
+    None: whichever that is. family has `decode` (and `multiple`), run takes images (B, H, W, 3) uint8, or float 0..255,
+    and gives a dict of NumPy maps.
     Raises InputError that names file, key, or package to install.
     """
     facts = read_sidecar(path)
@@ -54,12 +58,14 @@ def open_model(path, runtime=None, threads=None, precision="f32"):
     return family(cfg), run, cfg
 
 
-def open_session(path, facts, runtime=None, threads=None, precision="f32"):
+def open_session(path, facts, runtime=None, threads=None, precision=None):
     """The function images -> dict of arrays alone; `facts` as read_sidecar gives them. Raises InputError."""
     able, there = readers(path), installed()
     if not able:
         endings = sorted({ending for *_, endings in RUNTIMES.values() for ending in endings})
         raise InputError(f"{path}: no runtime reads it; expected a file that ends in {', '.join(endings)}")
+    if precision is not None:
+        able = _able_in(path, facts, precision, able, runtime)
     if runtime is None:
         runtime = next((name for name in able if name in there), None)
         if runtime is None:
@@ -75,3 +81,16 @@ def open_session(path, facts, runtime=None, threads=None, precision="f32"):
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}, expected 1 or more")
     return importlib.import_module(module, __name__).Session(path, facts, threads, precision)
+
+
+def _able_in(path, facts, precision, able, runtime):
+    """Those of the runtimes that compute this file in a precision; InputError where the file or `runtime` does not."""
+    if precision not in PRECISIONS:
+        raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
+    if (precision == "int8") != (facts["precision"] == "int8"):
+        raise InputError(f"{path}: precision {precision!r}: the file is {facts['precision']}; "
+                         + ("tools/export.py --int8 makes one of that" if precision == "int8" else
+                            "give the model that was exported without --int8"))
+    if precision == "bf16" and (runtime not in (None, BFLOAT16) or BFLOAT16 not in able):
+        raise InputError(f"{path}: precision 'bf16': only {BFLOAT16} computes in it, from an .onnx or .xml")
+    return [BFLOAT16] if precision == "bf16" else able

@@ -10,11 +10,12 @@ from .images import as_input
 
 
 class Session:
-    """images (B, H, W, 3) -> dict of maps; safe from several threads, each has an interpreter of its own."""
+    """images (B, H, W, 3) -> dict of maps; safe from several threads, each has an interpreter of its own.
 
-    def __init__(self, path, facts, threads=None, precision="f32"):
-        if precision != "f32":
-            raise InputError(f"precision {precision!r}: LiteRT computes as its file says; bf16 takes OpenVINO")
+    It computes as the file says.
+    """
+
+    def __init__(self, path, facts, threads=None, precision=None):
         self.path, self.facts, self.local = str(path), facts, threading.local()
         self.threads = threads or os.cpu_count()
         try:

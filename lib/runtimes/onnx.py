@@ -8,11 +8,9 @@ from .images import as_input
 
 
 class Session:
-    """images (B, H, W, 3) -> dict of maps; safe from several threads."""
+    """images (B, H, W, 3) -> dict of maps; safe from several threads. It computes as the file says."""
 
-    def __init__(self, path, facts, threads=None, precision="f32"):
-        if precision != "f32":
-            raise InputError(f"precision {precision!r}: ONNX Runtime has f32 only on a CPU; bf16 takes OpenVINO")
+    def __init__(self, path, facts, threads=None, precision=None):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         if threads:

@@ -1,0 +1,43 @@
+"""Precision of exported models, and what OpenVINO needs to compute them fast."""
+
+import numpy as np
+import openvino
+import pytest
+from exported import exported
+
+from manyfaces import runtimes
+from manyfaces.datasets.portraits import portraits
+from manyfaces.errors import InputError
+from manyfaces.runtimes import open_model
+
+
+def test_bfloat16_is_there_for_openvino_alone():
+    path, _ = exported("onnx")
+    image = portraits()[0].image[None, :128, :128]
+    for kind, name in (("onnx", "onnxruntime"), ("litert", "litert"), ("litert", None)):
+        with pytest.raises(InputError, match="precision 'bf16': only openvino computes in it"):
+            open_model(exported(kind)[0], name, precision="bf16")
+    for wrong, message in (("int8", "the file is float32; tools/export.py --int8"), ("half", "is 'half', expected")):
+        with pytest.raises(InputError, match=message):
+            open_model(path, precision=wrong)
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(InputError, match="precision bf16: this processor cannot compute in it"):
+            open_model(path, precision="bf16")
+        return
+    run, rough = (open_model(path, name, 1, precision)[1] for name, precision in (
+        ("openvino", "float32"), (None, "bf16")))
+    apart = np.abs(run(image)["m1_boxes"] - rough(image)["m1_boxes"]).max()
+    assert 1e-3 < apart < 0.3
+
+
+def test_openvino_pads_outside_of_the_model_to_the_same_effect():
+    path, _ = exported("onnx")
+    facts = runtimes.read_sidecar(path)
+    session = runtimes.open_session(path, facts, "openvino", 1)
+    assert facts["input"]["multiple"] == 1 and session.facts["input"]["multiple"] == 32
+    assert "Pad" not in [op.get_type_name() for op in session.source.get_ops()]
+    images = np.stack([portrait.image[:101, 200:333] for portrait in portraits()])
+    expected = open_model(path, "onnxruntime", 1)[1](images)  # which pads inside
+    for name, values in session(images).items():
+        assert values.shape == expected[name].shape
+        np.testing.assert_allclose(values, expected[name], atol=1e-4)
