@@ -47,11 +47,8 @@ class SSH(AnchorFamily):
 
         net = self.cfg.NET
         images = keras.Input((None, None, 3), name="images")
-        taps = build_backbone(net.BACKBONE, PadToMultiple(MULTIPLE, name="pad")(images), net)
-        if net.TOP_DOWN:
-            joined = top_down([taps["stride8"], taps["stride16"], _third(taps)], net.TOP_DOWN_WIDTH, net.BN)
-        else:
-            joined = _paper_fusion(taps, net)
+        maps = _module_maps(build_backbone(net.BACKBONE, PadToMultiple(MULTIPLE, name="pad")(images), net), net)
+        joined = top_down(maps, net.TOP_DOWN_WIDTH, net.BN) if net.TOP_DOWN else _paper_fusion(maps, net)
         outputs = {}
         for module, x, width in zip(self.modules, joined, net.WIDTHS, strict=True):
             x = detection_module(x, width, module.name, net.BN)
@@ -62,21 +59,30 @@ class SSH(AnchorFamily):
 # ----------------------------------------------------------- parts of the net
 
 
-def _paper_fusion(taps, net):
+def _module_maps(taps, net):
+    """The backbone's maps for M1, M2, M3: those of NET.TAPS, else of strides 8, 16, 32; of two, M3 pools the second."""
+    from keras import layers
+
+    from .backbones import backbone_module
+
+    names = net.TAPS.split("+") if net.TAPS else [tap for tap in ("stride8", "stride16", "stride32") if tap in taps]
+    if net.TAPS:
+        strides = {name: stride for name, stride, _ in backbone_module(net.BACKBONE).TAPS if name in taps}
+        if [strides.get(name) for name in names] not in (STRIDES, STRIDES[:2]):
+            raise InputError(f"NET.TAPS is {net.TAPS}, expected maps of strides 8, 16 and 32, or of 8 and 16 (then M3 "
+                             f"pools M2's); {net.BACKBONE} has " +
+                             ", ".join(f"{name} (stride {stride})" for name, stride in strides.items()))
+    maps = [taps[name] for name in names]
+    return maps if len(maps) == 3 else [*maps, layers.MaxPooling2D(2, name="m3_pool")(maps[1])]
+
+
+def _paper_fusion(maps, net):
     """Maps for M1, M2, M3 as the paper has them (section 3.3): only M1 is joined with the deeper map."""
     from keras import layers
 
     from .layers import convolution, upsample_bilinear
 
-    width = net.TOP_DOWN_WIDTH
-    shallow = convolution(taps["stride8"], width, 1, "m1_lateral", net.BN)
-    deep = upsample_bilinear(convolution(taps["stride16"], width, 1, "m1_deep", net.BN), "m1_up")
-    first = convolution(layers.Add(name="m1_sum")([shallow, deep]), width, 3, "m1_fused", net.BN)
-    return first, taps["stride16"], _third(taps)
-
-
-def _third(taps):
-    """The map of M3: the backbone's, or M2's after pooling where the backbone ends at stride 16."""
-    from keras import layers
-
-    return taps["stride32"] if "stride32" in taps else layers.MaxPooling2D(2, name="m3_pool")(taps["stride16"])
+    (shallow, deep, third), width = maps, net.TOP_DOWN_WIDTH
+    near = convolution(shallow, width, 1, "m1_lateral", net.BN)
+    far = upsample_bilinear(convolution(deep, width, 1, "m1_deep", net.BN), "m1_up")
+    return convolution(layers.Add(name="m1_sum")([near, far]), width, 3, "m1_fused", net.BN), deep, third

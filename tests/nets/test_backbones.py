@@ -1,12 +1,15 @@
 """Backbones against keras.applications, and the promises of build_backbone."""
 
+import doctest
+
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from manyfaces.engine.import_weights import backbone_model, copy_keras_weights
 from manyfaces.errors import InputError
-from manyfaces.nets.backbones import BACKBONES, build_backbone, mobilenet_v1, vgg16
+from manyfaces.nets.backbones import BACKBONES, build_backbone, mobilenet_v1, mobilenet_v2, resnet, vgg16
 from manyfaces.nets.backbones.blocks import NORMALISATIONS
 
 CONFIGS = {
@@ -14,6 +17,21 @@ CONFIGS = {
     "mobilenet_v1_torch": {"BACKBONE": "mobilenet_v1", "VARIANT": "torch", "ALPHA": 0.25},
     "vgg16": {"BACKBONE": "vgg16"},
 }
+
+
+def test_the_table_of_taps_in_the_docs():
+    """docs/backbones.md has every tap of every backbone, with its stride and channels."""
+    rows = [[cell.strip() for cell in line.split("|")[1:5]]
+            for line in (ROOT / "docs" / "backbones.md").read_text().splitlines() if line.startswith("|")]
+    rows = [row for row in rows if len(row) == 4 and row[2].isdigit()]
+    found = {(net, tap, int(stride), int(channels)) for nets, tap, stride, channels in rows for net in nets.split(", ")}
+    assert found == {(net, *tap) for net, module in BACKBONES.items() for tap in module.TAPS}
+
+
+def test_the_examples_in_docstrings_are_true():
+    for module in (mobilenet_v1, mobilenet_v2, resnet, vgg16):
+        found = doctest.testmod(module)
+        assert found.attempted and not found.failed
 
 
 @pytest.fixture
@@ -193,7 +211,7 @@ def test_synchronised_batch_normalisation_reaches_every_layer():
 @pytest.mark.parametrize(
     ("name", "config", "message"),
     [
-        ("resnet7", {}, "NET.BACKBONE: found 'resnet7', expected one of mobilenet_v1, mobilenet_v2, vgg16"),
+        ("resnet7", {}, "NET.BACKBONE: found 'resnet7', expected one of mobilenet_v1, mobilenet_v2, resnet101, "),
         ("mobilenet_v1", {"VARIANT": "caffe"}, "NET.VARIANT: found 'caffe', expected keras or torch"),
         ("vgg16", {"FROZEN_STAGES": 6}, "NET.FROZEN_STAGES: found 6, expected 0 to 5"),
     ],

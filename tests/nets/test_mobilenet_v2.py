@@ -9,8 +9,8 @@ from manyfaces.errors import InputError
 from manyfaces.nets.backbones import build_backbone, mobilenet_v2
 
 # Where keras.applications has what our taps give.
-ENDS = {"stride4": "block_2_add", "stride8": "block_5_add", "stride16": "block_12_add",
-        "stride32": "block_16_project_BN"}
+ENDS = {"stride4": "block_2_add", "layer5": "block_3_project_BN", "stride8": "block_5_add",
+        "stride16": "block_12_add", "stride32": "block_16_project_BN"}
 
 
 @pytest.fixture
@@ -78,14 +78,13 @@ def test_the_light_variant_by_hand():
 @pytest.mark.parametrize("variant, deepest", [("keras", 240), ("ssd", 360)])
 def test_taps_at_odd_sizes_and_any_batch(variant, deepest):
     images = keras.KerasTensor((3, 97, 131, 3))
-    widths = {"stride4": 24, "stride8": 24, "stride16": 72} if variant == "keras" else {
-        "stride4": 18, "stride8": 24, "stride16": 72}
+    widths = {"stride4": 24 if variant == "keras" else 18, "layer5": 24, "stride8": 24, "stride16": 72}
     outputs = model_of(variant).compute_output_spec(images)
     assert {name: output.shape for name, output in outputs.items()} == {
         name: (3, -(-97 // stride), -(-131 // stride), {**widths, "stride32": deepest}[name])
         for name, stride, _ in mobilenet_v2.TAPS}
     outputs = model_of(variant, LAST_STRIDE=False).compute_output_spec(images)
-    assert set(outputs) == {"stride4", "stride8", "stride16"}
+    assert set(outputs) == {"stride4", "layer5", "stride8", "stride16"}
     assert outputs["stride16"].shape == (3, 7, 9, deepest)
 
 
