@@ -88,6 +88,7 @@ DEFAULTS = {
         "NMS": [0.5, 0.7, 0.7, 0.7],  # overlaps: within a level, across levels, behind R-Net, behind O-Net (of the
         # smaller area)
         "RESAMPLE": "smooth",  # smooth | mean (as facenet-pytorch): how levels and crops are made (lib/cascade)
+        "ROUND": True,  # pixels of levels and crops are bytes; False: float32, as facenet-pytorch has them
         "BOXES": "continuous",  # continuous | inclusive (the MATLAB code's and its ports'): of boxes and crops
     },
     "TARGETS": {

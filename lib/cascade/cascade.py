@@ -21,13 +21,15 @@ TIMES = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")  # parts wh
 class Cascade:
     """Three nets as a detector.
 
-    nets: dict pnet, rnet, onet -> function images (B, H, W, 3) uint8 -> dict of arrays `scores` (logits, background and
+    nets: dict pnet, rnet, onet -> function images (B, H, W, 3) uint8 (without CASCADE.ROUND
+    float32) -> dict of arrays `scores` (logits, background and
     face), `boxes` and, of onet, `landmarks`, as lib/nets/mtcnn.py gives them. cfg: its CASCADE section counts.
     May be called from several threads, if the nets may.
     """
 
     def __init__(self, nets, cfg):
         self.nets, self.cfg, self.inclusive = nets, cfg.CASCADE, cfg.CASCADE.BOXES == "inclusive"
+        self.dtype = np.uint8 if self.cfg.ROUND else np.float32
         for key, count in (("THRESHOLDS", 3), ("NMS", 4)):
             values = self.cfg[key]
             if len(values) != count or not all(0 < value < 1 for value in values):
@@ -79,7 +81,7 @@ class Cascade:
         sizes = [image.shape[1::-1] for image in images]
         found = [[] for _ in images]  # of (boxes, scores, offsets), one a level
         for levels in pyramid.canvases(sizes, self.cfg.MIN_FACE, self.cfg.FACTOR):
-            canvas = pyramid.draw(images, levels, self.cfg.RESAMPLE)
+            canvas = pyramid.draw(images, levels, self.cfg.RESAMPLE, self.dtype)
             clock.lap("pyramid")
             parts = [[] for _ in levels]
             for row, strip in pyramid.strips(canvas):
@@ -168,9 +170,10 @@ class Cascade:
         for begin in range(0, len(whose), most):
             owners, places = whose[begin : begin + most], corners[begin : begin + most]
             numbers, starts = np.unique(owners, return_index=True)
-            crops = np.zeros((len(owners) + -len(owners) % step, side, side, 3), np.uint8)
-            for number, part in zip(numbers, np.split(np.arange(len(owners)), starts[1:]), strict=True):
-                crops[part[0] : part[-1] + 1] = resample(images[number], places[part], (side, side), self.cfg.RESAMPLE)
+            crops = np.zeros((len(owners) + -len(owners) % step, side, side, 3), self.dtype)
+            for number, start, end in zip(numbers, starts, [*starts[1:], len(owners)], strict=True):
+                crops[start:end] = resample(images[number], places[start:end], (side, side), self.cfg.RESAMPLE,
+                                            dtype=self.dtype)
             clock.lap("crops")
             outputs = self.nets[stage](crops)
             found.append({name: np.asarray(values)[: len(owners)] for name, values in outputs.items()})

@@ -5,7 +5,7 @@ The rules are stated by the twins in reference.py; results are equal to the bit.
 
 import numpy as np
 
-from .reference import FILL, UNITS, check_resample
+from .reference import FILL, check_dtype, check_resample
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -22,48 +22,44 @@ cdef struct Axis:
     float* inverse     # 1 / sum of the weights
 
 
-def resample(image, windows, size, method="smooth", fill=FILL):
-    """(N, height, width, 3) uint8: windows of an image, each brought to one size; see reference.resample."""
-    windows = check_resample(image, windows, size, method)
-    cdef const uint8_t[:, :, :] source = image
-    cdef int64_t[:, ::1] places = np.ascontiguousarray(windows)
-    result = np.empty((len(windows), size[1], size[0], 3), dtype=np.uint8)
-    cdef uint8_t[:, :, :, ::1] target = result
-    cdef bint smooth = method == "smooth", room = True
-    cdef uint8_t grey = fill
-    cdef int64_t n
-    with nogil:
-        for n in range(places.shape[0]):
-            if not resample_one(&source[0, 0, 0], source.strides[0], source.shape[0], source.shape[1], &places[n, 0],
-                                smooth, grey, &target[n, 0, 0, 0], 3 * target.shape[2], target.shape[1],
-                                target.shape[2]):
-                room = False
-                break
-    if not room:
-        raise MemoryError(f"resample: no memory for window {windows[n].tolist()}")
+def resample(image, windows, size, method="smooth", fill=FILL, dtype=np.uint8):
+    """(N, height, width, 3): windows of an image, each brought to one size; see reference.resample."""
+    windows = np.ascontiguousarray(check_resample(image, windows, size, method))
+    result = np.empty((len(windows), size[1], size[0], 3), check_dtype(dtype))
+    fill_targets(image, windows, result, method == "smooth", fill)
     return result
 
 
 def resample_into(image, target, method="smooth"):
     """The whole image brought to the size of `target`, a view of a larger array: see reference.resample_into."""
+    check_dtype(target.dtype)
     windows = check_resample(image, [[0, 0, image.shape[1], image.shape[0]]], target.shape[1::-1], method)
-    cdef const uint8_t[:, :, :] source = image
-    cdef int64_t[:, ::1] places = windows
-    cdef uint8_t[:, :, :] to = target
-    cdef bint smooth = method == "smooth", room
-    if target.strides[1:] != (3, 1):
+    if target.strides[1:] != (3 * target.itemsize, target.itemsize):
         raise ValueError("resample_into: the pixels of a row of the target must lie side by side")
+    fill_targets(image, windows, target[None], method == "smooth", 0)
+
+
+cdef fill_targets(image, windows, targets, bint smooth, uint8_t fill):
+    """Fill targets (N, height, width, 3), uint8 or float32, from the windows (N, 4)."""
+    cdef const uint8_t[:, :, :] source = image
+    cdef const int64_t[:, ::1] places = windows
+    cdef bint whole = targets.dtype == np.uint8, room = True
+    cdef char[:, :, :, :] to = targets.view(np.int8)
+    cdef int64_t n, rows = targets.shape[1], columns = targets.shape[2]
     with nogil:
-        room = resample_one(&source[0, 0, 0], source.strides[0], source.shape[0], source.shape[1], &places[0, 0],
-                            smooth, 0, &to[0, 0, 0], to.strides[0], to.shape[0], to.shape[1])
+        for n in range(places.shape[0]):
+            room = resample_one(&source[0, 0, 0], source.strides[0], source.shape[0], source.shape[1], &places[n, 0],
+                                smooth, fill, &to[n, 0, 0, 0], to.strides[1], rows, columns, whole)
+            if not room:
+                break
     if not room:
-        raise MemoryError(f"resample: no memory for an image of {image.shape[1]} x {image.shape[0]} px")
+        raise MemoryError(f"resample: no memory for window {windows[n].tolist()}")
 
 
 cdef bint resample_one(const uint8_t* image, int64_t step, int64_t height, int64_t width, const int64_t* window,
-                       bint smooth, uint8_t fill, uint8_t* target, int64_t target_step, int64_t rows,
-                       int64_t columns) noexcept nogil:
-    """One window; False when memory is short."""
+                       bint smooth, uint8_t fill, char* target, int64_t target_step, int64_t rows,
+                       int64_t columns, bint whole) noexcept nogil:
+    """One window, in bytes (whole) or float32; False when memory is short."""
     cdef Axis down, across
     cdef int64_t wide = window[2] - window[0], left = -window[0], right = window[2] - width, row, x
     cdef uint32_t* line
@@ -82,8 +78,10 @@ cdef bint resample_one(const uint8_t* image, int64_t step, int64_t height, int64
         for row in range(rows):
             sum_rows(image, step, height, window, &down, row, left, right, fill, line)
             sum_columns(line, &across, sums)
-            for x in range(columns):
-                round_pixel(&sums[3 * x], across.inverse[x], down.inverse[row], &target[row * target_step + 3 * x])
+            if whole:
+                round_row(sums, &across, down.inverse[row], <uint8_t*>(target + row * target_step))
+            else:
+                scale_row(sums, &across, down.inverse[row], <float*>(target + row * target_step))
     else:
         room = False
     free(line)
@@ -192,7 +190,15 @@ cdef void sum_columns(const uint32_t* line, Axis* across, uint32_t* sums) noexce
         sums[3 * column], sums[3 * column + 1], sums[3 * column + 2] = red, green, blue
 
 
-cdef inline void round_pixel(const uint32_t* sums, float across, float down, uint8_t* target) noexcept nogil:
-    cdef int64_t channel
-    for channel in range(3):
-        target[channel] = <uint8_t>(<float>sums[channel] * across * down + <float>0.5)
+cdef void round_row(const uint32_t* sums, Axis* across, float down, uint8_t* target) noexcept nogil:
+    cdef int64_t x, channel
+    for x in range(across.target):
+        for channel in range(3):
+            target[3 * x + channel] = <uint8_t>(<float>sums[3 * x + channel] * across.inverse[x] * down + <float>0.5)
+
+
+cdef void scale_row(const uint32_t* sums, Axis* across, float down, float* target) noexcept nogil:
+    cdef int64_t x, channel
+    for x in range(across.target):
+        for channel in range(3):
+            target[3 * x + channel] = <float>sums[3 * x + channel] * across.inverse[x] * down

@@ -97,10 +97,10 @@ def pack(levels):
     return width, bottom + -bottom % MULTIPLE
 
 
-def draw(images, levels, method):
-    """The canvas (height, width, 3) uint8 with the levels of `images` on it; sets their places."""
+def draw(images, levels, method, dtype=np.uint8):
+    """The canvas (height, width, 3) of `dtype` with the levels of `images` on it; sets their places."""
     width, height = pack(levels)
-    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas = np.zeros((height, width, 3), dtype)
     for level in levels:
         block = canvas[level.y : level.y + level.block[1], level.x : level.x + level.block[0]]
         resample_into(images[level.image], block[: level.height, : level.width], method)

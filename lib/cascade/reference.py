@@ -33,26 +33,29 @@ def taps(source, target, smooth):
     return index.clip(0, source - 1), weights
 
 
-def resample(image, windows, size, method="smooth", fill=FILL):
-    """(N, height, width, 3) uint8: windows of an image, each brought to one size.
+def resample(image, windows, size, method="smooth", fill=FILL, dtype=np.uint8):
+    """(N, height, width, 3) of `dtype`, uint8 or float32: windows of an image, each brought to one size.
 
     image: (H, W, 3) uint8, pixels of a row side by side. windows: (N, 4) int x1 y1 x2 y2 px, the ends not in it, at
     least 1 px on each side; what reaches outside the image is grey, `fill`. size: (width, height) px. method: mean or
-    smooth. Raises InputError for another kind of array, an empty one or an empty window.
+    smooth. dtype: float32 leaves the values unrounded. Raises InputError for another kind of array, an empty one or an empty window.
 
     >>> resample(np.uint8([[[0, 0, 90]], [[60, 3, 90]], [[90, 6, 90]]]), [[0, 0, 1, 3]], (1, 1))
     array([[[[50,  3, 90]]]], dtype=uint8)
     """
     windows = check_resample(image, windows, size, method)
-    result = np.empty((len(windows), size[1], size[0], 3), np.uint8)
+    result = np.empty((len(windows), size[1], size[0], 3), check_dtype(dtype))
     for target, (left, top, right, bottom) in zip(result, windows, strict=True):
         _resample_one(image, (left, top, right, bottom), method == "smooth", fill, target)
     return result
 
 
 def resample_into(image, target, method="smooth"):
-    """The whole image brought to the size of `target`, (h, w, 3) uint8, a view of a larger array: filled in place."""
+    """The whole image brought to the size of `target`, (h, w, 3) uint8 or float32, a view of a larger array: filled in
+    place.
+    """
     height, width = image.shape[:2]
+    check_dtype(target.dtype)
     check_resample(image, [[0, 0, width, height]], target.shape[1::-1], method)
     _resample_one(image, (0, 0, width, height), method == "smooth", FILL, target)
 
@@ -69,7 +72,14 @@ def _resample_one(image, window, smooth, fill, target):
     sums = (lines[:, columns] * column_weights[:, :, None]).sum(axis=1)
     down = np.float32(1) / row_weights.sum(axis=0).astype(np.float32)
     across = np.float32(1) / column_weights.sum(axis=0).astype(np.float32)
-    target[:] = (sums.astype(np.float32) * across[:, None] * down[:, None, None] + np.float32(0.5)).astype(np.uint8)
+    values = sums.astype(np.float32) * across[:, None] * down[:, None, None]
+    target[:] = values if target.dtype == np.float32 else (values + np.float32(0.5)).astype(np.uint8)
+
+
+def check_dtype(dtype):
+    if dtype not in (np.uint8, np.float32):
+        raise InputError(f"resample: found {dtype}, expected uint8 or float32")
+    return dtype
 
 
 def check_resample(image, windows, size, method):

@@ -1,6 +1,7 @@
 """Non-maximum suppression: hard, hard by the smaller area, and soft.
 
-Each function exists twice: compiled for the CPU (cpu_nms.pyx, cpu_min_nms.pyx, cpu_soft_nms.pyx), and as a NumPy twin (reference.py)
+Each function exists twice: compiled for the CPU (cpu_nms.pyx, cpu_min_nms.pyx, cpu_soft_nms.pyx), and as a NumPy twin
+(reference.py)
 that states the rule and serves where nothing could be compiled. Suppression on the GPU has its place in this folder and
 is not there yet.
 """

@@ -25,6 +25,9 @@ def test_equal_to_the_twin_bit_for_bit(method, seed):
     size = tuple(int(side) for side in rng.integers(1, 60, 2))
     found = resample(image, windows, size, method)
     np.testing.assert_array_equal(found, reference.resample(image, windows, size, method))
+    exact = resample(image, windows, size, method, dtype=np.float32)
+    np.testing.assert_array_equal(exact, reference.resample(image, windows, size, method, dtype=np.float32))
+    assert np.abs(exact - found).max() <= 0.5
     whole, twins = (np.zeros((70, 80, 3), np.uint8) for _ in range(2))
     for function, canvas in ((resample_into, whole), (reference.resample_into, twins)):
         function(image, canvas[5 : 5 + size[1], 7 : 7 + size[0]], method)
@@ -68,7 +71,8 @@ def test_beside_pytorch():
     for size in ((24, 24), (48, 48), (20, 51)):
         theirs = torch.nn.functional.interpolate(torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32)),
                                                  size=size[::-1], mode="area")[0].numpy().transpose(1, 2, 0)
-        assert np.abs(resample(image, [[0, 0, 47, 53]], size, "mean")[0] - theirs).max() <= 0.5001
+        np.testing.assert_allclose(resample(image, [[0, 0, 47, 53]], size, "mean", dtype=np.float32)[0], theirs,
+                                   atol=1e-4)
 
 
 @pytest.mark.parametrize("function", [resample, reference.resample])
@@ -78,6 +82,7 @@ def test_bad_input(function):
                              ((image, [[0, 0, 2, 2], [3, 3, 3, 5]], (2, 2)), "window 1 is"),
                              ((image, [[0, 0, 2, 2]], (0, 2)), "sides >= 1"),
                              ((image, [[0, 0, 2, 2]], (2, 2), "cubic"), "'cubic'"),
+                             ((image, [[0, 0, 2, 2]], (2, 2), "mean", 0, np.int16), "int16"),
                              ((image[:, ::2], [[0, 0, 2, 2]], (2, 2)), "side by side")):
         with pytest.raises(InputError, match=words):
             function(*arguments)
