@@ -1,11 +1,15 @@
-"""Exports of the weights that ship, each made once a test run and compared with Keras on two portraits."""
+"""Exports for tests, each made once a test run: of the weights that ship, and of small nets with random weights."""
 
 import functools
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
 
 import cv2
+import numpy as np
+from conftest import ROOT
 
 from manyfaces import pretrained
 from manyfaces.config import load_config
@@ -47,3 +51,68 @@ def exported(kind):
     with mock.patch.object(testing, "load_model", lambda *_: keras):
         facts = export(cfg, None, path, images=picture_folder(), threads=1, **options)
     return path, facts
+
+
+# ------------------------------------------------- families without weights
+
+SMALL = {
+    "ssd": ["ANCHORS.STRIDES", [16], "ANCHORS.WIDTHS", [12, 30, 50], "ANCHORS.HEIGHTS", [16, 40, 40], "TEST.NMS", 0.45,
+            "TEST.SIZE", [100, 84], "NAME", "small_ssd"],
+    "grid": ["GRID.INPUT", 96, "GRID.WIDTH", 8, "TEST.SIZE", [96, 96], "AUGMENT.SIZE", 96, "NAME", "small_grid"],
+}
+
+
+@functools.cache
+def small(family):
+    """(cfg, (family, model, run)): a net on a backbone of three convolutions whose scores lie on both sides of 1/2."""
+    from engine.tiny_training import three_convolutions
+
+    from manyfaces import nets
+    from manyfaces.engine import backend
+    from manyfaces.nets.backbones import BACKBONES
+
+    BACKBONES.setdefault("three", three_convolutions())
+    cfg = load_config(overrides=["FAMILY", family, "NET.BACKBONE", "three", "TEST.SCORE", 0.5, *SMALL[family]])
+    backend.prepare()
+    net, rng = nets.family(cfg), np.random.default_rng(4)
+    model = net.build()
+    for variable in model.trainable_variables:
+        # Scores so wide that neighbours differ: faces in another order would be other faces. Anchors that move little.
+        spread = 2.0 if variable.path.startswith(("head_scores", "grid_cells")) else 0.5
+        fan = max(1, int(np.prod(variable.shape[:-1])))
+        variable.assign(rng.normal(variable.path.endswith("gamma"), spread / fan**0.5, variable.shape))
+    return cfg, (net, model, backend.runner(model))
+
+
+@functools.cache
+def small_exported(family, kind):
+    """(path, facts) of a small net as a kind of ENDINGS."""
+    cfg, keras = small(family)
+    options = {"nms": kind == "faces"}
+    if kind.startswith("int8"):
+        options = {"int8": True, "calibrate": picture_folder()}
+    path = Path(_folder.name) / f"{family}_{kind}{ENDINGS[kind]}"
+    with mock.patch.object(testing, "load_model", lambda *_: keras):
+        facts = export(cfg, None, path, images=picture_folder(), threads=1, **options)
+    return path, facts
+
+
+# --------------------------------------------------------- without Keras
+
+_CODE = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules), sorted(sys.modules)
+"""
+
+
+def without_keras(tool, *arguments):
+    """Standard output of a tool in a process of its own, which fails if Keras or its backends were loaded."""
+    done = subprocess.run([sys.executable, "-c", _CODE, str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments)],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

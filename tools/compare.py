@@ -9,6 +9,7 @@ from manyfaces.files import write_whole
 
 EXAMPLE = """
 tools/compare.py --data ../shared/data --peers ../shared/peers --csv docs/results/peers.csv
+tools/compare.py --data ../shared/data --model output/ssh.xml --model output/int8.xml --model output/int8.onnx@openvino
 """
 
 
@@ -17,7 +18,9 @@ def main(arguments=None):
     parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
     parser.add_argument("--peers", metavar="DIR", help="holds yunet/ and ultralight/ with their ONNX files")
     parser.add_argument("--cfg", action="append", metavar="FILE",
-                        help="ours; may be repeated (default: cfgs/ssh_mobilenet_v1_025.yml)")
+                        help="ours; may be repeated (default without --model: cfgs/ssh_mobilenet_v1_025.yml)")
+    parser.add_argument("--model", action="append", default=[], metavar="FILE[@RUNTIME]",
+                        help="an exported model, in the fastest runtime that is installed or in this one; repeatable")
     parser.add_argument("--weights", metavar="FILE", help="of the one --cfg (default: the shipped ones)")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images of each set only; 0: all")
@@ -32,7 +35,12 @@ def main(arguments=None):
     from manyfaces.pretrained import model_file
 
     detectors = {}
-    for path in options.cfg or ["cfgs/ssh_mobilenet_v1_025.yml"]:
+    named = tuple(f"@{name}" for name in runtimes.RUNTIMES)
+    for word in options.model:
+        path, _, runtime = word.rpartition("@") if word.endswith(named) else (word, "", None)
+        detect = Detector.load(path, runtime=runtime).detect
+        detectors[f"{word} ({runtimes.read_sidecar(path)['precision']})"] = detect
+    for path in options.cfg or ([] if options.model else ["cfgs/ssh_mobilenet_v1_025.yml"]):
         cfg = load_config(path)
         detectors[f"{cfg.NAME} (Keras)"] = load_detector(cfg, options.weights).detect
         if not options.weights and model_file(cfg.NAME):

@@ -4,7 +4,7 @@
 RGB images (B, H, W, 3) 0..255 go in as they are, normalisation and padding are inside. With --nms (ONNX) faces come
 out, else the net's maps, which tools/inference.py and manyfaces.Detector decode. MODEL.json beside the file says
 everything about it. The file is run beside Keras on real images before it is written; maps that differ by more than
-1e-4 are an error and no file.
+1e-4 (of the map's largest value, where that is over 1) are an error and no file.
 """
 
 import sys
@@ -46,9 +46,10 @@ def main(arguments=None):
     facts = export(cfg, options.weights, options.out, options.format, options.nms, options.int8, options.calibrate,
                    options.images, options.licence)
     for runtime, found in facts["checks"].items():
-        worst = max(found["differences"], key=found["differences"].get)
+        largest = max(found["differences"], key=found["differences"].get)
         print(f"{runtime}: largest difference from Keras on {facts['images']} images {found['difference']:.2e} "
-              f"({worst}); {found['recall']:.1%} of Keras' {found['faces']} faces found")
+              f"({largest}), at most {found['error']:.1e} of a map's values; {found['recall']:.1%} of Keras' "
+              f"{found['faces']} faces found")
     print(f"training data: {facts['licence']}")
     print(f"{facts['path']}: {facts['format']}, {facts['precision']}, {facts['bytes'] / 1e6:.2f} MB, "
           f"{facts['seconds']:.1f} s, with {facts['sidecar']}")

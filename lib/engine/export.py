@@ -35,10 +35,10 @@ def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=Non
     `calibrate`. images: folder of images for the comparison with Keras; None: two portraits and a crowd made of them.
     licence: of the training data; None: from TRAIN.DATASETS.
     The facts: path, sidecar, format, precision, bytes, seconds, licence, images (how many), and checks: for each
-    installed runtime that reads the file a dict of differences (output -> largest difference from Keras), difference
-    (the largest), faces that Keras finds, and recall, the part of them that the file finds, too, at IoU 0.5.
-    Raises InputError for wrong arguments, missing packages, and where float maps differ by more than LIMIT: then no
-    file is left, and what was there before stays.
+    installed runtime that reads the file what compare_maps or compare_faces gives: differences (output -> largest
+    difference from Keras), error and so on.
+    Raises InputError for wrong arguments, missing packages, and where the error of float maps is more than LIMIT: then
+    no file is left, and what was there before stays.
     """
     path = Path(path)
     format = _format(path, format)
@@ -50,6 +50,7 @@ def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=Non
     from .test import load_model
 
     family, model, run = load_model(cfg, weights)
+    model = _sized(model, getattr(family, "input_size", None))
     began = time.perf_counter()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -60,9 +61,10 @@ def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=Non
         for name, session in _sessions(format, made, facts, threads):
             compare = compare_faces if nms else compare_maps
             found = checks[name] = compare(family, run, session, cfg, pictures)
-            worst = max(found["differences"], key=found["differences"].get)
-            if not int8 and not found["difference"] <= LIMIT:
-                raise InputError(f"{path}: with {name} {worst} differs from Keras by {found['difference']:.3g}, over "
+            if not int8 and not found["error"] <= LIMIT:
+                worst = found["worst"]
+                raise InputError(f"{path}: with {name} {worst} differs from Keras by "
+                                 f"{found['differences'][worst]:.3g}, {found['error']:.3g} of its values and over "
                                  f"{LIMIT:g}; not written. Another version of the converter or runtime may do better")
         if not nms:
             facts["outputs"] = _outputs(model, family, found["shapes"])
@@ -111,6 +113,19 @@ def _check_options(format, nms, int8, calibrate):
         raise InputError("--calibrate is for --int8")
 
 
+def _sized(model, size):
+    """The model with an input of `size` (width, height) px in place of a free one, where size is not None.
+
+    So a net that means something at one size only says so, and runtimes plan for it. The layers are the same.
+    """
+    if size is None:
+        return model
+    import keras
+
+    images = keras.Input((size[1], size[0], 3), name=INPUT)
+    return keras.models.clone_model(model, input_tensors=images, clone_function=lambda layer: layer)
+
+
 def _facts(cfg, family, model, format, nms, int8, licence):
     """The sidecar before the file is known."""
     from .export_nms import anchor_facts
@@ -121,7 +136,7 @@ def _facts(cfg, family, model, format, nms, int8, licence):
         "made_by": f"manyfaces {__version__}", "family": cfg.FAMILY, "name": cfg.NAME,
         "content": "faces" if nms else "maps", "precision": "int8" if int8 else "float32",
         "input": {"name": INPUT, "type": "uint8", "layout": "NHWC", "colour": "RGB", "range": [0, 255],
-                  "height": height, "width": width,
+                  "height": height, "width": width, "squeeze": list(test.SIZE) or None,
                   "multiple": 1 if inside or height else getattr(family, "multiple", 1)},
         "outputs": [], "anchors": anchor_facts(family, cfg),
         "thresholds": {"score": test.SCORE, "nms": test.NMS, "top": test.TOP, "keep": test.KEEP,

@@ -1,15 +1,18 @@
-"""Decoding and NMS as ONNX nodes, for families whose modules stand on anchor grids.
+"""Decoding and NMS as ONNX nodes, for families whose modules stand on anchor grids or are coarse cells.
 
-Such a family has `modules`, each with `name`, `stride`, `sizes` and `ratios` as boxes.Level has them, and gives maps
-named NAME_scores (logits), NAME_boxes (offsets as encode_boxes defines them) and, perhaps, NAME_landmarks. The graph
-does what its `decode` and Detector do at one scale: of each module the TEST.TOP best logits, their anchors from their
-position, offsets to boxes, clipped to the image; then greedy NMS, at most TEST.KEEP faces above TEST.SCORE an image.
+The first have `modules`, each with `name`, `stride`, `sizes` and `ratios` as boxes.Level has them, and give maps
+named NAME_scores (logits), NAME_boxes (offsets as encode_boxes defines them) and, perhaps, NAME_landmarks. The modules
+of the others are nets.grid.Cells and give NAME_cells. The graph does what `decode` and Detector do at one scale: of
+each module with anchors the TEST.TOP best logits, their anchors from their position, offsets to boxes; of cells the box
+of each; clipped to the input; then greedy NMS, at most TEST.KEEP faces above TEST.SCORE an image. Boxes are in px of
+the input: who squeezes an image to TEST.SIZE before has to stretch the boxes after.
 """
 
 import numpy as np
 
 from ..boxes import MAX_LOG_SCALE, anchor_sides
 from ..errors import InputError
+from ..nets.grid import Cells
 from .export_onnx import channels_last
 
 FIELDS = ("name", "stride", "sizes", "ratios")
@@ -19,6 +22,12 @@ def has_anchors(family):
     """Whether the family has modules on anchor grids, as described above."""
     modules = getattr(family, "modules", ())
     return bool(modules) and all(hasattr(module, field) for module in modules for field in FIELDS)
+
+
+def has_cells(family):
+    """Whether the family has modules of coarse cells, as described above."""
+    modules = getattr(family, "modules", ())
+    return bool(modules) and all(isinstance(module, Cells) for module in modules)
 
 
 def anchor_facts(family, cfg):
@@ -39,10 +48,12 @@ def faces_outputs(family, cfg):
 def faces_in_graph(family, cfg):
     """Function (Graph, dict name -> Value) for to_onnx that appends decoding and NMS and declares the outputs.
 
-    Raises InputError for a family without anchor grids or a config with soft NMS.
+    Raises InputError for a family of another kind or a config with soft NMS.
     """
-    if not has_anchors(family):
-        raise InputError(f"--nms: FAMILY {cfg.FAMILY} has no anchor grids to decode in the graph; export its maps")
+    decode = _module if has_anchors(family) else _cells if has_cells(family) else None
+    if decode is None:
+        raise InputError(f"--nms: FAMILY {cfg.FAMILY} has neither anchor grids nor cells to decode in the graph; "
+                         f"export its maps")
     if cfg.TEST.NMS_METHOD != "hard":
         raise InputError(f"--nms: TEST.NMS_METHOD is {cfg.TEST.NMS_METHOD!r}, a graph can have only 'hard'")
     if cfg.TEST.TEMPLATES:
@@ -50,7 +61,7 @@ def faces_in_graph(family, cfg):
                          "maps, or all templates with --set TEST.TEMPLATES []")
 
     def finish(graph, maps):
-        parts = [_module(graph, module, maps, cfg) for module in family.modules]
+        parts = [decode(graph, module, maps, cfg) for module in family.modules]
         logits, boxes, *landmarks = (graph.node("Concat", part, f"all_{kind}", axis=1) for kind, part in zip(
             ("logits", "boxes", "landmarks"), zip(*parts, strict=True), strict=False))
         _suppress(graph, cfg, logits, _clipped(graph, boxes), *landmarks)
@@ -109,6 +120,25 @@ def _module(graph, module, maps, cfg):
         centre, side = (op("Unsqueeze", value, np.int64([2])) for value in (centre, side))
         found.append(op("Add", centre, op("Mul", op("Mul", points, np.float32(near)), side)))
     return found
+
+
+def _cells(graph, module, maps, cfg):
+    """Names of logits (B, k) and boxes (B, k, 4) of all k cells of a module; the graph has the size of cfg.GRID."""
+    op, side = _Writer(graph, f"{module.name}_decode"), cfg.GRID.INPUT // module.stride
+    parts = op("Reshape", channels_last(graph, maps[f"{module.name}_cells"], f"{module.name}_logits"),
+               np.int64([0, side * side, 5]))
+
+    def part(start, end, value=parts):
+        return op("Slice", value, np.int64([start]), np.int64([end]), np.int64([2]))
+
+    logits = op("Reshape", part(4, 5), np.int64([0, -1]))
+    unit = op("Gather", op("Sigmoid", part(0, 4)), np.int64([1, 0, 3, 2]), axis=2)  # width, height, x, y
+    rows, columns = np.divmod(np.arange(side * side), side)
+    corner = np.stack([columns, rows], axis=1).astype(np.float32)  # (k, 2)
+    centre = op("Div", op("Add", part(2, 4, unit), corner), np.float32(side))
+    half = op("Mul", part(0, 2, unit), np.float32(0.5))
+    boxes = op("Concat", op("Sub", centre, half), op("Add", centre, half), axis=2)
+    return [logits, op("Mul", boxes, np.float32(cfg.GRID.INPUT))]
 
 
 def _clipped(graph, boxes):

@@ -8,6 +8,7 @@ moved into place. So the interpreter can be resized to any height and width of t
 import contextlib
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -73,18 +74,27 @@ def _static(model):
 
 
 def _lite(folder, facts, calibrate):
-    """Bytes of the .tflite of a SavedModel; 8-bit with the images below the folder `calibrate`."""
+    """Bytes of the .tflite of a SavedModel; 8-bit but for the heads with the images below the folder `calibrate`."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
-    if calibrate is not None:
-        from .export_int8 import calibration_images
+    if calibrate is None:
+        with _silent():
+            return converter.convert()
+    from .export_int8 import calibration_images
 
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [np.float32(image)[None]] for image in calibration_images(calibrate, facts))
-    with _silent():
-        return converter.convert()
+    # TensorFlow lets single layers stay in float only through its debugger, which quantises what it has calibrated anew
+    # for each set of names. A head is named by the output that it gives.
+    debug = tf.lite.experimental
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [np.float32(image)[None]] for image in calibration_images(calibrate, facts))
+    with _silent(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        debugger = debug.QuantizationDebugger(converter=converter, debug_dataset=converter.representative_dataset)
+        outputs = tf.lite.Interpreter(model_content=debugger.calibrated_model).get_output_details()
+        debugger.options = debug.QuantizationDebugOptions(denylisted_nodes=[output["name"] for output in outputs])
+        return debugger.get_nondebug_quantized_model()
 
 
 @contextlib.contextmanager

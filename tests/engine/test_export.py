@@ -122,7 +122,8 @@ def test_the_sidecar_says_what_the_file_is():
     assert facts["sidecar"] == str(path.with_suffix(".json"))
     assert (sidecar["family"], sidecar["name"], sidecar["content"]) == ("ssh", NAME, "maps")
     assert sidecar["input"] == {"name": "images", "type": "uint8", "layout": "NHWC", "colour": "RGB",
-                                "range": [0, 255], "height": None, "width": None, "multiple": 1}
+                                "range": [0, 255], "height": None, "width": None, "squeeze": None,
+                                "multiple": 1}
     assert {output["name"]: output["stride"] for output in sidecar["outputs"]} == {
         f"m{i + 1}_{kind}": 8 << i for i in range(3) for kind in ("scores", "boxes", "landmarks")}
     assert sidecar["outputs"][0]["shape"][:3] == [None, None, None]
@@ -138,7 +139,7 @@ def test_a_file_that_differs_from_keras_is_not_left_behind(tmp_path, monkeypatch
     monkeypatch.setattr(exporting, "LIMIT", 1e-9)
     keras = loaded()
     monkeypatch.setattr("manyfaces.engine.test.load_model", lambda *_: keras)
-    with pytest.raises(InputError, match=r"kept.onnx: with \w+ m\d_\w+ differs from Keras by .*, over 1e-09; not wri"):
+    with pytest.raises(InputError, match=r"kept.onnx: with \w+ m\d_\w+ differs from Keras by .* over 1e-09; not wri"):
         export(load_config(pretrained.config_file(NAME)), None, tmp_path / "kept.onnx", images=picture_folder())
     assert [path.name for path in tmp_path.iterdir()] == ["kept.onnx"]
     assert (tmp_path / "kept.onnx").read_bytes() == b"what was there before"
