@@ -50,10 +50,23 @@ grid_config() { # NET -> name of the config
     esac
 }
 
+tiny_config() { # NET -> name of the config
+    case $1 in
+        vgg16) echo tiny_vgg16 ;;
+        res50 | res101 | res152) echo "tiny_resnet${1#res}" ;;
+        mobile_025) echo tiny_mobilenet_v1_025 ;;
+        mobile) echo tiny_mobilenet_v1_100 ;;
+        mobile_v2) echo tiny_mobilenet_v2_100 ;;
+        *) fail "NET is '$1', expected vgg16, res50, res101, res152, mobile, mobile_v2 or mobile_025" ;;
+    esac
+}
+
 run_name() { # CONFIG DATASET -> name below output/: that of the config, and the data set where that is not the config's
     case $1:$2 in
         *: | grid_*:wider+facemask | ssd_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask) echo "$1" ;;
         ssh_vgg16:wider | ssh_resnet*:wider | ssh_mobilenet_v?_100:wider) echo "$1" ;;
+        tiny_vgg16:wider | tiny_resnet*:wider | tiny_mobilenet_v?_100:wider) echo "$1" ;;
+        tiny_mobilenet_v1_025:wider+facemask) echo "$1" ;;
         *) echo "$1_$2" ;;
     esac
 }
