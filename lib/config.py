@@ -59,7 +59,7 @@ DEFAULTS = {
     "MTCNN": {
         "STAGE": "cascade",  # which net is sampled for and trained: pnet | rnet | onet; cascade: all three, to detect
         "FC": "prelu",  # behind the fully connected layer of R-Net and O-Net: prelu | relu (TensorFlow 1's) | none
-        "SAMPLES": "",  # folder of its samples (tools/mtcnn_samples.py); empty: DATA_DIR/samples/NAME
+        "SAMPLES": "",  # folder of its samples (tools/mtcnn_samples.py); empty: OUTPUT_DIR/samples/STAGE
         "LANDMARKS": "",  # data sets whose landmarks are learnt, as TRAIN.DATASETS; nothing else is taken from them
         "SELECT_LANDMARKS": "",  # the same for the selection
         "COUNTS": [60000, 60000, 60000, 180000],  # wanted samples: positive, part, landmark, negative

@@ -2,7 +2,7 @@
 """Cut the samples that a stage of MTCNN learns from, for R-Net and O-Net with what the stages before it take for faces.
 
 The data sets are those of the config: TRAIN.DATASETS and TRAIN.SELECT for faces and background, MTCNN.LANDMARKS and
-MTCNN.SELECT_LANDMARKS for points. The samples go to MTCNN.SAMPLES (data/samples/NAME) as TFRecords; a run that was
+MTCNN.SELECT_LANDMARKS for points. The samples go to MTCNN.SAMPLES (output/samples/STAGE) as TFRecords; a run that was
 killed is continued by the same command, and what is done is not done again.
 """
 
@@ -23,7 +23,7 @@ from manyfaces.progress import Progress
 EXAMPLE = """
 tools/mtcnn_samples.py --stage pnet
 tools/mtcnn_samples.py --stage rnet --set MTCNN.PNET output/mtcnn_pnet/best.weights.h5
-tools/mtcnn_samples.py --stage onet --list data/samples/onet_list/list.txt    # the crops as files besides
+tools/mtcnn_samples.py --stage onet --list data/onet_list/list.txt    # the crops as files besides
 """
 SIDES = {"pnet": 12, "rnet": 24, "onet": 48}
 

@@ -22,7 +22,7 @@ CONTRAST, BRIGHTNESS = 0.35, 32  # factor 1 +- and grey levels +- at most
 
 def samples_folder(cfg):
     """The folder of the samples of a config."""
-    return Path(cfg.MTCNN.SAMPLES or Path(cfg.DATA_DIR) / "samples" / cfg.NAME)
+    return Path(cfg.MTCNN.SAMPLES or Path(cfg.OUTPUT_DIR) / "samples" / cfg.MTCNN.STAGE)
 
 
 def turns_of_kinds(ratio, present):

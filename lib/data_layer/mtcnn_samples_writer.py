@@ -21,7 +21,7 @@ from .mtcnn_samples_landmarks import landmark_samples
 from .tfrecords import KINDS, SampleWriter
 
 SHARDS, SHARD_IMAGES = 64, 64  # at most so many shards of a part; at least so many images a shard while there are fewer
-GROUP_IMAGES, GROUP_PIXELS = 16, 32_000_000  # that are looked at together
+GROUP_IMAGES, GROUP_PIXELS = 8, 8_000_000  # that are looked at together
 SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "LANDMARK_FACE",
             "ROTATION")  # keys that decide samples
 MINING = ("MINE_THRESHOLDS", "MINE_MIN_FACE", "EASY")  # those that do besides where a cascade mines
