@@ -75,7 +75,8 @@ def _exported(path, overrides, runtime, threads, precision):
     if runtime == KERAS:
         raise InputError(f"{path}: Keras does not read it, expected runtime {' or '.join(readers(path))}; {_have()}")
     if fixed := _fixed(overrides):
-        raise InputError(f"{fixed[0]}: the net of {path} is fixed; an exported model lets only keys of TEST be changed")
+        raise InputError(f"{fixed[0]}: the net of {path} is fixed; an exported model lets only keys of TEST (and of a "
+                         f"cascade those of CASCADE) be changed")
     family, run, cfg = open_model(path, runtime, threads, precision)
     override(cfg, overrides)  # in place: the family decodes by the same config
     return Detector(family, run, cfg, Path(path))
@@ -83,7 +84,7 @@ def _exported(path, overrides, runtime, threads, precision):
 
 def _fixed(overrides):
     """The keys among [KEY, VALUE, ...] that are built into an exported model."""
-    return [key for key in overrides[::2] if not key.startswith("TEST.")]
+    return [key for key in overrides[::2] if not key.startswith(("TEST.", "CASCADE."))]
 
 
 def _keras(config, weights, overrides, runtime, precision):

@@ -18,6 +18,7 @@ from .. import __version__
 from ..errors import InputError
 from ..runtimes import installed, open_session, readers, sidecar_path, write_sidecar
 from ..runtimes.sidecar import check_free, licence_of
+from .cascade import export_cascade, is_cascade_config
 from .export_check import LIMIT, check_images, compare_faces, compare_maps
 from .export_onnx import INPUT, require, to_onnx
 
@@ -47,6 +48,10 @@ def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=Non
     for package in PACKAGES[format] + (("nncf",) if int8 and format != "litert" else ()):
         require(package, "export")
     pictures = check_images(images)  # before the seconds that loading Keras takes
+    if is_cascade_config(cfg):
+        if nms or int8 or format not in ("onnx", "openvino"):
+            raise InputError(f"{path}: a cascade is exported as float32 onnx or openvino, without --nms and --int8")
+        return export_cascade(cfg, weights, path, format, pictures, licence, threads)
     from .test import load_model
 
     family, model, run = load_model(cfg, weights)

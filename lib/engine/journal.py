@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import write_whole
+from ..runtimes.stages import stage_files
 
 NOT_DECISIVE = ("BATCH", "DEMO_SCORE", "SCORE")  # keys of TEST that change no face that is drawn
 
@@ -20,8 +21,10 @@ def detector_mark(detector):
     digest, name = hashlib.sha256(), detector.cfg.NAME or detector.cfg.FAMILY
     if detector.source is not None:
         name = Path(detector.source).name
-        digest.update(Path(detector.source).read_bytes())
+        for file in stage_files(detector.source):
+            digest.update(file.read_bytes())
     test = {key: value for key, value in detector.cfg.TEST.items() if key not in NOT_DECISIVE}
+    test |= dict(detector.cfg.CASCADE) if detector.cfg.FAMILY == "mtcnn" else {}
     digest.update(json.dumps(test, sort_keys=True).encode())
     return f"{name} {digest.hexdigest()[:12]}"
 

@@ -15,6 +15,7 @@ from ..detector import Detector, scaled_size
 from ..errors import InputError
 from ..progress import Progress
 from ..runtimes.sidecar import digest
+from ..runtimes.stages import is_cascade
 from .results import open_results
 
 NOT_DECISIVE = ("BATCH", "DEMO_SCORE")  # keys of TEST that change no prediction
@@ -32,6 +33,10 @@ def load_detector(cfg, weights=None):
 def load_model(cfg, weights=None):
     """(family, keras.Model with its weights, run) of a config, for those who need more than `load_detector`."""
     weights = _weights_file(cfg, weights)  # before the seconds that loading Keras takes
+    if is_cascade(weights):
+        from .cascade import load_cascade
+
+        return load_cascade(cfg, weights)
     from ..nets import family as family_of
     from . import backend
     from .checkpoint import load_weights
@@ -45,7 +50,7 @@ def load_model(cfg, weights=None):
 
 def _weights_file(cfg, weights):
     weights = Path(weights or pretrained.weights_file(cfg.NAME))
-    if not weights.is_file():
+    if not weights.is_file() and not is_cascade(weights):
         raise InputError(f"{weights}: no such weights file")
     return weights
 
@@ -54,6 +59,8 @@ def settings_of(cfg, weights=None, scales=None, flip=None):
     """Dict of what decides the predictions: the weights' name and hash, and the TEST section with scales and flip."""
     weights = _weights_file(cfg, weights)
     test = {key.lower(): value for key, value in cfg.TEST.items() if key not in NOT_DECISIVE}
+    if cfg.FAMILY == "mtcnn":
+        test |= {f"cascade_{key.lower()}": value for key, value in cfg.CASCADE.items()}
     test |= {"scales": list(scales or cfg.TEST.SCALES), "flip": bool(cfg.TEST.FLIP if flip is None else flip)}
     return {"name": cfg.NAME, "weights": weights.name, "sha256": digest(weights), **test}
 

@@ -141,12 +141,32 @@ class ONet(StageNet):
 STAGES = {"pnet": PNet, "rnet": RNet, "onet": ONet}
 
 
+class MTCNN:
+    """All three nets as a family of its own kind: a Detector hands it whole images (MTCNN.STAGE cascade)."""
+
+    def __init__(self, cfg):
+        self.cfg = cfg
+
+    def build(self):
+        raise InputError(f"MTCNN.STAGE is {self.cfg.MTCNN.STAGE!r}: that is three nets; expected one of "
+                         f"{', '.join(STAGES)}, as cfgs/mtcnn_pnet.yml has it")
+
+    def detect(self, nets, images):
+        """List of Detections for a list of images (H, W, 3) uint8; nets: dict stage -> function, as Cascade has it."""
+        from ..cascade.cascade import Cascade
+
+        result = []
+        for faces in Cascade(nets, self.cfg).detect(images):
+            times, faces = faces.times, faces.take(faces.scores >= np.float32(self.cfg.TEST.SCORE))
+            net = sum(times[stage] for stage in STAGES)
+            faces.times = {"net": net, "decode": sum(times.values()) - net - times["nms"], "nms": times["nms"]}
+            result.append(faces)
+        return result
+
+
 def mtcnn(cfg):
-    """The stage that MTCNN.STAGE names."""
-    if cfg.MTCNN.STAGE not in STAGES:
-        raise InputError(f"MTCNN.STAGE is {cfg.MTCNN.STAGE!r}: that is three nets; expected {', '.join(STAGES)}, "
-                         f"as cfgs/mtcnn_pnet.yml has it")
-    return STAGES[cfg.MTCNN.STAGE](cfg)
+    """The family object that MTCNN.STAGE names: a stage, or the cascade of all."""
+    return MTCNN(cfg) if cfg.MTCNN.STAGE == "cascade" else STAGES[cfg.MTCNN.STAGE](cfg)
 
 
 def stage_config(cfg, stage):

@@ -7,6 +7,7 @@ NAME is that of the experiment: cfgs/NAME.yml trains output/NAME/, whose best.we
 from pathlib import Path
 
 from ..errors import InputError
+from ..runtimes.stages import STAGES, is_cascade
 
 FOLDER = Path(__file__).parent
 WEIGHTS = ".weights.h5"
@@ -15,18 +16,25 @@ MODEL = ".onnx"
 
 def names():
     """Names under which weights ship, sorted."""
-    return sorted({path.name.removesuffix(ending) for ending in (WEIGHTS, MODEL) for path in FOLDER.glob("*" + ending)})
+    found = {path.name.removesuffix(ending) for ending in (WEIGHTS, MODEL) for path in FOLDER.glob("*" + ending)}
+    cascades = {name.removesuffix(f"_{STAGES[0]}") for name in found if name.endswith(f"_{STAGES[0]}")}
+    return sorted(found - {f"{name}_{stage}" for name in cascades for stage in STAGES} | cascades)
 
 
 def has_weights(name):
     """Whether a .weights.h5, which Keras needs, ships under the name."""
-    return (FOLDER / (name + WEIGHTS)).is_file()
+    return _is_there(FOLDER / (name + WEIGHTS))
+
+
+def _is_there(path):
+    """Whether a file is there, or the three nets that it stands for (runtimes.stages)."""
+    return path.is_file() or is_cascade(path)
 
 
 def model_file(name):
     """Path of the shipped NAME.onnx, None where the name ships without; InputError where nothing ships under it."""
     path = FOLDER / (name + MODEL)
-    if path.is_file() and path.with_suffix(".json").is_file():
+    if _is_there(path) and path.with_suffix(".json").is_file():
         return path
     weights_file(name)
     return None
@@ -35,7 +43,7 @@ def model_file(name):
 def weights_file(name):
     """Path of the shipped weights; InputError that says what ships, and what else to do, where there are none."""
     path = FOLDER / (name + WEIGHTS)
-    if not path.is_file():
+    if not _is_there(path):
         raise InputError(f"no weights ship for {name or 'a config without a name'} (there are: "
                          f"{', '.join(names()) or 'none'}); train them with tools/train.py and give "
                          f"--weights output/{name or 'NAME'}/best{WEIGHTS}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import InputError
 from .faces import Faces
 from .sidecar import config_of, digest, read_sidecar, sidecar_path, write_sidecar
+from .stages import is_cascade, open_cascade
 
 __all__ = ["RUNTIMES", "digest", "installed", "open_model", "open_session", "read_sidecar", "readers", "sidecar_path",
            "write_sidecar"]
@@ -48,6 +49,8 @@ def open_model(path, runtime=None, threads=None, precision=None):
     and gives a dict of NumPy maps.
     Raises InputError that names file, key, or package to install.
     """
+    if is_cascade(path):
+        return open_cascade(path, runtime, threads, precision)
     facts = read_sidecar(path)
     cfg = config_of(path, facts)
     run = open_session(path, facts, runtime, threads, precision)

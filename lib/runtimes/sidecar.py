@@ -11,6 +11,7 @@ from pathlib import Path
 from ..config import flat_items, load_config
 from ..errors import InputError
 from ..files import write_whole
+from .stages import combined_digest, stage_files
 
 FORMAT = 1  # raised when an older reader could misread the sidecar
 KEYS = {"format": int, "made_by": str, "file": str, "sha256": str, "family": str, "name": str, "content": str,
@@ -123,6 +124,8 @@ def licence_of(datasets):
 def digest(path):
     """sha256 of a model: of its file; with the .bin for an .xml; of all files in order of their names for a folder."""
     path, found = Path(path), hashlib.sha256()
+    if len(stages := stage_files(path)) > 1:
+        return combined_digest(stages)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     files += [path.with_suffix(".bin")] if path.suffix == ".xml" else []
     for file in files:
