@@ -10,6 +10,7 @@ from manyfaces.files import write_whole
 EXAMPLE = """
 tools/benchmark.py                        # every section
 tools/benchmark.py nms targets --csv output/benchmark.csv
+tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv docs/results/detectors.csv
 tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 """
 
@@ -23,11 +24,20 @@ def main(arguments=None):
     parser.add_argument("--gt", metavar="DIR", help="section wider: the official ground truth they belong to")
     parser.add_argument("--every", type=int, default=1, metavar="N",
                         help="section wider: only one image in N, as the plain loops take a minute on the whole set")
+    parser.add_argument("--data", default="../shared/data", metavar="DIR",
+                        help="section detectors: holds wider, wider_crowd, wider_eval (default: %(default)s)")
+    parser.add_argument("--peers", default="../shared/peers", metavar="DIR",
+                        help="section detectors: holds yunet/ and ultralight/, their ONNX files (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=0, metavar="N",
+                        help="section detectors: so many images of each set only; 0: all")
+    parser.add_argument("--ssd", metavar="FILE",
+                        help="section detectors: an exported SSD in place of the one that ships")
     options = parser.parse_args(arguments)
     tables = []
+    given = {"wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
+             "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit, "ssd": options.ssd}}
     for name in options.sections or SECTIONS:
-        wider = {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)} if name == "wider" else {}
-        for table in run_section(name, **wider):
+        for table in run_section(name, **given.get(name, {})):
             print(table.text(), end="\n\n", flush=True)
             tables.append(table)
     if options.csv:

@@ -16,6 +16,7 @@ SECTIONS = {
     "nms": "suppression of pyramid candidates of a crowd",
     "targets": "anchor targets of a crowded image",
     "loader": "a training's images from file to batch, stage by stage and as a whole",
+    "detectors": "our detectors beside the peers, whole call, with AP; images and peers of ../shared",
     "wider": "the WIDER protocol on a folder of predictions or on a made-up one, and what losses cost",
 }
 

@@ -1,22 +1,90 @@
-"""Whole detectors beside each other: AP on data sets laid out like the project's, and time of the whole call.
+"""Section `detectors` of the benchmark, and the table of tools/compare.py: ours beside those that people would pick.
 
-All detectors see the same images one after the other, so that a drift of the machine's speed meets each alike. A time
-runs from the decoded image to the boxes.
+The whole call, decoded image in, boxes out, in turns on the same images, all with score threshold 0.02; AP beside it.
+What is not there (data, peers, packages, weights that do not ship yet) is left out and named.
 """
 
-import time
+import os
 from pathlib import Path
 
 import numpy as np
 
-from ..datasets.images import read_image
 from ..datasets.roidb import load_roidb
 from ..errors import InputError
-from ..evaluation import evaluate_wider, read_ground_truth
 from ..evaluation.voc import ap50
+from . import peers as others
+from .in_turns import SETS, TRUTH, in_turns, on_wider
 from .timing import Table
 
-COLUMNS = ("detector", "wider val", "wider_crowd", "facemask AP50", "AP50 < 20 px", "ms", "ms p90")
+SSH, SSD = "ssh_mobilenet_v1_025", "ssd_mobilenet_v2_075"
+KINDS = {"ONNX Runtime, float32": ("onnxruntime", "float32"), "OpenVINO, float32": ("openvino", "float32"),
+         "OpenVINO, bf16": ("openvino", "bf16"), "Keras": ("keras", "float32")}
+FILES = {"yunet": "yunet/yunet_n_dynamic.onnx", "ultralight": "ultralight/version-RFB-640.onnx"}
+COLUMNS = ("detector", *SETS, "ms", "ms p90", "processor ms", "times as fast as YuNet")
+COMPARED = ("detector", *SETS, "facemask AP50", "AP50 < 20 px", "ms", "ms p90")
+
+
+def run(data="../shared/data", peers="../shared/peers", limit=0, ssd=None):
+    """Two tables, at original size and at 300 x 300, or none where there are no images.
+
+    data: folder with wider, wider_crowd and wider_eval; peers: folder with the peers' ONNX files; limit: so many images
+    of each set only (0: all); ssd: an exported model in place of the SSD that ships.
+    """
+    missing = [str(Path(data) / folder) for folder in (*SETS.values(), TRUTH) if not (Path(data) / folder).is_dir()]
+    if missing:
+        print(f"detectors: left out, there is no {', '.join(missing)}: give --data DIR")
+        return []
+    groups, left = groups_of(peers, ssd)
+    detectors = {(title, name): detect for title, group in groups.items() for name, detect in group.items()}
+    aps, seconds, processor = on_wider(detectors, data, limit)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    notes = [f"{cores} cores. ms: whole call, decoded image in, boxes out; median and 90th percentile over wider val; "
+             f"processor ms: of all threads together, the median.",
+             "times as fast: median over the images of YuNet's time by this one's.", *left]
+    return [_table(title, group, aps, seconds, processor, "\n".join(notes)) for title, group in groups.items() if group]
+
+
+def _table(title, group, aps, seconds, processor, note):
+    rows, yunet = [], next((name for name in group if name.startswith("YuNet")), None)
+    for name in group:
+        ms = seconds[title, name] * 1e3
+        ratio = np.median(seconds[title, yunet] / seconds[title, name]) if yunet else np.nan
+        rows.append([name, *aps[title, name], f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}",
+                     f"{np.median(processor[title, name]) * 1e3:.1f}", f"{ratio:.2f}"])
+    return Table(f"{title}, one scale, no flip, score >= 0.02 (easy medium hard AP)", COLUMNS, rows, note)
+
+
+def groups_of(folder, ssd=None):
+    """(dict title -> dict name -> function image -> Detections, list of what is left out and why)."""
+    folder, left = Path(folder), []
+
+    def add(group, name, make):
+        try:
+            detect = make()
+        except InputError as error:
+            left.append(f"Left out: {name}: {error}")
+            return
+        if detect is None:
+            left.append(f"Left out: {name}: its run time is not installed")
+        else:
+            group[name] = detect
+
+    original, small = {}, {}
+    for group, title, model in ((original, "SSH MobileNetV1 x0.25", SSH), (small, "SSD MobileNetV2 x0.75", ssd or SSD)):
+        for kind, (runtime, precision) in KINDS.items():
+            if runtime != "keras" or not os.fspath(model).endswith(".onnx"):
+                add(group, f"{title} ({kind})", lambda m=model, r=runtime, p=precision: _ours(m, r, p))
+    add(original, "YuNet-n (OpenCV)", lambda: others.yunet(folder / FILES["yunet"]))
+    add(original, "Ultra-Light RFB-640, at 640 x 480 (ONNX Runtime)",
+        lambda: others.ultralight(folder / FILES["ultralight"]))
+    add(small, "YuNet-n (OpenCV)", lambda: others.yunet(folder / FILES["yunet"], (300, 300)))
+    return {"Detectors at original size": original, "Detectors at 300 x 300": small}, left
+
+
+def _ours(model, runtime, precision):
+    from ..detector import Detector
+
+    return Detector.load(model, runtime=runtime, precision=precision).detect
 
 
 def compare(detectors, data, pickles, limit=0):
@@ -26,43 +94,14 @@ def compare(detectors, data, pickles, limit=0):
     IoU 0.5, of all faces and of those under 20 px. `pickles` holds facemask_val.pkl; ms: median and 90th percentile
     over wider val. limit: so many images of each set only (0: all).
     """
-    data = Path(data)
-    truth = read_ground_truth(data / "wider_eval" / "ground_truth")
-    columns, first = {name: [] for name in detectors}, None
-    for folder in ("wider/WIDER_val/images", "wider_crowd/images"):
-        images = sorted((data / folder).glob("*/*.jpg"))[: limit or None]
-        if not images:
-            raise InputError(f"{data / folder}: holds no event/name.jpg")
-        found, times = _run(detectors, images)
-        for name in detectors:
-            predictions = {}
-            for path, faces in zip(images, found[name], strict=True):
-                rows = np.column_stack([faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2], faces.scores])
-                predictions.setdefault(path.parent.name, {})[path.stem] = rows.astype(np.float64)
-            result = evaluate_wider(predictions, truth, subset=True)
-            columns[name].append(" ".join(f"{result[s]:.3f}" for s in ("easy", "medium", "hard")))
-        first = first or times
+    columns, seconds, _ = on_wider(detectors, data, limit)
     records = load_roidb(Path(pickles) / "facemask_val.pkl").records[: limit or None]
-    found, _ = _run(detectors, [record.path for record in records])
+    found, _, _ = in_turns(detectors, [record.path for record in records])
     rows = []
     for name in detectors:
         parts = [ap50(found[name], records, heights)["ap"] for heights in ((0, np.inf), (0, 20))]
-        ms = np.array(first[name]) * 1e3
+        ms = seconds[name] * 1e3
         rows.append([name, *columns[name], *(f"{part:.3f}" for part in parts),
                      f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}"])
-    return Table("Detectors, one scale, no flip, score >= 0.02 (wider: easy medium hard AP)", COLUMNS, rows,
+    return Table("Detectors, one scale, no flip, score >= 0.02 (wider: easy medium hard AP)", COMPARED, rows,
                  "ms: whole call, decoded image in, boxes out; median and 90th percentile over wider val.")
-
-
-def _run(detectors, images):
-    """Detections and seconds of every detector on every image, in turns; a first call of each is not counted."""
-    found, times = {name: [] for name in detectors}, {name: [] for name in detectors}
-    for number, path in enumerate(images):
-        image = read_image(path)
-        for name, detect in detectors.items():
-            if number == 0:
-                detect(image)
-            start = time.perf_counter()
-            found[name].append(detect(image))
-            times[name].append(time.perf_counter() - start)
-    return found, times

@@ -1,0 +1,62 @@
+"""Detectors in turns: the same images one after the other, each seen by all, so that a drift of the machine's speed
+meets each alike; with AP where the images are those of WIDER FACE.
+
+A time runs from the decoded image to the boxes.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.images import read_image
+from ..errors import InputError
+from ..evaluation import evaluate_wider, read_ground_truth
+
+SETS = {"wider val": "wider/WIDER_val/images", "wider_crowd": "wider_crowd/images"}
+TRUTH = "wider_eval/ground_truth"
+PAUSE = 0.02  # s before each call: threads that still wait for work of the one before would slow it
+
+
+def on_wider(detectors, data, limit=0):
+    """Every detector on wider val and wider_crowd.
+
+    Returns three dicts by the detectors' names: the official easy / medium / hard AP on each set, as text; seconds
+    (N,) of the call on each image of wider val; and processor seconds (N,), those of all threads together.
+    Raises InputError where a folder holds no images or no ground truth.
+    """
+    data, columns, times = Path(data), {name: [] for name in detectors}, None
+    truth = read_ground_truth(data / TRUTH)
+    for folder in SETS.values():
+        images = sorted((data / folder).glob("*/*.jpg"))[: limit or None]
+        if not images:
+            raise InputError(f"{data / folder}: holds no event/name.jpg")
+        found, *measured = in_turns(detectors, images)
+        for name in detectors:
+            predictions = {}
+            for path, faces in zip(images, found[name], strict=True):
+                rows = np.column_stack([faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2], faces.scores])
+                predictions.setdefault(path.parent.name, {})[path.stem] = rows.astype(np.float64)
+            result = evaluate_wider(predictions, truth, subset=True)
+            columns[name].append(" ".join(f"{result[s]:.3f}" for s in ("easy", "medium", "hard")))
+        times = times or measured
+    return columns, *times
+
+
+def in_turns(detectors, images):
+    """Detections, seconds and processor seconds of every detector on every image (a path): dicts of lists and arrays.
+
+    A first call of each is not counted.
+    """
+    found, seconds, processor = ({name: [] for name in detectors} for _ in range(3))
+    for number, path in enumerate(images):
+        image = read_image(path)
+        for name, detect in detectors.items():
+            if number == 0:
+                detect(image)
+            time.sleep(PAUSE)
+            start, busy = time.perf_counter(), time.process_time()
+            found[name].append(detect(image))
+            seconds[name].append(time.perf_counter() - start)
+            processor[name].append(time.process_time() - busy)
+    return found, *({name: np.array(values) for name, values in times.items()} for times in (seconds, processor))
