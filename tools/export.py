@@ -32,6 +32,8 @@ def main(arguments=None):
                         "are those of the config's TEST section")
     parser.add_argument("--int8", action="store_true", help="8-bit arithmetic but for the heads (not saved_model)")
     parser.add_argument("--calibrate", metavar="DIR", help="images like those that the detector will see; for --int8")
+    parser.add_argument("--half", action="store_true", help="weights stored as float16 (onnx): half the size; the "
+                        "arithmetic stays float32")
     parser.add_argument("--images", metavar="DIR", help="images to compare with Keras on, up to 8 (default: two "
                         "portraits and a crowd made of them)")
     parser.add_argument("--licence", metavar="TEXT", help="of the training data (default: what is known of "
@@ -44,7 +46,7 @@ def main(arguments=None):
     from manyfaces.engine.export import export  # late: --help need not wait for it
 
     facts = export(cfg, options.weights, options.out, options.format, options.nms, options.int8, options.calibrate,
-                   options.images, options.licence)
+                   options.images, options.licence, half=options.half)
     for runtime, found in facts["checks"].items():
         largest = max(found["differences"], key=found["differences"].get)
         print(f"{runtime}: largest difference from Keras on {facts['images']} images {found['difference']:.2e} "

@@ -19,8 +19,9 @@ from ..errors import InputError
 from ..runtimes import installed, open_session, readers, sidecar_path, write_sidecar
 from ..runtimes.sidecar import check_free, licence_of
 from .cascade import export_cascade, is_cascade_config
-from .export_check import LIMIT, check_images, compare_faces, compare_maps
+from .export_check import HALF_LIMIT, LIMIT, check_images, compare_faces, compare_maps
 from .export_onnx import INPUT, require, to_onnx
+from .half import halve_graph
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "saved_model": ""}
 PACKAGES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino"), "litert": ("ai_edge_litert",),
@@ -28,22 +29,22 @@ PACKAGES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino"), "
 
 
 def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=None, images=None, licence=None,
-           threads=None):
+           threads=None, half=False):
     """Write the model of a config with its weights to `path`, and its sidecar; returns a dict of facts.
 
     weights: .weights.h5; None: those that ship. format: a key of FORMATS; None: by the ending of `path` (none:
     SavedModel). nms: decoding and NMS inside (ONNX). int8: 8-bit arithmetic, calibrated on the images below the folder
     `calibrate`. images: folder of images for the comparison with Keras; None: two portraits and a crowd made of them.
-    licence: of the training data; None: from TRAIN.DATASETS.
+    licence: of the training data; None: from TRAIN.DATASETS. half: weights stored as float16 (ONNX), half the size.
     The facts: path, sidecar, format, precision, bytes, seconds, licence, images (how many), and checks: for each
     installed runtime that reads the file what compare_maps or compare_faces gives: differences (output -> largest
     difference from Keras), error and so on.
-    Raises InputError for wrong arguments, missing packages, and where the error of float maps is more than LIMIT: then
-    no file is left, and what was there before stays.
+    Raises InputError for wrong arguments, missing packages, and where the error of float maps is more than LIMIT (half:
+    HALF_LIMIT): then no file is left, and what was there before stays.
     """
     path = Path(path)
     format = _format(path, format)
-    _check_options(format, nms, int8, calibrate)
+    _check_options(format, nms, int8, calibrate, half)
     check_free(path)
     for package in PACKAGES[format] + (("nncf",) if int8 and format != "litert" else ()):
         require(package, "export")
@@ -61,16 +62,16 @@ def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=Non
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         made = Path(folder) / path.name
         facts = _facts(cfg, family, model, format, nms, int8, licence)
-        _convert(format, model, family, cfg, made, facts, calibrate)
-        checks = {}
+        _convert(format, model, family, cfg, made, facts, calibrate, half)
+        checks, limit = {}, HALF_LIMIT if half else LIMIT
         for name, session in _sessions(format, made, facts, threads):
             compare = compare_faces if nms else compare_maps
             found = checks[name] = compare(family, run, session, cfg, pictures)
-            if not int8 and not found["error"] <= LIMIT:
+            if not int8 and not found["error"] <= limit:
                 worst = found["worst"]
                 raise InputError(f"{path}: with {name} {worst} differs from Keras by "
                                  f"{found['differences'][worst]:.3g}, {found['error']:.3g} of its values and over "
-                                 f"{LIMIT:g}; not written. Another version of the converter or runtime may do better")
+                                 f"{limit:g}; not written. Another version of the converter or runtime may do better")
         if not nms:
             facts["outputs"] = _outputs(model, family, found["shapes"])
         _move(made, path)
@@ -105,7 +106,9 @@ def _format(path, format):
     return format
 
 
-def _check_options(format, nms, int8, calibrate):
+def _check_options(format, nms, int8, calibrate, half):
+    if half and (format != "onnx" or int8):
+        raise InputError(f"--half is there for onnx in floats, not for {'int8' if int8 else format}")
     if nms and format != "onnx":
         raise InputError(f"--nms is there for onnx only, not for {format}")
     if int8 and format == "saved_model":
@@ -160,7 +163,7 @@ def _outputs(model, family, shapes):
     return result
 
 
-def _convert(format, model, family, cfg, path, facts, calibrate):
+def _convert(format, model, family, cfg, path, facts, calibrate, half):
     """Write the file and complete the facts (outputs, type of the input)."""
     facts["outputs"] = [{"name": name} for name in model.output]
     if format in ("litert", "saved_model"):
@@ -184,6 +187,8 @@ def _convert(format, model, family, cfg, path, facts, calibrate):
         from .export_int8 import quantise
 
         graph = quantise(graph, format, facts, calibrate)
+    if half:
+        graph = halve_graph(graph)
     if format == "onnx":
         onnx.save(graph, str(path))
     else:

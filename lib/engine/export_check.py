@@ -12,6 +12,7 @@ from ..errors import InputError
 # Of a float32 map, in parts of its largest value where that is over 1: float32 rounds by the size of what is summed.
 # Maps of the shipped SSH with values up to 15 are off by 1e-4 in Keras itself, beside Keras in float64.
 LIMIT = 1e-4
+HALF_LIMIT = 1e-2  # of weights rounded to float16 after batch normalisation went into them
 ALONE = 0.01  # of the faces may lack their like: near a threshold, or in NMS, a rounding decides
 NEAR = 0.01  # of a face's larger side: so near lies its like
 IMAGES = 8  # of a folder
