@@ -138,7 +138,7 @@ def test_the_test_script_evaluates_a_part_of_wider_as_a_part(tmp_path):
 
 @pytest.mark.parametrize("name, arguments, message", [
     ("train_ssh", ("x",), "GPU_ID is 'x'"), ("train_ssh", ("0", "coco"), "DATASET is 'coco'"),
-    ("test_ssh", ("0", "wider", "res50"), "NET is 'res50'"),
+    ("test_ssh", ("0", "wider", "res18"), "NET is 'res18'"),
     ("demo_ssd", ("0", "", "vgg16"), "NET is 'vgg16'"), ("train_ssd", ("x",), "GPU_ID is 'x'"),
     ("test_ssd", ("0", "crowd"), "no such folder"), ("demo_ssh", ("0", "", "vgg"), "NET is 'vgg'"),
     ("test_ssh", ("0", "crowd"), "no such folder"), ("export_ssh", ("0", "", "", "torch"), "FORMAT is 'torch'"),
