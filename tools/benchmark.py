@@ -25,17 +25,19 @@ def main(arguments=None):
     parser.add_argument("--every", type=int, default=1, metavar="N",
                         help="section wider: only one image in N, as the plain loops take a minute on the whole set")
     parser.add_argument("--data", default="../shared/data", metavar="DIR",
-                        help="section detectors: holds wider, wider_crowd, wider_eval (default: %(default)s)")
+                        help="detectors, mtcnn: holds wider, wider_crowd, wider_eval (default: %(default)s)")
     parser.add_argument("--peers", default="../shared/peers", metavar="DIR",
                         help="section detectors: holds yunet/ and ultralight/, their ONNX files (default: %(default)s)")
     parser.add_argument("--limit", type=int, default=0, metavar="N",
-                        help="section detectors: so many images of each set only; 0: all")
+                        help="sections detectors and mtcnn: so many images of each set only; 0: all")
     parser.add_argument("--ssd", metavar="FILE",
                         help="section detectors: an exported SSD in place of the one that ships")
+    parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: an exported cascade, NAME.onnx, besides")
     options = parser.parse_args(arguments)
     tables = []
     given = {"wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
-             "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit, "ssd": options.ssd}}
+             "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit, "ssd": options.ssd},
+             "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn}}
     for name in options.sections or SECTIONS:
         for table in run_section(name, **given.get(name, {})):
             print(table.text(), end="\n\n", flush=True)

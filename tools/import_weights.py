@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a backbone's .weights.h5, as NET.WEIGHTS takes it, from a file of another framework."""
+"""Make a backbone's .weights.h5, as NET.WEIGHTS takes it, or MTCNN's three, from files of another framework."""
 
 import sys
 
@@ -13,6 +13,7 @@ tools/import_weights.py mobilenet_v2_100 --source imagenet_folded_f16.npz --imag
     --out data/imagenet/mobilenet_v2_100.weights.h5
 tools/import_weights.py slim --net resnet_v1_101 --source resnet_v1_101.ckpt \\
     --out data/imagenet/resnet101_slim.weights.h5
+tools/import_weights.py mtcnn --source mtcnn_tf1 --out-dir output/mtcnn_tf1
 """
 SLIM_NETS = ("vgg_16", "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "mobilenet_v1", "mobilenet_v2")
 TOLERANCE = 1e-3  # absolute, of maps that reach 180
@@ -20,11 +21,15 @@ TOLERANCE = 1e-3  # absolute, of maps that reach 180
 
 def main(arguments=None):
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim"], help="what the source holds")
+    parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim", "mtcnn"],
+                        help="what the source holds")
     parser.add_argument("--source", required=True, help="mobilenet_v1_025: the PyTorch state dict (PyTorch itself is "
                         "not needed); mobilenet_v2_100: .npz with batch normalisation folded into the convolutions; "
-                        "slim: a TF-Slim checkpoint, NAME.ckpt")
-    parser.add_argument("--out", required=True, help="the .weights.h5 to write")
+                        "slim: a TF-Slim checkpoint, NAME.ckpt; mtcnn: the folder of PNet-N, RNet-N and ONet-N "
+                        "(TensorFlow 1 checkpoints), or facenet-pytorch's data folder")
+    parser.add_argument("--out", help="the .weights.h5 to write")
+    parser.add_argument("--out-dir", metavar="DIR", help="mtcnn: folder for mtcnn_pnet.weights.h5, mtcnn_rnet, "
+                        "mtcnn_onet, and mtcnn.yml, the config to use them with")
     parser.add_argument("--reference", help=".npz with an image and the source net's maps, which must come out again "
                         "(mobilenet_v1_025)")
     parser.add_argument("--images", metavar="DIR", help="mobilenet_v2_100: images that give the moments of batch "
@@ -32,6 +37,10 @@ def main(arguments=None):
     parser.add_argument("--net", dest="slim_net", choices=SLIM_NETS, help="slim: the net, by slim's name")
     parser.add_argument("--alpha", type=float, default=1.0, help="slim: width (depth) multiplier of a MobileNet")
     options = parser.parse_args(arguments)
+    if options.net == "mtcnn":
+        return import_mtcnn(options)
+    if not options.out or options.out_dir:
+        raise InputError(f"{options.net}: expected --out FILE.weights.h5; --out-dir is for mtcnn")
     if options.net == "slim" and not options.slim_net:
         raise InputError(f"slim needs --net, one of {', '.join(SLIM_NETS)}")
     if options.net != "slim" and (options.slim_net or options.alpha != 1.0):
@@ -67,6 +76,19 @@ def main(arguments=None):
         model = import_weights.mobilenet_v1_from_torch(options.source)
     import_weights.save_backbone_weights(model, options.out)
     print(f"{options.out}: {model.count_params():,} parameters")
+
+
+def import_mtcnn(options):
+    """Three nets and their config."""
+    if not options.out_dir or options.out:
+        raise InputError("mtcnn: expected --out-dir DIR, there are three files to write; --out is for backbones")
+    from manyfaces.engine import backend
+
+    backend.prepare()
+    from manyfaces.engine.import_mtcnn import import_mtcnn as convert
+
+    _, weights = convert(options.source, options.out_dir)
+    print(f"{options.out_dir}: the three nets; tools/test.py --cfg {options.out_dir}/mtcnn.yml --weights {weights}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ SECTIONS = {
     "targets": "anchor targets of a crowded image",
     "loader": "a training's images from file to batch, stage by stage and as a whole",
     "detectors": "our detectors beside the peers, whole call, with AP; images and peers of ../shared",
+    "mtcnn": "our cascade beside facenet-pytorch and the mtcnn package: agreement, speed by parts, AP",
     "wider": "the WIDER protocol on a folder of predictions or on a made-up one, and what losses cost",
 }
 

@@ -40,4 +40,5 @@ class Agreement:
         self.paired, self.agreed = self.paired + len(rows), self.agreed + int(agreed.sum())
         self.scores = max(self.scores, float(scores.max(initial=0)))
         self.points = max(self.points, float(points.max(initial=0)))
-        return (np.setdiff1d(np.arange(len(first)), rows[agreed]), np.setdiff1d(np.arange(len(second)), columns[agreed]))
+        rows, columns = rows[agreed], columns[agreed]
+        return np.setdiff1d(np.arange(len(first)), rows), np.setdiff1d(np.arange(len(second)), columns)

@@ -38,7 +38,8 @@ def resample(image, windows, size, method="smooth", fill=FILL, dtype=np.uint8):
 
     image: (H, W, 3) uint8, pixels of a row side by side. windows: (N, 4) int x1 y1 x2 y2 px, the ends not in it, at
     least 1 px on each side; what reaches outside the image is grey, `fill`. size: (width, height) px. method: mean or
-    smooth. dtype: float32 leaves the values unrounded. Raises InputError for another kind of array, an empty one or an empty window.
+    smooth. dtype: float32 leaves the values unrounded. Raises InputError for another kind of array, an empty one or an
+    empty window.
 
     >>> resample(np.uint8([[[0, 0, 90]], [[60, 3, 90]], [[90, 6, 90]]]), [[0, 0, 1, 3]], (1, 1))
     array([[[[50,  3, 90]]]], dtype=uint8)

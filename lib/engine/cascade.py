@@ -59,7 +59,7 @@ def export_cascade(cfg, weights, path, format, pictures, licence=None, threads=N
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         made = Path(folder) / path.name
         for stage in STAGES:
-            facts[stage] = own = _write_stage(cfg, stage, models[stage], format, stage_file(made, stage))
+            facts[stage] = own = write_stage(cfg, stage, models[stage], format, stage_file(made, stage))
             for name, session in export._sessions(format, stage_file(made, stage), own, threads):
                 found = _differences(nets[stage], session, _inputs(stage, pictures))
                 part = checks.setdefault(name, {"differences": {}})
@@ -85,8 +85,8 @@ def export_cascade(cfg, weights, path, format, pictures, licence=None, threads=N
             "checks": checks}
 
 
-def _write_stage(cfg, stage, model, format, path):
-    """Write one net; its facts."""
+def write_stage(cfg, stage, model, format, path):
+    """Write one net as onnx or openvino; its facts for the sidecar."""
     import keras
     from onnx import TensorProto, save
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..config import load_config, save_config
 from ..errors import InputError
 from ..nets.mtcnn import STAGES, stage_config
 from .checkpoint import save_weights
@@ -21,12 +22,15 @@ HEADS = ("scores", "boxes", "landmarks")
 LANDMARK_ORDER = np.arange(10).reshape(2, 5).T.ravel()  # x0 .. x4 y0 .. y4 -> x0 y0 .. x4 y4
 # Sides of the map that the fully connected layer takes, and its channels.
 FLATTENED = {"rnet": (3, 3, 64), "onet": (3, 3, 128)}
+# What cfgs/mtcnn.yml says.
+CONFIG = ("FAMILY", "mtcnn", "NAME", "mtcnn", "NET.LANDMARKS", True, "TEST.NMS", 0.7, "TEST.DEMO_SCORE", 0.7)
 CONVOLUTIONS = {"pnet": 3, "rnet": 3, "onet": 4}
 
 
 @dataclass
 class Source:
-    """What a folder holds: `words` set the variant of the nets in a config, `layers(stage)` gives their weights.
+    """What a folder holds: `words` set in a config the variant of the nets and how the source runs them,
+    `layers(stage)` gives their weights.
 
     layers: dict layer name -> list of arrays as the Keras layer has them.
     """
@@ -42,26 +46,25 @@ def read_source(folder):
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if all((folder / f"{stage}.pt").is_file() for stage in STAGES):
-        return Source(("NET.LANDMARKS", False, "MTCNN.FC", "prelu"), lambda stage: _torch_layers(folder, stage),
+        words = ("NET.LANDMARKS", False, "CASCADE.RESAMPLE", "mean", "CASCADE.ROUND", False)
+        return Source((*words, "CASCADE.BOXES", "inclusive"), lambda stage: _torch_layers(folder, stage),
                       "facenet-pytorch")
     found = {stage: sorted(folder.rglob(f"{stage[0].upper()}Net*.index")) for stage in STAGES}
     if all(found.values()):
-        return Source(("NET.LANDMARKS", True, "MTCNN.FC", "relu"),
+        return Source(("MTCNN.FC", "relu", "CASCADE.BOXES", "inclusive"),
                       lambda stage: _checkpoint_layers(_only(found[stage], folder), stage), "TensorFlow 1")
     raise InputError(f"{folder}: expected pnet.pt, rnet.pt and onet.pt (the data folder of facenet-pytorch), or "
                      f"PNet-N.index, RNet-N.index and ONet-N.index below it (TensorFlow 1 checkpoints)")
 
 
-def import_mtcnn(source, out, cfg):
-    """Write out/mtcnn_STAGE.weights.h5 of the three nets. Returns (list of paths, words that a config needs for them).
+def import_mtcnn(source, out):
+    """Write out/mtcnn_STAGE.weights.h5 of the three nets, and out/mtcnn.yml, the config that runs them as the source
+    does. Returns (the config, the path that stands for the three: out/mtcnn.weights.h5).
 
-    cfg: a config of the family; it takes the words. Raises InputError that names file, layer, found and expected.
+    source: a folder, see read_source. Raises InputError that names file, layer, found and expected.
     """
-    from ..config import override
-
-    source = read_source(source)
-    override(cfg, source.words)
-    paths = []
+    source, out = read_source(source), Path(out)
+    cfg = load_config(overrides=[*CONFIG, *source.words])
     for stage, net in STAGES.items():
         own = stage_config(cfg, stage)
         model = net(own).build()
@@ -69,10 +72,9 @@ def import_mtcnn(source, out, cfg):
         for layer in model.layers:
             if layer.weights:
                 set_layer_weights(layer, weights[layer.name], f"{stage} of {source.text}")
-        paths.append(Path(out) / f"mtcnn_{stage}.weights.h5")
-        paths[-1].parent.mkdir(parents=True, exist_ok=True)
-        save_weights(model, paths[-1], own)
-    return paths, source.words
+        save_weights(model, out / f"mtcnn_{stage}.weights.h5", own)
+    save_config(cfg, out / "mtcnn.yml")
+    return cfg, out / "mtcnn.weights.h5"
 
 
 def _only(paths, folder):
@@ -92,7 +94,8 @@ def _checkpoint_layers(path, stage):
         reader = tf.train.load_checkpoint(str(path))
         names = reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: cannot be read as a TensorFlow checkpoint ({' '.join(str(error).split())})") from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as a TensorFlow checkpoint ({reason[:200]})") from None
 
     def value(name):
         if name not in names:
@@ -143,7 +146,8 @@ def _torch_layers(folder, stage):
     rows, columns, channels = FLATTENED[stage]
     kernel, bias = dense(f"dense{count + 1}")
     if kernel.shape[0] != rows * columns * channels:
-        raise InputError(f"{path}: dense{count + 1} takes {kernel.shape[0]} values, expected {rows * columns * channels}")
+        raise InputError(f"{path}: dense{count + 1} takes {kernel.shape[0]} values, expected "
+                         f"{rows * columns * channels}")
     kernel = kernel.reshape(columns, rows, channels, -1).transpose(1, 0, 2, 3).reshape(rows * columns * channels, -1)
     layers["fc1"], layers["fc1_prelu"] = [kernel, bias], [value(f"prelu{count + 1}.weight")]
     for name, other in zip(HEADS, heads, strict=False):
