@@ -44,13 +44,14 @@ def windows(squares, size, inclusive):
 
     size: (width, height) px of the image. inclusive: cut off at its borders.
     """
-    corners = np.nan_to_num(squares, nan=-1, posinf=0, neginf=0).clip(-(2**30), 2**30)  # of a net gone astray
+    finite = np.isfinite(squares).all(axis=1)  # a net gone astray
+    corners = np.where(finite[:, None], squares, 0).clip(-(2**30), 2**30)
     if inclusive:
         corners = np.trunc(corners) - np.float32([1, 1, 0, 0])
         corners = np.concatenate([corners[:, :2].clip(0), corners[:, 2:].clip(None, np.float32(size))], axis=1)
     corners = corners.astype(np.int64)
     inside = ((corners[:, :2] < np.asarray(size)) & (corners[:, 2:] > 0) & (corners[:, 2:] > corners[:, :2])).all(1)
-    return corners, inside
+    return corners, inside & finite
 
 
 def landmarks_of(squares, points, inclusive):
