@@ -9,6 +9,7 @@ import time
 import cv2
 import numpy as np
 
+from .data_layer import shrink
 from .datasets.pixels import rgb_image
 from .detections import FLIPPED_LANDMARKS, Detections
 from .nms import nms, soft_nms
@@ -174,7 +175,9 @@ def scaled_size(width, height, scale, max_side=0, max_pixels=0):
 
 
 def _prepare(image, size, mirrored):
-    if (image.shape[1], image.shape[0]) != size:
-        shrinks = size[0] < image.shape[1]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    height, width = image.shape[:2]
+    if size[0] <= width and size[1] <= height and size != (width, height):
+        image = shrink(image, size)  # INTER_AREA in a quarter of its time
+    elif size != (width, height):
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR)
     return image[:, ::-1] if mirrored else image

@@ -1,11 +1,12 @@
 """Detections and Detector: mirroring, scales, batches, suppression, with nets that are known to the last pixel."""
 
+import cv2
 import numpy as np
 import pytest
 from stand_in import picture, square_detector
 
 from manyfaces.config import load_config
-from manyfaces.detector import FILL, Detections, Detector, scaled_size
+from manyfaces.detector import FILL, Detections, Detector, _prepare, scaled_size
 
 POINTS = np.float32([[[2, 3], [8, 3], [5, 6], [3, 8], [7, 8]]])
 
@@ -189,3 +190,14 @@ def test_mirrored_faces_of_a_squeezed_image_come_back_too():
     assert len(found) == 2
     for box in found.boxes:
         np.testing.assert_allclose(box, [40, 16, 72, 48], atol=2.1)
+
+
+@pytest.mark.parametrize("size, method", [
+    ((60, 50), cv2.INTER_AREA), ((97, 31), cv2.INTER_AREA), ((60, 73), cv2.INTER_AREA), ((97, 73), cv2.INTER_NEAREST),
+    ((120, 20), cv2.INTER_LINEAR), ((130, 90), cv2.INTER_LINEAR)])
+def test_the_net_sees_the_mean_of_what_a_smaller_pixel_covers(size, method):
+    image = np.random.default_rng(0).integers(0, 256, (73, 97, 3), dtype=np.uint8)
+    seen = _prepare(image, size, False).astype(int)
+    expected = cv2.resize(image, size, interpolation=method)
+    assert seen.shape == (size[1], size[0], 3) and np.abs(seen - expected).max() <= 1
+    np.testing.assert_array_equal(_prepare(image, size, True), seen[:, ::-1])
