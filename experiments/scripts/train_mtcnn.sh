@@ -19,6 +19,7 @@ DATASET=${2:-wider+facemask}
 MORE=("${@:3}")
 DATA_DIR=${DATA_DIR:-data}
 OUTPUT=${OUTPUT:-output}
+SOURCES=${DATASET//+/_train+}_train
 SET=(DATA_DIR "$DATA_DIR")
 if [ "$DATASET" != wider+facemask ]; then
     OUTPUT=$OUTPUT/mtcnn_$DATASET
@@ -26,7 +27,7 @@ if [ "$DATASET" != wider+facemask ]; then
         [ ! -f "$DATA_DIR/pickles/landmarks_$1.pkl" ] || echo -n "landmarks_$1+"
         echo "${DATASET//+/_$1+}_$1"
     }
-    SET+=(TRAIN.DATASETS "${DATASET//+/_train+}_train" TRAIN.SELECT "${DATASET//+/_select+}_select"
+    SET+=(TRAIN.DATASETS "$SOURCES" TRAIN.SELECT "${DATASET//+/_select+}_select"
           MTCNN.LANDMARKS "$(points train)" MTCNN.SELECT_LANDMARKS "$(points select)")
 fi
 SET+=(OUTPUT_DIR "$OUTPUT")
@@ -42,4 +43,5 @@ for stage in pnet rnet onet; do
     "$PYTHON" tools/train.py --cfg "$CFG" "${resume[@]}" --set "${options[@]}"
 done
 echo "== export"
-"$PYTHON" tools/export.py --cfg cfgs/mtcnn.yml --weights "$OUTPUT" --out "$OUTPUT/mtcnn.onnx"
+"$PYTHON" tools/export.py --cfg cfgs/mtcnn.yml --weights "$OUTPUT" --out "$OUTPUT/mtcnn.onnx" \
+    --set TRAIN.DATASETS "$SOURCES"
