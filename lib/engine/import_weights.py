@@ -64,7 +64,8 @@ def _check_shapes(layer, values, source):
     found = [tuple(value.shape) for value in values]
     expected = [tuple(weight.shape) for weight in layer.weights]
     if found != expected:
-        raise InputError(f"{source}: layer {layer.name}: found shapes {found}, expected {expected}; another width?")
+        raise InputError(f"{source}: layer {layer.name}: found shapes {found}, expected {expected}; another width "
+                         "or NET.VARIANT?")
 
 
 def read_layers(path):
