@@ -60,14 +60,11 @@ def _declare_maps(model):
     return declare
 
 
-def _by_table(model):
-    """(Graph with its input declared, dict output name -> Value of the map)."""
+def walk(model):
+    """(functional model of the same layers, list of (layer, input tensors, output) in the order of computation)."""
     import keras
-    from onnx import TensorProto, helper
 
-    if len(model.inputs) != 1 or not isinstance(model.output, dict):
-        raise UnknownLayer(f"{model.name} has {len(model.inputs)} inputs and gives a {type(model.output).__name__}")
-    graph, values, calls = Graph(frozenset(model.output)), {}, []
+    calls = []
 
     def record(layer, *arguments, **keywords):
         outputs = layer(*arguments, **keywords)
@@ -75,7 +72,18 @@ def _by_table(model):
         return outputs
 
     # Cloning is Keras' public way to walk a functional net in order; the layers themselves are not copied.
-    clone = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=record)
+    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=record), calls
+
+
+def _by_table(model):
+    """(Graph with its input declared, dict output name -> Value of the map)."""
+    import keras
+    from onnx import TensorProto, helper
+
+    if len(model.inputs) != 1 or not isinstance(model.output, dict):
+        raise UnknownLayer(f"{model.name} has {len(model.inputs)} inputs and gives a {type(model.output).__name__}")
+    graph, values = Graph(frozenset(model.output)), {}
+    clone, calls = walk(model)
     takers = {}
     for _, arguments, _ in calls:
         for argument in arguments:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from .equalise import equalised
 from .export_onnx import INPUT
 
 
@@ -28,7 +29,8 @@ def write(format, model, path, facts, calibrate=None):
         return
     kind = facts["input"]["type"] = "uint8" if calibrate is None else "float32"
     with tempfile.TemporaryDirectory() as folder:
-        _saved_model(_static(model), folder, kind)
+        with contextlib.nullcontext() if calibrate is None else equalised(model):
+            _saved_model(_static(model), folder, kind)
         Path(path).write_bytes(_lite(folder, facts, calibrate))
 
 
