@@ -58,8 +58,8 @@ def stage_measures(targets, outputs, threshold):
     or none. Returns dict: `AP` of positives against negatives; `accuracy`: how many of both are on the right side of
     0.5; `recall`: positives at the stage's threshold; `passed`: negatives at it; `iou`: mean overlap of positives and
     parts with their face after regression, `iou_gain`: above that of the crop itself; `landmark_error`: mean distance
-    of a landmark in distances of the eyes; `quality`, for the choice of the best weights: AP + iou + 1 - landmark_error,
-    0 instead of 1 - landmark_error where that is negative or there are no landmarks.
+    of a landmark in distances of the eyes; `quality`, for the choice of the best weights: AP + iou + 1 -
+    landmark_error, 0 instead of 1 - landmark_error where that is negative or there are no landmarks.
     """
     label, logits = targets["label"], np.asarray(outputs["scores"], np.float64)
     score = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))

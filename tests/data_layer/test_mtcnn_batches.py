@@ -1,0 +1,92 @@
+"""Batches of MTCNN's samples: the mix of kinds, an order that can be recomputed, mirrored points."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mtcnn_scenes import config, make, maker, write_records
+
+from manyfaces.data_layer.mtcnn_batches import SampleLoader, augmented
+from manyfaces.data_layer.tfrecords import KINDS
+from manyfaces.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
+    return make(folder / "made", maker(write_records(folder / "images", 40))).path
+
+
+def loader(samples, **keys):
+    return SampleLoader(config(MTCNN__SAMPLES=samples, **keys), 12)
+
+
+def test_every_batch_is_mixed_and_so_is_every_sixth_of_it(samples):
+    whole = loader(samples, TRAIN__BATCH=384)
+    for step in (0, 7):
+        label = whole.batch(step)["label"].reshape(64, 6)
+        assert (np.sort(label, axis=1) == [-2, -1, 0, 0, 0, 1]).all()
+
+
+def test_a_batch_follows_from_its_step(samples):
+    first, second = loader(samples), loader(samples, LOADER__WORKERS=1, LOADER__PREFETCH=1)
+    for step, batch in first.run(3, 9):
+        again = second.batch(step)
+        assert batch.keys() == again.keys() and batch["images"].dtype == np.uint8
+        for key in batch:
+            assert np.array_equal(batch[key], again[key]), key
+    assert not np.array_equal(first.batch(3)["images"], first.batch(4)["images"])
+    assert not np.array_equal(first.batch(3)["images"], loader(samples, SEED=4).batch(3)["images"])
+
+
+def test_each_kind_goes_round_before_a_record_comes_again(samples):
+    loaded = loader(samples)
+    total = int(loaded.ends["positive"][-1])
+    shown = [place for step in range(total * 6 // 24 + 1) for place in loaded.places(step) if place[0] == "positive"]
+    assert len(shown) >= total and len(set(shown[:total])) == total
+    assert loaded.size == len(loaded.records) == sum(int(ends[-1]) for ends in loaded.ends.values())
+
+
+def test_a_kind_without_records_leaves_its_place_to_the_others(tmp_path, samples):
+    folder = make(tmp_path / "made", maker(write_records(tmp_path / "images", 10), MTCNN__COUNTS="[50, 50, 0, 150]"))
+    label = loader(folder.path, TRAIN__BATCH=25).batch(0)["label"]
+    assert [int((label == KINDS[kind]).sum()) for kind in KINDS] == [5, 5, 0, 15]
+    with pytest.raises(InputError, match="nothing is left to tell faces from background by"):
+        loader(samples, MTCNN__RATIO="[0, 1, 1, 3]")
+    with pytest.raises(InputError, match=r"MTCNN\.RATIO is \[1, 1\], expected a whole number for each of positive"):
+        loader(samples, MTCNN__RATIO="[1, 1]")
+
+
+def test_samples_of_another_stage_are_refused(samples):
+    with pytest.raises(InputError, match="the samples there are for pnet, MTCNN.STAGE is rnet; make those with"):
+        SampleLoader(config(MTCNN__SAMPLES=samples, MTCNN__STAGE="rnet"), 24)
+
+
+def augment(label, box, landmarks, **keys):
+    images = np.arange(12 * 12 * 3, dtype=np.uint8).reshape(1, 12, 12, 3)
+    cfg = SimpleNamespace(**{"FLIP": 0.0, "COLOUR": 0.0, "GREY": 0.0, **keys})
+    return images.copy(), augmented(images, np.int32([label]), np.float32([box]), np.float32([landmarks]),
+                                    np.random.default_rng(0), cfg)
+
+
+def test_a_mirrored_crop_mirrors_box_and_points():
+    """A face from .1 to .9 of the crop's width, .2 to 1.1 of its height: mirrored again from .1 to .9."""
+    points = [.3, .4, .6, .5, .45, .7, .35, .9, .55, .95]
+    before, after = augment(-2, [.1, .2, -.3, .1], points, FLIP=1.0)
+    np.testing.assert_array_equal(after["images"][0], before[0][:, ::-1])
+    np.testing.assert_allclose(after["box"][0], [.3, .2, -.1, .1], atol=1e-6)
+    # The right eye, now on the left, comes first; so do the mouth's corners.
+    np.testing.assert_allclose(after["landmarks"][0], [.4, .5, .7, .4, .55, .7, .45, .95, .65, .9], atol=1e-6)
+    _, after = augment(0, [0, 0, 0, 0], [0] * 10, FLIP=1.0)
+    assert not after["landmarks"].any() and not after["box"].any()
+
+
+def test_light_and_grey_change_pixels_alone():
+    before, after = augment(1, [.1, .2, -.3, .1], [0] * 10, COLOUR=1.0)
+    moved = after["images"][0].astype(int) - before[0]
+    assert np.abs(moved).max() > 3 and np.corrcoef(before.ravel(), after["images"].ravel())[0, 1] > 0.95
+    np.testing.assert_allclose(after["box"][0], [.1, .2, -.3, .1], atol=1e-6)
+    _, after = augment(1, [0] * 4, [0] * 10, GREY=1.0)
+    assert (after["images"][0] == after["images"][0, :, :, :1]).all()
+    same, after = augment(1, [0] * 4, [0] * 10)
+    np.testing.assert_array_equal(same, after["images"])
