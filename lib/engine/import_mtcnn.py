@@ -5,7 +5,6 @@ round here. The second come from the authors' Caffe models, whose images were tr
 takes columns before rows, their landmarks are five x, then five y; both are put in order here.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,8 @@ LANDMARK_ORDER = np.arange(10).reshape(2, 5).T.ravel()  # x0 .. x4 y0 .. y4 -> x
 FLATTENED = {"rnet": (3, 3, 64), "onet": (3, 3, 128)}
 # What cfgs/mtcnn.yml says.
 CONFIG = ("FAMILY", "mtcnn", "NAME", "mtcnn", "NET.LANDMARKS", True, "TEST.NMS", 0.7, "TEST.DEMO_SCORE", 0.7)
+TORCH_HEADS = {"pnet": ("conv4_1", "conv4_2"), "rnet": ("dense5_1", "dense5_2"),
+               "onet": ("dense6_1", "dense6_2", "dense6_3")}
 CONVOLUTIONS = {"pnet": 3, "rnet": 3, "onet": 4}
 
 
@@ -138,9 +139,8 @@ def _torch_layers(folder, stage):
     for number in range(1, count + 1):
         layers[f"conv{number}"] = [value(f"conv{number}.weight").transpose(2, 3, 1, 0), value(f"conv{number}.bias")]
         layers[f"conv{number}_prelu"] = [value(f"prelu{number}.weight")[None, None]]
-    heads = sorted(name.removesuffix(".weight") for name in state if re.fullmatch(r"(conv|dense)\d_\d\.weight", name))
     if stage == "pnet":
-        for name, other in zip(HEADS, heads, strict=False):
+        for name, other in zip(HEADS, TORCH_HEADS[stage], strict=False):
             layers[name] = [value(f"{other}.weight").transpose(2, 3, 1, 0), value(f"{other}.bias")]
         return layers
     rows, columns, channels = FLATTENED[stage]
@@ -150,7 +150,7 @@ def _torch_layers(folder, stage):
                          f"{rows * columns * channels}")
     kernel = kernel.reshape(columns, rows, channels, -1).transpose(1, 0, 2, 3).reshape(rows * columns * channels, -1)
     layers["fc1"], layers["fc1_prelu"] = [kernel, bias], [value(f"prelu{count + 1}.weight")]
-    for name, other in zip(HEADS, heads, strict=False):
+    for name, other in zip(HEADS, TORCH_HEADS[stage], strict=False):
         layers[name] = dense(other)
     if stage == "onet":
         layers["landmarks"] = [weight[..., LANDMARK_ORDER] for weight in layers["landmarks"]]

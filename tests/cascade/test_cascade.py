@@ -152,7 +152,8 @@ def test_finds_what_is_bright(boxes):
     faces = Cascade(NETS, config("CASCADE.BOXES", boxes)).detect([scene(spots)])[0]
     assert faces.landmarks.shape == (len(faces), 5, 2) and (np.diff(faces.scores) <= 0).all()
     for x, y, side in spots:
-        best = faces.take(((faces.boxes > [x - 6, y - 6] * 2) & (faces.boxes < [x + side + 6, y + side + 6] * 2)).all(1))
+        inside = (faces.boxes > [x - 6, y - 6] * 2) & (faces.boxes < [x + side + 6, y + side + 6] * 2)
+        best = faces.take(inside.all(axis=1))
         assert len(best)
         corner, extent = best.boxes[0, :2], best.boxes[0, 2:] - best.boxes[0, :2]
         np.testing.assert_allclose(best.landmarks[0, 2], corner + extent * [0.5, 0.6], atol=1.1)
