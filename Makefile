@@ -46,7 +46,7 @@ test: setup ## ruff and all tests
 train-toy: setup ## the whole way on a generated data set: make it, train, test, evaluate
 	@experiments/scripts/train_toy.sh
 
-bench: setup ## time the compiled parts beside their NumPy twins and peers
+bench: setup ## time the compiled parts and whole detectors beside their NumPy twins and peers
 	@$(PY) tools/benchmark.py
 
 clean: ## remove what was compiled and cached; .venv, data and output stay
