@@ -61,6 +61,13 @@ tiny_config() { # NET -> name of the config
     esac
 }
 
+mtcnn_config() { # NET -> name of the config: the cascade of all three nets
+    case $1 in
+        cascade) echo mtcnn ;;
+        *) fail "NET is '$1', expected cascade" ;;
+    esac
+}
+
 run_name() { # CONFIG DATASET -> name below output/: that of the config, and the data set where that is not the config's
     case $1:$2 in
         *: | grid_*:wider+facemask | ssd_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask) echo "$1" ;;
@@ -73,6 +80,11 @@ run_name() { # CONFIG DATASET -> name below output/: that of the config, and the
 
 weights_option() { # CONFIG DATASET: the best weights trained on the data set, else those of the config, else the shipped
     local name
+    if [ "$1" = mtcnn ]; then # three nets, trained below output/mtcnn_pnet and so on
+        [ ! -f output/mtcnn_pnet/best.weights.h5 ] || [ ! -f output/mtcnn_rnet/best.weights.h5 ] ||
+            [ ! -f output/mtcnn_onet/best.weights.h5 ] || echo "--weights $ROOT/output"
+        return 0
+    fi
     for name in "$(run_name "$1" "$2")" "$1"; do
         if [ -f "output/$name/best.weights.h5" ]; then
             echo "--weights $ROOT/output/$name/best.weights.h5"

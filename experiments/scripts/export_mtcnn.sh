@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Exports MTCNN: three files, output/mtcnn/mtcnn_pnet.onnx, _rnet and _onet, and one sidecar, mtcnn.json.
+#
+# Usage: experiments/scripts/export_mtcnn.sh [GPU_ID] [DATASET] [NET] [FORMAT] [more options of tools/export.py]
+#   GPU_ID   0 (default), another number, or cpu
+#   DATASET  not used here; leave it empty
+#   NET      cascade (default); its three nets are those in output/mtcnn_pnet, _rnet and _onet, else the shipped ones
+#   FORMAT   onnx (default) or openvino
+#
+# Example: experiments/scripts/export_mtcnn.sh cpu "" cascade onnx
+set -euo pipefail
+source "$(dirname "$0")/names.sh"
+export_family mtcnn cascade "$@"
