@@ -34,7 +34,7 @@ DEFAULTS = {
         "FROZEN_STAGES": 0,  # so many first stages of the backbone are not trained
         "FROZEN_BN": False,  # batch normalisation uses its stored moments and is not trained
         "LAST_STRIDE": True,  # False: the backbone's last stride 2 is removed, M3 pools M2's map (SSH's MobileNetV1)
-        "TAPS": "",  # ssh: maps for M1, M2, M3 joined by + (docs/backbones.md), two: M3 pools the second; empty: by stride
+        "TAPS": "",  # ssh: maps for M1, M2, M3 by + (docs/backbones.md); two: M3 pools the second; empty: by stride
         "TOP_DOWN": False,  # True: a top-down path joins all three modules; False: the paper's M1 fusion alone
         "WIDTHS": [128, 256, 256],  # of the detection modules M1, M2, M3 (X of the paper)
         "TOP_DOWN_WIDTH": 128,  # channels of the fused maps
