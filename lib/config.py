@@ -73,7 +73,7 @@ DEFAULTS = {
         "ROTATION": 20.0,  # degrees to either side by which two of three landmark samples are turned
         "PNET": "",  # weights that mine for rnet and onet; empty: OUTPUT_DIR/(NAME with pnet for the stage)/best...
         "RNET": "",  # weights that mine for onet, in the same way
-        "MINE_THRESHOLDS": [0.6, 0.7],  # of P-Net and R-Net while they mine
+        "MINE_THRESHOLDS": [0.5, 0.3],  # of P-Net and R-Net while they mine
         "MINE_MIN_FACE": 16.0,  # CASCADE.MIN_FACE while they mine
         "EASY": 0.25,  # at most this part of an image's negatives is cut by chance where mining does not give enough
         "LOSS_WEIGHTS": [1.0, 0.5, 0.5],  # of classification, box and landmarks; onet: 1, 0.5, 1
