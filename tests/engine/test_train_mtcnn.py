@@ -1,5 +1,7 @@
 """A stage of MTCNN trains from its samples: exact resume, its selection by hand, mining with the stages before it."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +143,37 @@ def test_selection_by_an_unknown_measure_is_refused(folder, samples):
         Trainer(config(folder, NAME="by_map_pnet", MTCNN__SAMPLES=samples.path, TRAIN__SELECT_BY="mAP"))
     with pytest.raises(InputError, match=r"none: no samples there; make them with tools/mtcnn_samples\.py"):
         Trainer(config(folder, NAME="no_pnet", MTCNN__SAMPLES=folder / "none"))
+
+
+def script(folder, *arguments):
+    """The commands that train_mtcnn.sh would run, `echo` in Python's place."""
+    root = CONFIGS.parent
+    done = subprocess.run([root / "experiments/scripts/train_mtcnn.sh", *arguments], capture_output=True, text=True,
+                          env={**os.environ, "PYTHON": "echo", "OUTPUT": str(folder), "DATA_DIR": str(folder)})
+    return done.returncode, [line for line in done.stdout.splitlines() if not line.startswith("==")], done.stderr
+
+
+def test_the_script_goes_through_all_stages_and_resumes_what_has_begun(tmp_path):
+    code, lines, error = script(tmp_path, "cpu", "mine", "TRAIN.BATCH", "96")
+    assert code == 0, error
+    assert [line.split()[:5] for line in lines[:2]] == [
+        ["tools/mtcnn_samples.py", "--stage", "pnet", "--cfg", "cfgs/mtcnn_pnet.yml"],
+        ["tools/train.py", "--cfg", "cfgs/mtcnn_pnet.yml", "--set", "DATA_DIR"]]
+    assert [line.split()[0] for line in lines] == ["tools/mtcnn_samples.py", "tools/train.py"] * 3 + ["tools/export.py"]
+    out = f"OUTPUT_DIR {tmp_path}/mtcnn_mine"
+    assert all("TRAIN.DATASETS mine_train TRAIN.SELECT mine_select MTCNN.LANDMARKS mine_train" in line and out in line
+               and line.endswith("TRAIN.BATCH 96") for line in lines[:6])
+    assert f"--weights {tmp_path}/mtcnn_mine --out {tmp_path}/mtcnn_mine/mtcnn.onnx" in lines[6]
+
+    (tmp_path / "pickles").mkdir()
+    (tmp_path / "pickles/landmarks_train.pkl").touch()
+    (tmp_path / "mtcnn_mine/mtcnn_rnet").mkdir(parents=True)
+    (tmp_path / "mtcnn_mine/mtcnn_rnet/config.yml").touch()
+    _, lines, _ = script(tmp_path, "cpu", "mine")
+    assert ["--resume" in line for line in lines] == [False, False, False, True, False, False, False]
+    assert all("MTCNN.LANDMARKS landmarks_train+mine_train MTCNN.SELECT_LANDMARKS mine_select" in line
+               for line in lines[:6])
+    _, lines, _ = script(tmp_path, "cpu")
+    assert not any("MTCNN.LANDMARKS" in line for line in lines), "the config's own data"
+    code, _, error = script(tmp_path, "gpu")
+    assert code == 2 and "GPU_ID is 'gpu'" in error
