@@ -1,0 +1,199 @@
+"""Several devices: update and log are those of one device with the whole batch; what is refused; the rate."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_training import rows
+
+from manyfaces.command_line import run
+from manyfaces.config import load_config
+from manyfaces.engine.devices import check_batch
+from manyfaces.engine.schedule import base_rate, rate_at, rate_in_words
+from manyfaces.errors import InputError
+
+SCRIPT = Path(__file__).with_name("two_devices.py")
+CASES = ["grid", "ssh", "ssh_group", "ssd"]
+# Name: the case, and the update from which it is that mode.
+MODES = {"grid": ("grid", 0), "ssh_joint": ("ssh", 0), "ssh_random": ("ssh", 3), "ssh_group": ("ssh_group", 0),
+         "ssd": ("ssd", 0)}
+
+
+def trained(folder, backend, *cases):
+    """Run two_devices.py; dict case -> its arrays."""
+    done = subprocess.run([sys.executable, SCRIPT, folder, *cases], capture_output=True, text=True,
+                          env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {}
+    for case in cases:
+        with np.load(folder / f"{case}.npz") as file:
+            found[case] = dict(file)
+    return found
+
+
+@pytest.fixture(scope="module")
+def tensorflow(tmp_path_factory):
+    """The folder, and the arrays of all cases."""
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    folder = tmp_path_factory.mktemp("devices")
+    return folder, trained(folder, "tensorflow", *CASES, "unsynchronised")
+
+
+def part(arrays, prefix):
+    return {key.removeprefix(prefix): value.astype(np.float64) for key, value in arrays.items()
+            if key.startswith(prefix)}
+
+
+def moved(arrays, count, updates, first=0):
+    """Dict variable -> how far it moved in so many updates, of the net, its average and the optimizer."""
+    start, end = (part(arrays, f"{count}/after{step}/") for step in (first, first + updates))
+    return {key: value - start[key] for key, value in end.items()}
+
+
+def unlike(one, two):
+    """Largest over the variables: of |sum |dw| of two - that of one|, and of sum |difference|, in parts of sum |dw|.
+
+    The first is the distance of the ratio from 1, the second knows the direction too. A variable that moves less than a
+    hundredth of the most moved one of its kind (all gammas, all moving means) is measured against that hundredth:
+    the mean behind a normalisation stays 0 but for rounding.
+    """
+    assert one.keys() == two.keys()
+
+    def kind(key):
+        word = re.search(r"(kernel|bias|gamma|beta|moving_mean|moving_variance)\w*$", key)
+        return key.split("/")[0], word[0] if word else key
+
+    most = {}
+    for key, value in one.items():
+        most[kind(key)] = max(most.get(kind(key), 1e-30), np.abs(value).mean())
+    scale = {key: max(np.abs(value).sum(), 0.01 * most[kind(key)] * value.size) for key, value in one.items()}
+    return (max(abs(np.abs(two[key]).sum() - np.abs(one[key]).sum()) / scale[key] for key in one),
+            max(np.abs(two[key] - one[key]).sum() / scale[key] for key in one))
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+@pytest.mark.parametrize("mode", MODES)
+def test_two_devices_make_the_update_of_one(tensorflow, mode, updates):
+    case, first = MODES[mode]
+    arrays = tensorflow[1][case]
+    faces = arrays["1/faces"]
+    np.testing.assert_array_equal(arrays["2/faces"], faces)
+    assert faces[:2].sum() != faces[2:].sum(), "the devices have different numbers of faces"
+    for key, value in part(arrays, "1/after0/").items():
+        np.testing.assert_array_equal(value, part(arrays, "2/after0/")[key], key)
+    one, two = (moved(arrays, count, updates, first) for count in (1, 2))
+    assert sum("moving_variance" in key for key in one) >= (15 if case == "ssh" else 1)
+    assert sum(np.abs(value).sum() for key, value in one.items() if key.endswith("kernel")) > 0.01, "it learns"
+    ratio, difference = unlike(one, two)
+    assert ratio < 1e-4 and difference < 1e-3
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_losses_and_log_are_those_of_the_whole_batch(tensorflow, case):
+    folder, found = tensorflow
+    one, two = (part(found[case], f"{count}/step0/") for count in (1, 2))
+    assert one.keys() == two.keys() and "norm" in one
+    for key in one:
+        assert one[key].shape == (() if key == "norm" else (4,))
+        np.testing.assert_allclose(two[key], one[key], rtol=1e-4, atol=1e-6, err_msg=key)
+    assert any(np.ptp(one[key]) > 0.01 for key in one if key != "norm"), "images have losses of their own"
+    logs = [rows(folder / f"output/{case}_{count}/train.csv") for count in (1, 2)]
+    assert len(logs[0]) == len(logs[1]) >= 3
+    for first, second in zip(*logs, strict=True):
+        for key, value in first.items():
+            assert float(second[key]) == pytest.approx(float(value), rel=2e-4, abs=1e-5), key
+    assert float(logs[1][0]["loss"]) == pytest.approx(sum(two[key].mean() for key in two if key != "norm"), rel=1e-4)
+
+
+def test_without_synchronised_moments_the_update_is_another(tensorflow):
+    """What the tests above would see of a net whose batch normalisation were left as it is."""
+    _, found = tensorflow
+    right, wrong = moved(found["grid"], 1, 1), moved(found["unsynchronised"], 2, 1)
+    ratio, difference = unlike(right, wrong)
+    assert ratio > 1e-2 and difference > 1e-2
+    variance = next(key for key in right if key.endswith("moving_variance"))
+    assert np.abs(wrong[variance] / right[variance] - 1).max() > 1e-2
+
+
+def test_resumed_on_the_same_number_it_is_exact_and_on_another_nearly(tensorflow):
+    folder, found = tensorflow
+    arrays = found["grid"]
+    whole, same, other = (part(arrays, f"{name}/") for name in ("whole", "resumed2", "resumed1"))
+    assert whole.keys() == same.keys() == other.keys() and len(whole) > 20
+    for key in whole:
+        np.testing.assert_array_equal(same[key], whole[key], key)
+        np.testing.assert_allclose(other[key], whole[key], rtol=1e-4, atol=1e-6, err_msg=key)
+    picks = [rows(folder / f"output/grid_{count}/select.csv")[-1] for count in (1, 2)]
+    for key in picks[0]:
+        assert float(picks[1][key]) == pytest.approx(float(picks[0][key]), rel=1e-3, abs=1e-5), key
+
+
+def test_a_loss_that_is_not_finite_is_that_of_its_image(tensorflow):
+    arrays = tensorflow[1]["grid"]
+    assert arrays["nan/images"].tolist() == [False, False, False, True] and arrays["nan/norm"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (pip install jax)")
+def test_jax_too(tmp_path):
+    arrays = trained(tmp_path, "jax", "ssh_group")["ssh_group"]
+    ratio, difference = unlike(moved(arrays, 1, 3), moved(arrays, 2, 3))
+    assert ratio < 1e-4 and difference < 1e-3
+    one, two = (part(arrays, f"{count}/step0/") for count in (1, 2))
+    for key in one:
+        np.testing.assert_allclose(two[key], one[key], rtol=1e-4, atol=1e-6, err_msg=key)
+
+
+# ---------------------------------------------------------- what is refused
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    cfg = load_config(overrides=["TRAIN.BATCH", "6"])
+    for count in (1, 2, 3, 6):
+        check_batch(cfg, count)
+    with pytest.raises(InputError, match=r"BATCH is 6 .*4 devices cannot share equally.* nearest: 4 and 8\."):
+        check_batch(cfg, 4)
+    with pytest.raises(InputError, match=r"nearest: 7\."):
+        check_batch(cfg, 7)
+    # 8 of 320 px have the pixels of 2 of 640: the second kind of step has to be shared too.
+    cfg = load_config(overrides=["TRAIN.BATCH", "8", "AUGMENT.SIZES", "[320, 640]"])
+    check_batch(cfg, 2)
+    with pytest.raises(InputError, match=r"8 images of 320 px, 2 images of 640 px .* nearest: 16\."):
+        check_batch(cfg, 4)
+    for count in (0, -2):
+        with pytest.raises(InputError, match=f"--devices is {count}, expected 1 or more"):
+            check_batch(cfg, count)
+
+
+def test_more_devices_than_there_are_and_other_backends_are_refused(tensorflow, monkeypatch):
+    assert "--devices 3: found 2 CPUs; expected at most 2" in str(tensorflow[1]["grid"]["refused"])
+    keras = pytest.importorskip("keras")
+    from manyfaces.engine.devices import find_devices
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(InputError, match="KERAS_BACKEND=torch cannot train here; expected tensorflow or jax"):
+        find_devices(2)
+
+
+def test_the_tool_says_what_fits(tool, tmp_path, capsys):
+    words = ["--cfg", str(Path(__file__).parents[2] / "cfgs/ssh_mobilenet_v1_025.yml"), "--devices", "3",
+             "--set", "OUTPUT_DIR", str(tmp_path)]
+    assert run(tool("train").main, words) == 2
+    assert "3 devices cannot share equally" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------- rates
+
+
+def test_the_rate_follows_the_batch_only_where_a_config_says_so():
+    words = ["TRAIN.RATE", "0.01", "TRAIN.BATCH", "64", "TRAIN.DECAY_AT", "[10]"]
+    train = load_config(overrides=words).TRAIN
+    assert base_rate(train) == rate_at(0, train) == 0.01 and rate_in_words(train) == "rate 0.01"
+    train = load_config(overrides=[*words, "TRAIN.RATE_BATCH", "16", "TRAIN.WARMUP", "4"]).TRAIN
+    assert base_rate(train) == pytest.approx(0.04)
+    assert [rate_at(step, train) for step in (0, 3, 10)] == pytest.approx([0.01, 0.04, 0.004])
+    assert rate_in_words(train) == "rate 0.04 (TRAIN.RATE 0.01 x BATCH 64 / RATE_BATCH 16)"
