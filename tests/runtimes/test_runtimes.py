@@ -1,14 +1,11 @@
 """Exported models through each runtime: which one runs what, threads, wrong input, and no Keras anywhere."""
 
 import json
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
-from conftest import ROOT
-from exported import exported, picture_folder
+from exported import exported, picture_folder, without_keras
 
 from manyfaces import runtimes
 from manyfaces.command_line import run as run_tool
@@ -20,23 +17,6 @@ from manyfaces.runtimes.faces import by_image
 from manyfaces.runtimes.images import as_input
 
 KINDS = ["onnx", "faces", "openvino", "litert"]
-CODE = """
-import runpy, sys
-sys.argv = sys.argv[1:]
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-except SystemExit as end:
-    assert not end.code, end.code
-assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules), sorted(sys.modules)
-"""
-
-
-def without_keras(tool, *arguments):
-    """Standard output of a tool in a process of its own, which fails if Keras or its backends were loaded."""
-    done = subprocess.run([sys.executable, "-c", CODE, str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments)],
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,16 +96,6 @@ def test_what_a_call_gave_stays_as_it_was(name):
     run(255 - image)
     for key, values in first.items():
         np.testing.assert_array_equal(values, kept[key])
-
-
-def test_bfloat16_is_there_for_openvino_alone():
-    path, _ = exported("onnx")
-    image = portraits()[0].image[None, :128, :128]
-    run, rough = (open_model(path, "openvino", 1, precision)[1] for precision in ("f32", "bf16"))
-    assert np.abs(run(image)["m1_boxes"] - rough(image)["m1_boxes"]).max() < 0.3
-    for kind, name in (("onnx", "onnxruntime"), ("litert", "litert")):
-        with pytest.raises(InputError, match="precision 'bf16'"):
-            open_model(exported(kind)[0], name, precision="bf16")
 
 
 def test_which_runtime_runs_what(monkeypatch, tmp_path):
