@@ -70,11 +70,11 @@ def make(folder, maker):
 
     images, samples, _ = totals()
     every = sum(len(part.tasks) for part in maker.parts.values())
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     if images < every:
         with Progress(every, "images", done=images) as progress:
             maker.run(folder, progress)
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     for part in maker.parts:
         print(f"{part}: " + ", ".join(f"{count:,} {kind}" for kind, count in folder.counts(part).items()))
     now, made, rows = totals()
@@ -85,8 +85,8 @@ def make(folder, maker):
         print(f"{unreadable} images could not be read and were left out")
     if now > images:
         print(f"{made - samples:,} samples of {now - images:,} images in {seconds:.1f} s: "
-              f"{(made - samples) / seconds:,.0f} samples/s, {(now - images) / seconds:.1f} images/s, peak memory "
-              f"{peak_megabytes():,.0f} MB")
+              f"{(made - samples) / seconds:,.0f} samples/s, {(now - images) / seconds:.1f} images/s "
+              f"({(now - images) / worked:.1f} a second of processor time), peak memory {peak_megabytes():,.0f} MB")
     print(f"samples are in {folder.path}")
 
 

@@ -104,7 +104,7 @@ def test_mining_asks_the_stages_before(folder, samples, tool, toy, capsys):
 
     tool("mtcnn_samples").main(["--stage", "rnet", "--set", *words(folder)])
     said = capsys.readouterr().out
-    assert "the cascade so far finds" in said and "images/s, peak memory" in said
+    assert "the cascade so far finds" in said and "of processor time), peak memory" in said
     mined = SampleFolder(folder / "output/samples/rnet")
     assert mined.settings["weights"] == marks and mined.settings["side"] == 24
     assert mined.counts("train")["negative"] > 100
