@@ -46,10 +46,10 @@ class Trainer:
         elif checkpoint.exists():
             raise InputError(f"{self.folder} holds a training already: continue it with --resume, move it away, "
                              f"or train under another name (--set NAME {cfg.NAME}_2)")
-        check_batch(cfg, devices)
+        self.family = family_of(cfg)
+        check_batch(cfg, devices, getattr(self.family, "together", 1))
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
         self.devices = find_devices(devices)
-        self.family = family_of(cfg)
         self.patience = Patience(train)
         self.loader = training_loader(cfg, self.family)
         self.train = counted_in_steps(cfg, self.loader.size)

@@ -40,6 +40,7 @@ class StageNet:
         self.cfg = cfg
         self.modules = [Stage(self.name, 2 if self.name == "pnet" else self.side)]
         self.landmarks = cfg.NET.LANDMARKS or self.name == "onet"
+        self.together = cfg.MTCNN.OHEM_GROUP or cfg.TRAIN.BATCH  # crops whose losses depend on one another
 
     def build(self):
         """keras.Model: images (B, H, W, 3) RGB 0..255 -> dict of `scores` (., 2), `boxes` (., 4), `landmarks` (., 10).

@@ -28,6 +28,7 @@ CASES = {
     "ssd": {"FAMILY": "ssd", **SQUEEZED, "ANCHORS__STRIDES": [16], "ANCHORS__WIDTHS": [12.0, 30.0],
             "ANCHORS__HEIGHTS": [14.0, 36.0], "LOSS__CLASS": "mined", "TRAIN__OPTIMIZER": "adamw", "TRAIN__RATE": 1e-3},
 }
+CASES["ssd_sgd"] = {**CASES["ssd"], "TRAIN__OPTIMIZER": "sgd"}
 # The same on two devices, done wrongly: what a test of these must notice.
 WRONG = {"unsynchronised": "grid"}
 
