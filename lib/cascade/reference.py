@@ -19,7 +19,7 @@ def taps(source, target, smooth):
     """(index (K, target), weights (K, target)) of the K pixels that each target pixel sums up at most; 0: not this one.
 
     >>> taps(5, 2, False)[1].T.tolist(), taps(1, 2, True)[1].T.tolist()
-    ([[1, 1, 1], [1, 1, 1]], [[48, 16], [48, 16]])
+    ([[1, 1, 1], [1, 1, 1]], [[16, 48], [48, 16]])
     """
     number = np.arange(target, dtype=np.int64)
     if smooth and target > source:

@@ -76,7 +76,8 @@ class Patience:
     the rate was lowered; `over`: the training has ended. `state()` is all that a resumed training needs.
 
     >>> from manyfaces.config import load_config
-    >>> words = ["TRAIN.SCHEDULE", "plateau", "TRAIN.PATIENCE", "5", "TRAIN.DECAY", "0.6", "TRAIN.STOP_AFTER", "12"]
+    >>> words = ["TRAIN.SELECT", "mine", "TRAIN.SCHEDULE", "plateau", "TRAIN.PATIENCE", "5", "TRAIN.DECAY", "0.6",
+    ...          "TRAIN.STOP_AFTER", "12"]
     >>> patience = Patience(load_config(overrides=words).TRAIN)
     >>> [patience.look(epoch, value) for epoch, value in ((1, 0.5), (4, 0.5), (6, 0.4))]
     ['', '', 'no better selection for 5 epochs: the rate is 0.6 of the first one']

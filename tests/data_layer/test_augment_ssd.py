@@ -1,12 +1,10 @@
 """SSD's windows: by hand, by their rules over many draws, and as samples whose boxes lie on the faces."""
 
-import doctest
 
 import numpy as np
 import pytest
 
 from manyfaces.config import load_config
-from manyfaces.data_layer import augment_ssd as module
 from manyfaces.data_layer.augment import FILL, augment
 from manyfaces.data_layer.augment_ssd import fitting, ssd_window
 from manyfaces.datasets.roidb import Record
@@ -37,10 +35,6 @@ def overlap(a, b):
 
 def is_whole(window):
     return np.allclose(window, IMAGE)
-
-
-def test_the_example_in_the_docstring():
-    assert doctest.testmod(module).failed == 0 and "fitting" in module.__dict__
 
 
 def test_fitting_by_hand():
