@@ -119,9 +119,9 @@ def test_what_is_done_element_by_element_is_kept_apart():
 
 
 def one_config_a_family():
-    """Dict family -> name of its first config."""
+    """Dict family -> name of its first config that is of one net: mtcnn.yml is of three."""
     paths = sorted((ROOT / "cfgs").glob("*.yml"), reverse=True)
-    return {load_config(path).FAMILY: path.stem for path in paths}
+    return {load_config(path).FAMILY: path.stem for path in paths if path.stem != "mtcnn"}
 
 
 @pytest.mark.parametrize("name", one_config_a_family().values())

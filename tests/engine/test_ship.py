@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import onnx
 import pytest
+from engine.tiny_training import three_convolutions
 from exported import small
 from onnx import TensorProto, helper, numpy_helper
 
@@ -15,6 +16,15 @@ from manyfaces.engine import ship as shipping
 from manyfaces.engine.checkpoint import load_weights, save_weights
 from manyfaces.engine.half import halve_graph, halve_weights
 from manyfaces.errors import InputError
+from manyfaces.nets.backbones import BACKBONES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backbone():
+    """The backbone of three convolutions, for nets that are built from a config; other tests take it away again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "three", three_convolutions())
+        yield
 
 
 @pytest.fixture(scope="module")
