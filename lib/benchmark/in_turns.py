@@ -46,7 +46,7 @@ def on_wider(detectors, data, limit=0):
 
 
 def in_turns(detectors, images):
-    """Detections, seconds and processor seconds of every detector on every image (a path): dicts of lists and arrays."""
+    """Detections, seconds and processor seconds of each detector on every image (a path): dicts of lists and arrays."""
     found, seconds, processor = ({name: [] for name in detectors} for _ in range(3))
     for first in range(0, len(images), TURN):
         pictures = [read_image(path) for path in images[first : first + TURN]]
