@@ -54,6 +54,13 @@ def test_help_comes_without_waiting_for_keras(name):
     assert done.stderr == "False\n"
 
 
+def test_keras_is_not_there_before_it_is_loaded_quietly():
+    """What TensorFlow writes while it loads is held back by backend.prepare(), if nothing has imported it before."""
+    code = ("import sys, manyfaces.engine.train, manyfaces.engine.test, manyfaces.engine.export\n"
+            "print('keras' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "cfgs").glob("*.yml")), ids=lambda path: path.stem)
 def test_every_config_loads_under_its_own_name_and_is_short(path):
     assert load_config(path).NAME == path.stem

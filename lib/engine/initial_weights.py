@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from ..errors import InputError
 from .checkpoint import net_of
-from .import_weights import read_layers
 
 
 @dataclass
@@ -41,6 +40,8 @@ def load_matching_weights(model, path, cfg=None):
     Returns a MatchReport; `print` of it lists what was left. Raises InputError where the file is missing, broken, or
     no layer of it matches.
     """
+    from .import_weights import read_layers  # late: imports Keras, which is to be loaded quietly first
+
     stored = {name: part for name, part in read_layers(path).items() if part[1]}
     report, chosen = MatchReport(str(path)), {}
     for layer in model.layers:
