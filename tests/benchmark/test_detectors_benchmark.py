@@ -48,12 +48,13 @@ def detector(calls, name, wait=0.0, count=1):
     return detect
 
 
-def test_all_see_each_image_before_the_next_one(data, truth):
+@pytest.mark.parametrize("turn, expected", [(8, ["one"] * 3 + ["two"] * 3), (1, ["one", "one", "two", "two"] * 2)])
+def test_each_sees_a_turn_of_images_before_the_next_one(turn, expected, data, truth, monkeypatch):
+    monkeypatch.setattr(in_turns, "TURN", turn)
     calls = []
     columns, seconds, processor = in_turns.on_wider(
         {"one": detector(calls, "one", 0.03), "two": detector(calls, "two", count=2)}, data)
-    # A set: each twice on the first image, as the first call does not count, then once on the second.
-    assert calls == ["one", "one", "two", "two", "one", "two"] * 2
+    assert calls == expected * 2  # two sets of two images; the first call of a turn does not count
     assert columns == {"one": ["0.100 0.100 0.100", "0.300 0.300 0.300"],
                        "two": ["0.200 0.200 0.200", "0.400 0.400 0.400"]}
     np.testing.assert_allclose(truth[0]["a"], [[1, 2, 10, 20, 0.9]], rtol=1e-6)  # x y w h score
