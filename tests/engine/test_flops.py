@@ -127,8 +127,9 @@ def one_config_a_family():
 @pytest.mark.parametrize("name", one_config_a_family().values())
 def test_every_family_is_counted(name):
     cfg = load_config(ROOT / "cfgs" / f"{name}.yml")
-    model = family(cfg).build()
-    costs = layer_costs(model, tuple(cfg.TEST.SIZE) or (96, 64))
+    net = family(cfg)
+    model, side = net.build(), getattr(net, "side", None)  # MTCNN's nets see squares
+    costs = layer_costs(model, tuple(cfg.TEST.SIZE) or ((side, side) if side else (96, 64)))
     assert sum(cost.parameters for cost in costs) == totals(costs, model)["parameters"]
     assert {cost.name for cost in costs if cost.macs} >= {
         layer.name for layer in model.layers if isinstance(layer, layers.Conv2D)}
