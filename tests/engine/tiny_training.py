@@ -28,7 +28,7 @@ SETTINGS = {
 
 def three_convolutions():
     """A backbone module: strides 8, 16 and 32 by convolutions with that stride, and batch normalisation."""
-    def build(images, cfg, preprocess=None, synchronized_bn=False):
+    def build(images, cfg, preprocess=None):
         from keras import layers
 
         x = layers.Rescaling(1 / 127.5, -1.0)(images)

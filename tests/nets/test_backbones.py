@@ -193,14 +193,6 @@ def test_frozen_stages(config, stages, first_trained):
     assert trained == expected
 
 
-def test_synchronised_batch_normalisation_reaches_every_layer():
-    images = keras.Input((None, None, 3))
-    config = CONFIGS["mobilenet_v1"]
-    model = keras.Model(images, build_backbone("mobilenet_v1", images, config, synchronized_bn=True))
-    flags = [layer.synchronized for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert flags == [True] * 27
-
-
 @pytest.mark.parametrize(
     ("name", "config", "message"),
     [

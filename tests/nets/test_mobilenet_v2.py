@@ -6,7 +6,7 @@ import pytest
 
 from manyfaces.engine.import_weights import backbone_model, copy_keras_weights
 from manyfaces.errors import InputError
-from manyfaces.nets.backbones import build_backbone, mobilenet_v2
+from manyfaces.nets.backbones import mobilenet_v2
 
 # Where keras.applications has what our taps give.
 ENDS = {"stride4": "block_2_add", "layer5": "block_3_project_BN", "stride8": "block_5_add",
@@ -115,13 +115,6 @@ def test_frozen_stages(stages, first_trained):
 def test_frozen_batch_normalisation_is_not_trained():
     trained = [layer.name for layer in model_of(FROZEN_BN=True).layers if layer.trainable_weights]
     assert len(trained) == 51 and not any(name.endswith("_bn") for name in trained)
-
-
-def test_batch_normalisation_can_be_synchronised():
-    images = keras.Input((None, None, 3))
-    model = keras.Model(images, build_backbone("mobilenet_v2", images, {}, synchronized_bn=True))
-    flags = [layer.synchronized for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert flags == [True] * 51
 
 
 def test_errors():

@@ -26,12 +26,11 @@ def backbone_module(name):
     return BACKBONES[name]
 
 
-def build_backbone(name, images, cfg, preprocess=None, synchronized_bn=False):
+def build_backbone(name, images, cfg, preprocess=None):
     """Feature maps of the backbone `name`.
 
     images: (B, H, W, 3) KerasTensor, RGB 0..255. cfg: a mapping, the NET section of the config; a key that is not
     there takes the default of lib/config.py. preprocess: of blocks.NORMALISATIONS, None: what its weights expect.
-    synchronized_bn: batch normalisation over all devices.
     Returns dict name of tap -> KerasTensor; the module's TAPS lists names, strides and channels.
     Raises InputError on an unknown backbone or variant, or more frozen stages than there are.
     """
@@ -39,4 +38,4 @@ def build_backbone(name, images, cfg, preprocess=None, synchronized_bn=False):
     frozen = cfg.get("FROZEN_STAGES", 0)
     if not 0 <= frozen <= module.STAGES:
         raise InputError(f"NET.FROZEN_STAGES: found {frozen}, expected 0 to {module.STAGES} for {name}")
-    return module.build(images, cfg, preprocess=preprocess, synchronized_bn=synchronized_bn)
+    return module.build(images, cfg, preprocess=preprocess)

@@ -56,8 +56,8 @@ class ConvBN:
     epsilon: of batch normalisation. activation: function name -> layer. fixed_padding: where the stride is 2,
     (size - 1) // 2 zeros on every side, in place of SAME, which pads an even side at its end only. bias: the
     convolutions have one although batch normalisation follows.
-    frozen_stages: so many first stages are not trained. frozen_bn: no batch normalisation is. synchronized: moments of
-    the whole batch, over all devices.
+    frozen_stages: so many first stages are not trained. frozen_bn: no batch normalisation is. Over several
+    devices it takes the moments of the whole batch: the trainer sees to that (engine/devices.py).
     """
 
     epsilon: float
@@ -66,13 +66,11 @@ class ConvBN:
     bias: bool = False
     frozen_stages: int = 0
     frozen_bn: bool = False
-    synchronized: bool = False
 
     @classmethod
-    def from_config(cls, cfg, synchronized, **variant):
+    def from_config(cls, cfg, **variant):
         """As the NET section `cfg` freezes; variant: the other fields."""
-        return cls(frozen_stages=cfg.get("FROZEN_STAGES", 0), frozen_bn=cfg.get("FROZEN_BN", False),
-                   synchronized=synchronized, **variant)
+        return cls(frozen_stages=cfg.get("FROZEN_STAGES", 0), frozen_bn=cfg.get("FROZEN_BN", False), **variant)
 
     def __call__(self, x, name, stage, channels, size=1, stride=1, linear=False):
         """x (B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), channels); layers `name`, `name_bn`, `name_act`.
@@ -90,6 +88,6 @@ class ConvBN:
             x = layers.Conv2D(channels, size, **options)(x)
         # Not trained, batch normalisation uses its stored moments too: Keras does both for `trainable=False`. A
         # `training=False` given here would not last, because a functional model passes its own `training` on.
-        x = layers.BatchNormalization(epsilon=self.epsilon, synchronized=self.synchronized,
-                                      trainable=not (frozen or self.frozen_bn), name=f"{name}_bn")(x)
+        x = layers.BatchNormalization(epsilon=self.epsilon, trainable=not (frozen or self.frozen_bn),
+                                      name=f"{name}_bn")(x)
         return x if linear else self.activation(f"{name}_act")(x)

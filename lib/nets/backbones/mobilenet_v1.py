@@ -31,7 +31,7 @@ TAP_OF_BLOCK = {3: "stride4", 5: "stride8", 11: "stride16", 13: "stride32"}
 VARIANTS = {"keras": "minus_one_to_one", "torch": "imagenet_torch"}  # and what their ImageNet weights want
 
 
-def build(images, cfg, preprocess=None, synchronized_bn=False):
+def build(images, cfg, preprocess=None):
     """Feature maps of MobileNetV1, see build_backbone and TAPS.
 
     Of cfg: ALPHA multiplies every width; VARIANT; LAST_STRIDE False: block 12 keeps the size of its input, as SSH's
@@ -40,7 +40,7 @@ def build(images, cfg, preprocess=None, synchronized_bn=False):
     variant, alpha = variant_of(cfg, VARIANTS, "mobilenet_v1"), cfg.get("ALPHA", 1.0)
     last_stride = cfg.get("LAST_STRIDE", True)
     torch = variant == "torch"
-    conv_bn = ConvBN.from_config(cfg, synchronized_bn, epsilon=1e-5 if torch else 1e-3, fixed_padding=torch,
+    conv_bn = ConvBN.from_config(cfg, epsilon=1e-5 if torch else 1e-3, fixed_padding=torch,
                                  activation=lambda name: layers.LeakyReLU(0.1, name=name) if torch else
                                  layers.ReLU(6.0, name=name))
     taps = {}

@@ -47,7 +47,7 @@ def width(channels, alpha, variant="keras"):
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
-def build(images, cfg, preprocess=None, synchronized_bn=False):
+def build(images, cfg, preprocess=None):
     """Feature maps of MobileNetV2, see build_backbone and TAPS.
 
     Of cfg: ALPHA multiplies every width, see `width`; VARIANT; LAST_STRIDE False: block 13 keeps the size of its input;
@@ -55,7 +55,7 @@ def build(images, cfg, preprocess=None, synchronized_bn=False):
     """
     variant, alpha = variant_of(cfg, VARIANTS, "mobilenet_v2"), cfg.get("ALPHA", 1.0)
     last_stride, ssd = cfg.get("LAST_STRIDE", True), variant == "ssd"
-    conv_bn = ConvBN.from_config(cfg, synchronized_bn, epsilon=1e-5 if ssd else 1e-3, fixed_padding=ssd,
+    conv_bn = ConvBN.from_config(cfg, epsilon=1e-5 if ssd else 1e-3, fixed_padding=ssd,
                                  activation=lambda name: layers.ReLU(None if ssd else 6.0, name=name))
     taps = {}
     x = normalise(images, preprocess or VARIANTS[variant])

@@ -39,14 +39,14 @@ class ResNet:
     def __init__(self, units, widths=WIDTHS, name=""):
         self.units, self.widths, self.name = units, widths, name
 
-    def build(self, images, cfg, preprocess=None, synchronized_bn=False):
+    def build(self, images, cfg, preprocess=None):
         """Feature maps of ResNet, see build_backbone and TAPS.
 
         Of cfg: VARIANT; LAST_STRIDE False: stage 5 keeps the size of its input; FROZEN_STAGES, of which the first is
         conv1 alone, FROZEN_BN.
         """
         variant, last_stride = variant_of(cfg, VARIANTS, "resnet"), cfg.get("LAST_STRIDE", True)
-        conv_bn = ConvBN.from_config(cfg, synchronized_bn, epsilon=VARIANTS[variant], bias=variant == "keras",
+        conv_bn = ConvBN.from_config(cfg, epsilon=VARIANTS[variant], bias=variant == "keras",
                                      fixed_padding=True, activation=lambda name: layers.ReLU(name=name))
         x = normalise(images, preprocess or "caffe_mean")
         x = conv_bn(x, "conv1", 1, 64, size=7, stride=2)

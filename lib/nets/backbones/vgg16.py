@@ -17,7 +17,7 @@ TAP_OF_BLOCK = {3: "stride4", 4: "stride8", 5: "stride16"}
 STAGES = len(BLOCKS)
 
 
-def build(images, cfg, preprocess=None, synchronized_bn=False):
+def build(images, cfg, preprocess=None):
     """Feature maps of VGG16, see build_backbone and TAPS.
 
     Of cfg: FROZEN_STAGES, 0 to 5, the first blocks that are not trained. It has no batch normalisation, and its stride
