@@ -23,15 +23,21 @@ use_gpu() { # GPU_ID: a number, several joined by commas, or -1 or cpu for none
     esac
 }
 
-ssh_config() { # NET -> name of the config
+backbone() { # NET, the short name that the old repositories used -> as our configs name it
     case $1 in
-        vgg16) echo ssh_vgg16 ;;
-        res50 | res101 | res152) echo "ssh_resnet${1#res}" ;;
-        mobile_025) echo ssh_mobilenet_v1_025 ;;
-        mobile) echo ssh_mobilenet_v1_100 ;;
-        mobile_v2) echo ssh_mobilenet_v2_100 ;;
+        vgg16) echo vgg16 ;;
+        res50 | res101 | res152) echo "resnet${1#res}" ;;
+        mobile_025) echo mobilenet_v1_025 ;;
+        mobile) echo mobilenet_v1_100 ;;
+        mobile_v2) echo mobilenet_v2_100 ;;
         *) fail "NET is '$1', expected vgg16, res50, res101, res152, mobile, mobile_v2 or mobile_025" ;;
     esac
+}
+
+ssh_config() { # NET -> name of the config
+    local backbone
+    backbone=$(backbone "$1") || exit 2
+    echo "ssh_$backbone"
 }
 
 ssd_config() { # NET -> name of the config
@@ -51,14 +57,9 @@ grid_config() { # NET -> name of the config
 }
 
 tiny_config() { # NET -> name of the config
-    case $1 in
-        vgg16) echo tiny_vgg16 ;;
-        res50 | res101 | res152) echo "tiny_resnet${1#res}" ;;
-        mobile_025) echo tiny_mobilenet_v1_025 ;;
-        mobile) echo tiny_mobilenet_v1_100 ;;
-        mobile_v2) echo tiny_mobilenet_v2_100 ;;
-        *) fail "NET is '$1', expected vgg16, res50, res101, res152, mobile, mobile_v2 or mobile_025" ;;
-    esac
+    local backbone
+    backbone=$(backbone "$1") || exit 2
+    echo "tiny_$backbone"
 }
 
 mtcnn_config() { # NET -> name of the config: the cascade of all three nets

@@ -28,6 +28,18 @@ def read_list(path):
     return [line for line in read_lines(path) if line]
 
 
+def named_numbers(path):
+    """Yield (where, first field, list of the other fields as floats) of each line `name number ...` that is not empty.
+
+    where: file and line, for errors. Raises InputError as read_lines and floats do.
+    """
+    for number, line in enumerate(read_lines(path), 1):
+        if line:
+            where = f"{path}, line {number}"
+            name, _, rest = line.partition(" ")
+            yield where, name, floats(rest, where)
+
+
 def floats(line, where):
     """All fields of a line as finite floats; InputError names `where` and the field that is none."""
     fields = line.split()

@@ -8,19 +8,14 @@ Other faces of such an image are not labelled: what lies beside the face is not 
 import numpy as np
 
 from ...errors import InputError
-from ..text import floats, read_lines
+from ..text import named_numbers
 from .builder import RoidbBuilder
 
 
 def read_landmarks(labels, images=None, missing="error"):
     """Read the list: each image has one face."""
     builder = RoidbBuilder(labels, images, missing)
-    for number, line in enumerate(read_lines(labels), 1):
-        if not line:
-            continue
-        where = f"{labels}, line {number}"
-        image, _, rest = line.partition(" ")
-        values = floats(rest, where)
+    for where, image, values in named_numbers(labels):
         if len(values) != 14:
             raise InputError(f"{where}: expected left right top bottom and five points x y after {image}, found "
                              f"{len(values)} numbers")

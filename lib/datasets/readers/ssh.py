@@ -7,19 +7,14 @@ ends one further: a face 122 px wide from 449 has x2 = 570 in the file and 571 h
 import numpy as np
 
 from ...errors import InputError
-from ..text import floats, read_lines
+from ..text import named_numbers
 from .builder import RoidbBuilder
 
 
 def read_ssh(labels, images=None, missing="error"):
     """Read the list; the extension of each image is looked up in `images` (.jpg when they are not at hand)."""
     builder = RoidbBuilder(labels, images, missing)
-    for number, line in enumerate(read_lines(labels), 1):
-        if not line:
-            continue
-        where = f"{labels}, line {number}"
-        image, _, rest = line.partition(" ")
-        values = floats(rest, where)
+    for where, image, values in named_numbers(labels):
         if len(values) % 4:
             raise InputError(f"{where}: expected four numbers a face after {image}, found {len(values)} numbers")
         boxes = np.array(values, np.float64).reshape(-1, 4)
