@@ -217,6 +217,9 @@ CHOICES = {
     "AUGMENT.KIND": ("crop", "ssd"),
     "TEST.NMS_METHOD": ("hard", "linear", "gaussian"),
 }
+# Keys of the groups that describe a net which only its training looks at.
+OF_TRAINING = ("NET.WEIGHTS", "NET.FROZEN_STAGES", "NET.FROZEN_BN", "NET.BN_MOMENTUM", "ANCHORS.BORDERS",
+               "GRID.BOX_LOSS")
 
 
 def default_config():

@@ -11,14 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import flat_items
+from ..config import OF_TRAINING, flat_items
 from ..errors import InputError
 from ..files import whole_file, write_whole
 
 # What weights do not fit any more when it changes, although their shapes may: a part of the config stands in the file.
 NET_SECTIONS = ("FAMILY", "NET", "ANCHORS", "GRID", "MTCNN.STAGE", "MTCNN.FC", "TARGETS.VARIANCES")
-NOT_OF_THE_NET = ("NET.WEIGHTS", "NET.FROZEN_STAGES", "NET.FROZEN_BN", "NET.BN_MOMENTUM",
-                  "ANCHORS.BORDERS", "GRID.BOX_LOSS")
 
 
 class _Memory(io.BytesIO):
@@ -77,7 +75,7 @@ def load_weights(model, path, cfg=None):
 def net_of(cfg):
     """Dict key -> value of what the config says of the net."""
     return {key: value for key, value in json.loads(json.dumps(dict(flat_items(cfg)))).items()
-            if key.startswith(NET_SECTIONS) and key not in NOT_OF_THE_NET}
+            if key.startswith(NET_SECTIONS) and key not in OF_TRAINING}
 
 
 def save_state(path, groups, **facts):

@@ -8,7 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ..config import flat_items, load_config
+from ..config import OF_TRAINING, flat_items, load_config, override
 from ..errors import InputError
 from ..files import write_whole
 from .stages import combined_digest, stage_files
@@ -18,6 +18,9 @@ KEYS = {"format": int, "made_by": str, "file": str, "sha256": str, "family": str
         "precision": str, "input": dict, "outputs": list, "anchors": list, "thresholds": dict, "licence": str,
         "config": dict}
 INPUT_KEYS = ("name", "type", "layout", "colour", "range", "height", "width", "multiple")
+# Keys of the config, or groups of them, that an exported model runs by; the others, and those of them that are
+# OF_TRAINING, say how it was trained.
+DECISIVE = ("FAMILY.", "NET.", "ANCHORS.", "GRID.", "MTCNN.STAGE.", "CASCADE.", "TARGETS.VARIANCES.", "TEST.")
 CONTENTS = ("maps", "faces")  # the net's maps, or faces after decoding and NMS inside the model
 
 RESEARCH = "images for research only, and so are weights trained on them"
@@ -102,15 +105,27 @@ def _check(path, facts):
 
 
 def config_of(path, facts):
-    """The config (EasyDict) that a sidecar holds; InputError where it has keys or types that this version lacks."""
-    words = []
+    """The config (EasyDict) that a sidecar holds, whichever version of this package wrote it.
+
+    What this version does not know, or not with such a value, keeps its default where it is about training alone: an
+    exported model runs without it. InputError that names the key where it decides what the model finds (DECISIVE).
+    """
+    cfg = load_config()
     for key, value in flat_items(facts["config"]):
-        words += [key, json.dumps(value) if isinstance(value, str) else value]
-    try:
-        return load_config(overrides=words)
-    except InputError as error:
-        message = str(error).removeprefix("--set:").strip()
-        raise InputError(f"{sidecar_path(path)}: config: {message}") from None
+        try:
+            override(cfg, [key, json.dumps(value) if isinstance(value, str) else value])
+        except InputError as error:
+            if not _decides(key):
+                continue
+            message = str(error).removeprefix("--set:").strip()
+            raise InputError(f"{sidecar_path(path)}: config: {message}; run the model with the version that made it "
+                             f"({facts['made_by']}), or export its weights again with this one") from None
+    return cfg
+
+
+def _decides(key):
+    """Whether a model runs by a key of its config (or a group of keys)."""
+    return key not in OF_TRAINING and any(f"{key}.".startswith(part) or part.startswith(f"{key}.") for part in DECISIVE)
 
 
 def licence_of(datasets):

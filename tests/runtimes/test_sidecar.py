@@ -96,12 +96,46 @@ def test_missing_and_broken_files_are_named(model, tmp_path):
         read_sidecar(model)
 
 
-def test_a_key_of_the_config_that_this_version_lacks_is_named(model):
+def with_config(model, changes):
+    """The sidecar's facts with keys such as TEST.SCORES changed in its config."""
     config = json.loads(json.dumps(CFG))
-    config["TEST"]["SCORES"] = 0.1
+    for key, value in changes.items():
+        group, _, last = key.rpartition(".")
+        (config[group] if group else config)[last] = value
     change(model, config=config)
-    with pytest.raises(InputError, match=r"m\.json: config: unknown key TEST\.SCORES; did you mean TEST\.SCORE\?"):
-        config_of(model, read_sidecar(model))
+    return read_sidecar(model)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"TEST.SCORES": 0.1}, r"unknown key TEST\.SCORES; did you mean TEST\.SCORE\?"),
+    ({"TEST.NMS": "soft"}, r"TEST\.NMS is 'soft' \(str\), expected float"),
+    ({"NET.LANDMARKS": 5}, r"NET\.LANDMARKS is 5 \(int\), expected bool"),
+    ({"ANCHORS.SIZES": [16]}, r"ANCHORS\.SIZES holds 16"),
+    ({"CASCADE.BOXES": "whole"}, r"CASCADE\.BOXES is 'whole', expected one of continuous, inclusive"),
+    ({"TARGETS": 1}, r"TARGETS is a group of keys, found 1"),
+])
+def test_a_key_that_a_model_runs_by_and_this_version_lacks_is_named(model, changes, message):
+    facts = with_config(model, changes)
+    with pytest.raises(InputError, match=rf"m\.json: config: {message}.*; run the model with the version that made it "
+                                         r"\(manyfaces 0\.1\.0\), or export its weights again with this one"):
+        config_of(model, facts)
+
+
+@pytest.mark.parametrize("changes", [
+    {"TRAIN.FLOPS": 3, "TRAIN.BATCH": "all", "TRAIN.SCHEDULE": "hills", "AUGMENT": ["more"], "LOADER.WORKERS": None},
+    {"MTCNN.COUNTS": {"negative": 9}, "MTCNN.OHEM": "hard", "LOSS": {}, "DISTIL": {"TEACHER": "x"}, "EXTRA": 1},
+    {"NET.FROZEN_STAGES": [1, 2], "TARGETS.POSITIVE": "half", "DATA_DIR": 4, "SEED": "by the clock"},
+])
+def test_keys_of_training_that_this_version_lacks_do_not_keep_a_model_from_running(model, changes):
+    cfg, default = config_of(model, with_config(model, changes)), load_config()
+    assert cfg.NET.ALPHA == CFG.NET.ALPHA == 0.25 and cfg.NAME == CFG.NAME
+    for group in ("ANCHORS", "TEST", "CASCADE"):
+        assert cfg[group] == CFG[group]
+    assert cfg.TRAIN.keys() == default.TRAIN.keys() and cfg.AUGMENT.KIND == "crop" and "EXTRA" not in cfg
+    for key in changes:
+        group, _, last = key.rpartition(".")
+        if group in default and last in default[group]:
+            assert cfg[group][last] == default[group][last]
 
 
 def test_the_licence_follows_the_data_sets():
