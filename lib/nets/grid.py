@@ -60,7 +60,7 @@ class Grid:
         from keras import layers
 
         from .backbones import build_backbone
-        from .layers import as_model
+        from .layers import BatchNormalization, as_model
 
         cfg, stride = self.cfg, self.modules[0].stride
         images = keras.Input((None, None, 3), name="images")
@@ -69,7 +69,7 @@ class Grid:
             raise InputError(f"NET.BACKBONE {cfg.NET.BACKBONE!r} has no map with cells of {stride} px, only "
                              f"{', '.join(taps)}; expected mobilenet_v2")
         x = layers.Conv2D(cfg.GRID.WIDTH, 3, padding="same", activation="relu", name="grid_conv")(taps[STRIDES[stride]])
-        x = layers.BatchNormalization(name="grid_bn")(x)  # behind the ReLU, as the reference net has it
+        x = BatchNormalization(name="grid_bn")(x)  # behind the ReLU, as the reference net has it
         # One or two of 49 cells hold a face: a start near that keeps the first steps from being swamped.
         bias = keras.initializers.Constant([0.0, 0.0, 0.0, 0.0, float(np.log(0.03 / 0.97))])
         x = layers.Conv2D(5, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),

@@ -36,7 +36,7 @@ class SSD(AnchorFamily):
         from keras import layers
 
         from .backbones import build_backbone
-        from .layers import as_model
+        from .layers import BatchNormalization, as_model
 
         net, (module,) = self.cfg.NET, self.modules
         images = keras.Input((None, None, 3), name="images")
@@ -47,7 +47,7 @@ class SSD(AnchorFamily):
 
         def depthwise(x, name):
             x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
-            x = layers.BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)
+            x = BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)
             return layers.ReLU(name=f"{name}_act")(x)
 
         outputs = heads(taps[TAPS[module.stride]], module, net.LANDMARKS, depthwise)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from keras import layers
 
 from ...errors import InputError
+from ..layers import BatchNormalization
 
 IMAGENET_RGB_MEAN = (0.485, 0.456, 0.406)  # of values in 0..1
 IMAGENET_RGB_STD = (0.229, 0.224, 0.225)
@@ -88,6 +89,6 @@ class ConvBN:
             x = layers.Conv2D(channels, size, **options)(x)
         # Not trained, batch normalisation uses its stored moments too: Keras does both for `trainable=False`. A
         # `training=False` given here would not last, because a functional model passes its own `training` on.
-        x = layers.BatchNormalization(epsilon=self.epsilon, trainable=not (frozen or self.frozen_bn),
-                                      name=f"{name}_bn")(x)
+        x = BatchNormalization(epsilon=self.epsilon, trainable=not (frozen or self.frozen_bn),
+                               name=f"{name}_bn")(x)
         return x if linear else self.activation(f"{name}_act")(x)
