@@ -12,6 +12,7 @@ COMMANDS = {  # name -> what --help says of it
     "coco": "COCO's AP on any COCO annotation, with 1,000 detections an image",
     "voc": "AP at IoU 0.5 on Pascal VOC's XML, by the height of the faces",
     "roidb": "AP at IoU 0.5 on a roidb, all faces and those under 20 px",
+    "heights": "recall by the height of the faces on a roidb, of several detectors",
     "best_box": "IoU of the best box of each image that has few faces, on a roidb",
 }
 
