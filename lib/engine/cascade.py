@@ -70,7 +70,8 @@ def export_cascade(cfg, weights, path, format, pictures, licence=None, threads=N
             if not part["error"] <= LIMIT:
                 raise InputError(f"{path}: with {name} {worst} differs from Keras by {part['error']:.3g}, over "
                                  f"{LIMIT:g}; not written")
-        whole = {"name": cfg.NAME, "precision": "float32", "licence": licence or licence_of(cfg.TRAIN.DATASETS),
+        learnt = "+".join(filter(None, (cfg.TRAIN.DATASETS, cfg.MTCNN.LANDMARKS)))
+        whole = {"name": cfg.NAME, "precision": "float32", "licence": licence or licence_of(learnt),
                  "config": json.loads(json.dumps(cfg))}
         write_cascade(made, whole, facts)
         for name, part in checks.items():

@@ -50,8 +50,9 @@ def export(cfg, weights, path, format=None, nms=False, int8=False, calibrate=Non
         require(package, "export")
     pictures = check_images(images)  # before the seconds that loading Keras takes
     if is_cascade_config(cfg):
-        if nms or int8 or format not in ("onnx", "openvino"):
-            raise InputError(f"{path}: a cascade is exported as float32 onnx or openvino, without --nms and --int8")
+        if nms or int8 or half or format not in ("onnx", "openvino"):
+            raise InputError(f"{path}: a cascade is exported as float32 onnx or openvino, without --nms, --int8 and "
+                             f"--half")
         return export_cascade(cfg, weights, path, format, pictures, licence, threads)
     from .test import load_model
 

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 
 from ..errors import InputError
+from ..runtimes.stages import is_cascade, stage_file
 from .checkpoint import net_of
 
 
@@ -35,13 +36,16 @@ class MatchReport:
 def load_matching_weights(model, path, cfg=None):
     """Set every layer of `model` that the .weights.h5 at `path` has under the same name and with the same shapes.
 
-    path: weights of a detector or of a backbone alone. cfg: the config of the model; what it says otherwise than the
+    path: weights of a detector or of a backbone alone; for a stage of MTCNN also a path that stands for all three
+    (runtimes.stages), of which its own are taken. cfg: the config of the model; what it says otherwise than the
     config that the weights were trained with is in the report, for a layer can match and mean something else.
     Returns a MatchReport; `print` of it lists what was left. Raises InputError where the file is missing, broken, or
     no layer of it matches.
     """
     from .import_weights import read_layers  # late: imports Keras, which is to be loaded quietly first
 
+    if cfg is not None and cfg.FAMILY == "mtcnn" and is_cascade(path):
+        path = stage_file(path, cfg.MTCNN.STAGE)
     stored = {name: part for name, part in read_layers(path).items() if part[1]}
     report, chosen = MatchReport(str(path)), {}
     for layer in model.layers:

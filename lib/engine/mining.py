@@ -8,12 +8,13 @@ from ..cascade.cascade import STAGES, Cascade
 from ..errors import InputError
 from ..nets.mtcnn import STAGES as NETS
 from ..nets.mtcnn import stage_config
+from ..runtimes.stages import trained_weights
 from . import backend
 from .checkpoint import load_weights
 
 
 def weights_of(cfg, stage):
-    """Path of the weights of an earlier stage: MTCNN.PNET or MTCNN.RNET, or the best ones of its training.
+    """Path of the weights of an earlier stage: MTCNN.PNET or MTCNN.RNET, or those of its training.
 
     That training has the name of this one with its stage in place of ours: mtcnn_pnet beside mtcnn_onet.
     """
@@ -24,7 +25,7 @@ def weights_of(cfg, stage):
     if now not in cfg.NAME:
         raise InputError(f"NAME {cfg.NAME!r} does not hold {now!r}, so it does not say where {stage} was trained; name "
                          f"its weights as MTCNN.{stage.upper()}")
-    return Path(cfg.OUTPUT_DIR) / cfg.NAME.replace(now, stage) / "best.weights.h5"
+    return trained_weights(Path(cfg.OUTPUT_DIR) / cfg.NAME.replace(now, stage))
 
 
 def miner(cfg):

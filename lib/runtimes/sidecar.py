@@ -24,7 +24,8 @@ DECISIVE = ("FAMILY.", "NET.", "ANCHORS.", "GRID.", "MTCNN.STAGE.", "CASCADE.", 
 CONTENTS = ("maps", "faces")  # the net's maps, or faces after decoding and NMS inside the model
 
 RESEARCH = "images for research only, and so are weights trained on them"
-LICENCES = {"wider": f"WIDER FACE: {RESEARCH}", "facemask": "face mask detection set: MIT", "toy": "made up: free"}
+LICENCES = {"wider": f"WIDER FACE: {RESEARCH}", "facemask": "face mask detection set: MIT",
+            "landmarks": f"HELEN and AFW: {RESEARCH}", "toy": "made up: free"}
 """First word of a data set's name -> the licence of its images; of other sets nothing is known here."""
 
 

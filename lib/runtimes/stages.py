@@ -20,12 +20,18 @@ KEYS = {"format": int, "made_by": str, "family": str, "name": str, "content": st
 
 
 def stage_file(path, stage):
-    """DIR/NAME_pnet.onnx of DIR/NAME.onnx; of a folder of trainings DIR, DIR/mtcnn_pnet/best.weights.h5."""
+    """DIR/NAME_pnet.onnx of DIR/NAME.onnx; of a folder of trainings DIR the weights of DIR/mtcnn_pnet."""
     path = Path(path)
     if path.is_dir():
-        return path / f"mtcnn_{stage}" / "best.weights.h5"
+        return trained_weights(path / f"mtcnn_{stage}")
     stem, dot, ending = path.name.partition(".")
     return path.with_name(f"{stem}_{stage}{dot}{ending}")
+
+
+def trained_weights(folder):
+    """The best weights of a training in `folder`, the last ones where it selected none; they may not be there yet."""
+    best, last = (Path(folder) / f"{which}.weights.h5" for which in ("best", "last"))
+    return last if last.is_file() and not best.is_file() else best
 
 
 def stage_files(path):
