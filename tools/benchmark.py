@@ -11,6 +11,7 @@ EXAMPLE = """
 tools/benchmark.py                        # every section
 tools/benchmark.py nms targets --csv output/benchmark.csv
 tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv docs/results/detectors.csv
+tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
 tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 """
 
@@ -33,10 +34,14 @@ def main(arguments=None):
     parser.add_argument("--ssd", metavar="FILE",
                         help="section detectors: an exported SSD in place of the one that ships")
     parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: an exported cascade, NAME.onnx, besides")
+    parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: these configs only, e.g. tiny_vgg16")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N",
+                        help="section backbones: calls of a net in each runtime; the median counts (default: 5)")
     options = parser.parse_args(arguments)
     tables = []
     given = {"wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
              "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit, "ssd": options.ssd},
+             "backbones": {"repeats": max(1, options.repeats), "names": options.nets and options.nets.split(",")},
              "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn}}
     for name in options.sections or SECTIONS:
         for table in run_section(name, **given.get(name, {})):

@@ -18,6 +18,7 @@ SECTIONS = {
     "loader": "a training's images from file to batch, stage by stage and as a whole",
     "detectors": "our detectors beside the peers, whole call, with AP; images and peers of ../shared",
     "mtcnn": "our cascade beside facenet-pytorch and the mtcnn package: agreement, speed by parts, AP",
+    "backbones": "every backbone under Tiny Faces and SSH: ms a megapixel by runtime, memory, parameters, GMAC",
     "wider": "the WIDER protocol on a folder of predictions or on a made-up one, and what losses cost",
 }
 
