@@ -24,6 +24,8 @@ def main(arguments=None):
     parser.add_argument("--weights", metavar="FILE", help="of the one --cfg (default: the shipped ones)")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images of each set only; 0: all")
+    parser.add_argument("--pred", metavar="DIR", help="also write what each found to DIR/DETECTOR/SET, for "
+                        "tools/evaluate.py")
     parser.add_argument("--csv", metavar="FILE", help="also write the table there")
     options = parser.parse_args(arguments)
 
@@ -55,7 +57,7 @@ def main(arguments=None):
     for name in missing:
         print(f"left out, its run time is not installed: {name}")
         del detectors[name]
-    table = compare(detectors, options.data, options.pickles, options.limit)
+    table = compare(detectors, options.data, options.pickles, options.limit, options.pred)
     print(table.text())
     if options.csv:
         write_whole(options.csv, as_csv([table]).encode())

@@ -13,7 +13,7 @@ from ..datasets.roidb import load_roidb
 from ..errors import InputError
 from ..evaluation.voc import ap50
 from . import peers as others
-from .in_turns import SETS, TRUTH, in_turns, on_wider
+from .in_turns import SETS, TRUTH, in_turns, on_wider, write_found
 from .timing import Table
 
 SSH, SSD = "ssh_mobilenet_v1_025", "ssd_mobilenet_v2_075"
@@ -87,16 +87,19 @@ def _ours(model, runtime, precision):
     return Detector.load(model, runtime=runtime, precision=precision).detect
 
 
-def compare(detectors, data, pickles, limit=0):
+def compare(detectors, data, pickles, limit=0, pred=None):
     """Table of every detector (dict name -> function image -> Detections) on the data sets below the folder `data`.
 
     wider val and wider_crowd: official easy / medium / hard AP over the images that are there; facemask val: AP at
     IoU 0.5, of all faces and of those under 20 px. `pickles` holds facemask_val.pkl; ms: median and 90th percentile
-    over wider val. limit: so many images of each set only (0: all).
+    over wider val. limit: so many images of each set only (0: all). pred: folder for the faces that each found
+    (write_found); None: they are not kept.
     """
-    columns, seconds, _ = on_wider(detectors, data, limit)
+    columns, seconds, _ = on_wider(detectors, data, limit, pred)
     records = load_roidb(Path(pickles) / "facemask_val.pkl").records[: limit or None]
     found, _, _ = in_turns(detectors, [record.path for record in records])
+    if pred is not None:
+        write_found(pred, "facemask val", found, [record.name for record in records])
     rows = []
     for name in detectors:
         parts = [ap50(found[name], records, heights)["ap"] for heights in ((0, np.inf), (0, 20))]

@@ -5,6 +5,7 @@ A time runs from the decoded image to the boxes. A turn begins with a call that 
 one, and does not find another's weights in the processor's cache before each image.
 """
 
+import re
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..datasets.images import read_image
 from ..errors import InputError
-from ..evaluation import evaluate_wider, read_ground_truth
+from ..evaluation import evaluate_wider, read_ground_truth, write_prediction_file
 
 SETS = {"wider val": "wider/WIDER_val/images", "wider_crowd": "wider_crowd/images"}
 TRUTH = "wider_eval/ground_truth"
@@ -20,24 +21,38 @@ PAUSE = 0.05  # s before each turn: threads that still wait for work of the one 
 TURN = 8  # images
 
 
-def on_wider(detectors, data, limit=0):
+def on_wider(detectors, data, limit=0, pred=None):
     """Every detector on wider val and wider_crowd.
 
     Returns three dicts by the detectors' names: the official easy / medium / hard AP on each set, as text; seconds
-    (N,) of the call on each image of wider val; and processor seconds (N,), those of all threads together.
+    (N,) of the call on each image of wider val; and processor seconds (N,), those of all threads together. pred: folder
+    for what was found (write_found); None: it is not kept.
     Raises InputError where a folder holds no images or no ground truth.
     """
     data, columns, times = Path(data), {name: [] for name in detectors}, None
     truth = read_ground_truth(data / TRUTH)
-    for folder in SETS.values():
+    for title, folder in SETS.items():
         images = sorted((data / folder).glob("*/*.jpg"))[: limit or None]
         if not images:
             raise InputError(f"{data / folder}: holds no event/name.jpg")
         found, *measured = in_turns(detectors, images)
+        if pred is not None:
+            write_found(pred, title, found, [f"{path.parent.name}/{path.stem}" for path in images])
         for name in detectors:
             columns[name].append(official_ap(found[name], images, truth))
         times = times or measured
     return columns, *times
+
+
+def write_found(folder, title, found, names):
+    """Files FOLDER/DETECTOR/SET/NAME.txt for tools/evaluate.py, in the words' letters, digits and dots.
+
+    title: of the set. found: dict detector -> Detections of each image. names: event/name of the images.
+    """
+    for detector, faces in found.items():
+        place = Path(folder, *(re.sub(r"[^\w.-]+", "_", word).strip("_") for word in (detector, title)))
+        for name, each in zip(names, faces, strict=True):
+            write_prediction_file(place / f"{name}.txt", name, each.boxes, each.scores)
 
 
 def official_ap(found, images, truth):

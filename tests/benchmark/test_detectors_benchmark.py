@@ -10,6 +10,7 @@ from stand_in import picture, save
 from manyfaces.benchmark import detectors, in_turns
 from manyfaces.detector import Detections
 from manyfaces.errors import InputError
+from manyfaces.evaluation import read_predictions
 
 FACES = {"a": (20, 10, 30), "b": (5, 40, 24)}  # x, y, side
 
@@ -115,3 +116,13 @@ def test_what_is_not_there_is_left_out_by_name(tmp_path, monkeypatch):
 
 def test_the_tool_goes_on_without_images(tmp_path):
     assert without_keras("benchmark", "detectors", "--data", tmp_path).startswith("detectors: left out, there is no ")
+
+
+def test_what_each_found_is_kept(data, truth, tmp_path):
+    in_turns.on_wider({"one (Keras)": detector([], "one"), "two": detector([], "two", count=2)}, data,
+                      pred=tmp_path / "pred")
+    files = sorted(str(path.relative_to(tmp_path / "pred")) for path in (tmp_path / "pred").rglob("*.txt"))
+    assert files == sorted(f"{name}/{title}/0--Parade/{image}.txt" for name in ("one_Keras", "two")
+                           for title in ("wider_val", "wider_crowd") for image in "ab")
+    assert read_predictions(tmp_path / "pred/two/wider_crowd")["0--Parade"]["a"].round(3).tolist() == [
+        [1, 2, 10, 20, 0.9], [1, 2, 10, 20, 0.8]]  # x y w h score
