@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure predictions: WIDER FACE's official easy / medium / hard, or AP on any roidb."""
+"""Measure predictions: WIDER FACE's official easy / medium / hard, or AP on any roidb; or a detector's landmarks."""
 
 import sys
 
@@ -14,6 +14,7 @@ tools/evaluate.py voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt data
 tools/evaluate.py roidb --pred output/ssh_mobilenet_v1_025/pred_facemask --roidb data/pickles/facemask_val.pkl
 tools/evaluate.py heights --pred output/A/pred_facemask --pred output/B/pred_facemask \\
     --roidb data/pickles/facemask_val.pkl
+tools/evaluate.py landmarks --cfg cfgs/ssh_mobilenet_v1_025.yml --roidb data/pickles/landmarks_test.pkl
 """
 
 

@@ -164,6 +164,12 @@ class MTCNN:
             result.append(faces)
         return result
 
+    def landmarks_in(self, nets, image, boxes):
+        """(N, 5, 2) px: O-Net's landmarks of faces whose boxes (N, 4) px are known; NaN for a box beside the image."""
+        from ..cascade.known_boxes import landmarks_in_boxes
+
+        return landmarks_in_boxes(nets["onet"], image, boxes, self.cfg.CASCADE)
+
 
 def mtcnn(cfg):
     """The family object that MTCNN.STAGE names: a stage, or the cascade of all."""

@@ -13,6 +13,7 @@ COMMANDS = {  # name -> what --help says of it
     "voc": "AP at IoU 0.5 on Pascal VOC's XML, by the height of the faces",
     "roidb": "AP at IoU 0.5 on a roidb, all faces and those under 20 px",
     "heights": "recall by the height of the faces on a roidb, of several detectors",
+    "landmarks": "error of a detector's five landmarks on a roidb, in parts of the distance between the eyes",
     "best_box": "IoU of the best box of each image that has few faces, on a roidb",
 }
 
