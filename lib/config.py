@@ -179,7 +179,10 @@ DEFAULTS = {
         "SIZE": [],  # px: every image is squeezed to this width and height whatever its aspect, and SCALES are of that
         "SCALES": [1.0],  # of the original image, or shorter sides in px where > 10
         "MAX_SIDE": 0,  # px: larger images are scaled down to this longer side; 0: never
-        "MAX_PIXELS": 16000000,  # of a batch: larger images are scaled down, batches are cut; 0: no limit
+        "MAX_PIXELS": 16000000,  # of one call of the net: batches are cut there, and so are images; 0: no limit
+        "LARGE": "tile",  # larger images: tile: seen in overlapping tiles, with the result of the whole (ssh and tiny;
+        # mtcnn has its own way) | shrink: scaled down to MAX_PIXELS, as they always are for ssd and grid
+        "TILE_OVERLAP": 256,  # px that a tile sees beyond its own part: as far as the nets of ssh and tiny look
         "TEMPLATES": [],  # tiny: [[over, first, last], ...]: templates first to last (from 1) look at images that are
         # scaled by more than `over`; empty: all at every scale
         "FLIP": False,
@@ -197,8 +200,8 @@ DEFAULTS = {
 NULLABLE = {"TARGETS.BEST": float}
 POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSITIVES", "TRAIN.STEPS", "TRAIN.BATCH",
             "TRAIN.RATE", "TRAIN.SELECT_EVERY", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "AUGMENT.SIZE",
-            "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH", "LOSS.MINED_RATIO", "LOSS.BOX_SIGMA",
-            "GRID.INPUT", "GRID.WIDTH", "CASCADE.MIN_FACE", "CASCADE.FACTOR", "TRAIN.PATIENCE")
+            "AUGMENT.ZOOM_OUT", "TEST.TOP", "TEST.KEEP", "TEST.BATCH", "TEST.TILE_OVERLAP", "LOSS.MINED_RATIO",
+            "LOSS.BOX_SIGMA", "GRID.INPUT", "GRID.WIDTH", "CASCADE.MIN_FACE", "CASCADE.FACTOR", "TRAIN.PATIENCE")
 # Lowest and highest, or of two kinds; or empty.
 PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.STRETCH", "AUGMENT.CROP_SIDES",
          "TEST.SIZE")
@@ -215,6 +218,7 @@ CHOICES = {
     "TRAIN.SCHEDULE": ("steps", "cosine", "plateau"),
     "GRID.BOX_LOSS": ("best_cell", "squared", "diou"),
     "AUGMENT.KIND": ("crop", "ssd"),
+    "TEST.LARGE": ("tile", "shrink"),
     "TEST.NMS_METHOD": ("hard", "linear", "gaussian"),
 }
 # Keys of the groups that describe a net which only its training looks at.

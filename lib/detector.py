@@ -4,6 +4,7 @@ image -> pyramid -> net -> decode -> nms -> Detections. The net is a function fr
 so a Keras model, an exported file or a stand-in of a test all serve; nothing here loads Keras.
 """
 
+import functools
 import time
 
 import cv2
@@ -13,6 +14,7 @@ from .data_layer import shrink
 from .datasets.pixels import rgb_image
 from .detections import FLIPPED_LANDMARKS, Detections
 from .nms import nms, soft_nms
+from .tiles import maps_of_tiles, tiles_of
 
 __all__ = ["FILL", "FLIPPED_LANDMARKS", "Detections", "Detector", "scaled_size"]
 
@@ -24,7 +26,8 @@ class Detector:
     """A family's net with its decoding and NMS.
 
     family: has `decode(outputs, size)` and, where its net pads at the right and at the bottom, `multiple`, the px that
-    height and width are padded to; where what it looks for depends on the scale, `at_scale(outputs, scale)`.
+    height and width are padded to: the strides of its maps divide it, and a large image may be cut into tiles. Where
+    what it looks for depends on the scale, `at_scale(outputs, scale)`.
     run: images (B, H, W, 3) uint8 -> dict of maps with a batch axis. cfg: its TEST section says scales, flip,
     thresholds. source: path of the weights or of the model file, where there is one.
     """
@@ -63,8 +66,8 @@ class Detector:
         TEST.SCORE on are in: `.above()` leaves those that are worth showing. scales: factors, or shorter sides in px
         where > 10, of the image, or of TEST.SIZE where that is set; None: TEST.SCALES. flip: also look at the mirrored
         image; None: TEST.FLIP. Images that the net pads to the same size share a batch of at most TEST.BATCH images and
-        TEST.MAX_PIXELS pixels; of a long list only as many are in memory as fit CHUNK_PIXELS. May be called from
-        several threads at once.
+        TEST.MAX_PIXELS pixels, and a larger image is cut into tiles or scaled down, as TEST.LARGE says; of a long list
+        only as many are in memory as fit CHUNK_PIXELS. May be called from several threads at once.
         Raises ImageError that names the image which is none: its path, or its place in the list.
         """
         if not isinstance(images, (list, tuple)):
@@ -73,6 +76,12 @@ class Detector:
         for chunk in _chunks(images):
             found += self._detect(chunk, scales, flip)
         return found
+
+    @property
+    def shrunk_to(self):
+        """px (width x height) that larger images are scaled down to before the net sees them; 0: none are."""
+        cut = hasattr(self.family, "detect") or getattr(self.family, "multiple", 1) > 1  # a cascade has strips
+        return 0 if cut and self.cfg.TEST.LARGE == "tile" else self.cfg.TEST.MAX_PIXELS
 
     def _detect(self, images, scales, flip):
         """List of Detections for a list of arrays (H, W, 3) uint8."""
@@ -89,8 +98,8 @@ class Detector:
         test, multiple, groups = self.cfg.TEST, getattr(self.family, "multiple", 1), {}
         for number, image in enumerate(images):
             width, height = test.SIZE or (image.shape[1], image.shape[0])
-            for scale in scales:
-                size = scaled_size(width, height, scale, test.MAX_SIDE, test.MAX_PIXELS)
+            sizes = [scaled_size(width, height, scale, test.MAX_SIDE, self.shrunk_to) for scale in scales]
+            for size in dict.fromkeys(sizes):  # a limit may bring several scales to one size
                 padded = tuple(side + -side % multiple for side in size)
                 for mirrored in (False, True)[: 1 + bool(flip)]:
                     groups.setdefault(padded, []).append((number, size, mirrored))
@@ -109,16 +118,12 @@ class Detector:
                 height, width = images[number].shape[:2]
                 found[number].append(part.scaled(width / size[0], height / size[1]))
             return
-        inputs = np.full((len(batch), padded[1], padded[0], 3), FILL, np.uint8)
-        for place, (number, size, mirrored) in zip(inputs, batch, strict=True):
-            place[: size[1], : size[0]] = _prepare(images[number], size, mirrored)
         start = time.perf_counter()
-        outputs = self.run(inputs)
+        all_maps = self._maps([_prepare(images[number], *how) for number, *how in batch], padded)
         net = (time.perf_counter() - start) * 1e3 / len(batch)
-        for i, (number, size, mirrored) in enumerate(batch):
+        for maps, (number, size, mirrored) in zip(all_maps, batch, strict=True):
             start = time.perf_counter()
             height, width = images[number].shape[:2]
-            maps = {name: values[i] for name, values in outputs.items()}
             if hasattr(self.family, "at_scale"):
                 maps = self.family.at_scale(maps, size[0] / width)
             part = self.family.decode(maps, size)
@@ -126,6 +131,15 @@ class Detector:
             part = part.scaled(width / size[0], height / size[1])
             part.times = {"net": net, "decode": (time.perf_counter() - start) * 1e3}
             found[number].append(part)
+
+    def _maps(self, sized, padded):
+        """The net's dict of maps of each of the images, arrays of at most `padded` (width, height) px."""
+        (width, height), test = padded, self.cfg.TEST
+        if self.shrunk_to or not test.MAX_PIXELS or width * height <= test.MAX_PIXELS:
+            outputs = self.run(_filled(sized, 0, 0, width, height))
+            return [{name: values[i] for name, values in outputs.items()} for i in range(len(sized))]
+        tiles = tiles_of(width, height, test.MAX_PIXELS, test.TILE_OVERLAP, self.family.multiple)
+        return [maps_of_tiles(self.run, functools.partial(_filled, [image]), width, height, tiles) for image in sized]
 
     def _suppress(self, parts):
         """One image's Detections after NMS over all its scales, best first, at most TEST.KEEP."""
@@ -172,6 +186,15 @@ def scaled_size(width, height, scale, max_side=0, max_pixels=0):
     if max_pixels:
         factor = min(factor, (max_pixels / (width * height)) ** 0.5)
     return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _filled(images, x, y, width, height):
+    """(B, height, width, 3) uint8: the images from (x, y) px on, and grey where one ends."""
+    inputs = np.full((len(images), height, width, 3), FILL, np.uint8)
+    for place, image in zip(inputs, images, strict=True):
+        part = image[y : y + height, x : x + width]
+        place[: part.shape[0], : part.shape[1]] = part
+    return inputs
 
 
 def _prepare(image, size, mirrored):

@@ -108,7 +108,7 @@ def test_twenty_thousand_pixels_are_no_matter(tmp_path):
     large = encoded(picture(20000, 3000, (12000, 800, 1200)), quality=30)
     folder = folder_of(tmp_path, {"wide.png": wide, "large.jpg": large})
     detector = square_detector()
-    detector.cfg.TEST.MAX_PIXELS = 4_000_000
+    detector.cfg.TEST.update(MAX_PIXELS=4_000_000, LARGE="shrink")
     shapes = []
     inner = detector.run
     detector.run = lambda images: shapes.append(images.shape) or inner(images)

@@ -83,7 +83,7 @@ class Demo:
         return self.detector.detect(image).above(self.score)
 
     def _image(self, source):
-        image, size = source.read(self.detector.cfg.TEST.MAX_PIXELS)
+        image, size = source.read(self.detector.shrunk_to)
         found = self._detect(image)
         path = self.out / f"{source.name}.jpg"
         drawn = cv2.cvtColor(draw(image, found, self.score, colour_bar=True), cv2.COLOR_RGB2BGR)

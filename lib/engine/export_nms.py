@@ -154,7 +154,9 @@ def _suppress(graph, cfg, logits, boxes, landmarks=None):
     from onnx import TensorProto, helper
 
     op, test = _Writer(graph, "nms"), cfg.TEST
-    scores = op("Sigmoid", logits)
+    near, far = (op("Slice", boxes, np.int64([start]), np.int64([start + 2]), np.int64([2])) for start in (0, 2))
+    side = op("ReduceMin", op("Sub", far, near), axes=[2], keepdims=0)  # (B, K) px, 0 for what lay in the padding
+    scores = op("Mul", op("Sigmoid", logits), op("Cast", op("Greater", side, np.float32(0)), to=1))
     kept = op("NonMaxSuppression", boxes, op("Unsqueeze", scores, np.int64([1])), np.int64([test.KEEP]),
               np.float32([test.NMS]), np.float32([test.SCORE]))  # (N, 3): image, class, row
     at = op("Gather", kept, np.int64([0, 2]), axis=1)

@@ -39,7 +39,7 @@ def infer(detector, sources, score=None, out=None, lines=None, note=print, warn=
     failed = []
     for source in sources:
         try:
-            image, (width, height) = source.read(detector.cfg.TEST.MAX_PIXELS)
+            image, (width, height) = source.read(detector.shrunk_to)
         except ImageError as error:
             failed.append(source.where)
             warn(f"warning: {error}; left out")

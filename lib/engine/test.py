@@ -84,7 +84,7 @@ def detect_folder(detector, folder, out, names=None, scales=None, flip=None, set
         images.sort(key=lambda image: _size(Path(folder, image)))  # so that images of like size meet in a batch
     faces, failed, times, began = 0, [], {}, time.perf_counter()
     with Progress(len(images), "images") as progress:
-        stream = read_ahead([Path(folder, image) for image in images], test.MAX_PIXELS, ahead=2 + 2 * test.BATCH)
+        stream = read_ahead([Path(folder, image) for image in images], detector.shrunk_to, ahead=2 + 2 * test.BATCH)
         for chunk in _batched(((images[number], *read) for number, *read in stream), max(1, test.BATCH)):
             for image, found, size in _detect(detector, chunk, scales, flip):
                 if isinstance(found, ImageError):
@@ -92,7 +92,7 @@ def detect_folder(detector, folder, out, names=None, scales=None, flip=None, set
                     results.leave_out(image)
                     progress.note(f"warning: {found}; left out")
                     continue
-                _note_limit(progress, Path(folder, image), size, scales or test.SCALES, test)
+                _note_limit(progress, Path(folder, image), size, scales or test.SCALES, detector)
                 results.write(image, found, size)
                 faces += len(found)
                 times = {part: times.get(part, 0.0) + value for part, value in found.times.items()}
@@ -140,12 +140,13 @@ def _detect_or_say(detector, part, scales, flip):
                        f"TEST.MAX_PIXELS (now {detector.cfg.TEST.MAX_PIXELS:,})")]
 
 
-def _note_limit(progress, path, size, scales, test):
+def _note_limit(progress, path, size, scales, detector):
     """A line where an image is seen smaller than was asked for; that it is enlarged less needs no words."""
+    test = detector.cfg.TEST
     if test.SIZE:  # a smaller view is what the config asks for
         return
     asked = max(min(scaled_size(*size, scale, test.MAX_SIDE), size) for scale in scales)
-    seen = max(scaled_size(*size, scale, test.MAX_SIDE, test.MAX_PIXELS) for scale in scales)
+    seen = max(scaled_size(*size, scale, test.MAX_SIDE, detector.shrunk_to) for scale in scales)
     if seen < asked:
         progress.note(f"warning: {path}: {size[0]} x {size[1]} px, seen at {seen[0]} x {seen[1]} for TEST.MAX_PIXELS "
                       f"is {test.MAX_PIXELS:,}")

@@ -147,7 +147,8 @@ class AnchorFamily:
         """Detections of one image before NMS.
 
         outputs: the net's dict of one image, arrays (h, w, channels); size: (width, height) px of the image.
-        Of each module the TEST.TOP highest scores above TEST.SCORE are kept; boxes are clipped to the image.
+        Of each module the TEST.TOP highest scores above TEST.SCORE are kept; boxes are clipped to the image, and those
+        that lie in the padding beside it are left out.
         """
         test, variances = self.cfg.TEST, self.cfg.TARGETS.VARIANCES
         scores, boxes, landmarks = [], [], []
@@ -165,7 +166,8 @@ class AnchorFamily:
         boxes = np.concatenate(boxes)
         boxes[:, 0::2] = boxes[:, 0::2].clip(0, size[0])
         boxes[:, 1::2] = boxes[:, 1::2].clip(0, size[1])
-        return Detections(boxes, np.concatenate(scores), np.concatenate(landmarks) if landmarks else None)
+        found = Detections(boxes, np.concatenate(scores), np.concatenate(landmarks) if landmarks else None)
+        return found.take((boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
 
 
 # ------------------------------------------------------------------ anchors

@@ -87,7 +87,7 @@ def test_a_large_image_is_seen_smaller_and_its_boxes_come_back_in_full_size(endi
     asked = []
     read = folders.read_image
     monkeypatch.setattr(folders, "read_image", lambda path, reduce: asked.append(reduce) or read(path, reduce))
-    detector = square_detector(MAX_PIXELS=160_000)
+    detector = square_detector(MAX_PIXELS=160_000, LARGE="shrink")
     detect_folder(detector, tmp_path / "in", tmp_path / "out", scales=[0.1, 1])
     assert asked == [4]  # 500 x 375 px are the smallest that still have 160,000
     assert detector.family.shapes == [(1, 160, 224, 3), (1, 352, 480, 3)]  # 200 x 150 and 462 x 346, padded
@@ -98,7 +98,7 @@ def test_a_large_image_is_seen_smaller_and_its_boxes_come_back_in_full_size(endi
 
 def test_a_large_image_that_is_asked_for_small_needs_no_warning(tmp_path, capsys):
     save(tmp_path / "in/x.jpg", picture(2000, 1500, (400, 400, 300)))
-    detector = square_detector(MAX_PIXELS=160_000)
+    detector = square_detector(MAX_PIXELS=160_000, LARGE="shrink")
     detect_folder(detector, tmp_path / "in", tmp_path / "out", scales=[300, 0.1])
     assert detector.family.shapes == [(1, 320, 416, 3), (1, 160, 224, 3)]  # 400 x 300 and 200 x 150
     assert "warning" not in capsys.readouterr().err
@@ -106,7 +106,7 @@ def test_a_large_image_that_is_asked_for_small_needs_no_warning(tmp_path, capsys
 
 def test_a_reduced_decode_changes_nothing_where_every_image_is_squeezed(tmp_path, capsys):
     save(tmp_path / "in/x.jpg", picture(2000, 1500, (400, 300, 600)))
-    detector = square_detector(MAX_PIXELS=160_000, SIZE=[96, 64])
+    detector = square_detector(MAX_PIXELS=160_000, LARGE="shrink", SIZE=[96, 64])
     detect_folder(detector, tmp_path / "in", tmp_path / "out", scales=[1, 2])
     assert detector.family.shapes == [(1, 64, 96, 3), (1, 128, 192, 3)]
     _, faces = rows(tmp_path / "out/x.txt")
@@ -116,7 +116,7 @@ def test_a_reduced_decode_changes_nothing_where_every_image_is_squeezed(tmp_path
 
 def test_enlarging_stops_at_max_pixels_without_a_word(tmp_path, capsys):
     save(tmp_path / "in/x.png", picture(300, 200, (40, 40, 60)))
-    detector = square_detector(MAX_PIXELS=100_000)
+    detector = square_detector(MAX_PIXELS=100_000, LARGE="shrink")
     detect_folder(detector, tmp_path / "in", tmp_path / "out", scales=[4])
     assert scaled_size(300, 200, 4, max_pixels=100_000) == (387, 258)
     assert detector.family.shapes == [(1, 288, 416, 3)]

@@ -235,7 +235,7 @@ def decode_one_by_one(net, outputs, size, least, top):
             box = np.clip(np.concatenate([middle - half, middle + half]), 0, [*size, *size])
             points = np.float64(outputs[f"{module.name}_landmarks"][row, column, 10 * kind : 10 * kind + 10])
             candidates.append((score, box, centre + 0.1 * side * points.reshape(5, 2)))
-        found += sorted(candidates, key=lambda c: -c[0])[:top]
+        found += [c for c in sorted(candidates, key=lambda c: -c[0])[:top] if (c[1][:2] < c[1][2:]).all()]
     return sorted(found, key=lambda c: -c[0])
 
 
@@ -253,6 +253,17 @@ def test_decoding_is_that_of_the_whole_grid(least, top):
         np.testing.assert_allclose(found.boxes[order], boxes, atol=1e-2)
         np.testing.assert_allclose(found.landmarks[order], points, atol=1e-2)
     assert found.boxes.dtype == found.scores.dtype == found.landmarks.dtype == np.float32
+
+
+def test_what_lies_in_the_padding_beside_the_image_is_no_face():
+    """40 x 36 px are padded to 64: squares of 16 px about 36, 44, 60 px, some of which do not reach into the image."""
+    net = ssh("ANCHORS.SIZES", "[[16], [64], [256]]", "ANCHORS.BORDERS", "[-1, -1, -1]")
+    outputs = {name: np.full_like(value, -9 if name.endswith("scores") else 0)
+               for name, value in random_outputs(net, 40, 36, seed=0).items()}
+    for row, column in ((0, 4), (0, 5), (0, 7), (4, 0), (5, 0), (7, 7)):
+        outputs["m1_scores"][row, column] = 2
+    found = net.decode(outputs, (40, 36))
+    assert found.boxes.tolist() == [[28, 0, 40, 12], [36, 0, 40, 12], [0, 28, 12, 36]]  # row 5: from 36 px on
 
 
 def test_scores_are_not_rounded():
