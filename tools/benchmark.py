@@ -12,6 +12,7 @@ tools/benchmark.py                        # every section
 tools/benchmark.py nms targets --csv output/benchmark.csv
 tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv docs/results/detectors.csv
 tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
+tools/benchmark.py memory --size 6000x4000
 tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 """
 
@@ -37,12 +38,15 @@ def main(arguments=None):
     parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: these configs only, e.g. tiny_vgg16")
     parser.add_argument("--repeats", type=int, default=5, metavar="N",
                         help="section backbones: calls of a net in each runtime; the median counts (default: 5)")
+    parser.add_argument("--size", default="6000x4000", metavar="WxH",
+                        help="section memory: px of the image (default: %(default)s)")
     options = parser.parse_args(arguments)
     tables = []
     given = {"wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
              "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit, "ssd": options.ssd},
              "backbones": {"repeats": max(1, options.repeats), "names": options.nets and options.nets.split(",")},
-             "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn}}
+             "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn},
+             "memory": {"size": options.size}}
     for name in options.sections or SECTIONS:
         for table in run_section(name, **given.get(name, {})):
             print(table.text(), end="\n\n", flush=True)

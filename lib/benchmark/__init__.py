@@ -19,6 +19,7 @@ SECTIONS = {
     "detectors": "our detectors beside the peers, whole call, with AP; images and peers of ../shared",
     "mtcnn": "our cascade beside facenet-pytorch and the mtcnn package: agreement, speed by parts, AP",
     "backbones": "every backbone under Tiny Faces and SSH: ms a megapixel by runtime, memory, parameters, GMAC",
+    "memory": "peak memory of a process that looks at one large image, which is cut into tiles",
     "wider": "the WIDER protocol on a folder of predictions or on a made-up one, and what losses cost",
 }
 

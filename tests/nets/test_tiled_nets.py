@@ -1,0 +1,103 @@
+"""Whole nets on images cut into tiles: the faces of the shipped SSH, and of Tiny Faces' pyramid with random weights."""
+
+import functools
+import importlib.util
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from manyfaces.benchmark.memory import large_picture, peak
+from manyfaces.boxes import overlaps
+from manyfaces.config import load_config
+from manyfaces.datasets.toy import portrait_collage
+from manyfaces.detector import Detector
+from manyfaces.nets import family
+
+SSH = "ssh_mobilenet_v1_025"
+
+
+def same_faces(found, expected):
+    """Each face of one is in the other: IoU 0.99, score within 1e-4. In fact they differ by rounding alone."""
+    assert len(found) == len(expected) > 0
+    meet = overlaps(expected.boxes, found.boxes)
+    mate = meet.argmax(axis=1)
+    assert len(set(mate)) == len(mate) and meet.max(axis=1).min() >= 0.99
+    np.testing.assert_allclose(found.scores[mate], expected.scores, atol=1e-4)
+    if expected.landmarks is not None:
+        np.testing.assert_allclose(found.landmarks[mate], expected.landmarks, atol=0.05)
+
+
+def both(detector, image, most, **options):
+    """(Detections in tiles of at most `most` px, Detections of the whole, how many calls of the net each took)."""
+    run, calls, found = detector.run, [], []
+    for limit in (most, 0):
+        calls.append([])
+        own = Detector(detector.family, lambda images, seen=calls[-1]: seen.append(images.shape) or run(images),
+                       detector.cfg)
+        detector.cfg.TEST.MAX_PIXELS = limit
+        found.append(own.detect(image, **options))
+        assert not limit or max(shape[1] * shape[2] for shape in calls[-1]) <= limit
+    return *found, *map(len, calls)
+
+
+@pytest.mark.parametrize("runtime", ["keras", "onnxruntime", "openvino"])
+def test_the_shipped_ssh_finds_in_tiles_what_it_finds_in_the_whole(runtime):
+    if importlib.util.find_spec(runtime) is None:
+        pytest.skip(f"{runtime} is not installed")
+    detector = Detector.load(SSH, runtime=runtime, threads=None if runtime == "keras" else 1)
+    image = portrait_collage(1237, 811, seed=0)  # faces from 10 to 250 px, everywhere and across each seam
+    cut, whole, calls, once = both(detector, image, 605_000)
+    assert (calls, once) == (4, 1) and len(whole) > 100
+    same_faces(cut, whole)
+
+
+def test_an_overlap_smaller_than_the_net_sees_is_noticed():
+    detector = Detector.load(SSH, runtime="onnxruntime", threads=1)
+    detector.cfg.TEST.TILE_OVERLAP = 32
+    cut, whole, *_ = both(detector, portrait_collage(1237, 811, seed=0), 300_000)
+    with pytest.raises(AssertionError):
+        same_faces(cut, whole)
+
+
+@functools.cache
+def tiny():
+    """Tiny Faces as cfgs/tiny_mobilenet_v1_025.yml has it, weights so random that scores spread from 0 to 1."""
+    from manyfaces.engine import backend
+
+    cfg = load_config(ROOT / "cfgs" / "tiny_mobilenet_v1_025.yml", ["NET.WEIGHTS", "", "TEST.SCORE", 0.6])
+    backend.prepare()
+    net, rng = family(cfg), np.random.default_rng(2)
+    model = net.build()
+    for variable in model.trainable_variables:
+        if variable.path.endswith("kernel"):
+            fan = 9 if "depthwise" in variable.path else np.prod(variable.shape[:-1])
+            variable.assign(rng.normal(0, (2 / fan) ** 0.5, variable.shape))
+    run = backend.runner(model)
+    maps = run(portrait_collage(320, 256, seed=1)[None])
+    for kind in ("scores", "boxes"):  # no bias, and a spread of 1
+        head = model.get_layer(f"templates_{kind}")
+        head.kernel.assign(head.kernel / maps[f"templates_{kind}"].std())
+        head.bias.assign(head.bias - maps[f"templates_{kind}"].mean((0, 1, 2)) / maps[f"templates_{kind}"].std())
+    return Detector(net, run, cfg)
+
+
+@pytest.mark.parametrize("size, options, calls", [
+    ((901, 599), {"scales": [1]}, 2), ((530, 410), {"scales": [0.25, 0.5, 1, 2], "flip": True}, 14),
+    ((3001, 50), {"scales": [2]}, 2)])
+def test_tiny_faces_finds_in_tiles_what_it_finds_in_the_whole(size, options, calls):
+    cut, whole, often, once = both(tiny(), portrait_collage(*size, seed=3), 540_000, **options)
+    assert often == calls > once
+    same_faces(cut, whole)
+
+
+def test_a_smaller_limit_takes_less_memory(tmp_path):
+    """Whole processes: 4 Mpx at once, and in tiles of 1 Mpx."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        pytest.skip("onnxruntime is not installed")
+    cv2.imwrite(str(tmp_path / "large.jpg"), large_picture(2400, 1700))
+    whole, cut = (peak(tmp_path / "large.jpg", SSH, runtime="onnxruntime", overrides=["TEST.MAX_PIXELS", str(pixels)])
+                  for pixels in (0, 1_000_000))
+    assert cut["faces"] == whole["faces"] > 0
+    assert cut["loaded"] < cut["peak"] < 0.75 * whole["peak"] and whole["peak"] < 1000  # MB
