@@ -3,8 +3,10 @@
 #
 # Usage: experiments/scripts/export_mtcnn.sh [GPU_ID] [DATASET] [NET] [FORMAT] [more options of tools/export.py]
 #   GPU_ID   0 (default), another number, or cpu
-#   DATASET  not used here; leave it empty
-#   NET      cascade (default); its three nets are those in output/mtcnn_pnet, _rnet and _onet, else the shipped ones
+#   DATASET  what it was trained on, as in train_mtcnn.sh; default: wider+facemask
+#   NET      cascade (default): the nets mtcnn_pnet, _rnet and _onet in output/mtcnn_DATASET, else in output, else the
+#            shipped ones
+#   OUTPUT   environment variable: a folder in place of output
 #   FORMAT   onnx (default) or openvino
 #
 # Example: experiments/scripts/export_mtcnn.sh cpu "" cascade onnx

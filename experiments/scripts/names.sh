@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ROOT=$PWD
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo "$ROOT/.venv/bin/python" || echo python3)}
 DATA=${DATA:-data}
+OUTPUT=${OUTPUT:-output} # where trainings are looked for, and predictions and exported models go
 
 fail() {
     echo "error: $*" >&2
@@ -71,7 +72,7 @@ mtcnn_config() { # NET -> name of the config: the cascade of all three nets
 
 run_name() { # CONFIG DATASET -> name below output/: that of the config, and the data set where that is not the config's
     case $1:$2 in
-        *: | grid_*:wider+facemask | ssd_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask) echo "$1" ;;
+        *: | mtcnn:wider+facemask | grid_*:wider+facemask | ssd_*:wider+facemask | ssh_mobilenet_v1_025:wider+facemask) echo "$1" ;;
         ssh_vgg16:wider | ssh_resnet*:wider | ssh_mobilenet_v?_100:wider) echo "$1" ;;
         tiny_vgg16:wider | tiny_resnet*:wider | tiny_mobilenet_v?_100:wider) echo "$1" ;;
         tiny_mobilenet_v1_025:wider+facemask) echo "$1" ;;
@@ -80,15 +81,21 @@ run_name() { # CONFIG DATASET -> name below output/: that of the config, and the
 }
 
 weights_option() { # CONFIG DATASET: the best weights trained on the data set, else those of the config, else the shipped
-    local name
-    if [ "$1" = mtcnn ]; then # three nets, trained below output/mtcnn_pnet and so on
-        [ ! -f output/mtcnn_pnet/best.weights.h5 ] || [ ! -f output/mtcnn_rnet/best.weights.h5 ] ||
-            [ ! -f output/mtcnn_onet/best.weights.h5 ] || echo "--weights $ROOT/output"
+    local name folder stage output=$OUTPUT
+    case $output in /*) ;; *) output=$ROOT/$output ;; esac # the demo is run from where the user is
+    if [ "$1" = mtcnn ]; then # three nets, trained below output/mtcnn_DATASET or output: mtcnn_pnet and so on
+        for folder in "$output/mtcnn_$2" "$output"; do
+            for stage in pnet rnet onet; do
+                [ -n "$(find "$folder/mtcnn_$stage" -name "*.weights.h5" 2> /dev/null)" ] || continue 2
+            done
+            echo "--weights $folder"
+            return
+        done
         return 0
     fi
     for name in "$(run_name "$1" "$2")" "$1"; do
-        if [ -f "output/$name/best.weights.h5" ]; then
-            echo "--weights $ROOT/output/$name/best.weights.h5"
+        if [ -f "$output/$name/best.weights.h5" ]; then
+            echo "--weights $output/$name/best.weights.h5"
             return
         fi
     done
@@ -142,7 +149,7 @@ detect() { # DATASET: tests CONFIG on it; sets OUT, where the predictions are
     images_of "$1"
     local weights
     read -ra weights <<< "$(weights_option "$CONFIG" "$1")"
-    OUT=output/$CONFIG/pred_$1
+    OUT=$OUTPUT/$CONFIG/pred_$1
     echo "== $CONFIG on $1 ${weights[*]:-with the shipped weights}"
     "$PYTHON" tools/test.py --cfg "cfgs/$CONFIG.yml" "${weights[@]}" "${IMAGES[@]}" --out "$OUT" "${MORE[@]}"
 }
@@ -185,6 +192,6 @@ export_family() { # FAMILY NET [GPU_ID] [DATASET] [NET] [FORMAT] [more options o
         *) fail "FORMAT is '$format', expected onnx, onnx_nms, onnx_int8, openvino, openvino_int8, litert," \
                 "litert_int8 or saved_model" ;;
     esac
-    exec "$PYTHON" tools/export.py --cfg "cfgs/$CONFIG.yml" "${weights[@]}" --out "output/$name/$out" \
+    exec "$PYTHON" tools/export.py --cfg "cfgs/$CONFIG.yml" "${weights[@]}" --out "$OUTPUT/$name/$out" \
         "${options[@]}" "${MORE[@]}"
 }

@@ -4,8 +4,10 @@
 # Usage: experiments/scripts/test_mtcnn.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
 #   DATASET  wider (default), crowd, facemask or toy
-#   NET      cascade (default); its three nets are those in output/mtcnn_pnet, _rnet and _onet, else the shipped ones
+#   NET      cascade (default): the nets mtcnn_pnet, _rnet and _onet in output/mtcnn_DATASET, else in output, else the
+#            shipped ones
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)
+#   OUTPUT   environment variable: a folder in place of output, for the predictions too
 #
 # Example: experiments/scripts/test_mtcnn.sh cpu wider cascade --set CASCADE.THRESHOLDS "[0.5, 0.5, 0.3]"
 set -euo pipefail

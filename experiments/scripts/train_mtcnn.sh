@@ -11,6 +11,7 @@
 # checkpoint. OUTPUT and DATA_DIR (default: output, data) may name other folders.
 #
 # Example: experiments/scripts/train_mtcnn.sh cpu wider+facemask TRAIN.BATCH 192
+# From shipped weights: experiments/scripts/train_mtcnn.sh cpu mine TRAIN.INIT lib/pretrained/mtcnn.weights.h5
 set -euo pipefail
 source "$(dirname "$0")/names.sh"
 case ${1:-} in -h | --help) usage; exit ;; esac
@@ -18,8 +19,8 @@ use_gpu "${1:-0}"
 DATASET=${2:-wider+facemask}
 MORE=("${@:3}")
 DATA_DIR=${DATA_DIR:-data}
-OUTPUT=${OUTPUT:-output}
 SOURCES=${DATASET//+/_train+}_train
+LANDMARKS=landmarks_train+wider_train
 SET=(DATA_DIR "$DATA_DIR")
 if [ "$DATASET" != wider+facemask ]; then
     OUTPUT=$OUTPUT/mtcnn_$DATASET
@@ -27,8 +28,9 @@ if [ "$DATASET" != wider+facemask ]; then
         [ ! -f "$DATA_DIR/pickles/landmarks_$1.pkl" ] || echo -n "landmarks_$1+"
         echo "${DATASET//+/_$1+}_$1"
     }
+    LANDMARKS=$(points train)
     SET+=(TRAIN.DATASETS "$SOURCES" TRAIN.SELECT "${DATASET//+/_select+}_select"
-          MTCNN.LANDMARKS "$(points train)" MTCNN.SELECT_LANDMARKS "$(points select)")
+          MTCNN.LANDMARKS "$LANDMARKS" MTCNN.SELECT_LANDMARKS "$(points select)")
 fi
 SET+=(OUTPUT_DIR "$OUTPUT")
 
@@ -44,4 +46,4 @@ for stage in pnet rnet onet; do
 done
 echo "== export"
 "$PYTHON" tools/export.py --cfg cfgs/mtcnn.yml --weights "$OUTPUT" --out "$OUTPUT/mtcnn.onnx" \
-    --set TRAIN.DATASETS "$SOURCES"
+    --set TRAIN.DATASETS "$SOURCES" MTCNN.LANDMARKS "$LANDMARKS" "${SET[@]}" "${MORE[@]}"
