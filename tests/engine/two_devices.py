@@ -29,9 +29,27 @@ CASES = {
     "ssd": {"FAMILY": "ssd", **SQUEEZED, "ANCHORS__STRIDES": [16], "ANCHORS__WIDTHS": [12.0, 30.0],
             "ANCHORS__HEIGHTS": [14.0, 36.0], "LOSS__CLASS": "mined", "TRAIN__OPTIMIZER": "adamw", "TRAIN__RATE": 1e-3},
 }
+# Crops mined in groups of 12, of which each of two devices has one; in this ratio the groups have different faces.
+CASES["rnet"] = {"FAMILY": "mtcnn", "MTCNN__STAGE": "rnet", "MTCNN__LANDMARKS": "scenes", "NET__LANDMARKS": True,
+                 "MTCNN__COUNTS": [40, 40, 40, 120], "MTCNN__RATIO": [3, 2, 1, 4], "MTCNN__OHEM_GROUP": 12,
+                 "TRAIN__BATCH": 24}
 CASES["ssd_sgd"] = {**CASES["ssd"], "TRAIN__OPTIMIZER": "sgd"}
 # The same on two devices, done wrongly: what a test of these must notice.
 WRONG = {"unsynchronised": "grid"}
+
+
+def make_samples(cfg):
+    """The samples that a stage of MTCNN learns from, drawn and not mined."""
+    from manyfaces.data_layer.mtcnn_batches import samples_folder
+    from manyfaces.data_layer.mtcnn_sample_folder import SampleFolder
+    from manyfaces.data_layer.mtcnn_samples_writer import SampleMaker, Sources
+    from manyfaces.engine.records import config_records
+    from manyfaces.progress import Progress
+
+    records, _ = config_records(cfg, "scenes")
+    maker, folder = SampleMaker(cfg, 24, {"train": Sources(records, records)}), SampleFolder(samples_folder(cfg))
+    folder.begin(maker.settings())
+    maker.run(folder, Progress(len(records), "images", every=1e9))
 
 
 def train(folder, case, name, count, resume=False):
@@ -39,6 +57,8 @@ def train(folder, case, name, count, resume=False):
     from manyfaces.engine.train import Trainer
 
     cfg = tiny_config(folder, NAME=name, **{**COMMON, **CASES[case]})
+    if cfg.FAMILY == "mtcnn":
+        make_samples(cfg)
     run, found = Trainer(cfg, resume=resume, devices=count), {}
     if name.startswith("unsynchronised"):
         run.model.get_layer("conv1_bn").synchronized = False
@@ -65,7 +85,7 @@ def train(folder, case, name, count, resume=False):
     run.train_step = look
     if run.step == 0:
         batch = run.loader.batch(0)
-        faces = [value == 1 for key, value in batch.items() if key.endswith("_labels")]
+        faces = [value == 1 for key, value in batch.items() if key.endswith("_labels") or key == "label"]
         found["faces"] = sum(part.reshape(len(part), -1).sum(axis=1) for part in faces)
     run.run()
     keep(run.step)
