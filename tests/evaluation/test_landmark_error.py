@@ -39,8 +39,8 @@ def scene(tmp_path):
     half[4, 1] = np.nan
     boxes = [[20, 10, 60, 50], [104, 50, 188, 130], *[[10, 110, 50, 150]] * 4]
     points = [moved, one_off, apart, together, half, apart]
-    return Roidb([record(tmp_path, "a.png", boxes, points, [False] * 5 + [True]), record(tmp_path, "b.png", [], np.zeros((0, 5, 2)))],
-                 {}, "made up")
+    faces = record(tmp_path, "a.png", boxes, points, [False] * 5 + [True])
+    return Roidb([faces, record(tmp_path, "b.png", [], np.zeros((0, 5, 2)))], {}, "made up")
 
 
 def test_a_face_counts_with_five_points_and_two_eyes(scene):
