@@ -174,6 +174,7 @@ def test_the_script_goes_through_all_stages_and_resumes_what_has_begun(tmp_path)
     assert all("MTCNN.LANDMARKS landmarks_train+mine_train MTCNN.SELECT_LANDMARKS mine_select" in line
                for line in lines[:6])
     _, lines, _ = script(tmp_path, "cpu")
-    assert not any("MTCNN.LANDMARKS" in line for line in lines), "the config's own data"
+    assert not any("MTCNN.LANDMARKS" in line for line in lines[:6]), "the config's own data"
+    assert "MTCNN.LANDMARKS landmarks_train+wider_train" in lines[6], "which the licence is told from"
     code, _, error = script(tmp_path, "gpu")
     assert code == 2 and "GPU_ID is 'gpu'" in error
