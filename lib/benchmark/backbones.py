@@ -24,19 +24,23 @@ BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101",
              "mobilenet_v1_025": "MobileNetV1 x0.25", "mobilenet_v1_100": "MobileNetV1",
              "mobilenet_v2_100": "MobileNetV2"}
 RUNTIMES = {"keras": "Keras", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+FEWEST, LONG_MS = 3, 5000  # calls; of a net whose calls took longer together no more are made
 PAUSE = 0.05  # s before each call: threads that still wait for work of the one before would slow it
 
 
 def run(cfgs="cfgs", repeats=5, names=None):
     """A table a family: parameters, GMAC, ms a megapixel and peak MB of every backbone.
 
-    cfgs: folder of the configs FAMILY_BACKBONE.yml. repeats: calls of a net in each runtime; the median counts. names:
-    of the configs, without .yml; None: all that FAMILIES and BACKBONES make.
+    cfgs: folder of the configs FAMILY_BACKBONE.yml. repeats: calls of a net in each runtime, FEWEST of one that takes
+    long; the median counts. names: of the configs, without .yml; None: all that FAMILIES and BACKBONES make.
     """
     from ..loading import installed
 
     if not Path(cfgs).is_dir():
         raise InputError(f"{cfgs}: no such folder; the benchmark of backbones reads the configs of the repository")
+    known = [f"{family}_{backbone}" for family in FAMILIES for backbone in BACKBONES]
+    if unknown := set(names or ()) - set(known):
+        raise InputError(f"--nets {sorted(unknown)[0]}: expected some of {', '.join(known)}")
     runtimes = [name for name in RUNTIMES if name in installed()]
     if "keras" not in runtimes:
         raise InputError("the benchmark of backbones builds nets: pip install 'manyfaces[train]'")
@@ -49,7 +53,8 @@ def run(cfgs="cfgs", repeats=5, names=None):
                        *(f"{RUNTIMES[name]}, ms a megapixel" for name in runtimes),
                        *(f"{RUNTIMES[name]}, peak MB" for name in runtimes))
             note = (f"Configs {family}_*.yml, float32, random weights, one image of {SIZE[0]} x {SIZE[1]}, median of "
-                    f"{repeats} calls in turns; peak MB of a process that loads this net alone.")
+                    f"{repeats} calls in turns ({min(FEWEST, repeats)} of a slow net); peak MB of a process that "
+                    "loads this net alone.")
             tables.append(Table(f"{title} by backbone", columns, rows, note))
     return tables
 
@@ -59,10 +64,14 @@ def measure(cfgs, name, label, runtimes, repeats):
     with tempfile.TemporaryDirectory() as folder:
         config, weights, model, facts = prepare(Path(cfgs) / f"{name}.yml", Path(folder), len(runtimes) > 1)
         with ExitStack() as stack:
-            nets = [stack.enter_context(OneNet(runtime, *((config, SIZE, weights) if runtime == "keras" else
-                                                          (model, SIZE)))) for runtime in runtimes]
+            nets = [OneNet(runtime, *((config, SIZE, weights) if runtime == "keras" else (model, SIZE)))
+                    for runtime in runtimes]
+            for net in nets:
+                stack.enter_context(net)
             times = [[] for _ in nets]
-            for _ in range(repeats):
+            for turn in range(repeats):
+                if turn >= FEWEST and sum(map(sum, times)) > LONG_MS:
+                    break
                 for net, taken in zip(nets, times, strict=True):
                     time.sleep(PAUSE)
                     taken.append(net.ms())

@@ -2,7 +2,7 @@
 
 python -m manyfaces.benchmark.one_net RUNTIME MODEL [WEIGHTS] WIDTHxHEIGHT reads lines on standard input. To `run` it
 answers with the milliseconds of the net on one image, to `memory` with the most MB that the process ever held. The net
-has run some times before it says `ready`.
+has run once before it says `ready`.
 """
 
 import contextlib
@@ -10,21 +10,19 @@ import subprocess
 import sys
 import time
 
-WARM_UP = 2
-
 
 class OneNet:
-    """The other end: `ms()` and `megabytes()` of a net in a fresh process, which lives as long as the `with` block.
+    """The other end: `ms()` and `megabytes()` of a net in a fresh process.
 
-    runtime: as Detector.load has it. model: a config (.yml) with weights, or an exported model. size: (width, height)
-    px. Raises RuntimeError with what the process wrote where it fails.
+    It starts here, is waited for where the `with` block begins, and ends with it. runtime: as Detector.load has it.
+    model: a config (.yml) with weights, or an exported model. size: (width, height) px. All raise RuntimeError with
+    what the process wrote where it failed.
     """
 
     def __init__(self, runtime, model, size, weights=None):
         words = [runtime, str(model), *([str(weights)] if weights else []), f"{size[0]}x{size[1]}"]
         self.process = subprocess.Popen([sys.executable, "-m", __name__, *words], text=True, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self._answer("ready")
 
     def ms(self):
         """Milliseconds of one call of the net."""
@@ -35,6 +33,7 @@ class OneNet:
         return float(self._ask("memory"))
 
     def __enter__(self):
+        self._answer("ready")
         return self
 
     def __exit__(self, *_):
@@ -75,8 +74,7 @@ def main(runtime, model, *rest):
     width, height = map(int, size.split("x"))
     run = Detector.load(model, *weights, runtime=runtime).run
     image = np.random.default_rng(0).integers(0, 256, (1, height, width, 3)).astype(np.uint8)
-    for _ in range(WARM_UP):
-        run(image)
+    run(image)
     print("ready", flush=True)
     for line in sys.stdin:
         if line.strip() == "run":

@@ -51,6 +51,21 @@ def test_a_row_is_medians_a_megapixel_and_memory(monkeypatch):
                              ("onnxruntime", "net.onnx", (500, 400)), ("openvino", "net.onnx", (500, 400))]
 
 
+@pytest.mark.parametrize("long_ms, calls", [(0, 3), (1e9, 8)])
+def test_slow_nets_are_called_less_often(long_ms, calls, monkeypatch):
+    class Ten(Stand):
+        def ms(self):
+            asked.append(1)
+            return 10.0
+
+    asked = []
+    for name, value in (("OneNet", Ten), ("PAUSE", 0), ("LONG_MS", long_ms),
+                        ("prepare", lambda path, *_: (path, "w.h5", "net.onnx", {"parameters": 1, "macs": 1}))):
+        monkeypatch.setattr(backbones, name, value)
+    backbones.measure("cfgs", "tiny_vgg16", "VGG16", ["keras", "openvino"], 8)
+    assert len(asked) == 2 * calls
+
+
 def test_every_backbone_of_both_families_has_its_config():
     for family in backbones.FAMILIES:
         assert all((ROOT / "cfgs" / f"{family}_{name}.yml").is_file() for name in backbones.BACKBONES)
@@ -74,8 +89,8 @@ def test_a_process_of_its_own():
     with OneNet("onnxruntime", pretrained.model_file("ssh_mobilenet_v1_025"), (64, 48)) as net:
         assert net.ms() > 0 and 20 < net.megabytes() < 400
     assert net.process.returncode == 0
-    with pytest.raises(RuntimeError, match="no such model file"):
-        OneNet("onnxruntime", "none.onnx", (64, 48))
+    with pytest.raises(RuntimeError, match="no such model file"), OneNet("onnxruntime", "none.onnx", (64, 48)):
+        pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux'")
@@ -91,3 +106,5 @@ def test_the_peak_is_the_process_own_and_stays_when_memory_goes_back():
 def test_without_configs_it_says_so(tmp_path):
     with pytest.raises(InputError, match="no such folder; the benchmark of backbones reads the configs"):
         run_section("backbones", cfgs=tmp_path / "none")
+    with pytest.raises(InputError, match="--nets tiny_vgg: expected some of tiny_vgg16, "):
+        run_section("backbones", cfgs=tmp_path, names=["tiny_vgg"])
