@@ -103,7 +103,11 @@ def test_the_peak_is_the_process_own_and_stays_when_memory_goes_back():
     assert len(block) > 0 and before < 200 and more == pytest.approx(200, abs=10)
 
 
-def test_without_configs_it_says_so(tmp_path):
+def test_without_keras_or_configs_it_says_so(tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        patched.setattr("manyfaces.loading.installed", lambda: ["onnxruntime"])
+        assert run_section("backbones", cfgs=ROOT / "cfgs") == []
+    assert capsys.readouterr().out.startswith("backbones: left out, nets are built with Keras")
     with pytest.raises(InputError, match="no such folder; the benchmark of backbones reads the configs"):
         run_section("backbones", cfgs=tmp_path / "none")
     with pytest.raises(InputError, match="--nets tiny_vgg: expected some of tiny_vgg16, "):
