@@ -10,11 +10,13 @@ from ..errors import InputError
 from ..nms import min_nms, nms
 from . import pyramid, resample
 from .geometry import calibrate, cell_boxes, landmarks_of, square, windows
+from .lanes import side_by_side
 
 STAGES = ("pnet", "rnet", "onet")
 SIDES = {"rnet": 24, "onet": 48}  # px of a crop
 # Crops in one call of the net, and the number that the last call is filled up to a multiple of: few different sizes.
 CALLS = {"rnet": (128, 16), "onet": (32, 4)}
+LANE_CALLS = {"rnet": (16, 16), "onet": (2, 2)}  # where calls run side by side
 TIMES = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")  # parts whose milliseconds Detections.times has
 
 
@@ -23,12 +25,17 @@ class Cascade:
 
     nets: dict pnet, rnet, onet -> function images (B, H, W, 3) uint8 (without CASCADE.ROUND
     float32) -> dict of arrays `scores` (logits, background and
-    face), `boxes` and, of onet, `landmarks`, as lib/nets/mtcnn.py gives them. cfg: its CASCADE section counts.
+    face), `boxes` and, of onet, `landmarks`, as lib/nets/mtcnn.py gives them. Nets with an attribute `lanes` get small
+    calls, so many at once, and may use a result's memory again in the next call of the same thread; others get large
+    calls, one after the other. cfg: its CASCADE section counts.
     May be called from several threads, if the nets may.
     """
 
     def __init__(self, nets, cfg):
         self.nets, self.cfg, self.inclusive = nets, cfg.CASCADE, cfg.CASCADE.BOXES == "inclusive"
+        lanes = min((getattr(net, "lanes", None) or 0 for net in nets.values()), default=0)
+        self.lanes, self.calls = max(1, lanes), LANE_CALLS if lanes else CALLS
+        self.strip_pixels = 0 if lanes else pyramid.CANVAS_PIXELS
         self.dtype = np.uint8 if self.cfg.ROUND else np.float32
         for key, count in (("THRESHOLDS", 3), ("NMS", 4)):
             values = self.cfg[key]
@@ -83,38 +90,43 @@ class Cascade:
         sizes = [image.shape[1::-1] for image in images]
         found = [[] for _ in images]  # of (boxes, scores, offsets), one a level
         for levels in pyramid.canvases(sizes, self.cfg.MIN_FACE, self.cfg.FACTOR):
-            canvas = pyramid.draw(images, levels, self.cfg.RESAMPLE, self.dtype)
+            canvas = pyramid.draw(images, levels, self.cfg.RESAMPLE, self.dtype, self.lanes)
             clock.lap("pyramid")
-            parts = [[] for _ in levels]
-            for row, strip in pyramid.strips(canvas):
-                outputs = self.nets["pnet"](strip[None])
-                clock.lap("pnet")
-                self._cells(outputs, row, levels, sizes, parts)
-                clock.lap("boxes")
-            for level, part in zip(levels, parts, strict=True):
-                if not part:
-                    continue
-                boxes, scores, offsets = (np.concatenate(values) for values in zip(*part, strict=True))
-                kept = nms(boxes, scores, self.cfg.NMS[0])
-                found[level.image].append((boxes[kept], scores[kept], offsets[kept]))
+            which, boxes, scores, offsets = self._cells(canvas, levels, sizes, clock)
+            clock.lap("boxes")
+            ends = np.searchsorted(which, np.arange(len(levels) + 1))
+            for level, begin, end in zip(levels, ends, ends[1:], strict=False):
+                if begin < end:
+                    kept = begin + nms(boxes[begin:end], scores[begin:end], self.cfg.NMS[0])
+                    found[level.image].append((boxes[kept], scores[kept], offsets[kept]))
             clock.lap("nms")
         return [self._proposed(parts, clock) for parts in found]
 
-    def _cells(self, outputs, first_row, levels, sizes, parts):
-        """Boxes, scores and offsets of a strip's cells from the threshold on, appended to `parts` of their level."""
-        logits, offsets = np.asarray(outputs["scores"])[0], np.asarray(outputs["boxes"])[0]
-        odds = logits[..., 1] - logits[..., 0]
+    def _cells(self, canvas, levels, sizes, clock):
+        """P-Net's cells from the threshold on: numbers of their levels (N,), ascending, boxes, scores and offsets."""
         least = np.float32(logit(self.cfg.THRESHOLDS[0]))
-        for level, part in zip(levels, parts, strict=True):
-            columns, rows = level.cells
-            left, top = level.x // pyramid.STRIDE, level.y // pyramid.STRIDE - first_row
-            begin = max(top, 0)
-            block = odds[begin : max(top + rows, 0), left : left + columns]
-            row, column = np.nonzero(block >= least)
-            if len(row):
-                scores = sigmoid(block[row, column])
-                boxes = cell_boxes(row + (begin - top), column, level, sizes[level.image], self.inclusive)
-                part.append((boxes, scores, offsets[row + begin, column + left]))
+
+        def look(strip, clock):
+            first_row, pixels = strip
+            outputs = self.nets["pnet"](pixels[None])
+            clock.lap("pnet")
+            logits = np.asarray(outputs["scores"])[0]
+            odds = logits[..., 1] - logits[..., 0]
+            rows, columns = np.nonzero(odds >= least)
+            found = rows + first_row, columns, odds[rows, columns], np.asarray(outputs["boxes"])[0, rows, columns]
+            clock.lap("boxes")
+            return found
+
+        strips = pyramid.strips(canvas, self.strip_pixels)
+        parts = self._side_by_side(look, strips, clock)
+        rows, columns, odds, offsets = (np.concatenate(values) for values in zip(*parts, strict=True))
+        cells = ((side - pyramid.CELL) // pyramid.STRIDE + 1 for side in canvas.shape[:2])
+        which = pyramid.owners(levels, *cells)[rows, columns]
+        order = np.argsort(which, kind="stable")[np.count_nonzero(which < 0) :]
+        which, rows, columns = which[order], rows[order], columns[order]
+        corners = np.int64([[level.y, level.x] for level in levels])[which] // pyramid.STRIDE
+        boxes = cell_boxes(rows - corners[:, 0], columns - corners[:, 1], which, levels, sizes, self.inclusive)
+        return which, boxes, sigmoid(odds[order]), offsets[order]
 
     def _proposed(self, parts, clock):
         """Squares of an image from (boxes, scores, offsets) of its levels: NMS across them, then calibration."""
@@ -167,9 +179,9 @@ class Cascade:
 
     def _run(self, stage, images, whose, corners, clock):
         """Dict of the net's outputs (N, ...) for N windows, `whose` (N,) in order of the images."""
-        side, (most, step) = SIDES[stage], CALLS[stage]
-        found = []
-        for begin in range(0, len(whose), most):
+        side, (most, step) = SIDES[stage], self.calls[stage]
+
+        def look(begin, clock):
             owners, places = whose[begin : begin + most], corners[begin : begin + most]
             numbers, starts = np.unique(owners, return_index=True)
             crops = np.zeros((len(owners) + -len(owners) % step, side, side, 3), self.dtype)
@@ -178,14 +190,27 @@ class Cascade:
                                             dtype=self.dtype)
             clock.lap("crops")
             outputs = self.nets[stage](crops)
-            found.append({name: np.asarray(values)[: len(owners)] for name, values in outputs.items()})
+            found = {name: np.array(values[: len(owners)]) for name, values in outputs.items()}
             clock.lap(stage)
+            return found
+
+        found = self._side_by_side(look, range(0, len(whose), most), clock)
         if not found:
             return {"scores": np.zeros(0, np.float32), "boxes": np.zeros((0, 4), np.float32),
                     "landmarks": np.zeros((0, 10), np.float32)}
         outputs = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
         outputs["scores"] = sigmoid(outputs["scores"][:, 1] - outputs["scores"][:, 0])
         return outputs
+
+    def _side_by_side(self, function, items, clock):
+        """List of function(item, a clock of its own), in lanes; the time that passes is shared out by those clocks."""
+        def timed(item):
+            own = Clock()
+            return function(item, own), own.spent
+
+        done = side_by_side(timed, items, self.lanes)
+        clock.share([spent for _, spent in done])
+        return [result for result, _ in done]
 
 
 @dataclass
@@ -209,6 +234,14 @@ class Clock:
     def lap(self, name):
         now = time.perf_counter()
         self.spent[name] += now - self.last
+        self.last = now
+
+    def share(self, others):
+        """Add what has passed since the last lap to the parts, as the seconds of `others` (dicts) are to each other."""
+        sums = {name: sum(spent[name] for spent in others) for name in TIMES}
+        now, total = time.perf_counter(), sum(sums.values())
+        for name, part in sums.items():
+            self.spent[name] += (now - self.last) * part / (total or 1)
         self.last = now
 
 

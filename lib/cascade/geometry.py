@@ -11,13 +11,16 @@ import numpy as np
 from .pyramid import CELL, STRIDE
 
 
-def cell_boxes(rows, columns, level, size, inclusive):
-    """(N, 4) float32 px of the image: the windows of the cells (N,) of a level. size: (width, height) of the image."""
+def cell_boxes(rows, columns, which, levels, sizes, inclusive):
+    """(N, 4) float32 px of the image: the windows of cells. rows, columns, which: (N,) place in a level, number of it
+    among `levels`. sizes: (width, height) of the images.
+    """
     corner = np.stack([columns, rows], axis=1).astype(np.float32) * STRIDE
     if inclusive:
-        scale = np.float32(level.scale)
+        scale = np.float32([level.scale for level in levels])[which, None]
         return np.floor(np.concatenate([(corner + 1) / scale, (corner + CELL) / scale], axis=1))
-    grow = np.float32([size[0] / level.width, size[1] / level.height])
+    grow = np.float32([[sizes[level.image][0] / level.width, sizes[level.image][1] / level.height]
+                       for level in levels])[which]
     return np.concatenate([corner * grow, (corner + CELL) * grow], axis=1)
 
 

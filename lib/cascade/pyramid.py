@@ -2,9 +2,9 @@
 
 A level shrinks the image so that faces of one size fill P-Net's window of 12 px. Instead of one call of the net a level
 there is one a canvas, on which levels lie side by side: P-Net pads nothing, so a window within a level sees that level
-alone, and the cells of windows across a seam are left out. Canvases come in few sizes, for which runtimes that compile
-anew for every size are grateful, and a large one is cut into strips that overlap by a window, so that no image is too
-large.
+alone, and the cells of windows across a seam are left out. A canvas is looked at in strips that overlap by a window,
+all of one height: so no image is too large, what the net works on stays in the processor's cache, strips can be looked
+at side by side, and runtimes that compile anew for every size meet few.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import resample_into
+from .lanes import side_by_side
 
 CELL, STRIDE = 12, 2  # px: P-Net's window, and from one to the next
-MULTIPLE = 64  # px: sides of a canvas are multiples of it
-CANVAS_PIXELS = 2**21  # of one call of the net
+MULTIPLE = 128  # px: the width of a canvas is a multiple of it
+CANVAS_PIXELS = 2**21  # of the images on one, and of one call of the net at most
+STRIP_PIXELS, LOWEST, HIGHEST = 2**16, 32, 128  # of a strip; px from one to the next, in multiples of LOWEST
 
 
 @dataclass
@@ -94,24 +96,44 @@ def pack(levels):
         if (room - wide) * height > room * (height - high):  # the cut that leaves the larger rectangle in one piece
             right, below = (x + wide, y, room - wide, height), (x, y + high, wide, height - high)
         free += [right, below]
-    return width, bottom + -bottom % MULTIPLE
+    step = strip_step(width)
+    return width, CELL - STRIDE + step * max(1, -(-(bottom - CELL + STRIDE) // step))
 
 
-def draw(images, levels, method, dtype=np.uint8):
+def strip_step(width):
+    """px from a strip of a canvas to the next."""
+    return min(max(STRIP_PIXELS // width // LOWEST * LOWEST, LOWEST), HIGHEST)
+
+
+def draw(images, levels, method, dtype=np.uint8, lanes=1):
     """The canvas (height, width, 3) of `dtype` with the levels of `images` on it; sets their places."""
     width, height = pack(levels)
     canvas = np.zeros((height, width, 3), dtype)
-    for level in levels:
+
+    def level_on_canvas(level):
         block = canvas[level.y : level.y + level.block[1], level.x : level.x + level.block[0]]
         resample_into(images[level.image], block[: level.height, : level.width], method)
         block[level.height :] = block[level.height - 1]  # an odd side is made even with what is at the edge
         block[:, level.width :] = block[:, level.width - 1 : level.width]
+
+    side_by_side(level_on_canvas, levels, lanes)
     return canvas
 
 
-def strips(canvas):
-    """Yield (first row of cells, part of the canvas): of at most CANVAS_PIXELS, and every cell in just one of them."""
+def strips(canvas, pixels):
+    """List of (first row of cells, part of the canvas), every cell in just one: single ones, or as many together as
+    have `pixels`.
+    """
     height, width = canvas.shape[:2]
-    rows = max(MULTIPLE, CANVAS_PIXELS // width // MULTIPLE * MULTIPLE) // STRIDE  # of cells in a strip
-    for row in range(0, (height - CELL) // STRIDE + 1, rows):
-        yield row, canvas[STRIDE * row : STRIDE * (row + rows - 1) + CELL]
+    step = strip_step(width)
+    step *= max(1, pixels // width // step)
+    return [(row // STRIDE, canvas[row : row + step + CELL - STRIDE]) for row in range(0, height - CELL + STRIDE, step)]
+
+
+def owners(levels, rows, columns):
+    """(rows, columns) int16: the number of the level in which a canvas's cell lies, -1 across a seam."""
+    result = np.full((rows, columns), -1, np.int16)
+    for number, level in enumerate(levels):
+        wide, high = level.cells
+        result[level.y // STRIDE : level.y // STRIDE + high, level.x // STRIDE : level.x // STRIDE + wide] = number
+    return result

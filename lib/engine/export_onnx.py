@@ -206,6 +206,11 @@ def _batch_norm(graph, layer, inputs, alone):
 def _rescaling(graph, layer, inputs, _alone):
     """scale * x + offset: less -offset / scale here, so that a zero of padding stays one; the scale waits."""
     scale, offset = np.broadcast_arrays(np.float64(layer.scale).ravel(), np.float64(layer.offset).ravel())
+    if inputs[0].raw and offset.any():  # so OpenVINO does without the transposition, which its convolutions undo
+        name = graph.node("Cast", [inputs[0].name], f"{layer.name}_float", to=1)  # TensorProto.FLOAT
+        name = graph.node("Sub", [name, graph.constant(f"{layer.name}_mean", np.float32(-offset / scale))], layer.name)
+        name = graph.node("Transpose", [name], f"{layer.name}_channels_first", perm=[0, 3, 1, 2])
+        return Value(name, scale=np.broadcast_to(scale, 3) if len(scale) == 1 else scale)
     name = graph.settled(inputs[0])
     if offset.any():
         mean = graph.constant(f"{layer.name}_mean", np.float32(-offset / scale).reshape(-1, 1, 1))
@@ -328,8 +333,12 @@ def _prelu(graph, layer, inputs, _alone):
         if alpha.ndim != 3 or alpha.shape[:2] != (1, 1):
             raise UnknownLayer(f"layer {layer.name} has a slope of its own for each place")
         alpha = alpha.reshape(-1, 1, 1)
-    slope = graph.constant(f"{layer.name}_slope", alpha)
-    return Value(graph.node("PRelu", [graph.settled(inputs[0]), slope], layer.name), flat=inputs[0].flat)
+    # max(x, 0) - slope * max(-x, 0): ONNX Runtime takes a third of PRelu's time for it, OpenVINO makes a PRelu of it.
+    name, slope = graph.settled(inputs[0]), graph.constant(f"{layer.name}_slope", -alpha)
+    below = graph.node("Relu", [graph.node("Neg", [name], f"{layer.name}_negative")], f"{layer.name}_below")
+    above = graph.node("Relu", [name], f"{layer.name}_above")
+    below = graph.node("Mul", [below, slope], f"{layer.name}_sloped")
+    return Value(graph.node("Add", [above, below], layer.name), flat=inputs[0].flat)
 
 
 def _activation(graph, layer, inputs, _alone):

@@ -61,8 +61,11 @@ def open_model(path, runtime=None, threads=None, precision=None):
     return family(cfg), run, cfg
 
 
-def open_session(path, facts, runtime=None, threads=None, precision=None):
-    """The function images -> dict of arrays alone; `facts` as read_sidecar gives them. Raises InputError."""
+def open_session(path, facts, runtime=None, threads=None, precision=None, **options):
+    """The function images -> dict of arrays alone; `facts` as read_sidecar gives them. Raises InputError.
+
+    options: of the runtime's Session; lanes (onnxruntime, openvino): so many calls may run at once, each on one thread.
+    """
     able, there = readers(path), installed()
     if not able:
         endings = sorted({ending for *_, endings in RUNTIMES.values() for ending in endings})
@@ -83,7 +86,7 @@ def open_session(path, facts, runtime=None, threads=None, precision=None):
         raise InputError(f"{runtime}: the package {package} is not installed; pip install 'manyfaces[{extra}]'")
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}, expected 1 or more")
-    return importlib.import_module(module, __name__).Session(path, facts, threads, precision)
+    return importlib.import_module(module, __name__).Session(path, facts, threads, precision, **options)
 
 
 def _able_in(path, facts, precision, able, runtime):

@@ -8,13 +8,17 @@ from .images import as_input
 
 
 class Session:
-    """images (B, H, W, 3) -> dict of maps; safe from several threads. It computes as the file says."""
+    """images (B, H, W, 3) -> dict of maps; safe from several threads. It computes as the file says.
 
-    def __init__(self, path, facts, threads=None, precision=None):
+    lanes: that many calls at once are meant to run, each on the thread that makes it; None: a call uses `threads`.
+    """
+
+    def __init__(self, path, facts, threads=None, precision=None, lanes=None):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        if threads:
-            options.intra_op_num_threads = threads
+        self.lanes = lanes
+        if lanes or threads:
+            options.intra_op_num_threads = 1 if lanes else threads
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a class for each of its codes

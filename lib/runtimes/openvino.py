@@ -18,17 +18,24 @@ from .faces import by_image
 from .images import as_input
 
 OFTEN = 8  # calls of a size before it gets a compilation of its own
-SIZES = 4  # so many at most
+SIZES, LANE_SIZES = 4, 8  # so many at most; where calls are small, their memory is
 LARGE = 30_000_000  # bytes of weights from which every size shares one compilation: each has a copy of them
 HINTS = {None: "f32", "float32": "f32", "int8": "f32", "bf16": "bf16"}  # int8 is in the file; its float parts stay so
 
 
 class Session:
-    """images (B, H, W, 3) -> dict of maps; safe from several threads, each has infer requests of its own."""
+    """images (B, H, W, 3) -> dict of maps; safe from several threads, each has infer requests of its own.
 
-    def __init__(self, path, facts, threads=None, precision=None):
+    lanes: that many calls at once, each on one thread, and what one gives holds until the next of the same thread;
+    None: calls take turns, use `threads`, and give arrays that stay.
+    """
+
+    def __init__(self, path, facts, threads=None, precision=None, lanes=None):
+        self.lanes, self.sizes = lanes, LANE_SIZES if lanes else SIZES
         self.options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
-        if threads:
+        if lanes:
+            self.options |= {"NUM_STREAMS": lanes, "INFERENCE_NUM_THREADS": lanes, "ENABLE_CPU_PINNING": False}
+        elif threads:
             self.options["INFERENCE_NUM_THREADS"] = threads
         self.local, self.lock = threading.local(), threading.Lock()
         self.outputs = [output["name"] for output in facts["outputs"]]
@@ -47,7 +54,7 @@ class Session:
 
     def __call__(self, images):
         images = as_input(images, self.facts)
-        results = self._request(images.shape).infer({0: images}, share_inputs=True)
+        results = self._request(images.shape).infer({0: images}, share_inputs=True, share_outputs=bool(self.lanes))
         outputs = {name: results[name] for name in self.outputs}
         return by_image(outputs, len(images)) if self.facts["content"] == "faces" else outputs
 
@@ -67,7 +74,7 @@ class Session:
             return model
         with self.lock:
             self.seen[shape] += 1
-            if self.seen[shape] < OFTEN or len(self.compiled) >= SIZES or shape in self.compiled:
+            if self.seen[shape] < OFTEN or len(self.compiled) >= self.sizes or shape in self.compiled:
                 return self.compiled.get(shape, self.free)
             own = self.source.clone()
             own.reshape({0: list(shape)})

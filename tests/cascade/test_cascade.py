@@ -1,10 +1,12 @@
 """The cascade with made-up nets: levels on a canvas, seams, strips, batches, odd images, both conventions of boxes."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from manyfaces.cascade import geometry, pyramid, resample
-from manyfaces.cascade.cascade import TIMES, Cascade
+from manyfaces.cascade.cascade import TIMES, Cascade, Clock
 from manyfaces.config import load_config
 from manyfaces.detector import Detector
 from manyfaces.errors import InputError
@@ -41,6 +43,23 @@ def bright_crops(images):
 NETS = {"pnet": bright_net, "rnet": bright_crops, "onet": bright_crops}
 
 
+def in_lanes(nets, lanes):
+    """The same nets, as those of a runtime that takes small calls, `lanes` at once, each of a size of its own."""
+    class Lane:
+        def __init__(self, net):
+            self.net, self.lanes, self.local = net, lanes, threading.local()
+
+        def __call__(self, images):
+            kept = self.local.__dict__.setdefault("kept", {})  # memory that a thread's next call uses again
+            found = {}
+            for name, values in self.net(images).items():
+                found[name] = kept.setdefault((name, values.shape), np.empty_like(values))
+                found[name][:] = values
+            return found
+
+    return {stage: Lane(net) for stage, net in nets.items()}
+
+
 def scene(spots, height=200, width=260):
     """A dark image with bright squares (x, y, side)."""
     image = np.zeros((height, width, 3), np.uint8)
@@ -61,7 +80,11 @@ def test_levels_lie_apart_on_the_canvas(size):
         assert level.x % 2 == level.y % 2 == 0
         assert level.x + level.block[0] <= width and level.y + level.block[1] <= height
         taken[level.y : level.y + level.block[1], level.x : level.x + level.block[0]] += 1
-    assert taken.max() == 1 and width % pyramid.MULTIPLE == height % pyramid.MULTIPLE == 0
+    assert taken.max() == 1 and width % pyramid.MULTIPLE == 0
+    strips = pyramid.strips(taken, 0)
+    assert {part.shape for _, part in strips} == {strips[0][1].shape}  # of one size, and all of the canvas
+    assert [row for row, _ in strips] == [n * (len(strips[0][1]) - 10) // 2 for n in range(len(strips))]
+    assert 2 * strips[-1][0] + len(strips[-1][1]) == height
 
 
 def test_a_canvas_wastes_little():
@@ -93,23 +116,20 @@ def test_cells_on_the_canvas_are_those_of_each_level_alone(words, monkeypatch):
             expected += [(number, level.width, row, column, odds[row, column])
                          for row, column in np.argwhere(odds >= np.log(0.3 / 0.7))]
     assert len(expected) > 50
-    for pixels in (pyramid.CANVAS_PIXELS, 64 * 64):
+    for pixels, nets in ((pyramid.CANVAS_PIXELS, NETS), (64 * 64, NETS), (64 * 64, in_lanes(NETS, 3))):
         monkeypatch.setattr(pyramid, "CANVAS_PIXELS", pixels)
-        found, cascade = [], Cascade(NETS, cfg)
+        found, cascade = [], Cascade(nets, cfg)
         sizes = [image.shape[1::-1] for image in images]
         groups = pyramid.canvases(sizes, 20, 0.709)
         assert len(groups) == (1 if pixels > 10**6 else 2)
         for levels in groups:
-            canvas = pyramid.draw(images, levels, cfg.CASCADE.RESAMPLE, dtype)
-            parts = [[] for _ in levels]
-            for row, strip in pyramid.strips(canvas):
-                cascade._cells(bright_net(strip[None]), row, levels, sizes, parts)
-            for level, part in zip(levels, parts, strict=True):
-                for boxes, scores, _ in part:
-                    grow = np.array(sizes[level.image]) / (level.width, level.height)
-                    cells = np.rint(boxes[:, :2] / grow / 2).astype(int)
-                    found += [(level.image, level.width, y, x, np.log(score / (1 - score)))
-                              for (x, y), score in zip(cells, scores, strict=True)]
+            canvas = pyramid.draw(images, levels, cfg.CASCADE.RESAMPLE, dtype, cascade.lanes)
+            which, boxes, scores, _ = cascade._cells(canvas, levels, sizes, Clock())
+            for number, box, score in zip(which, boxes, scores, strict=True):
+                level = levels[number]
+                grow = np.array(sizes[level.image]) / (level.width, level.height)
+                x, y = np.rint(box[:2] / grow / 2).astype(int)
+                found.append((level.image, level.width, y, x, np.log(score / (1 - score))))
         assert [row[:4] for row in sorted(found)] == [row[:4] for row in sorted(expected)]
         np.testing.assert_allclose([row[4] for row in sorted(found)], [row[4] for row in sorted(expected)], atol=2e-4)
 
@@ -120,9 +140,14 @@ def test_cells_on_the_canvas_are_those_of_each_level_alone(words, monkeypatch):
 def test_boxes_of_cells_in_both_conventions():
     level = pyramid.levels_of(0, 100, 60, 24, 0.5)[0]  # scale 0.5, 51 x 31 px
     rows, columns = np.array([0, 3]), np.array([0, 5])
-    np.testing.assert_allclose(geometry.cell_boxes(rows, columns, level, (100, 60), False),
+    which, levels, sizes = np.array([0, 0]), [level], [(100, 60)]
+    np.testing.assert_allclose(geometry.cell_boxes(rows, columns, which, levels, sizes, False),
                                np.float32([[0, 0, 12, 12], [10, 6, 22, 18]]) * ([100 / 51, 60 / 31] * 2), rtol=1e-6)
-    assert geometry.cell_boxes(rows, columns, level, (100, 60), True).tolist() == [[2, 2, 24, 24], [22, 14, 44, 36]]
+    found = geometry.cell_boxes(rows, columns, which, levels, sizes, True)
+    assert found.tolist() == [[2, 2, 24, 24], [22, 14, 44, 36]]
+    two = [level, pyramid.levels_of(1, 30, 40, 12, 0.5)[0]]
+    assert geometry.cell_boxes(rows, columns, np.array([1, 0]), two, [*sizes, (30, 40)], True).tolist() == [
+        [1, 1, 12, 12], [22, 14, 44, 36]]
 
 
 def test_calibration_by_hand():
@@ -173,6 +198,19 @@ def test_many_images_are_each_as_alone():
         alone = cascade.detect([image])[0]
         np.testing.assert_array_equal(faces.boxes, alone.boxes)
         np.testing.assert_allclose(faces.scores, alone.scores, rtol=1e-6)
+
+
+def test_lanes_change_nothing():
+    """Small calls side by side give what large ones give, whatever thread takes which."""
+    images = [scene([(30, 40, 40), (150, 100, 60)]), scene([(0, 0, 25), (60, 60, 22)], 97, 99), picture(10, 10)]
+    expected = Cascade(NETS, config()).detect(images)
+    for lanes in (1, 2, 5):
+        found = Cascade(in_lanes(NETS, lanes), config()).detect(images)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.boxes, other.boxes)
+            np.testing.assert_array_equal(one.landmarks, other.landmarks)
+            np.testing.assert_allclose(one.scores, other.scores, rtol=1e-6)
+            assert all(one.times[part] >= 0 for part in TIMES) and one.times["pnet"] > 0
 
 
 def test_a_batch_is_cut_and_filled_up(monkeypatch):

@@ -100,6 +100,22 @@ def test_three_files_and_one_sidecar(exported, weights):
         Detector.load(path, overrides=["NET.LANDMARKS", "false"])
 
 
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_threads_are_lanes_and_change_nothing(exported, runtime):
+    pytest.importorskip(runtime, reason=f"{runtime} is not installed")
+    found = {}
+    for threads in (1, 3):
+        detector = Detector.load(exported[0], runtime=runtime, threads=threads,
+                                 overrides=["CASCADE.THRESHOLDS", "[0.3, 0.3, 0.3]"])
+        assert {net.lanes for net in detector.run.values()} == {threads}
+        found[threads] = [detector.detect(picture(seed)) for seed in (0, 1, 2, 0)]  # often enough for a size of its own
+    for one, other in zip(*found.values(), strict=True):
+        assert len(one) == len(other) > 0
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+    np.testing.assert_array_equal(found[1][0].boxes, found[1][3].boxes)
+
+
 def test_runs_without_keras(exported, tmp_path):
     path, _ = exported
     code = (f"import sys, numpy as np; from manyfaces import Detector; d = Detector.load({str(path)!r}); "
