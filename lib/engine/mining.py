@@ -2,14 +2,19 @@
 
 import copy
 import hashlib
+import importlib.util
+import tempfile
 from pathlib import Path
 
 from ..cascade.cascade import STAGES, Cascade
+from ..cascade.lanes import cores
 from ..errors import InputError
 from ..nets.mtcnn import STAGES as NETS
 from ..nets.mtcnn import stage_config
+from ..runtimes import installed, open_session
 from ..runtimes.stages import trained_weights
 from . import backend
+from .cascade import write_stage
 from .checkpoint import load_weights
 
 
@@ -43,7 +48,7 @@ def miner(cfg):
                          f"rnet")
     cfg.CASCADE.THRESHOLDS[:2] = cfg.MTCNN.MINE_THRESHOLDS
     cfg.CASCADE.MIN_FACE = cfg.MTCNN.MINE_MIN_FACE
-    nets, marks = {}, []
+    models, marks = {}, []
     backend.prepare()
     for stage in earlier:
         path = weights_of(cfg, stage)
@@ -52,7 +57,20 @@ def miner(cfg):
                              f"made, or name its weights as MTCNN.{stage.upper()}")
         model = NETS[stage](stage_config(cfg, stage)).build()
         load_weights(model, path)
-        nets[stage] = backend.runner(model)
+        models[stage] = model
         marks.append(f"{stage} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}")
-    cascade = Cascade(nets, cfg)
+    cascade = Cascade(_runners(cfg, models), cfg)
     return lambda images: [found[:, :4] for found in cascade.candidates(images, earlier[-1])], ", ".join(marks)
+
+
+def _runners(cfg, models):
+    """Dict stage -> function of Keras models: exported, and run in lanes by what is fastest here, or else by Keras."""
+    runtime = next((name for name in ("openvino", "onnxruntime") if name in installed()), None)
+    if runtime is None or importlib.util.find_spec("onnx") is None:
+        return {stage: backend.runner(model) for stage, model in models.items()}
+    nets = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for stage, model in models.items():
+            path = Path(folder) / f"{stage}.onnx"
+            nets[stage] = open_session(path, write_stage(cfg, stage, model, "onnx", path), runtime, lanes=cores())
+    return nets
