@@ -77,6 +77,7 @@ DEFAULTS = {
         "MINE_MIN_FACE": 16.0,  # CASCADE.MIN_FACE while they mine
         "EASY": 0.25,  # at most this part of an image's negatives is cut by chance where mining does not give enough
         "LOSS_WEIGHTS": [1.0, 0.5, 0.5],  # of classification, box and landmarks; onet: 1, 0.5, 1
+        "LANDMARK_LOSS": "squared",  # squared (MTCNN) | absolute (arXiv 1711.06753, section 4): errors of coordinates
         "OHEM": 0.7,  # part of a batch's positives and negatives, the hardest, that classification learns from
         "OHEM_BOX": False,  # the same for the box loss
         "OHEM_GROUP": 96,  # crops that follow one another in a batch and are mined together; 0: the whole batch
@@ -210,6 +211,7 @@ CHOICES = {
     "LOSS.CLASS": ("ohem", "focal", "mined"),
     "CASCADE.RESAMPLE": ("smooth", "mean"),
     "CASCADE.BOXES": ("continuous", "inclusive"),
+    "MTCNN.LANDMARK_LOSS": ("squared", "absolute"),
     "MTCNN.FC": ("prelu", "relu", "none"),
     "MTCNN.STAGE": ("cascade", "pnet", "rnet", "onet"),
     "LOSS.BOX": ("smooth_l1", "diou"),

@@ -79,11 +79,12 @@ class StageNet:
         """Dict of `NAME_class`, `NAME_box`, `NAME_landmark`, each (B,): their means over the batch train.
 
         class: cross-entropy of positives and negatives; box: squared error of the four offsets of positives and parts;
-        landmark: that of the ten of landmark crops. Of the class losses (with MTCNN.OHEM_BOX of the box losses too) the
-        hardest part MTCNN.OHEM counts. A crop is too small a unit to mine in, and the batch of the paper changes when
-        it is cut over devices; so crops are mined, and their losses normalised, within groups of MTCNN.OHEM_GROUP that
-        follow one another in the batch. Where every device has whole groups, the update does not depend on their
-        number. A batch that does not divide into groups is one group.
+        landmark: that of the ten of landmark crops or, with MTCNN.LANDMARK_LOSS absolute, the sum of their absolute
+        errors, which goes on teaching where errors are small (arXiv 1711.06753, section 4). Of the class losses (with
+        MTCNN.OHEM_BOX of the box losses too) the hardest part MTCNN.OHEM counts. A crop is too small a unit to mine in,
+        and the batch of the paper changes when it is cut over devices; so crops are mined, and their losses normalised,
+        within groups of MTCNN.OHEM_GROUP that follow one another in the batch. Where every device has whole groups, the
+        update does not depend on their number. A batch that does not divide into groups is one group.
         """
         from keras import ops
 
@@ -101,7 +102,8 @@ class StageNet:
         result["box"] = weights[1] * _mean_of_hardest(error, (label == POSITIVE) | (label == PART),
                                                           mtcnn.OHEM if mtcnn.OHEM_BOX else 1.0, group)
         if self.landmarks:
-            error = ops.sum((ops.reshape(outputs["landmarks"], (batch, 10)) - targets["landmarks"]) ** 2, axis=-1)
+            error = ops.reshape(outputs["landmarks"], (batch, 10)) - targets["landmarks"]
+            error = ops.sum(ops.abs(error) if mtcnn.LANDMARK_LOSS == "absolute" else error**2, axis=-1)
             result["landmark"] = weights[2] * _mean_of_hardest(error, label == LANDMARK, 1.0, group)
         return {f"{self.name}_{kind}": value for kind, value in result.items()}
 

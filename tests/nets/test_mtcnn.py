@@ -148,6 +148,18 @@ def test_weights_and_mined_boxes():
     assert means(mined)[1] > means(stage("rnet").losses(targets, outputs))[1]
 
 
+def test_absolute_errors_of_landmarks():
+    targets, outputs = batch(2)
+    targets["label"][:] = (-2, 0)
+    targets["landmarks"][0] = 0.5
+    outputs["landmarks"][0] = [0.5, 0.75, 0.25, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5]  # off by .25, .25 and 1
+    weights = ("MTCNN.LOSS_WEIGHTS", "[1, 1, 2]")
+    absolute = stage("onet", "MTCNN.LANDMARK_LOSS", "absolute", *weights).losses(targets, outputs)
+    squared = stage("onet", *weights).losses(targets, outputs)
+    assert float(ops.mean(absolute["onet_landmark"])) == 2 * 1.5
+    assert float(ops.mean(squared["onet_landmark"])) == 2 * 1.125
+
+
 def test_encode():
     crop = {"image": np.zeros((24, 24, 3), np.uint8), "label": 1, "box": [0.1, 0, 0, -0.1],
             "landmarks": np.arange(10).reshape(5, 2)}
