@@ -112,7 +112,13 @@ def test_batch_normalisation_after_a_map_that_others_use_stays_outside():
 def test_normalisation_padding_and_batch_normalisation_go_into_the_convolution():
     x = net(lambda x: layers.BatchNormalization()(layers.Conv2D(4, 3, 2)(layers.ZeroPadding2D(1)(small(x)))))
     kinds = [node.op_type for node in check(x).graph.node]
-    assert kinds == ["Cast", "Sub", "Transpose", "Conv", "Transpose"]
+    assert kinds == ["Transpose", "Cast", "Sub", "Conv", "Transpose"]
+
+
+def test_one_mean_for_all_channels_goes_off_while_they_are_last():
+    x = net(lambda x: layers.PReLU(shared_axes=[1, 2])(layers.Conv2D(4, 3)(layers.Rescaling(1 / 60, -2.0)(x))))
+    kinds = [node.op_type for node in check(x).graph.node]
+    assert kinds[:4] == ["Cast", "Sub", "Transpose", "Conv"] and "PRelu" not in kinds
 
 
 def test_two_outputs_of_one_layer():
