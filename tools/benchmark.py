@@ -37,7 +37,7 @@ def main(arguments=None):
     parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: an exported cascade, NAME.onnx, besides")
     parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: these configs only, e.g. tiny_vgg16")
     parser.add_argument("--repeats", type=int, default=5, metavar="N",
-                        help="section backbones: calls of a net in each runtime; the median counts (default: 5)")
+                        help="section backbones: calls of a net in each runtime; the median counts")
     parser.add_argument("--size", default="6000x4000", metavar="WxH",
                         help="section memory: px of the image (default: %(default)s)")
     options = parser.parse_args(arguments)
