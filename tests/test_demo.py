@@ -135,7 +135,9 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path):
     (tmp_path / "w.weights.h5").write_bytes(b"x")
     command = [sys.executable, ROOT / "tests/demo_stand_in.py", "--cfg", CFG, "--weights", tmp_path / "w.weights.h5",
                "--out", out, "--json", path, "--score", "0.3", tmp_path / "in"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Where the tests run in the background of a shell, SIGINT is ignored, and a child inherits that.
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.monotonic() + 120
     while not (path.is_file() and path.read_bytes().count(b"\n") >= 5) and time.monotonic() < deadline:
         time.sleep(0.005)
