@@ -71,6 +71,8 @@ DEFAULTS = {
         "MIN_FACE": 10.0,  # px in the image: smaller faces are neither learnt nor background
         "LANDMARK_FACE": 24.0,  # px in the image: the landmarks of smaller faces are not learnt
         "ROTATION": 20.0,  # degrees to either side by which two of three landmark samples are turned
+        "SCALES": [1.0, 1.0],  # of an image before faces and background are cut from it, log-uniform; a data set that
+        # TRAIN.DATASETS names twice is looked at in two scales
         "PNET": "",  # weights that mine for rnet and onet; empty: OUTPUT_DIR/(NAME with pnet for the stage)/best...
         "RNET": "",  # weights that mine for onet, in the same way
         "MINE_THRESHOLDS": [0.5, 0.3],  # of P-Net and R-Net while they mine
@@ -167,6 +169,8 @@ DEFAULTS = {
         "COLOUR": 0.5,  # probability of each of brightness, contrast, saturation, hue
         "GREY": 0.0,
         "BLUR": 0.0,  # probability of a loss of resolution (down and up again, or JPEG)
+        "ERASE": 0.0,  # MTCNN: probability that a rectangle of a crop is hidden
+        "ZOOM_IN": 0.0,  # MTCNN: at most this part of a crop's sides is cut off when it is loaded
         "MIN_FACE": 4.0,  # px after scaling; smaller faces become ignore regions
         "MIN_VISIBLE": 0.333,  # faces cut to less than this part of their area become ignore regions
         "CLEAN_STEPS": 0,  # mosaic and blur stop so many steps before the end
@@ -205,7 +209,7 @@ POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSI
             "LOSS.BOX_SIGMA", "GRID.INPUT", "GRID.WIDTH", "CASCADE.MIN_FACE", "CASCADE.FACTOR", "TRAIN.PATIENCE")
 # Lowest and highest, or of two kinds; or empty.
 PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.STRETCH", "AUGMENT.CROP_SIDES",
-         "TEST.SIZE")
+         "TEST.SIZE", "MTCNN.SCALES")
 NESTED = {"TEST.TEMPLATES": [[1.0, 19, 25]]}  # what a list that is empty by default may hold, if not numbers
 CHOICES = {
     "LOSS.CLASS": ("ohem", "focal", "mined"),

@@ -12,12 +12,14 @@ import numpy as np
 
 from ..detector import FLIPPED_LANDMARKS
 from ..errors import InputError
+from .augment import lose_resolution
 from .loader import Loader
 from .mtcnn_sample_folder import SampleFolder
 from .tfrecords import KINDS, VALUES
 
 LIGHT = 2**32 - 2  # stands in place of a kind where the generator of a batch's augmentation is seeded
 CONTRAST, BRIGHTNESS = 0.35, 32  # factor 1 +- and grey levels +- at most
+ERASED = 0.2, 0.5  # sides of a rectangle that is hidden, in sides of the crop
 
 
 def samples_folder(cfg):
@@ -55,6 +57,9 @@ class SampleLoader(Loader):
         if len(cfg.MTCNN.RATIO) != len(KINDS) or not all(isinstance(n, int) and n >= 0 for n in cfg.MTCNN.RATIO):
             raise InputError(f"MTCNN.RATIO is {cfg.MTCNN.RATIO}, expected a whole number for each of "
                              f"{', '.join(KINDS)}")
+        if not 0 <= cfg.AUGMENT.ZOOM_IN < 1:
+            raise InputError(f"AUGMENT.ZOOM_IN is {cfg.AUGMENT.ZOOM_IN}, expected a part of a crop's sides from 0 to "
+                             f"less than 1")
         self.kinds = turns_of_kinds(cfg.MTCNN.RATIO, [kind for kind, shards in self.shards.items() if shards])
         if not {"positive", "negative"} <= set(self.kinds):
             raise InputError(f"{folder.path}: has {folder.counts('train')}, with MTCNN.RATIO {cfg.MTCNN.RATIO} nothing "
@@ -116,22 +121,30 @@ class _Coming:
 
 
 def augmented(images, label, box, landmarks, rng, cfg):
-    """Crops mirrored (AUGMENT.FLIP), in another light (COLOUR) and without colour (GREY), each by chance; dict.
+    """Crops as a batch shows them; dict of images, label, box and landmarks.
 
-    images: (B, side, side, 3) uint8; label: (B,); box: (B, 4), landmarks: (B, 10), in sides of the crop. The left eye
-    of a mirrored face becomes the right one, and the mouth's corners change too.
+    images: (B, side, side, 3) uint8; label: (B,); box: (B, 4), landmarks: (B, 10), in sides of the crop. By chance a
+    part of the crop, at least 1 - AUGMENT.ZOOM_IN of its sides, fills it; it is mirrored (FLIP: the left eye becomes the
+    right one, the mouth's corners change too), without colour (GREY), in another light (COLOUR), with fewer details
+    (BLUR), and a rectangle is hidden (ERASE), whatever the kind, or it would tell which crops are faces.
     """
-    count = len(images)
-    mirrored, light, grey = (rng.random((count, 3)) < [cfg.FLIP, cfg.COLOUR, cfg.GREY]).T
+    count, side = len(images), images.shape[1]
+    mirrored, light, grey, blurred, erased = (
+        rng.random((count, 5)) < [cfg.FLIP, cfg.COLOUR, cfg.GREY, cfg.BLUR, cfg.ERASE]).T
     contrast = 1 + CONTRAST * rng.uniform(-1, 1, count)
     brightness = BRIGHTNESS * rng.uniform(-1, 1, count)
+    part = 1 - rng.uniform(0, cfg.ZOOM_IN, count)
+    corner = rng.random((count, 2)) * (1 - part)[:, None]
+    is_face, has_points = (label == KINDS["positive"]) | (label == KINDS["part"]), label == KINDS["landmark"]
+    box, points = _zoomed(box, landmarks.reshape(-1, 5, 2), part, corner, is_face, has_points)
     box = np.where(mirrored[:, None], -box[:, [2, 1, 0, 3]] * np.float32([1, -1, 1, -1]), box)
-    points = landmarks.reshape(-1, 5, 2)
     turned = points[:, FLIPPED_LANDMARKS] * np.float32([-1, 1]) + np.float32([1, 0])
-    points = np.where((mirrored & (label == KINDS["landmark"]))[:, None, None], turned, points)
+    points = np.where((mirrored & has_points)[:, None, None], turned, points)
     levels = np.arange(256)
     for n in range(count):
         image = images[n]
+        if part[n] < 1:
+            image = _part_of(image, part[n], corner[n])
         if mirrored[n]:
             image = cv2.flip(image, 1)
         if grey[n]:
@@ -139,6 +152,32 @@ def augmented(images, label, box, landmarks, rng, cfg):
         if light[n]:
             curve = (levels - 114) * contrast[n] + 114 + brightness[n]
             image = cv2.LUT(image, np.clip(curve + 0.5, 0, 255).astype(np.uint8))
+        if blurred[n]:
+            image = lose_resolution(image, rng)
         images[n] = image
+        if erased[n]:
+            width, height = (rng.uniform(*ERASED, 2) * side).astype(int)
+            x, y = rng.integers(0, [side - width + 1, side - height + 1])
+            images[n, y : y + height, x : x + width] = rng.integers(0, 256, 3)
     return {"images": images, "label": label, "box": box.astype(np.float32),
             "landmarks": points.reshape(-1, 10).astype(np.float32)}
+
+
+def _zoomed(box, points, part, corner, is_face, has_points):
+    """(box, points) when the `part` (B,) of the crop from `corner` (B, 2) on, both in sides of it, fills the crop.
+
+    Offsets of a box are from the crop's own corners: 0 0 above and left, 1 1 below and right.
+    """
+    own = np.float32([0, 0, 1, 1])
+    moved = ((box + own) - np.tile(corner, 2)) / part[:, None] - own
+    shifted = (points - corner[:, None]) / part[:, None, None]
+    return np.where(is_face[:, None], moved, box), np.where(has_points[:, None, None], shifted, points)
+
+
+def _part_of(image, part, corner):
+    """The square of `part` of the sides at `corner` (x, y), both in sides of the image, as large as the image."""
+    side = image.shape[0]
+    # The centre of pixel i is i + 0.5 in px of the image, and i in those of OpenCV.
+    x, y = corner * side + part * 0.5 - 0.5
+    return cv2.warpAffine(image, np.float64([[part, 0, x], [0, part, y]]), (side, side),
+                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)

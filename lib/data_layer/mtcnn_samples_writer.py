@@ -9,8 +9,9 @@ import hashlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from ..boxes import overlaps
@@ -21,9 +22,10 @@ from .mtcnn_samples_landmarks import landmark_samples
 from .tfrecords import KINDS, SampleWriter
 
 SHARDS, SHARD_IMAGES = 64, 64  # at most so many shards of a part; at least so many images a shard while there are fewer
+SCALING = 1  # stands behind an image's number where the generator of its scale is seeded
 GROUP_IMAGES, GROUP_PIXELS = 8, 8_000_000  # that are looked at together
-SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "LANDMARK_FACE",
-            "ROTATION")  # keys that decide samples
+SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "LANDMARK_FACE", "ROTATION",
+            "SCALES")  # keys that decide samples
 MINING = ("MINE_THRESHOLDS", "MINE_MIN_FACE", "EASY")  # those that do besides where a cascade mines
 
 
@@ -85,6 +87,7 @@ class SampleMaker:
                        for kind in KINDS}
             for group in _groups(tasks):
                 images = list(pool.map(_read, [record for _, _, record in group]))
+                group, images = self._scaled(group, images, number)
                 found = pool.map(self._samples, group, images, self._proposed(group, images), [number] * len(group))
                 for image, (samples, seen) in zip(images, found, strict=True):
                     if isinstance(image, ImageError):
@@ -96,6 +99,20 @@ class SampleMaker:
                 progress.advance(len(group))
         folder.add(part, shard, images=len(tasks), unreadable=unreadable, faces=int(faces[0]), found=int(faces[1]),
                    records={kind: writer.count for kind, writer in writers.items()})
+
+    def _scaled(self, group, images, part):
+        """The tasks and images as they are looked at: those for faces and background scaled by MTCNN.SCALES."""
+        low, high = self.cfg.MTCNN.SCALES
+        if low == high == 1:
+            return group, images
+        pairs = []
+        for task, image in zip(group, images, strict=True):
+            role, number, record = task
+            if role == 0 and not isinstance(image, ImageError):
+                rng = np.random.default_rng([self.cfg.SEED, part, role, number, SCALING])
+                record, image = scaled(record, image, np.exp(rng.uniform(np.log(low), np.log(high))))
+            pairs.append(((role, number, record), image))
+        return [task for task, _ in pairs], [image for _, image in pairs]
 
     def _proposed(self, group, images):
         """For each image the squares that the cascade takes for faces; None where it is not asked."""
@@ -127,6 +144,16 @@ class SampleMaker:
     def _cut(self, image, squares, side):
         """(N, side, side, 3) uint8: squares (N, 4) of whole pixels as the cascade cuts and resizes them."""
         return resample(image, squares.astype(np.int64), (side, side), self.cfg.CASCADE.RESAMPLE)
+
+
+def scaled(record, image, factor):
+    """(Record, image) with the sides multiplied by a factor, to whole pixels."""
+    height, width = image.shape[:2]
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    x, y = size[0] / width, size[1] / height
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    return replace(record, width=size[0], height=size[1], boxes=record.boxes * np.float32([x, y, x, y]),
+                   landmarks=record.landmarks * np.float32([x, y])), image
 
 
 def _read(record):

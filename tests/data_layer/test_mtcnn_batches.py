@@ -51,6 +51,8 @@ def test_a_kind_without_records_leaves_its_place_to_the_others(tmp_path, samples
     folder = make(tmp_path / "made", maker(write_records(tmp_path / "images", 10), MTCNN__COUNTS="[50, 50, 0, 150]"))
     label = loader(folder.path, TRAIN__BATCH=25).batch(0)["label"]
     assert [int((label == KINDS[kind]).sum()) for kind in KINDS] == [5, 5, 0, 15]
+    with pytest.raises(InputError, match="AUGMENT.ZOOM_IN is 1.0, expected a part of"):
+        loader(samples, AUGMENT__ZOOM_IN=1.0)
     with pytest.raises(InputError, match="nothing is left to tell faces from background by"):
         loader(samples, MTCNN__RATIO="[0, 1, 1, 3]")
     with pytest.raises(InputError, match=r"MTCNN\.RATIO is \[1, 1\], expected a whole number for each of positive"):
@@ -64,7 +66,7 @@ def test_samples_of_another_stage_are_refused(samples):
 
 def augment(label, box, landmarks, **keys):
     images = np.arange(12 * 12 * 3, dtype=np.uint8).reshape(1, 12, 12, 3)
-    cfg = SimpleNamespace(**{"FLIP": 0.0, "COLOUR": 0.0, "GREY": 0.0, **keys})
+    cfg = SimpleNamespace(**{**dict.fromkeys(["FLIP", "COLOUR", "GREY", "BLUR", "ERASE", "ZOOM_IN"], 0.0), **keys})
     return images.copy(), augmented(images, np.int32([label]), np.float32([box]), np.float32([landmarks]),
                                     np.random.default_rng(0), cfg)
 
@@ -90,3 +92,44 @@ def test_light_and_grey_change_pixels_alone():
     assert (after["images"][0] == after["images"][0, :, :, :1]).all()
     same, after = augment(1, [0] * 4, [0] * 10)
     np.testing.assert_array_equal(same, after["images"])
+
+
+def test_a_zoomed_crop_shows_what_its_box_and_points_say():
+    """Grey levels are the place in the crop, so those at the corners of the new crop say which part of it that is."""
+    ramp = np.arange(48, dtype=np.float32)
+    images = np.uint8(np.stack([*np.meshgrid(ramp * 5, ramp * 5), np.zeros((48, 48))], axis=2))
+    cfg = SimpleNamespace(FLIP=0.0, COLOUR=0.0, GREY=0.0, BLUR=0.0, ERASE=0.0, ZOOM_IN=0.4)
+    label = np.int32([KINDS[kind] for kind in ("positive", "part", "landmark", "negative")] * 5)
+    box, points = np.float32([.1, .2, -.3, -.1]), np.float32([.3, .4, .6, .5, .45, .7, .35, .9, .55, .95])
+    has_box, has_points = np.isin(label, [1, -1])[:, None], (label == KINDS["landmark"])[:, None]
+    after = augmented(np.stack([images] * 20), label, box * has_box, points * has_points, np.random.default_rng(3), cfg)
+    places = after["images"][:, :, :, :2].astype(float) / 5 + 0.5  # px of the old crop at every pixel of the new one
+    slope = (places[:, -8, -8] - places[:, 8, 8]) / 32
+    begin = places[:, 8, 8] - 8.5 * slope
+    assert (slope < 1.01).all() and slope.min() < 0.75
+    for face in np.flatnonzero(has_box):
+        seen = begin[face] + 48 * slope[face] * (after["box"][face] + [0, 0, 1, 1]).reshape(2, 2)
+        np.testing.assert_allclose(seen.ravel(), 48 * (box + [0, 0, 1, 1]), atol=0.6)
+    for face in np.flatnonzero(has_points):
+        seen = begin[face] + 48 * slope[face] * after["landmarks"][face].reshape(5, 2)
+        np.testing.assert_allclose(seen.ravel(), 48 * points, atol=0.6)
+    assert not after["box"][~has_box[:, 0]].any() and not after["landmarks"][~has_points[:, 0]].any()
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_rectangle_is_hidden_in_every_kind(kind):
+    before, after = augment(KINDS[kind], [0] * 4, [0] * 10, ERASE=1.0)
+    hidden = (after["images"][0] != before[0]).any(axis=2)
+    rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
+    assert 1 <= len(rows) <= 6 and 1 <= len(columns) <= 6  # .2 to .5 of 12 px
+    inside = after["images"][0, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert (inside == inside[0, 0]).all() and not hidden[: rows[0]].any()
+
+
+def test_blur_keeps_the_size_and_loses_detail():
+    rng = np.random.default_rng(0)
+    before, cfg = rng.integers(0, 256, (30, 24, 24, 3), np.uint8), SimpleNamespace(
+        FLIP=0.0, COLOUR=0.0, GREY=0.0, BLUR=1.0, ERASE=0.0, ZOOM_IN=0.0)
+    after = augmented(before.copy(), np.zeros(30, np.int32), np.zeros((30, 4)), np.zeros((30, 10)), rng, cfg)["images"]
+    detail = [np.abs(np.diff(images.astype(float), axis=2)).mean() for images in (before, after)]
+    assert after.shape == before.shape and detail[1] < 0.8 * detail[0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mtcnn_scenes import make, maker, write_records
 
 from manyfaces.cascade import resample
 from manyfaces.config import load_config
@@ -148,3 +149,36 @@ def test_faces_without_all_five_points_and_small_ones_teach_no_landmarks():
                                 np.random.default_rng(0), 12, CFG,
                                 lambda image, squares, side: np.zeros((len(squares), side, side, 3), np.uint8))
     assert len(crops) == 3
+
+
+def test_images_are_looked_at_in_another_scale(tmp_path):
+    """A mark of 40 x 30 px in an image of 200 x 150: halved, face and mark still lie on one another."""
+    from manyfaces.data_layer.mtcnn_samples_writer import scaled
+
+    image = np.zeros((150, 200, 3), np.uint8)
+    image[60:90, 80:120] = 255
+    record = Record("", "x.png", 200, 150, np.float32([[80, 60, 120, 90]]), np.full((1, 5, 2), 100, np.float32),
+                    np.zeros(1, bool))
+    for factor, size in ((0.5, (75, 100)), (1.3, (195, 260)), (0.001, (1, 1))):
+        other, pixels = scaled(record, image, factor)
+        assert pixels.shape[:2] == (other.height, other.width) == size
+    other, pixels = scaled(record, image, 0.5)
+    np.testing.assert_array_equal(other.boxes, [[40, 30, 60, 45]])
+    np.testing.assert_array_equal(other.landmarks[0, 0], [50, 50])
+    assert (pixels[30:45, 40:60] == 255).all() and pixels.astype(int).sum() == 255 * 3 * 15 * 20
+    np.testing.assert_array_equal(record.boxes, [[80, 60, 120, 90]])
+
+
+def test_a_data_set_named_twice_is_mined_in_two_scales(tmp_path):
+    records = write_records(tmp_path / "images", 2, files=1)
+    seen = []
+
+    def propose(images):
+        seen.extend(image.shape[:2] for image in images)
+        return [np.zeros((0, 4), np.float32)] * len(images)
+
+    make(tmp_path / "made", maker(records, propose, MTCNN__SCALES="[0.5, 1.5]"))
+    assert len(set(seen)) == 4 and all(75 <= height <= 225 for height, _ in seen)  # two of train, two of select
+    again = list(seen)
+    make(tmp_path / "again", maker(records, propose, MTCNN__SCALES="[0.5, 1.5]"))
+    assert seen[len(again):] == again
