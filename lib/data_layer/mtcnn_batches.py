@@ -124,8 +124,8 @@ def augmented(images, label, box, landmarks, rng, cfg):
     """Crops as a batch shows them; dict of images, label, box and landmarks.
 
     images: (B, side, side, 3) uint8; label: (B,); box: (B, 4), landmarks: (B, 10), in sides of the crop. By chance a
-    part of the crop, at least 1 - AUGMENT.ZOOM_IN of its sides, fills it; it is mirrored (FLIP: the left eye becomes the
-    right one, the mouth's corners change too), without colour (GREY), in another light (COLOUR), with fewer details
+    part of the crop, at least 1 - AUGMENT.ZOOM_IN of its sides, fills it; it is mirrored (FLIP: the left eye becomes
+    the right one, the mouth's corners change too), without colour (GREY), in another light (COLOUR), with fewer details
     (BLUR), and a rectangle is hidden (ERASE), whatever the kind, or it would tell which crops are faces.
     """
     count, side = len(images), images.shape[1]

@@ -10,23 +10,26 @@ import numpy as np
 from ..cascade.reference import FILL
 from .mtcnn_samples import whole_pixels, with_landmarks
 
-SHIFT, SCALE = 0.15, (-0.25, 0.2)  # of the square: in its sides, and log-uniform times the face's longer side
+# Standard deviations of the square's place (in its sides), and of the logarithm of its side to the face's longer one;
+# O-Net is asked about the squares of R-Net, most of which lie well. Farther than LIMIT of them none is taken.
+SHIFT, SCALE, LIMIT = 0.06, 0.1, 2.5
 
 
 def landmark_samples(image, record, quota, rng, side, cfg, cut):
     """(images (K, side, side, 3) uint8, landmarks (K, 10) float32 in sides of the crop) of a record's faces.
 
     image: (H, W, 3) uint8. quota: crops a face on average. rng: numpy Generator of this image. cut: function (image,
-    squares (N, 4), side) -> crops. Two of three crops are turned by up to MTCNN.ROTATION degrees about the face.
+    squares (N, 4), side) -> crops. Place and size are normal about the face's; two of three crops are turned about the
+    face, normally too, by MTCNN.ROTATION degrees at most.
     """
     images, points = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros((0, 5, 2))]
     for face in np.flatnonzero(with_landmarks(record, cfg)):
         box, landmarks = record.boxes[face].astype(np.float64), record.landmarks[face].astype(np.float64)
         count = int(quota + rng.random())
-        length = (box[2:] - box[:2]).max() * np.exp(rng.uniform(*SCALE, count))
+        length = (box[2:] - box[:2]).max() * np.exp(SCALE * _normal(rng, count))
         centre = (box[:2] + box[2:]) / 2
-        corner = centre + (rng.uniform(-SHIFT, SHIFT, (count, 2)) - 0.5) * length[:, None]
-        angle = np.where(rng.random(count) < 2 / 3, rng.uniform(-cfg.ROTATION, cfg.ROTATION, count), 0.0)
+        corner = centre + (SHIFT * _normal(rng, (count, 2)) - 0.5) * length[:, None]
+        angle = cfg.ROTATION / LIMIT * np.where(rng.random(count) < 2 / 3, _normal(rng, count), 0.0)
         squares = whole_pixels(np.concatenate([corner, corner + length[:, None]], axis=1))
         corner, length = squares[:, :2].astype(np.float64), (squares[:, 2] - squares[:, 0]).astype(np.float64)
         still = angle == 0
@@ -37,6 +40,11 @@ def landmark_samples(image, record, quota, rng, side, cfg, cut):
             images.append(cut(turned, squares[n : n + 1] - np.tile(begin, 2), side))
             points.append((moved - corner[n])[None] / length[n])
     return np.concatenate(images), np.concatenate(points).reshape(-1, 10).astype(np.float32)
+
+
+def _normal(rng, shape):
+    """Standard normal numbers, clipped at LIMIT."""
+    return np.clip(rng.standard_normal(shape), -LIMIT, LIMIT)
 
 
 def turn(image, landmarks, centre, square, angle):
