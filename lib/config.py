@@ -70,7 +70,7 @@ DEFAULTS = {
         "NARROW": 0.95,  # a face that no square overlaps by POSITIVE: positive from this part of the best that one can
         "MIN_FACE": 10.0,  # px in the image: smaller faces are neither learnt nor background
         "LANDMARK_FACE": 24.0,  # px in the image: the landmarks of smaller faces are not learnt
-        "ROTATION": 20.0,  # degrees to either side by which two of three landmark samples are turned
+        "ROTATION": 20.0,  # degrees to either side that landmark samples, two of three, are turned by at most
         "SCALES": [1.0, 1.0],  # of an image before faces and background are cut from it, log-uniform; a data set that
         # TRAIN.DATASETS names twice is looked at in two scales
         "PNET": "",  # weights that mine for rnet and onet; empty: OUTPUT_DIR/(NAME with pnet for the stage)/best...
