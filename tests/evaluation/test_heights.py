@@ -98,6 +98,18 @@ def test_the_tool(tool, tmp_path, capsys):
         ["c", "0.0200", "1.000", "0.250", "0.000", "0.000", "0.500"]]
     assert out[9] == "a: 1 images have no prediction file; their faces count"
     assert [result["name"] for result in json.loads((tmp_path / "out.json").read_text())] == ["a", "b", "c"]
+    table = tmp_path / "heights.csv"
+    table.write_text("set,detector,point,score,precision,height,faces,recall\nother,a,score 0.02,,,all,5,0.1\n"
+                     "truth,old,score 0.02,,,all,4,0.1\n")
+    assert run(main, [*map(str, words), "--edges", "14,30", "--names", "a,b,c", "--csv", str(table)]) == 0
+    capsys.readouterr()
+    lines = table.read_text().splitlines()
+    assert lines[1:4] == ["other,a,score 0.02,,,all,5,0.1", "truth,a,precision 0.9,0.9000,1.000,all,4,0.250",
+                          "truth,a,precision 0.9,0.9000,1.000,0-14,1,0.000"]
+    assert len(lines) == 2 + 3 * 2 * 4 and not any("old" in line for line in lines)
+    table.write_text("a,b\n1,2\n")
+    assert run(main, [*map(str, words), "--csv", str(table)]) == 2
+    assert "expected the columns set, detector" in capsys.readouterr().err
     for option, text, message in (("--edges", "20,10", "heights in px that rise"), ("--edges", "x", "such as 10,20,60"),
                                   ("--precision", "1.5", "more than 0 and at most 1")):
         assert run(main, [*map(str, words), option, text]) == 2

@@ -1,10 +1,17 @@
 """tools/evaluate.py heights: recall at IoU 0.5 by the height of the faces, of several detectors on one roidb."""
 
+import csv
+import io
+from pathlib import Path
+
 from ...datasets import load_roidb
 from ...errors import InputError
+from ...files import write_whole
 from ..by_height import RECALL_HEIGHTS, bin_name, recall_by_height
 from ..report import print_table
 from .shared import add_folder_arguments, method_names, read_folder, write_json
+
+COLUMNS = ("set", "detector", "point", "score", "precision", "height", "faces", "recall")
 
 
 def add_arguments(parser):
@@ -15,6 +22,8 @@ def add_arguments(parser):
                         help="the other row is at this score, whatever the precision (default: 0.02)")
     parser.add_argument("--edges", default=",".join(map(str, RECALL_HEIGHTS)), metavar="PX,PX",
                         help="heights in px at which one bin ends and the next begins (default: %(default)s)")
+    parser.add_argument("--csv", metavar="FILE", help="also write the table there, a line a bin; what the file says of "
+                        "other data sets stays")
     add_folder_arguments(parser)
     parser.add_argument("--names", metavar="A,B", help="what to call the detectors, in the order of --pred")
 
@@ -44,6 +53,30 @@ def evaluate(options):
             print(f"{result['name']}: {result['missing']:,} images have no prediction file"
                   + (" and are left out" if options.subset else "; their faces count"))
     write_json(options.json, results)
+    if options.csv:
+        asked = {"precision": f"precision {options.precision:g}", "score": f"score {options.score:g}"}
+        _write_csv(Path(options.csv), Path(options.roidb).stem, results, asked)
+
+
+def _write_csv(path, data_set, results, asked):
+    """Replace the rows of a data set in a CSV file. asked: what the points of the results are called there."""
+    text = path.read_text() if path.is_file() else ",".join(COLUMNS)
+    kept = list(csv.DictReader(io.StringIO(text)))
+    if kept and tuple(kept[0]) != COLUMNS:
+        raise InputError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, found {', '.join(kept[0])}")
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row for row in kept if row["set"] != data_set)
+    for result in results:
+        for point in result["points"]:
+            row = {"set": data_set, "detector": result["name"], "point": asked[point["asked"]],
+                   "score": _digits(point["score"], 4), "precision": _digits(point["precision"])}
+            writer.writerow(row | {"height": "all", "faces": result["faces"], "recall": _digits(point["recall"])})
+            for part in point["heights"]:
+                writer.writerow(row | {"height": bin_name(part["low"], part["high"]), "faces": part["faces"],
+                                       "recall": _digits(part["recall"])})
+    write_whole(path, stream.getvalue().encode())
 
 
 def _edges(text):
