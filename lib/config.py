@@ -120,6 +120,7 @@ DEFAULTS = {
     "TRAIN": {
         "DATASETS": "wider_train",  # names in DATA_DIR/pickles, joined by +
         "DATASET_WEIGHTS": [],  # how often an epoch shows each image of each source; empty: once
+        "CROWDS": 0.0,  # an image with n faces is shown n ** CROWDS times as often as one with a single face
         "SELECT": "",  # data set(s) for the best checkpoint, as DATASETS; empty: none
         "SELECT_EVERY": 1000,  # steps
         "SELECT_BY": "AP",  # what a better selection is measured by; grid has iou and iou_nearest besides
@@ -169,6 +170,7 @@ DEFAULTS = {
         "COLOUR": 0.5,  # probability of each of brightness, contrast, saturation, hue
         "GREY": 0.0,
         "BLUR": 0.0,  # probability of a loss of resolution (down and up again, or JPEG)
+        "BLUR_FACTORS": [0.4, 0.9],  # down to so many times the sides before it comes up again, uniform
         "ERASE": 0.0,  # MTCNN: probability that a rectangle of a crop is hidden
         "ZOOM_IN": 0.0,  # MTCNN: at most this part of a crop's sides is cut off when it is loaded
         "MIN_FACE": 4.0,  # px after scaling; smaller faces become ignore regions
@@ -209,7 +211,7 @@ POSITIVE = ("NET.ALPHA", "NET.TOP_DOWN_WIDTH", "LOSS.OHEM_BATCH", "LOSS.MIN_POSI
             "LOSS.BOX_SIGMA", "GRID.INPUT", "GRID.WIDTH", "CASCADE.MIN_FACE", "CASCADE.FACTOR", "TRAIN.PATIENCE")
 # Lowest and highest, or of two kinds; or empty.
 PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.STRETCH", "AUGMENT.CROP_SIDES",
-         "TEST.SIZE", "MTCNN.SCALES")
+         "TEST.SIZE", "MTCNN.SCALES", "AUGMENT.BLUR_FACTORS")
 NESTED = {"TEST.TEMPLATES": [[1.0, 19, 25]]}  # what a list that is empty by default may hold, if not numbers
 CHOICES = {
     "LOSS.CLASS": ("ohem", "focal", "mined"),

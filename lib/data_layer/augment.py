@@ -40,7 +40,7 @@ def augment(record, read, rng, cfg, others=None, clean=False):
         sample = flip(sample)
     image = colour(sample["image"], rng, cfg)
     if not clean and rng.random() < cfg.BLUR:
-        image = lose_resolution(image, rng)
+        image = lose_resolution(image, rng, cfg.BLUR_FACTORS)
     return {**sample, "image": image}
 
 
@@ -220,10 +220,10 @@ def colour(image, rng, cfg):
     return cv2.transform(image, matrix) if changed else image
 
 
-def lose_resolution(image, rng):
-    """A poor photograph: shrunk and brought back, or compressed hard."""
+def lose_resolution(image, rng, factors):
+    """A poor photograph: shrunk to `factors` (lowest, highest) of its sides and brought back, or compressed hard."""
     if rng.random() < 0.7:
-        factor = rng.uniform(0.4, 0.9)
+        factor = rng.uniform(*factors)
         small = _resize(image, [max(1, round(side * factor)) for side in (image.shape[1], image.shape[0])])
         kind = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
         return cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=kind)

@@ -153,7 +153,7 @@ def augmented(images, label, box, landmarks, rng, cfg):
             curve = (levels - 114) * contrast[n] + 114 + brightness[n]
             image = cv2.LUT(image, np.clip(curve + 0.5, 0, 255).astype(np.uint8))
         if blurred[n]:
-            image = lose_resolution(image, rng)
+            image = lose_resolution(image, rng, cfg.BLUR_FACTORS)
         images[n] = image
         if erased[n]:
             width, height = (rng.uniform(*ERASED, 2) * side).astype(int)

@@ -220,9 +220,20 @@ def test_colour_by_hand():
 def test_lost_resolution_keeps_size_and_lowers_detail():
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     for seed in range(10):
-        found = lose_resolution(image, np.random.default_rng(seed))
+        found = lose_resolution(image, np.random.default_rng(seed), (0.4, 0.9))
         assert found.shape == image.shape and found.dtype == np.uint8
         assert found.astype(float).var() < image.astype(float).var()
+
+
+def test_resolution_is_lost_to_the_factor_that_is_asked_for():
+    """Noise shrunk to a part f of its sides keeps about f * f of its independent values, and so of its variance."""
+    image = np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8)
+    seeds = [seed for seed in range(40) if np.random.default_rng(seed).random() < 0.7]  # the others become JPEGs
+    kept = [lose_resolution(image, np.random.default_rng(seed), (factor, factor)).astype(float).var() / image.var()
+            for factor in (0.25, 0.5) for seed in seeds]
+    assert len(seeds) > 20
+    quarter, half = np.array(kept).reshape(2, -1)
+    assert half.min() > 2 * quarter.max() and 0.02 < quarter.mean() < 0.0625 < half.mean() < 0.25
 
 
 def test_a_reduced_decode_gives_the_same_sample(tmp_path):

@@ -130,6 +130,9 @@ def test_images_with_many_faces_are_left_out_and_counted(scenes, capsys):
     assert len(config_records(tiny_config(scenes), "crowds")[0]) == 4 and capsys.readouterr().out == ""
     with pytest.raises(InputError, match="crowds: every image has more than 1 faces; raise TRAIN.MAX_FACES"):
         config_records(tiny_config(scenes, TRAIN__MAX_FACES=1), "crowds")
+    # sqrt of 2, 3, 3 and 4 faces, and of the single face of the scenes; twice as often because the source asks for it.
+    _, weights = config_records(tiny_config(scenes, TRAIN__CROWDS=0.5), "crowds+scenes", [2.0, 1.0])
+    np.testing.assert_allclose(weights, [2 * 2**0.5, 2 * 3**0.5, 2 * 3**0.5, 4.0] + [1.0] * 9)
 
 
 def test_whole_images_as_samples(scenes):
