@@ -191,7 +191,7 @@ DEFAULTS = {
         # mtcnn has its own way) | shrink: scaled down to MAX_PIXELS, as they always are for ssd and grid
         "TILE_OVERLAP": 256,  # px that a tile sees beyond its own part: as far as the nets of ssh and tiny look
         "TEMPLATES": [],  # tiny: [[over, first, last], ...]: templates first to last (from 1) look at images that are
-        # scaled by more than `over`; empty: all at every scale
+        # scaled by more than `over` (and, with a fourth number, up to that one); empty: all at every scale
         "FLIP": False,
         "SCORE": 0.02,
         "NMS": 0.3,

@@ -74,8 +74,8 @@ class Tiny(AnchorFamily):
         """(T,) bool: the templates that look at an image which was scaled by this factor (TEST.TEMPLATES)."""
         number = np.arange(1, self.modules[0].anchors + 1)
         looking = np.full(len(number), not self.rules)
-        for over, first, last in self.rules:
-            if scale > over:
+        for over, first, last, *upto in self.rules:
+            if scale > over and all(scale <= most for most in upto):
                 looking |= (number >= first) & (number <= last)
         return looking
 
@@ -87,11 +87,12 @@ class Tiny(AnchorFamily):
 
 
 def _checked_rules(rules, templates):
-    """TEST.TEMPLATES as it is; InputError for one that is no [over, first, last] of as many templates."""
+    """TEST.TEMPLATES as it is; InputError for a rule of too few or many entries, or of templates that are not there."""
     for rule in rules:
-        if len(rule) != 3 or not 1 <= rule[1] <= rule[2] <= templates:
-            raise InputError(f"TEST.TEMPLATES holds {list(rule)}, expected [over, first, last]: a scale and the "
-                             f"numbers of two of the {templates} templates, such as [1, 1, {templates}]")
+        if not 3 <= len(rule) <= 4 or not 1 <= rule[1] <= rule[2] <= templates:
+            raise InputError(f"TEST.TEMPLATES holds {list(rule)}, expected [over, first, last] or "
+                             f"[over, first, last, up to]: scales, and the numbers of two of the {templates} "
+                             f"templates, such as [1, 1, {templates}]")
     return rules
 
 

@@ -119,6 +119,7 @@ def test_configs_that_do_not_fit_are_errors():
             ("ANCHORS.STRIDES", "[]", r"ANCHORS.STRIDES is \[\]"),
             ("ANCHORS.WIDTHS", "[9.4]", "hold 1 and 3 entries"),
             ("TEST.TEMPLATES", "[[0, 1]]", r"TEST.TEMPLATES holds \[0, 1\]"),
+            ("TEST.TEMPLATES", "[[0, 1, 2, 1, 1]]", r"TEST.TEMPLATES holds \[0, 1, 2, 1, 1\]"),
             ("TEST.TEMPLATES", "[[0, 2, 4]]", "two of the 3 templates"),
             ("TEST.TEMPLATES", "[0, 2, 4]", "TEST.TEMPLATES holds 0, expected entries such as")):
         with pytest.raises(InputError, match=message):
@@ -215,6 +216,12 @@ def test_the_authors_rule():
     net = family(load_config(CFG))
     for scale, expected in ((0.25, range(5, 13)), (1, range(5, 13)), (2, [*range(5, 13), *range(19, 26)])):
         assert (np.flatnonzero(net.templates_at(scale)) + 1).tolist() == list(expected)
+
+
+def test_a_rule_may_end_at_a_scale():
+    net = tiny("TEST.TEMPLATES", "[[0, 1, 1, 1], [0.5, 2, 3], [1, 3, 3, 2]]")  # 1: not enlarged; 2 and 3: from over 0.5
+    for scale, expected in ((0.5, [1]), (0.75, [1, 2, 3]), (1, [1, 2, 3]), (1.01, [2, 3]), (3, [2, 3])):
+        assert (np.flatnonzero(net.templates_at(scale)) + 1).tolist() == expected
 
 
 @pytest.mark.parametrize("overrides, scales, sides", [
