@@ -103,11 +103,12 @@ DEFAULTS = {
         "VARIANCES": [0.1, 0.2],  # units of box offsets: of the anchor's sides, and of nats
     },
     "LOSS": {
-        "CLASS": "ohem",  # ohem (SSH, section 3.4) | focal (RetinaNet, equation 5) | mined (SSD, section 2.2)
+        "CLASS": "ohem",  # ohem (SSH, section 3.4) | focal (RetinaNet, equation 5) | mined (SSD, section 2.2) |
+        # quality (quality focal loss, arXiv 2006.04388: the score learns the box's overlap with the face)
         "OHEM_BATCH": 256,  # anchors a module and image
         "OHEM_POSITIVE": 0.5,  # of which at most this part are faces
         "OHEM_FILL": True,  # where faces are fewer, backgrounds fill the batch; False: they keep to the other part (HR)
-        "FOCAL_ALPHA": 0.75,  # weight of faces; background has 1 - alpha
+        "FOCAL_ALPHA": 0.75,  # of focal: weight of faces; background has 1 - alpha
         "FOCAL_GAMMA": 2.0,
         "MINED_RATIO": 3.0,  # of mined: so many backgrounds to a face, those with the highest scores
         "BOX": "smooth_l1",  # smooth_l1 | diou (1 - IoU + normalised centre distance)
@@ -214,7 +215,7 @@ PAIRS = ("TARGETS.VARIANCES", "AUGMENT.SCALES", "AUGMENT.FACE_SIZES", "AUGMENT.S
          "TEST.SIZE", "MTCNN.SCALES", "AUGMENT.BLUR_FACTORS")
 NESTED = {"TEST.TEMPLATES": [[1.0, 19, 25]]}  # what a list that is empty by default may hold, if not numbers
 CHOICES = {
-    "LOSS.CLASS": ("ohem", "focal", "mined"),
+    "LOSS.CLASS": ("ohem", "focal", "mined", "quality"),
     "CASCADE.RESAMPLE": ("smooth", "mean"),
     "CASCADE.BOXES": ("continuous", "inclusive"),
     "MTCNN.LANDMARK_LOSS": ("squared", "absolute"),

@@ -126,6 +126,10 @@ class AnchorFamily:
             number = positives
             mined = ops.stop_gradient(terms.mine_hard_negatives(logits, labels, loss.MINED_RATIO * number))
             result = {"class": ops.sum(mined * terms.cross_entropy(logits, faces), axis=-1) / number}
+        elif loss.CLASS == "quality":
+            number = positives
+            overlaps = ops.stop_gradient(terms.box_overlaps(offsets, targets[f"{name}_boxes"], variances))
+            result = {"class": terms.quality_focal_loss(logits, labels, overlaps, loss.FOCAL_GAMMA) / number}
         else:
             number = positives
             result = {"class": terms.focal_loss(logits, labels, loss.FOCAL_ALPHA, loss.FOCAL_GAMMA) / number}

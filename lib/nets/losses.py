@@ -9,7 +9,7 @@ from keras import ops
 
 
 def cross_entropy(logits, faces):
-    """Binary cross-entropy of face logits; any shape, faces 0 or 1."""
+    """Binary cross-entropy of face logits; any shape, faces 0 to 1."""
     return ops.softplus(logits) - logits * faces
 
 
@@ -24,6 +24,18 @@ def focal_loss(logits, labels, alpha=0.75, gamma=2.0):
     missing = faces * (1 - probability) + (1 - faces) * probability  # 1 - p_t
     weight = (faces * alpha + (1 - faces) * (1 - alpha)) * missing**gamma
     return ops.sum(counted * weight * cross_entropy(logits, faces), axis=-1)
+
+
+def quality_focal_loss(logits, labels, overlaps, gamma=2.0):
+    """Quality focal loss summed over an image's anchors (arXiv 2006.04388, equation 6): scores learn to be overlaps.
+
+    logits, labels (B, A) as above; overlaps (B, A): IoU 0..1 of the predicted box with its face, looked at where the
+    label is 1. A face whose box is poor so gets a low score, and loses to what is found and placed well.
+    """
+    wanted = ops.cast(labels == 1, logits.dtype) * overlaps
+    counted = ops.cast(labels >= 0, logits.dtype)
+    weight = ops.abs(wanted - ops.sigmoid(logits)) ** gamma
+    return ops.sum(counted * weight * cross_entropy(logits, wanted), axis=-1)
 
 
 def mine_hard_examples(logits, labels, batch=256, positive=0.5, fill=True):
@@ -73,6 +85,17 @@ def diou_loss(predicted, target, variances=(0.1, 0.2)):
     moved and scaled, so each pair is compared beside an anchor of side 1 at 0; where an anchor is not square, the
     distance is thus measured in its sides.
     """
+    overlap, distance = _overlap_and_distance(predicted, target, variances)
+    return 1 - overlap + distance
+
+
+def box_overlaps(predicted, target, variances=(0.1, 0.2)):
+    """IoU (...) of boxes given as offsets (..., 4) of a same anchor in units of `variances`."""
+    return _overlap_and_distance(predicted, target, variances)[0]
+
+
+def _overlap_and_distance(predicted, target, variances):
+    """IoU, and squared distance of the centres over squared diagonal of the hull."""
     (px, py, pw, ph), (tx, ty, tw, th) = (_unit_box(offsets, variances) for offsets in (predicted, target))
 
     def along(pc, ps, tc, ts):
@@ -83,7 +106,7 @@ def diou_loss(predicted, target, variances=(0.1, 0.2)):
     (across, hull_x), (down, hull_y) = along(px, pw, tx, tw), along(py, ph, ty, th)
     shared = across * down
     overlap = shared / (pw * ph + tw * th - shared + 1e-9)
-    return 1 - overlap + ((px - tx) ** 2 + (py - ty) ** 2) / (hull_x**2 + hull_y**2 + 1e-9)
+    return overlap, ((px - tx) ** 2 + (py - ty) ** 2) / (hull_x**2 + hull_y**2 + 1e-9)
 
 
 def _unit_box(offsets, variances):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from manyfaces.boxes import decode_boxes
+from manyfaces.boxes import decode_boxes, overlaps
 from manyfaces.nets import losses
 
 
@@ -45,6 +45,23 @@ def test_focal_loss_is_its_formula(alpha, gamma):
     if gamma == 0:
         plain = (labels >= 0) * numbers(losses.cross_entropy(logits, (labels == 1).astype(np.float32)))
         np.testing.assert_allclose(expected, plain.sum(axis=1) / 2, rtol=1e-5)
+
+
+def test_quality_focal_loss_is_its_formula():
+    logits, labels = random_case(4)
+    quality = np.random.default_rng(5).uniform(0, 1, labels.shape).astype(np.float32)
+    expected = np.zeros(3)
+    for b, a in np.ndindex(labels.shape):
+        p, wanted = sigmoid(logits[b, a]), float(quality[b, a]) * (labels[b, a] == 1)
+        if labels[b, a] >= 0:
+            expected[b] -= abs(wanted - p) ** 1.5 * ((1 - wanted) * np.log(1 - p) + wanted * np.log(p))
+    found = numbers(losses.quality_focal_loss(logits, labels, quality, 1.5))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # Where every box is its face it is the focal loss without weights, and where all is learnt it is nothing.
+    np.testing.assert_allclose(numbers(losses.quality_focal_loss(logits, labels, np.ones_like(quality))),
+                               2 * numbers(losses.focal_loss(logits, labels, 0.5)), rtol=1e-5)
+    learnt = np.log(quality / (1 - quality))
+    np.testing.assert_allclose(numbers(losses.quality_focal_loss(learnt, np.ones_like(labels), quality)), 0, atol=1e-6)
 
 
 def hard_examples_one_by_one(logits, labels, batch, positive):
@@ -111,6 +128,8 @@ def test_diou_is_that_of_the_boxes_themselves():
     found = numbers(losses.diou_loss(predicted[None], target[None]))[0]
     np.testing.assert_allclose(found, expected, atol=2e-4)
     np.testing.assert_allclose(numbers(losses.diou_loss(target, target)), 0, atol=1e-6)
+    expected = np.diag(overlaps(decode_boxes(predicted, anchors), decode_boxes(target, anchors)))
+    np.testing.assert_allclose(numbers(losses.box_overlaps(predicted[None], target[None]))[0], expected, atol=2e-4)
     far = np.float32([[0, 0, 1e4, -1e4], [1e3, 0, 0, 0]])
     assert np.isfinite(numbers(losses.diou_loss(far, np.zeros((2, 4), np.float32)))).all()
 

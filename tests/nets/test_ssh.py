@@ -276,6 +276,7 @@ def test_scores_are_not_rounded():
 # ------------------------------------------------------------------- losses
 
 LOSSES = [("LOSS.CLASS", "ohem", "LOSS.BOX", "smooth_l1"), ("LOSS.CLASS", "focal", "LOSS.BOX", "diou"),
+          ("LOSS.CLASS", "quality", "LOSS.BOX", "diou"),
           ("LOSS.CLASS", "ohem", "LOSS.OHEM_BATCH", "16", "LOSS.BOX", "diou")]
 
 
@@ -311,7 +312,7 @@ def test_losses_of_a_batch_are_those_of_its_images(overrides):
     assert (together["m1_class"] > 0).all(), "background teaches in every image"
 
 
-@pytest.mark.parametrize("overrides", LOSSES[:2], ids=["ohem", "focal"])
+@pytest.mark.parametrize("overrides", LOSSES[:3], ids=["ohem", "focal", "quality"])
 def test_what_is_known_by_heart_costs_nothing(overrides):
     net = ssh(*DENSE, *overrides)
     targets = batch_of(net, three_samples()[:1])
@@ -350,7 +351,7 @@ def random_maps(net, width, height):
     return maps
 
 
-@pytest.mark.parametrize("overrides", LOSSES[:2], ids=["ohem", "focal"])
+@pytest.mark.parametrize("overrides", LOSSES[:3], ids=["ohem", "focal", "quality"])
 def test_gradients_are_finite_without_faces(overrides):
     tf = pytest.importorskip("tensorflow", reason="gradients are taken with TensorFlow here")
     net, model = ssh(*SMALL, *DENSE, *overrides), small_net(*DENSE)
