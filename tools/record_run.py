@@ -20,6 +20,8 @@ def main(arguments=None):
     parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last)")
     parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change, "
+                        "such as scales and NMS chosen since")
     parser.add_argument("--note", default="", help="free text of the row")
     parser.add_argument("--csv", required=True, metavar="FILE", help="the table; the row is put at its end")
     options = parser.parse_args(arguments)
@@ -30,7 +32,7 @@ def main(arguments=None):
     from manyfaces.engine.test import load_detector
 
     folder = Path(options.run)
-    cfg, facts = load_config(folder / "config.yml"), read_facts(folder / "checkpoint.npz")
+    cfg, facts = load_config(folder / "config.yml", options.set), read_facts(folder / "checkpoint.npz")
     best = folder / "best.weights.h5"
     weights = options.weights or (best if best.exists() else folder / "last.weights.h5")
     table = compare({cfg.NAME: load_detector(cfg, weights).detect}, options.data, options.pickles)

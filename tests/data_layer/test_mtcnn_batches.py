@@ -129,7 +129,7 @@ def test_a_rectangle_is_hidden_in_every_kind(kind):
 def test_blur_keeps_the_size_and_loses_detail():
     rng = np.random.default_rng(0)
     before, cfg = rng.integers(0, 256, (30, 24, 24, 3), np.uint8), SimpleNamespace(
-        FLIP=0.0, COLOUR=0.0, GREY=0.0, BLUR=1.0, ERASE=0.0, ZOOM_IN=0.0)
+        FLIP=0.0, COLOUR=0.0, GREY=0.0, BLUR=1.0, BLUR_FACTORS=[0.4, 0.9], ERASE=0.0, ZOOM_IN=0.0)
     after = augmented(before.copy(), np.zeros(30, np.int32), np.zeros((30, 4)), np.zeros((30, 10)), rng, cfg)["images"]
     detail = [np.abs(np.diff(images.astype(float), axis=2)).mean() for images in (before, after)]
     assert after.shape == before.shape and detail[1] < 0.8 * detail[0]
