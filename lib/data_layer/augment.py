@@ -221,12 +221,22 @@ def colour(image, rng, cfg):
 
 
 def lose_resolution(image, rng, factors):
-    """A poor photograph: shrunk to `factors` (lowest, highest) of its sides and brought back, or compressed hard."""
-    if rng.random() < 0.7:
-        factor = rng.uniform(*factors)
-        small = _resize(image, [max(1, round(side * factor)) for side in (image.shape[1], image.shape[0])])
-        kind = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
-        return cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=kind)
-    quality = int(rng.integers(25, 75))
-    _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    """A poor photograph: shrunk to `factors` (lowest, highest) of its sides and brought back, or compressed hard.
+
+    Half of the shrunk ones lose more along one side (pictures that were kept at another aspect), and half are
+    compressed while they are small, so that the marks of JPEG's 8 x 8 px blocks grow with them.
+    """
+    size = image.shape[1], image.shape[0]
+    if rng.random() >= 0.7:
+        return _compressed(image, rng, 25, 75)
+    across, down = np.full(2, rng.uniform(*factors)) if rng.random() < 0.5 else rng.uniform(*factors, 2)
+    small = _resize(image, [max(1, round(size[0] * across)), max(1, round(size[1] * down))])
+    if rng.random() < 0.5:
+        small = _compressed(small, rng, 40, 95)
+    return cv2.resize(small, size, interpolation=cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
+
+
+def _compressed(image, rng, lowest, highest):
+    _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(lowest, highest))])
     return cv2.imdecode(code, cv2.IMREAD_COLOR)
+
