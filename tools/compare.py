@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the call."""
+"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the call.
+
+Ours look at the scales of their configs, which stand behind the name where they are not the original size alone.
+"""
 
 import sys
 from pathlib import Path
@@ -8,7 +11,8 @@ from manyfaces.command_line import argument_parser, run
 from manyfaces.files import write_whole
 
 EXAMPLE = """
-tools/compare.py --data ../shared/data --peers ../shared/peers --csv docs/results/peers.csv
+tools/compare.py --data ../shared/data --peers ../shared/peers --cfg cfgs/ssh_mobilenet_v1_025.yml \\
+    --cfg cfgs/tiny_mobilenet_v1_025.yml --csv docs/results/peers.csv
 tools/compare.py --data ../shared/data --model output/ssh.xml --model output/int8.xml --model output/int8.onnx@openvino
 """
 
@@ -38,16 +42,21 @@ def main(arguments=None):
 
     detectors = {}
     named = tuple(f"@{name}" for name in runtimes.RUNTIMES)
+
+    def add(name, kind, detector):
+        scales = detector.cfg.TEST.SCALES
+        pyramid = f" at {', '.join(f'{scale:g}' for scale in scales)}" if list(scales) != [1] else ""
+        detectors[f"{name}{pyramid} ({kind})"] = detector.detect
+
     for word in options.model:
         path, _, runtime = word.rpartition("@") if word.endswith(named) else (word, "", None)
-        detect = Detector.load(path, runtime=runtime).detect
-        detectors[f"{word} ({runtimes.read_sidecar(path)['precision']})"] = detect
+        add(word, runtimes.read_sidecar(path)["precision"], Detector.load(path, runtime=runtime))
     for path in options.cfg or ([] if options.model else ["cfgs/ssh_mobilenet_v1_025.yml"]):
         cfg = load_config(path)
-        detectors[f"{cfg.NAME} (Keras)"] = load_detector(cfg, options.weights).detect
+        add(cfg.NAME, "Keras", load_detector(cfg, options.weights))
         if not options.weights and model_file(cfg.NAME):
             for runtime in sorted(set(runtimes.readers(model_file(cfg.NAME))) & set(runtimes.installed())):
-                detectors[f"{cfg.NAME} ({runtime})"] = Detector.load(cfg.NAME, runtime=runtime).detect
+                add(cfg.NAME, runtime, Detector.load(cfg.NAME, runtime=runtime))
     if options.peers:
         folder = Path(options.peers)
         detectors["YuNet-n (OpenCV)"] = peers.yunet(folder / "yunet" / "yunet_n_dynamic.onnx")

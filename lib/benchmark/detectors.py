@@ -106,5 +106,5 @@ def compare(detectors, data, pickles, limit=0, pred=None):
         ms = seconds[name] * 1e3
         rows.append([name, *columns[name], *(f"{part:.3f}" for part in parts),
                      f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}"])
-    return Table("Detectors, one scale, no flip, score >= 0.02 (wider: easy medium hard AP)", COMPARED, rows,
+    return Table("Detectors, no flip, score >= 0.02 (wider: easy medium hard AP)", COMPARED, rows,
                  "ms: whole call, decoded image in, boxes out; median and 90th percentile over wider val.")
