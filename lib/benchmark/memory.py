@@ -22,7 +22,7 @@ from .timing import Table
 
 CFGS = Path(__file__).resolve().parents[2] / "cfgs"
 ONE = [1.0]
-NAMES = {"ssh_mobilenet_v1_025": [ONE], "tiny_mobilenet_v1_025": [ONE, [0.25, 0.5, 1.0, 2.0]]}  # and their scales
+NAMES = {"ssh_mobilenet_v1_025": [ONE], "tiny_mobilenet_v1_025": [ONE, [0.25, 0.5, 1.0, 1.5, 2.0]]}  # and their scales
 RUNTIMES = ("onnxruntime", "openvino", "keras")
 CHILD = "import json, sys; from manyfaces.benchmark.memory import look; look(**json.loads(sys.argv[1]))"
 

@@ -82,7 +82,7 @@ def test_tables_are_beside_yunet_of_the_same_size(tmp_path, monkeypatch):
     assert first.rows == [["ours", *aps, "20.0", "36.0", "40.0", "3.00"],
                           ["YuNet", *aps, "60.0", "60.0", "120.0", "1.00"]]
     assert second.rows == [["YuNet", *aps, "2.0", "2.8", "4.0", "1.00"]]
-    assert first.title.startswith(original + ", one scale") and first.note.endswith("Left out: z: why")
+    assert first.title.startswith(original + ", no flip") and first.note.endswith("Left out: z: why")
     assert len(first.columns) == len(first.rows[0])
 
 
@@ -103,9 +103,11 @@ def test_what_is_not_there_is_left_out_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(detectors, "_ours", ours)
     monkeypatch.setattr(detectors.others, "ultralight", lambda path: None)
     groups, left = detectors.groups_of(tmp_path, ssd="other.onnx")
+    kinds = ("ONNX Runtime, float32", "OpenVINO, float32")
     assert [list(group) for group in groups.values()] == [
-        [f"SSH MobileNetV1 x0.25 ({kind})" for kind in ("ONNX Runtime, float32", "OpenVINO, float32", "Keras")],
-        [f"SSD MobileNetV2 x0.75 ({kind})" for kind in ("ONNX Runtime, float32", "OpenVINO, float32")]]
+        [f"SSH MobileNetV1 x0.25 ({kind})" for kind in (*kinds, "Keras")]
+        + [f"Tiny Faces MobileNetV1 x0.25, its pyramid ({kind})" for kind in kinds],
+        [f"SSD MobileNetV2 x0.75 ({kind})" for kind in kinds]]
     assert list(groups["Detectors at 300 x 300"].values()) == ["other.onnx onnxruntime", "other.onnx openvino"]
     yunet = f"{tmp_path}/yunet/yunet_n_dynamic.onnx: no such file"
     for name, why in (("SSH MobileNetV1 x0.25 (OpenVINO, bf16)", "ssh_mobilenet_v1_025: no bf16"),
