@@ -14,13 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .. import pretrained
-from ..config import load_config
 from ..datasets.portraits import portraits
 from ..errors import InputError
 from .timing import Table
 
-CFGS = Path(__file__).resolve().parents[2] / "cfgs"
 ONE = [1.0]
 NAMES = {"ssh_mobilenet_v1_025": [ONE], "tiny_mobilenet_v1_025": [ONE, [0.25, 0.5, 1.0, 1.5, 2.0]]}  # and their scales
 RUNTIMES = ("onnxruntime", "openvino", "keras")
@@ -30,8 +27,7 @@ CHILD = "import json, sys; from manyfaces.benchmark.memory import look; look(**j
 def run(size="6000x4000"):
     """One table: for each detector of NAMES, its scales and runtimes the peak in MB. size: of the image, WxH px.
 
-    What does not ship yet has random weights, which take as much. Raises InputError for another size or a runtime that
-    is not installed.
+    Raises InputError for another size or a runtime that is not installed.
     """
     try:
         width, height = map(int, size.lower().split("x"))
@@ -42,11 +38,10 @@ def run(size="6000x4000"):
         image = Path(folder) / "large.jpg"
         cv2.imwrite(str(image), large_picture(width, height))
         for name, pyramids in NAMES.items():
-            models, note = _models(name, Path(folder))
             for scales in pyramids:
                 for runtime in RUNTIMES:
-                    found = peak(image, **models[runtime], scales=scales, runtime=runtime)
-                    rows.append([f"{name}{note}, scales {', '.join(f'{scale:g}' for scale in scales)}, {runtime}",
+                    found = peak(image, name, scales=scales, runtime=runtime)
+                    rows.append([f"{name}, scales {', '.join(f'{scale:g}' for scale in scales)}, {runtime}",
                                  f"{found['loaded']:.0f}", f"{found['peak']:.0f}", f"{found['seconds']:.1f}"])
     return [Table(f"Peak memory for an image of {width} x {height} px", ("detector", "loaded MB", "peak MB", "s"), rows,
                   "MB (10^6 bytes) resident, of the whole process: when the detector was loaded, and at the most.")]
@@ -91,20 +86,3 @@ def large_picture(width, height):
     pair = [cv2.resize(portrait.image, (512, 512), interpolation=cv2.INTER_AREA) for portrait in portraits()]
     tile = np.concatenate(pair, axis=1)[..., ::-1]
     return np.ascontiguousarray(np.tile(tile, (-(-height // 512), -(-width // 1024), 1))[:height, :width])
-
-
-def _models(name, folder):
-    """(dict runtime -> name and weights for Detector.load, what to say of them): shipped, or made with random ones."""
-    if name in pretrained.names():
-        return {runtime: {"name": name} for runtime in RUNTIMES}, ""
-    from ..engine import backend
-    from ..engine.export import export
-    from ..nets import family
-
-    cfg = load_config(CFGS / f"{name}.yml", ["NET.WEIGHTS", ""])
-    weights, model = folder / f"{name}.weights.h5", folder / f"{name}.onnx"
-    backend.prepare(seed=0)
-    family(cfg).build().save_weights(weights)
-    export(cfg, weights, model)
-    models = {runtime: {"name": model} for runtime in RUNTIMES}
-    return models | {"keras": {"name": CFGS / f"{name}.yml", "weights": weights}}, " (random weights)"
