@@ -74,7 +74,7 @@ def groups_of(folder, ssd=None):
                                 (original, "Tiny Faces MobileNetV1 x0.25, its pyramid", TINY),
                                 (small, "SSD MobileNetV2 x0.75", ssd or SSD)):
         for kind, (runtime, precision) in KINDS.items():
-            if runtime != "keras" or not (os.fspath(model).endswith(".onnx") or model == TINY):  # which takes minutes
+            if runtime != "keras" or not os.fspath(model).endswith(".onnx"):
                 add(group, f"{title} ({kind})", lambda m=model, r=runtime, p=precision: _ours(m, r, p))
     add(original, "YuNet-n (OpenCV)", lambda: others.yunet(folder / FILES["yunet"]))
     add(original, "Ultra-Light RFB-640, at 640 x 480 (ONNX Runtime)",

@@ -14,18 +14,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .. import pretrained
+from ..config import load_config
 from ..datasets.portraits import portraits
 from ..errors import InputError
 from .timing import Table
 
-ONE = [1.0]
-NAMES = {"ssh_mobilenet_v1_025": [ONE], "tiny_mobilenet_v1_025": [ONE, [0.25, 0.5, 1.0, 1.5, 2.0]]}  # and their scales
+NAMES = "ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025"
 RUNTIMES = ("onnxruntime", "openvino", "keras")
 CHILD = "import json, sys; from manyfaces.benchmark.memory import look; look(**json.loads(sys.argv[1]))"
 
 
 def run(size="6000x4000"):
-    """One table: for each detector of NAMES, its scales and runtimes the peak in MB. size: of the image, WxH px.
+    """One table: for each detector of NAMES at scale 1 and at its own scales, and each runtime, the peak in MB.
+
+    size: of the image, WxH px.
 
     Raises InputError for another size or a runtime that is not installed.
     """
@@ -37,8 +40,9 @@ def run(size="6000x4000"):
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "large.jpg"
         cv2.imwrite(str(image), large_picture(width, height))
-        for name, pyramids in NAMES.items():
-            for scales in pyramids:
+        for name in NAMES:
+            own = load_config(pretrained.config_file(name)).TEST.SCALES
+            for scales in [[1.0]] if own == [1.0] else [[1.0], own]:
                 for runtime in RUNTIMES:
                     found = peak(image, name, scales=scales, runtime=runtime)
                     rows.append([f"{name}, scales {', '.join(f'{scale:g}' for scale in scales)}, {runtime}",

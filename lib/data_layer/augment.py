@@ -239,4 +239,3 @@ def lose_resolution(image, rng, factors):
 def _compressed(image, rng, lowest, highest):
     _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(lowest, highest))])
     return cv2.imdecode(code, cv2.IMREAD_COLOR)
-

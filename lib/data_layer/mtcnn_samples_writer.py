@@ -9,14 +9,14 @@ import hashlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..boxes import overlaps
 from ..cascade import resample
 from ..datasets.images import ImageError, read_image
+from ..datasets.roidb import scaled
 from .mtcnn_samples import learnt, quotas, squares_of_image
 from .mtcnn_samples_landmarks import landmark_samples
 from .tfrecords import KINDS, SampleWriter
@@ -144,16 +144,6 @@ class SampleMaker:
     def _cut(self, image, squares, side):
         """(N, side, side, 3) uint8: squares (N, 4) of whole pixels as the cascade cuts and resizes them."""
         return resample(image, squares.astype(np.int64), (side, side), self.cfg.CASCADE.RESAMPLE)
-
-
-def scaled(record, image, factor):
-    """(Record, image) with the sides multiplied by a factor, to whole pixels."""
-    height, width = image.shape[:2]
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    x, y = size[0] / width, size[1] / height
-    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    return replace(record, width=size[0], height=size[1], boxes=record.boxes * np.float32([x, y, x, y]),
-                   landmarks=record.landmarks * np.float32([x, y])), image
 
 
 def _read(record):

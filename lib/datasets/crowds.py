@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import write_whole
 from .images import read_image
-from .roidb import Record, Roidb
+from .roidb import Record, Roidb, scaled
 
 GREY = 127
 EVENT = "crowds"
@@ -45,9 +45,6 @@ def write_crowds(records, folder, sheets=24, columns=4, side=320, seed=0):
 def _paste(record, sheet, top, left, side):
     """Puts the record's image at (top, left) of the sheet (in place); returns its boxes there, float32 (N, 4)."""
     image = read_image(record.path)
-    height, width = image.shape[:2]
-    factor = side / max(height, width)
-    size = max(round(width * factor), 1), max(round(height * factor), 1)
-    sheet[top:top + size[1], left:left + size[0]] = cv2.resize(
-        image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    return record.boxes * np.float32([size[0] / width, size[1] / height] * 2) + np.float32([left, top] * 2)
+    record, image = scaled(record, image, side / max(image.shape[:2]))
+    sheet[top:top + record.height, left:left + record.width] = image
+    return record.boxes + np.float32([left, top] * 2)

@@ -4,8 +4,9 @@ Boxes are float32 x1 y1 x2 y2 in pixels, continuous (width = x2 - x1), as annota
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 
 from ..errors import InputError
@@ -55,6 +56,16 @@ class Roidb:
 
     def __len__(self):
         return len(self.records)
+
+
+def scaled(record, image, factor):
+    """(Record, image) with the sides multiplied by a factor, to whole pixels. image: (H, W, 3) uint8 of the record."""
+    height, width = image.shape[:2]
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    x, y = size[0] / width, size[1] / height
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    return replace(record, width=size[0], height=size[1], boxes=record.boxes * np.float32([x, y, x, y]),
+                   landmarks=record.landmarks * np.float32([x, y])), image
 
 
 def image_name(image):

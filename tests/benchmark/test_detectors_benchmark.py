@@ -105,9 +105,8 @@ def test_what_is_not_there_is_left_out_by_name(tmp_path, monkeypatch):
     groups, left = detectors.groups_of(tmp_path, ssd="other.onnx")
     kinds = ("ONNX Runtime, float32", "OpenVINO, float32")
     assert [list(group) for group in groups.values()] == [
-        [f"SSH MobileNetV1 x0.25 ({kind})" for kind in (*kinds, "Keras")]
-        + [f"Tiny Faces MobileNetV1 x0.25, its pyramid ({kind})" for kind in kinds],
-        [f"SSD MobileNetV2 x0.75 ({kind})" for kind in kinds]]
+        [f"{title} ({kind})" for title in ("SSH MobileNetV1 x0.25", "Tiny Faces MobileNetV1 x0.25, its pyramid")
+         for kind in (*kinds, "Keras")], [f"SSD MobileNetV2 x0.75 ({kind})" for kind in kinds]]
     assert list(groups["Detectors at 300 x 300"].values()) == ["other.onnx onnxruntime", "other.onnx openvino"]
     yunet = f"{tmp_path}/yunet/yunet_n_dynamic.onnx: no such file"
     for name, why in (("SSH MobileNetV1 x0.25 (OpenVINO, bf16)", "ssh_mobilenet_v1_025: no bf16"),

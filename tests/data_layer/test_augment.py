@@ -225,15 +225,26 @@ def test_lost_resolution_keeps_size_and_lowers_detail():
         assert found.astype(float).var() < image.astype(float).var()
 
 
-def test_resolution_is_lost_to_the_factor_that_is_asked_for():
-    """Noise shrunk to a part f of its sides keeps about f * f of its independent values, and so of its variance."""
+def test_resolution_is_lost_to_the_factor_that_is_asked_for(monkeypatch):
+    """Noise shrunk to a part f of its sides keeps about f * f of its independent values, and so of its variance.
+
+    JPEG at the small size, which half of them get, takes from that.
+    """
     image = np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8)
     seeds = [seed for seed in range(40) if np.random.default_rng(seed).random() < 0.7]  # the others become JPEGs
-    kept = [lose_resolution(image, np.random.default_rng(seed), (factor, factor)).astype(float).var() / image.var()
-            for factor in (0.25, 0.5) for seed in seeds]
     assert len(seeds) > 20
-    quarter, half = np.array(kept).reshape(2, -1)
-    assert (half > 2 * quarter).all() and 0.015 < quarter.mean() < 0.0625 < half.mean() < 0.25
+
+    def kept():
+        """(2, seeds) parts of the variance."""
+        return np.array([[lose_resolution(image, np.random.default_rng(seed), (factor, factor)).astype(float).var()
+                          for seed in seeds] for factor in (0.25, 0.5)]) / image.var()
+
+    compressed = kept()
+    monkeypatch.setattr(module, "_compressed", lambda image, *_: image)
+    quarter, half = plain = kept()
+    assert half.min() > 2 * quarter.max() and 0.02 < quarter.mean() < 0.0625 < half.mean() < 0.25
+    assert 0.3 < (compressed != plain).mean() < 0.7
+    assert (compressed <= 1.1 * plain).all() and compressed.mean() < 0.9 * plain.mean()
 
 
 def test_some_lose_more_along_one_side():

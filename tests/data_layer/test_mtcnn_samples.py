@@ -153,7 +153,7 @@ def test_faces_without_all_five_points_and_small_ones_teach_no_landmarks():
 
 def test_images_are_looked_at_in_another_scale(tmp_path):
     """A mark of 40 x 30 px in an image of 200 x 150: halved, face and mark still lie on one another."""
-    from manyfaces.data_layer.mtcnn_samples_writer import scaled
+    from manyfaces.datasets.roidb import scaled
 
     image = np.zeros((150, 200, 3), np.uint8)
     image[60:90, 80:120] = 255
