@@ -107,8 +107,8 @@ def script(name, *arguments, **environment):
 
 def test_scripts_map_the_short_names():
     assert script("train_ssh", "1", "wider+facemask", "vgg16", "--resume").stdout.split() == (
-        "tools/train.py --cfg cfgs/ssh_vgg16.yml --resume --set NAME ssh_vgg16_wider+facemask TRAIN.DATASETS "
-        "wider_train+facemask_train TRAIN.SELECT wider_select+facemask_select").split()
+        "tools/train.py --cfg cfgs/ssh_vgg16.yml --set NAME ssh_vgg16_wider+facemask TRAIN.DATASETS "
+        "wider_train+facemask_train TRAIN.SELECT wider_select+facemask_select --resume").split()
     assert script("train_ssh", "cpu", "", "mobile").stdout.split() == (
         "tools/train.py --cfg cfgs/ssh_mobilenet_v1_100.yml").split()
     assert "NAME ssh_mobilenet_v1_025 TRAIN.DATASETS" in script("train_ssh", "0", "wider+facemask").stdout

@@ -123,7 +123,7 @@ train_family() {
     esac
     local gpus=${CUDA_VISIBLE_DEVICES//[!,]/} # a comma less than there are GPUs
     [ -z "$gpus" ] || options+=(--devices $((${#gpus} + 1)))
-    exec "$PYTHON" tools/train.py --cfg "cfgs/$CONFIG.yml" "${MORE[@]}" "${options[@]}"
+    exec "$PYTHON" tools/train.py --cfg "cfgs/$CONFIG.yml" "${options[@]}" "${MORE[@]}"
 }
 
 demo_family() {
