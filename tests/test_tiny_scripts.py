@@ -102,3 +102,4 @@ def test_the_overfit_is_of_four_images_and_ends_with_its_ap(repository):
     assert [line.split()[0] for line in calls] == ["tools/build_roidb.py", "tools/train.py", "tools/test.py",
                                                   "tools/evaluate.py", "-"] * 2
     assert "NET.WEIGHTS  NET.FROZEN_BN False" in calls[1] and calls[1].endswith("TRAIN.STEPS 7")
+    assert "output/overfit_tiny_vgg16/last.weights.h5" in calls[2]

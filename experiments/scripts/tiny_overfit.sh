@@ -31,7 +31,8 @@ END
     --out data/pickles/overfit.pkl
 
 # A crop holds a whole image, somewhere. All templates look, for TEST.TEMPLATES is meant for a pyramid. The config's rate
-# and its frozen layers are for ImageNet's weights.
+# and its frozen layers are for ImageNet's weights. A face from IoU 0.5 on, not 0.7: templates between background and
+# face learn no box, and in a net that knows its images by heart they score as high as those that do.
 MORE=("${@:3}")
 # Without batch normalisation the faces, a few templates among 128 backgrounds, are learnt too slowly.
 [ "$CONFIG" != tiny_vgg16 ] || MORE=(LOSS.OHEM_BATCH 32 TRAIN.BATCH 2 TRAIN.STEPS 300 TRAIN.SELECT_EVERY 50 "${MORE[@]}")
@@ -40,8 +41,8 @@ MORE=("${@:3}")
     TRAIN.SELECT_IMAGES 0 TRAIN.SELECT_EVERY 20 TRAIN.STEPS 120 TRAIN.BATCH 4 TRAIN.OPTIMIZER adamw TRAIN.RATE 5e-4 \
     TRAIN.SCHEDULE cosine TRAIN.WARMUP 20 TRAIN.LOG_EVERY 10 TRAIN.SAVE_EVERY 1000 TRAIN.IMAGES_EVERY 0 \
     AUGMENT.SIZE 256 AUGMENT.SCALE_CHOICES "[0.32]" AUGMENT.FLIP 0 TEST.SCALES "[1]" TEST.MAX_SIDE 256 \
-    TEST.TEMPLATES "[]" "${MORE[@]}"
-"$PYTHON" tools/test.py --cfg "$RUN/config.yml" --weights "$RUN/best.weights.h5" --images "$IMAGES" \
+    TEST.TEMPLATES "[]" TARGETS.POSITIVE 0.5 "${MORE[@]}"
+"$PYTHON" tools/test.py --cfg "$RUN/config.yml" --weights "$RUN/last.weights.h5" --images "$IMAGES" \
     --list "$RUN/images.txt" --out "$RUN/pred"
 "$PYTHON" tools/evaluate.py roidb --pred "$RUN/pred" --roidb data/pickles/overfit.pkl --json "$RUN/result.json"
 exec "$PYTHON" - "$RUN/result.json" << 'END'
