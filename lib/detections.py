@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)  # left eye, right eye, nose, left mouth corner, right mouth corner, mirrored
+from .constants import FLIPPED_LANDMARKS
 
 
 class Face(NamedTuple):

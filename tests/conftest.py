@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share."""
 
-import importlib.util
+import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -24,19 +25,17 @@ def shared_dir():
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory):
-    """Paths of a small toy data set (manyfaces.datasets.toy.write_toy): 12 scenes 320 px wide. Only to be read."""
-    from manyfaces.datasets.toy import write_toy
+    """Paths of a small toy data set (manyfaces.datasets.toy): 12 scenes 320 px wide. Only to be read."""
+    from manyfaces.datasets.toy.data_set import write_toy
 
     return write_toy(tmp_path_factory.mktemp("toy"), images=12, seed=14, width=320)
 
 
 @pytest.fixture(scope="session")
 def tool():
-    """tool("evaluate") is the module tools/evaluate.py."""
+    """tool("evaluate") is the module behind tools/evaluate.py: the one whose `main` it runs."""
     def load(name):
-        spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        source = (ROOT / "tools" / f"{name}.py").read_text(encoding="utf-8")
+        return importlib.import_module(re.search(r"^from ([\w.]+) import main", source, re.MULTILINE)[1])
 
     return load

@@ -11,14 +11,14 @@ import time
 from conftest import ROOT
 from stand_in import square_detector
 
-from manyfaces.command_line import run
-from manyfaces.engine import test as testing
+from manyfaces.commands.command_line import run
+from manyfaces.inference import folder as testing
 
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 
 
 def load_squares(cfg, weights=None):
-    """Stands for manyfaces.engine.test.load_detector."""
+    """Stands for manyfaces.inference.models.load_detector."""
     detector = square_detector()
     cfg.TEST.NMS = 0.5
     detector.cfg = cfg

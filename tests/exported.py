@@ -13,9 +13,9 @@ from conftest import ROOT
 
 from manyfaces import pretrained
 from manyfaces.config import load_config
-from manyfaces.datasets.portraits import portraits
-from manyfaces.engine import test as testing
-from manyfaces.engine.export import export
+from manyfaces.datasets.toy.portraits import portraits
+from manyfaces.export.export import export
+from manyfaces.inference import folder as testing
 
 NAME = "ssh_mobilenet_v1_025"
 ENDINGS = {"onnx": ".onnx", "faces": ".onnx", "openvino": ".xml", "litert": ".tflite", "saved_model": "",
@@ -68,7 +68,7 @@ def small(family):
     from engine.tiny_training import three_convolutions
 
     from manyfaces import nets
-    from manyfaces.engine import backend
+    from manyfaces.nets import backend
     from manyfaces.nets.backbones import BACKBONES
 
     BACKBONES.setdefault("three", three_convolutions())

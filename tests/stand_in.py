@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from manyfaces.config import default_config
-from manyfaces.detector import Detections, Detector
+from manyfaces.detections import Detections
+from manyfaces.inference.detector import Detector
 
 SCORE = np.float32(1) / np.float32(3)  # has no short decimal form
 POINTS = np.float32([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])  # of a face, in parts of its sides

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform
 
 from manyfaces.align import REFERENCE_POINTS, align, similarity_transform, warp
-from manyfaces.datasets.portraits import portraits
+from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
 
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)

@@ -19,13 +19,13 @@ from PIL import Image
 from stand_in import picture, save, square_detector
 
 from manyfaces import pretrained
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.config import load_config, save_config
-from manyfaces.datasets.sources import find_sources
-from manyfaces.detector import Detector
-from manyfaces.engine import test as testing
-from manyfaces.engine.demo import Demo, run_demo
 from manyfaces.errors import InputError
+from manyfaces.inference import folder as testing
+from manyfaces.inference.demo.demo import Demo, run_demo
+from manyfaces.inference.demo.sources import find_sources
+from manyfaces.inference.detector import Detector
 
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 SQUARE = picture(160, 120, (40, 30, 48))
@@ -173,9 +173,8 @@ SMALL = ["NET.ALPHA", "0.25", "NET.WIDTHS", "[8, 8, 8]", "NET.TOP_DOWN_WIDTH", "
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """(config, weights file) of a small net."""
-    from manyfaces.engine import backend
-    from manyfaces.engine.checkpoint import save_weights
-    from manyfaces.nets import family
+    from manyfaces.nets import backend, family
+    from manyfaces.weights.files import save_weights
 
     backend.prepare(seed=0)
     cfg, path = load_config(None, SMALL), tmp_path_factory.mktemp("small") / "w.weights.h5"
@@ -277,8 +276,9 @@ def files_of_at_most(size):
 
 
 def test_a_full_disk_leaves_the_earlier_weights_and_checkpoint(small, tmp_path, capfd):
-    from manyfaces.engine.checkpoint import load_state, save_state, save_weights
+    from manyfaces.engine.checkpoint import load_state, save_state
     from manyfaces.nets import family
+    from manyfaces.weights.files import save_weights
 
     model = family(small[0]).build()
     save_weights(model, tmp_path / "w.weights.h5", small[0])

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from manyfaces.detector import Detections
+from manyfaces.detections import Detections
 from manyfaces.drawing import LANDMARK_COLOURS, bar, draw, score_colours
 
 

@@ -7,9 +7,9 @@ from conftest import ROOT
 from manyfaces import pretrained
 from manyfaces.boxes import overlaps
 from manyfaces.config import load_config
-from manyfaces.datasets.portraits import portraits
-from manyfaces.detector import Detector
-from manyfaces.runtimes.stages import stage_files
+from manyfaces.datasets.toy.portraits import portraits
+from manyfaces.inference.detector import Detector
+from manyfaces.runtimes.files import stage_files
 
 NAMES = pretrained.names()
 

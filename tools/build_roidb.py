@@ -3,34 +3,8 @@
 
 import sys
 
-from manyfaces.command_line import argument_parser, run
-from manyfaces.datasets import READERS, save_roidb
-from manyfaces.datasets.annotation_options import add_annotation_options, read_annotation
-from manyfaces.errors import InputError
-
-EXAMPLE = """
-tools/build_roidb.py --format wider --images data/WIDER_train/images \\
-    --labels data/wider_face_split/wider_face_train_bbx_gt.txt --out data/pickles/wider_train.pkl
-tools/build_roidb.py --format wider --labels data/wider_face_split/wider_face_train.mat    # statistics only
-"""
-
-
-def main(arguments=None):
-    parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--format", required=True, choices=sorted(READERS), help="format of the annotation")
-    parser.add_argument("--labels", required=True, help="the annotation: a file, or a folder for voc and yolo")
-    parser.add_argument("--images", help="folder of the images; may be left out when only the statistics are wanted")
-    parser.add_argument("--out", help="the .pkl to write; without it only the statistics are printed")
-    add_annotation_options(parser)
-    options = parser.parse_args(arguments)
-    if options.out and not options.images:
-        raise InputError("--out needs --images: a roidb without image sizes cannot train or test")
-
-    roidb = read_annotation(options)
-    if options.out:
-        save_roidb(roidb, options.out)
-        print(f"wrote    {options.out}")
-
+from manyfaces.commands.command_line import run
+from manyfaces.commands.data.build_roidb import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

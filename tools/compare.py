@@ -1,77 +1,13 @@
 #!/usr/bin/env python3
-"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the call.
-
-Ours look at the scales of their configs, which stand behind the name where they are not the original size alone.
-"""
+"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the call."""
 
 import sys
 from pathlib import Path
 
-from manyfaces.command_line import argument_parser, run
-from manyfaces.files import write_whole
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is no part of the installed package
 
-EXAMPLE = """
-tools/compare.py --data ../shared/data --peers ../shared/peers --cfg cfgs/ssh_mobilenet_v1_025.yml \\
-    --cfg cfgs/tiny_mobilenet_v1_025.yml --csv docs/results/peers.csv
-tools/compare.py --data ../shared/data --model output/ssh.xml --model output/int8.xml --model output/int8.onnx@openvino
-"""
-
-
-def main(arguments=None):
-    parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
-    parser.add_argument("--peers", metavar="DIR", help="holds yunet/ and ultralight/ with their ONNX files")
-    parser.add_argument("--cfg", action="append", metavar="FILE",
-                        help="ours; may be repeated (default without --model: cfgs/ssh_mobilenet_v1_025.yml)")
-    parser.add_argument("--model", action="append", default=[], metavar="FILE[@RUNTIME]",
-                        help="an exported model, in the fastest runtime that is installed or in this one; repeatable")
-    parser.add_argument("--weights", metavar="FILE", help="of the one --cfg (default: the shipped ones)")
-    parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images of each set only; 0: all")
-    parser.add_argument("--pred", metavar="DIR", help="also write what each found to DIR/DETECTOR/SET, for "
-                        "tools/evaluate.py")
-    parser.add_argument("--csv", metavar="FILE", help="also write the table there")
-    options = parser.parse_args(arguments)
-
-    from manyfaces import Detector, runtimes
-    from manyfaces.benchmark import as_csv, peers
-    from manyfaces.benchmark.detectors import compare
-    from manyfaces.config import load_config
-    from manyfaces.engine.test import load_detector
-    from manyfaces.pretrained import model_file
-
-    detectors = {}
-    named = tuple(f"@{name}" for name in runtimes.RUNTIMES)
-
-    def add(name, kind, detector):
-        scales = detector.cfg.TEST.SCALES
-        pyramid = f" at {', '.join(f'{scale:g}' for scale in scales)}" if list(scales) != [1] else ""
-        detectors[f"{name}{pyramid} ({kind})"] = detector.detect
-
-    for word in options.model:
-        path, _, runtime = word.rpartition("@") if word.endswith(named) else (word, "", None)
-        add(word, runtimes.read_sidecar(path)["precision"], Detector.load(path, runtime=runtime))
-    for path in options.cfg or ([] if options.model else ["cfgs/ssh_mobilenet_v1_025.yml"]):
-        cfg = load_config(path)
-        add(cfg.NAME, "Keras", load_detector(cfg, options.weights))
-        if not options.weights and model_file(cfg.NAME):
-            for runtime in sorted(set(runtimes.readers(model_file(cfg.NAME))) & set(runtimes.installed())):
-                add(cfg.NAME, runtime, Detector.load(cfg.NAME, runtime=runtime))
-    if options.peers:
-        folder = Path(options.peers)
-        detectors["YuNet-n (OpenCV)"] = peers.yunet(folder / "yunet" / "yunet_n_dynamic.onnx")
-        detectors["Ultra-Light RFB-640 (ONNX Runtime)"] = peers.ultralight(
-            folder / "ultralight" / "version-RFB-640.onnx")
-    missing = [name for name, detect in detectors.items() if detect is None]
-    for name in missing:
-        print(f"left out, its run time is not installed: {name}")
-        del detectors[name]
-    table = compare(detectors, options.data, options.pickles, options.limit, options.pred)
-    print(table.text())
-    if options.csv:
-        write_whole(options.csv, as_csv([table]).encode())
-        print(f"wrote {options.csv}")
-
+from benchmarks.compare import main  # noqa: E402
+from manyfaces.commands.command_line import run  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(run(main))

@@ -1,61 +1,10 @@
 #!/usr/bin/env python3
-"""Export trained weights as ONNX, OpenVINO IR, LiteRT or SavedModel, for use without Keras.
-
-RGB images (B, H, W, 3) 0..255 go in as they are, normalisation and padding are inside. With --nms (ONNX) faces come
-out, else the net's maps, which tools/inference.py and manyfaces.Detector decode. MODEL.json beside the file says
-everything about it. The file is run beside Keras on real images before it is written; maps that differ by more than
-1e-4 (of the map's largest value, where that is over 1) are an error and no file.
-"""
+"""Export trained weights as ONNX, OpenVINO IR, LiteRT or SavedModel, for use without Keras."""
 
 import sys
 
-from manyfaces.command_line import argument_parser, quiet_decoders, run
-from manyfaces.config import load_config
-
-EXAMPLE = """
-tools/export.py --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/ssh.onnx
-tools/export.py --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/faces.onnx --nms --set TEST.SCORE 0.3
-tools/export.py --cfg cfgs/mine.yml --weights output/mine/best.weights.h5 --out output/int8.xml \\
-    --int8 --calibrate data/wider/WIDER_train/images --licence "my own photographs"
-"""
-
-
-def main(arguments=None):
-    parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
-    parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
-    parser.add_argument("--out", required=True, metavar="FILE", help="model.onnx, model.xml (OpenVINO), "
-                        "model.tflite (LiteRT), or a folder's name without an ending (SavedModel)")
-    parser.add_argument("--format", metavar="NAME", help="onnx, openvino, litert or saved_model (default: by the "
-                        "ending of --out)")
-    parser.add_argument("--nms", action="store_true", help="decode and suppress inside the graph (onnx); thresholds "
-                        "are those of the config's TEST section")
-    parser.add_argument("--int8", action="store_true", help="8-bit arithmetic but for the heads (not saved_model)")
-    parser.add_argument("--calibrate", metavar="DIR", help="images like those that the detector will see; for --int8")
-    parser.add_argument("--half", action="store_true", help="weights stored as float16 (onnx): half the size; the "
-                        "arithmetic stays float32")
-    parser.add_argument("--images", metavar="DIR", help="images to compare with Keras on, up to 8 (default: two "
-                        "portraits and a crowd made of them)")
-    parser.add_argument("--licence", metavar="TEXT", help="of the training data (default: what is known of "
-                        "TRAIN.DATASETS)")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
-    options = parser.parse_args(arguments)
-    quiet_decoders()
-    cfg = load_config(options.cfg, options.set)
-
-    from manyfaces.engine.export import export  # late: --help need not wait for it
-
-    facts = export(cfg, options.weights, options.out, options.format, options.nms, options.int8, options.calibrate,
-                   options.images, options.licence, half=options.half)
-    for runtime, found in facts["checks"].items():
-        largest = max(found["differences"], key=found["differences"].get)
-        print(f"{runtime}: largest difference from Keras on {facts['images']} images {found['difference']:.2e} "
-              f"({largest}), at most {found['error']:.1e} of a map's values; {found['recall']:.1%} of Keras' "
-              f"{found['faces']} faces found")
-    print(f"training data: {facts['licence']}")
-    print(f"{facts['path']}: {facts['format']}, {facts['precision']}, {facts['bytes'] / 1e6:.2f} MB, "
-          f"{facts['seconds']:.1f} s, with {facts['sidecar']}")
-
+from manyfaces.commands.command_line import run
+from manyfaces.commands.export import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

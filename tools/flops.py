@@ -1,60 +1,10 @@
 #!/usr/bin/env python3
-"""What a config's net costs: output shape, parameters and multiplications with additions (MACs) by layer and in sum.
+"""What a config's net costs: output shape, parameters and multiplications with additions (MACs) by layer and in sum."""
 
-For one image of --size; the default is the size that the config fixes, else 640x480. FLOPs are twice the MACs. `others`
-are operations element by element (batch normalisation, activations, sums of maps), which some counters add to the MACs.
-"""
-
-import re
 import sys
 
-from manyfaces.command_line import argument_parser, run
-from manyfaces.config import load_config
-from manyfaces.errors import InputError
-
-EXAMPLE = """
-tools/flops.py --cfg cfgs/ssd_mobilenet_v2_075.yml
-tools/flops.py --cfg cfgs/ssh_mobilenet_v1_025.yml --size 1024x768
-"""
-
-
-def main(arguments=None):
-    parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
-    parser.add_argument("--size", metavar="WxH", help="of the image in px, such as 640x480")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
-                        help="keys of the config to change")
-    options = parser.parse_args(arguments)
-    cfg = load_config(options.cfg, options.set)
-    size = read_size(options.size) if options.size else tuple(cfg.TEST.SIZE) or None
-
-    from manyfaces.engine import backend  # late: --help need not wait for Keras
-    from manyfaces.engine.flops import input_shape, layer_costs, totals
-    from manyfaces.nets import family
-
-    backend.prepare()
-    model = family(cfg).build()
-    costs = layer_costs(model, size)
-    width = max(len(cost.name) for cost in costs)
-    print(f"{'layer':{width}}  {'kind':18}  {'output':>16}  {'parameters':>12}  {'MACs':>15}  {'others':>11}")
-    for cost in costs:
-        shape = " x ".join(str(side) for side in cost.shape)
-        print(f"{cost.name:{width}}  {cost.kind:18}  {shape:>16}  {cost.parameters:12,}  {cost.macs:15,}  "
-              f"{cost.others:11,}")
-    total = totals(costs, model)
-    height, wide, _ = input_shape(model, size)
-    print(f"{cfg.NAME} at {wide} x {height} px: {total['parameters']:,} parameters ({total['trained']:,} trained), "
-          f"{total['macs'] / 1e9:.4f} GMAC; beside them {total['moments']:,} stored moments, and "
-          f"{total['others'] / 1e9:.4f} G others (batch normalisation, activations, sums)")
-
-
-def read_size(text):
-    """(640, 480) of "640x480"."""
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text)
-    if not match or "0" in match.groups():
-        raise InputError(f"--size {text!r}: expected width and height in px, such as 640x480")
-    return int(match[1]), int(match[2])
-
+from manyfaces.commands.command_line import run
+from manyfaces.commands.flops import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

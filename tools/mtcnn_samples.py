@@ -1,103 +1,10 @@
 #!/usr/bin/env python3
-"""Cut the samples that a stage of MTCNN learns from, for R-Net and O-Net with what the stages before it take for faces.
-
-The data sets are those of the config: TRAIN.DATASETS and TRAIN.SELECT for faces and background, MTCNN.LANDMARKS and
-MTCNN.SELECT_LANDMARKS for points. The samples go to MTCNN.SAMPLES (output/samples/STAGE) as TFRecords; a run that was
-killed is continued by the same command, and what is done is not done again.
-"""
+"""Cut the samples that a stage of MTCNN is trained on."""
 
 import sys
-import time
-from pathlib import Path
 
-from manyfaces.command_line import argument_parser, run
-from manyfaces.config import load_config
-from manyfaces.data_layer.mtcnn_batches import samples_folder
-from manyfaces.data_layer.mtcnn_sample_folder import SampleFolder
-from manyfaces.data_layer.mtcnn_sample_list import write_list
-from manyfaces.data_layer.mtcnn_samples_writer import SampleMaker, Sources
-from manyfaces.engine.records import config_records
-from manyfaces.errors import InputError
-from manyfaces.progress import Progress
-
-EXAMPLE = """
-tools/mtcnn_samples.py --stage pnet
-tools/mtcnn_samples.py --stage rnet --set MTCNN.PNET output/mtcnn_pnet/best.weights.h5
-tools/mtcnn_samples.py --stage onet --list data/onet_list/list.txt    # the crops as files besides
-"""
-SIDES = {"pnet": 12, "rnet": 24, "onet": 48}
-
-
-def main(arguments=None):
-    parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--stage", required=True, choices=SIDES, help="the net that is to learn from them")
-    parser.add_argument("--cfg", metavar="FILE", help="its experiment; without it cfgs/mtcnn_STAGE.yml")
-    parser.add_argument("--list", metavar="FILE", help="also write the training samples as a text list, `image label "
-                        "box landmarks`, with the crops as .png beside it")
-    parser.add_argument("--anew", action="store_true", help="remove the samples that are there")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
-                        help="keys of the config to change")
-    options = parser.parse_args(arguments)
-    cfg = load_config(options.cfg or Path(__file__).resolve().parents[1] / "cfgs" / f"mtcnn_{options.stage}.yml",
-                      options.set)
-    if cfg.MTCNN.STAGE != options.stage:
-        raise InputError(f"{options.cfg}: MTCNN.STAGE is {cfg.MTCNN.STAGE}, --stage is {options.stage}")
-    parts = {"train": sources(cfg, cfg.TRAIN.DATASETS, cfg.MTCNN.LANDMARKS),
-             "select": sources(cfg, cfg.TRAIN.SELECT, cfg.MTCNN.SELECT_LANDMARKS)}
-
-    from manyfaces.engine.mining import miner  # late: loads Keras where a cascade mines
-
-    folder = SampleFolder(samples_folder(cfg))
-    maker = SampleMaker(cfg, SIDES[options.stage], parts, *miner(cfg))
-    folder.begin(maker.settings(), options.anew)
-    make(folder, maker)
-    if options.list:
-        path = Path(options.list)
-        with Progress(sum(folder.counts("train").values()), "samples") as progress:
-            print(f"{write_list(folder, path, progress):,} lines in {path}")
-
-
-def sources(cfg, datasets, landmarks):
-    """Sources of data sets joined by +; none where there is no name."""
-    return Sources(*(config_records(cfg, names)[0] if names else [] for names in (datasets, landmarks)))
-
-
-def make(folder, maker):
-    """Make what is missing, and say what is there, how fast it went and how much memory it took."""
-    def totals():
-        rows = [row for part in maker.parts for row in folder.shards[part].values()]
-        return (sum(row["images"] for row in rows), sum(sum(row["records"].values()) for row in rows), rows)
-
-    images, samples, _ = totals()
-    every = sum(len(part.tasks) for part in maker.parts.values())
-    began, worked = time.perf_counter(), time.process_time()
-    if images < every:
-        with Progress(every, "images", done=images) as progress:
-            maker.run(folder, progress)
-    seconds, worked = time.perf_counter() - began, time.process_time() - worked
-    for part in maker.parts:
-        print(f"{part}: " + ", ".join(f"{count:,} {kind}" for kind, count in folder.counts(part).items()))
-    now, made, rows = totals()
-    if maker.propose:
-        faces, found = (sum(row[key] for row in rows) for key in ("faces", "found"))
-        print(f"the cascade so far finds {found:,} of {faces:,} faces ({found / max(1, faces):.2%})")
-    if unreadable := sum(len(row["unreadable"]) for row in rows):
-        print(f"{unreadable} images could not be read and were left out")
-    if now > images:
-        print(f"{made - samples:,} samples of {now - images:,} images in {seconds:.1f} s: "
-              f"{(made - samples) / seconds:,.0f} samples/s, {(now - images) / seconds:.1f} images/s "
-              f"({(now - images) / worked:.1f} a second of processor time), peak memory {peak_megabytes():,.0f} MB")
-    print(f"samples are in {folder.path}")
-
-
-def peak_megabytes():
-    """The most memory that this process has had; NaN on Windows, which does not say."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
+from manyfaces.commands.command_line import run
+from manyfaces.commands.data.mtcnn_samples import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

@@ -1,57 +1,10 @@
 #!/usr/bin/env python3
-"""Write one HTML file that shows where a detector is weak: curves, breakdowns and galleries of its errors.
-
-It needs nothing but a browser and holds crops of the images: share it as you may share those.
-"""
+"""Write one HTML file that shows where a detector is weak: curves, breakdowns and galleries of its errors."""
 
 import sys
 
-from manyfaces.command_line import argument_parser, quiet_decoders, run
-from manyfaces.errors import InputError
-
-EXAMPLE = """
-tools/report.py --pred output/ssh_mobilenet_v1_025/pred --gt data/wider_eval/ground_truth \\
-    --images data/wider/WIDER_val/images --out report.html
-tools/report.py --pred output/A/pred --pred output/B/pred --gt data/wider_eval/ground_truth --out report.html --subset
-"""
-
-
-def main(arguments=None):
-    parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--pred", required=True, action="append", metavar="DIR",
-                        help="folder of event/name.txt files; may be given several times")
-    parser.add_argument("--gt", required=True, metavar="DIR",
-                        help="folder of wider_face_val.mat and wider_{easy,medium,hard}_val.mat")
-    parser.add_argument("--images", metavar="DIR", help="folder of event/name.jpg; without it there are no galleries")
-    parser.add_argument("--out", required=True, metavar="FILE", help="the .html file to write")
-    parser.add_argument("--names", metavar="A,B", help="what to call the methods, in the order of --pred; by default "
-                        "as their folders (output/X/pred is called X)")
-    parser.add_argument("--setting", choices=("easy", "medium", "hard"), default="hard",
-                        help="whose faces the breakdowns and galleries are about")
-    parser.add_argument("--crops", type=int, metavar="N", help="crops of one kind of error (default: 24, fewer for "
-                        "many methods)")
-    parser.add_argument("--subset", action="store_true", help="look only at the images that have a prediction file")
-    parser.add_argument("--lenient", action="store_true", help="skip and count malformed files and lines")
-    options = parser.parse_args(arguments)
-    if options.crops is not None and options.crops < 0:
-        raise InputError(f"--crops {options.crops}: expected a number of 0 or more")
-    quiet_decoders()
-
-    from manyfaces.evaluation.commands.shared import method_names, read_folder
-    from manyfaces.evaluation.ground_truth import read_ground_truth
-    from manyfaces.evaluation.html.report import examine, read_settings, write_report
-
-    names, truth, methods = method_names(options.pred, options.names), read_ground_truth(options.gt), []
-    for name, folder in zip(names, options.pred, strict=True):
-        predictions, skipped = read_folder(folder, options.lenient)
-        settings, notes = read_settings(folder)
-        if skipped and any(skipped.values()):
-            notes.append("skipped while reading: " + ", ".join(f"{count:,} {what}" for what, count in skipped.items()))
-        methods.append(examine(name, predictions, truth, options.subset, options.setting, settings, notes))
-    written = write_report(methods, options.out, options.images, options.subset, options.setting, options.crops)
-    print(f"wrote {options.out}: {written['bytes'] / 1e6:.2f} MB, {written['crops']:,} crops"
-          + (f"; of {written['lost']:,} more the image cannot be read" if written["lost"] else ""))
-
+from manyfaces.commands.command_line import run
+from manyfaces.commands.report import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

@@ -3,37 +3,8 @@
 
 import sys
 
-from manyfaces.command_line import argument_parser, run
-from manyfaces.datasets import READERS
-from manyfaces.datasets.annotation_options import add_annotation_options, read_annotation
-from manyfaces.datasets.coco_writer import write_coco
-
-EXAMPLE = """
-tools/wider_to_coco.py --labels data/wider_face_split/wider_face_val_bbx_gt.txt --images data/WIDER_val/images \\
-    --out data/wider_val.json
-tools/wider_to_coco.py --format voc --labels data/facemask/annotations --images data/facemask/images \\
-    --only data/facemask/val.txt --out data/facemask_val.json
-"""
-
-
-def main(arguments=None):
-    parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--format", choices=sorted(READERS), default="wider", help="format of the annotation")
-    parser.add_argument("--labels", required=True,
-                        help="the annotation: a file (wider: .txt or .mat), or a folder for voc and yolo")
-    parser.add_argument("--images", help="folder of the images, to read their sizes; without it these are 0")
-    parser.add_argument("--out", required=True, help="the .json to write")
-    add_annotation_options(parser)
-    options = parser.parse_args(arguments)
-
-    roidb = read_annotation(options)
-    write_coco(roidb, options.out)
-    print(f"wrote    {options.out}")
-    unknown = sum(not record.width for record in roidb.records)
-    if unknown:
-        print(f"note: width and height of {unknown:,} images are not known and stand as 0; evaluation does without "
-              "them, but training tools want them: give --images", file=sys.stderr)
-
+from manyfaces.commands.command_line import run
+from manyfaces.commands.data.wider_to_coco import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

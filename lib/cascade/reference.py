@@ -8,9 +8,9 @@ parts of 1/64. Rows are summed before columns, in integers, so that no order of 
 
 import numpy as np
 
+from ..constants import FILL
 from ..errors import InputError
 
-FILL = 114  # what lies outside an image, as in the detector
 UNITS = 64  # weights of the two pixels between which `smooth` interpolates sum to this
 METHODS = ("mean", "smooth")
 

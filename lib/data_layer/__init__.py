@@ -7,8 +7,8 @@ rule and serves where nothing could be compiled.
 from ..compiled import warn_not_compiled
 
 try:
-    from .crc32c import masked_crc32c
     from .minibatch import shrink, visible_faces
+    from .mtcnn.crc32c import masked_crc32c
 
     COMPILED = True
 except ImportError:

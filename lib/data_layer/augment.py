@@ -13,12 +13,11 @@ cv2.resize upwards takes 0.4 to 0.8, cv2.transform 0.16 and cv2.flip 0.05, near 
 import cv2
 import numpy as np
 
-from ..detector import FLIPPED_LANDMARKS
+from ..constants import FILL, FLIPPED_LANDMARKS
 from ..errors import InputError
 from . import shrink, visible_faces
 from .augment_ssd import ssd_window
 
-FILL = 114  # grey of what lies outside an image, as in nets.layers
 LUMA = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 

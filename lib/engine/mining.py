@@ -9,13 +9,13 @@ from pathlib import Path
 from ..cascade.cascade import STAGES, Cascade
 from ..cascade.lanes import cores
 from ..errors import InputError
+from ..export.cascade import write_stage
+from ..nets import backend
 from ..nets.mtcnn import STAGES as NETS
 from ..nets.mtcnn import stage_config
-from ..runtimes import installed, open_session
-from ..runtimes.stages import trained_weights
-from . import backend
-from .cascade import write_stage
-from .checkpoint import load_weights
+from ..runtimes.files import trained_weights
+from ..runtimes.sessions import installed, open_session
+from ..weights.files import load_weights
 
 
 def weights_of(cfg, stage):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..data_layer.mtcnn_batches import samples_folder
-from ..data_layer.mtcnn_sample_folder import SampleFolder
-from ..data_layer.tfrecords import KINDS, VALUES
+from ..data_layer.mtcnn.batches import samples_folder
+from ..data_layer.mtcnn.folder import SampleFolder
+from ..data_layer.mtcnn.tfrecords import KINDS, VALUES
 from ..errors import InputError
 from ..evaluation.curve import area_under_curve
 

@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from ..config import flat_items, load_config, save_config
-from ..detector import Detector
 from ..errors import InputError
+from ..inference.detector import Detector
+from ..nets import backend
 from ..nets import family as family_of
+from ..nets.devices import check_batch, find_devices
 from ..progress import Progress
-from . import backend
-from .checkpoint import load_state, save_state, save_weights
-from .devices import check_batch, find_devices
-from .initial_weights import load_matching_weights
+from ..weights.files import save_weights
+from ..weights.matching import load_matching_weights
+from .checkpoint import load_state, save_state
 from .logs import CsvLog, TensorBoard
 from .schedule import Patience, build_optimizer, counted_in_steps, l2, rate_at, rate_in_words
 from .training_data import training_loader, training_selection
@@ -84,7 +85,7 @@ class Trainer:
         if self.cfg.TRAIN.INIT:
             print(load_matching_weights(self.model, self.cfg.TRAIN.INIT, self.cfg), flush=True)
         elif self.cfg.NET.WEIGHTS:
-            from .import_weights import initialise_backbone
+            from ..weights.backbones import initialise_backbone
 
             initialise_backbone(self.model, self.cfg.NET)
 

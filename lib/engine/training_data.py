@@ -8,7 +8,7 @@ from .select import Selection
 def training_loader(cfg, family):
     """The loader of a config: `run(start, stop)` gives (step, batch); `records`, `size` of an epoch, `plan`."""
     if cfg.FAMILY == "mtcnn":
-        from ..data_layer.mtcnn_batches import SampleLoader
+        from ..data_layer.mtcnn.batches import SampleLoader
 
         return SampleLoader(cfg, family.side)
     records, weights = config_records(cfg, cfg.TRAIN.DATASETS, cfg.TRAIN.DATASET_WEIGHTS)

@@ -1,10 +1,11 @@
 """Prediction files in, average precision out."""
 
-from .ground_truth import SETTINGS, GroundTruth, read_ground_truth
-from .predictions import Skipped, read_prediction_file, read_predictions, write_prediction_file
-from .report import evaluate_roidb, print_table
+from .curve import Curve, curve_of
+from .files.ground_truth import SETTINGS, GroundTruth, read_ground_truth
+from .files.predictions import Skipped, read_prediction_file, read_predictions, write_prediction_file
+from .tables import evaluate_roidb, print_table
 from .voc import ap50
-from .wider import Curve, Matches, average_precision, curve_of, evaluate_wider, match_wider, result_of
+from .wider import Matches, average_precision, evaluate_wider, match_wider, result_of
 
 __all__ = ["SETTINGS", "Curve", "GroundTruth", "Matches", "Skipped", "ap50", "average_precision", "curve_of",
            "evaluate_roidb", "evaluate_wider", "match_wider", "print_table", "read_ground_truth",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .pairing import pair_by_name, rows_or_none
-from .report import SMALL
+from .tables import SMALL
 from .voc import ap50, match_faces
 
 HEIGHTS = (10, 16, 20, 32, 64, 128, 256)

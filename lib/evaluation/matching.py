@@ -3,8 +3,8 @@
 from ..compiled import warn_not_compiled
 
 try:
+    from .files.prediction_text import parse_faces
     from .match import best_boxes
-    from .prediction_text import parse_faces
 
     COMPILED = True
 except ImportError:

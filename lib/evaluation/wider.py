@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
-from .curve import area_under_curve
-from .ground_truth import SETTINGS
+from .curve import curve_of
+from .files.ground_truth import SETTINGS
+from .files.warnings import prediction_warnings
 from .matching import best_boxes
-from .warnings import prediction_warnings
 
 THRESHOLDS = 1000
 
@@ -54,18 +54,6 @@ class Matches:
         falling, thresholds = -self.stretched[order], 1 - np.arange(1, THRESHOLDS + 1) / THRESHOLDS
         levels = 1 + np.flatnonzero(np.diff(self.rows[order, 4], append=np.nan))
         return order, np.searchsorted(falling, -thresholds, side="right"), levels
-
-
-@dataclass
-class Curve:
-    """recall and precision (1000,) float64 at falling thresholds, ap: the area under them as the protocol computes it,
-    exact: the same with every distinct score as a threshold, faces: how many count."""
-
-    recall: np.ndarray
-    precision: np.ndarray
-    ap: float
-    exact: float
-    faces: int
 
 
 def match_wider(predictions, ground_truth, subset=False, iou=0.5):
@@ -121,31 +109,6 @@ def _stretched(values, scores):
         return values
     low, high = scores.min(), scores.max()
     return (values - low) / (high - low) if high > low else np.ones(len(values))
-
-
-def curve_of(matches, counted, looked_at=None):
-    """The Curve for any choice of counted faces, (G,) bool; predictions on other faces are left out.
-
-    looked_at (P,) bool: which of the predictions without a box are proposals, such as those of some heights or of some
-    images only; None: all.
-    """
-    counted, (order, bins, levels) = np.asarray(counted, bool), matches.ranks
-    matched = np.flatnonzero(matches.best >= 0)
-    proposal = np.ones(len(matches.best), bool) if looked_at is None else np.array(looked_at, bool)
-    proposal[matched] = counted[matches.best[matched]]
-    # Running sums along falling scores replace 1,000 cuts of every image.
-    proposals, recalled = np.cumsum(proposal[order]), np.cumsum((proposal & matches.first)[order])
-    total = int(counted.sum())
-    recall, precision = _points(proposals, recalled, bins, total)
-    exact = area_under_curve(*_points(proposals, recalled, levels, total))
-    return Curve(recall, precision, area_under_curve(recall, precision), exact, total)
-
-
-def _points(proposals, recalled, inside, total):
-    """Recall and precision where the first `inside` predictions are let in."""
-    proposals = np.concatenate([[0], proposals])[inside]
-    recalled = np.concatenate([[0], recalled])[inside]
-    return recalled / max(total, 1), recalled / np.maximum(proposals, 1)
 
 
 def evaluate_wider(predictions, ground_truth, subset=False, iou=0.5):

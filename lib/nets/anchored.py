@@ -11,7 +11,7 @@ import numpy as np
 
 from ..boxes import anchor_grid, anchor_targets, decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 from ..boxes.levels import anchor_sides, grid_lines
-from ..detector import Detections
+from ..detections import Detections
 
 
 @dataclass(frozen=True)

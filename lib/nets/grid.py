@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..boxes.pairs import summed_overlaps
-from ..detector import Detections
+from ..detections import Detections
 from ..errors import InputError
 
 STRIDES = {32: "stride32", 16: "stride16"}  # px a cell: the backbone's deepest map

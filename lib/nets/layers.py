@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-FILL = 114.0  # grey level of what lies outside an image: padding here, and in the augmentation
+from ..constants import FILL
 
 
 @keras.saving.register_keras_serializable("manyfaces")
@@ -21,7 +21,7 @@ class PadToMultiple(layers.Layer):
     def call(self, images):
         _, height, width, _ = ops.shape(images)
         pads = ((0, 0), (0, -height % self.multiple), (0, -width % self.multiple), (0, 0))
-        return ops.pad(images, pads, constant_values=FILL)
+        return ops.pad(images, pads, constant_values=float(FILL))
 
     def compute_output_shape(self, shape):
         def padded(side):

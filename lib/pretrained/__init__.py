@@ -7,7 +7,7 @@ NAME is that of the experiment: cfgs/NAME.yml trains output/NAME/, whose best.we
 from pathlib import Path
 
 from ..errors import InputError
-from ..runtimes.stages import STAGES, is_cascade
+from ..runtimes.files import STAGES, is_cascade
 
 FOLDER = Path(__file__).parent
 WEIGHTS = ".weights.h5"

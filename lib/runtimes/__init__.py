@@ -1,102 +1,13 @@
 """Exported models without Keras: ONNX Runtime, OpenVINO, LiteRT.
 
-family, run, cfg = open_model("ssh.onnx"); Detector(family, run, cfg).detect(image). One module a runtime, each with
-`Session(path, facts, threads, precision)`: a function from images (B, H, W, 3) RGB 0..255 to the family's dict of maps,
-which may be called from several threads.
+family, run, cfg = open_model("ssh.onnx"); Detector(family, run, cfg).detect(image). sessions.py knows which runtime
+reads what, sidecar.py what a file is, models.py puts both together.
 """
 
-import importlib
-import importlib.util
-from pathlib import Path
-
-from ..errors import InputError
-from .faces import Faces
-from .sidecar import config_of, digest, read_sidecar, sidecar_path, write_sidecar
-from .stages import is_cascade, open_cascade
+from .files import digest
+from .models import open_model
+from .sessions import RUNTIMES, installed, open_session, readers
+from .sidecar import read_sidecar, sidecar_path, write_sidecar
 
 __all__ = ["RUNTIMES", "digest", "installed", "open_model", "open_session", "read_sidecar", "readers", "sidecar_path",
            "write_sidecar"]
-
-# ONNX Runtime before OpenVINO: in float32 they are about as fast, and it runs any size as it comes, where OpenVINO
-# takes a while for the first image of each.
-RUNTIMES = {  # name: (module here, package, extra that installs it, endings)
-    "onnxruntime": (".onnx", "onnxruntime", "onnx", (".onnx",)),
-    "openvino": (".openvino", "openvino", "openvino", (".xml", ".onnx")),
-    "litert": (".litert", "ai_edge_litert", "litert", (".tflite",)),
-}
-
-PRECISIONS = ("float32", "bf16", "int8")
-BFLOAT16 = "openvino"  # the runtime that has it on a CPU
-
-
-def installed():
-    """Names of the runtimes whose packages are installed, the fastest first."""
-    return [name for name, (_, package, _, _) in RUNTIMES.items() if importlib.util.find_spec(package)]
-
-
-def readers(path):
-    """Names of the runtimes that can read a file of this ending, installed or not, the fastest first."""
-    return [name for name, (*_, endings) in RUNTIMES.items() if Path(path).suffix.lower() in endings]
-
-
-def open_model(path, runtime=None, threads=None, precision=None):
-    """(family, run, cfg) of an exported model, as Detector takes them; neither Keras nor TensorFlow is loaded.
-
-    path: .onnx, .xml or .tflite with its sidecar beside it. runtime: a key of RUNTIMES; None: the fastest that is
-    installed and reads this file. threads: that one call may use; None: the runtime decides. precision: of PRECISIONS:
-    "bf16" has OpenVINO compute a float32 file so, where the processor can; "int8" and "float32" are the file's own;
-    None: whichever that is. family has `decode` (and `multiple`), run takes images (B, H, W, 3) uint8, or float 0..255,
-    and gives a dict of NumPy maps.
-    Raises InputError that names file, key, or package to install.
-    """
-    if is_cascade(path):
-        return open_cascade(path, runtime, threads, precision)
-    facts = read_sidecar(path)
-    cfg = config_of(path, facts)
-    run = open_session(path, facts, runtime, threads, precision)
-    if facts["content"] == "faces":
-        return Faces(cfg), run, cfg
-    from ..nets import family
-
-    return family(cfg), run, cfg
-
-
-def open_session(path, facts, runtime=None, threads=None, precision=None, **options):
-    """The function images -> dict of arrays alone; `facts` as read_sidecar gives them. Raises InputError.
-
-    options: of the runtime's Session; lanes (onnxruntime, openvino): so many calls may run at once, each on one thread.
-    """
-    able, there = readers(path), installed()
-    if not able:
-        endings = sorted({ending for *_, endings in RUNTIMES.values() for ending in endings})
-        raise InputError(f"{path}: no runtime reads it; expected a file that ends in {', '.join(endings)}")
-    if precision is not None:
-        able = _able_in(path, facts, precision, able, runtime)
-    if runtime is None:
-        runtime = next((name for name in able if name in there), None)
-        if runtime is None:
-            raise InputError(f"{path}: none of the runtimes that read it is installed: "
-                             + " or ".join(f"pip install 'manyfaces[{RUNTIMES[name][2]}]'" for name in able))
-    if runtime not in RUNTIMES:
-        raise InputError(f"runtime {runtime!r}: expected one of {', '.join(RUNTIMES)}")
-    if runtime not in able:
-        raise InputError(f"{path}: {runtime} does not read it; expected {' or '.join(able)}")
-    module, package, extra, _ = RUNTIMES[runtime]
-    if runtime not in there:
-        raise InputError(f"{runtime}: the package {package} is not installed; pip install 'manyfaces[{extra}]'")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}, expected 1 or more")
-    return importlib.import_module(module, __name__).Session(path, facts, threads, precision, **options)
-
-
-def _able_in(path, facts, precision, able, runtime):
-    """Those of the runtimes that compute this file in a precision; InputError where the file or `runtime` does not."""
-    if precision not in PRECISIONS:
-        raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
-    if (precision == "int8") != (facts["precision"] == "int8"):
-        raise InputError(f"{path}: precision {precision!r}: the file is {facts['precision']}; "
-                         + ("tools/export.py --int8 makes one of that" if precision == "int8" else
-                            "give the model that was exported without --int8"))
-    if precision == "bf16" and (runtime not in (None, BFLOAT16) or BFLOAT16 not in able):
-        raise InputError(f"{path}: precision 'bf16': only {BFLOAT16} computes in it, from an .onnx or .xml")
-    return [BFLOAT16] if precision == "bf16" else able

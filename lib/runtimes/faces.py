@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..detector import Detections
+from ..detections import Detections
 
 OUTPUTS = ("boxes", "scores", "image")  # and landmarks
 

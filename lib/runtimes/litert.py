@@ -6,7 +6,7 @@ import threading
 from ai_edge_litert.interpreter import Interpreter
 
 from ..errors import InputError
-from .images import as_input
+from .inputs import as_input
 
 
 class Session:

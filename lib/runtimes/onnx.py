@@ -4,7 +4,7 @@ import onnxruntime
 
 from ..errors import InputError
 from .faces import by_image
-from .images import as_input
+from .inputs import as_input
 
 
 class Session:

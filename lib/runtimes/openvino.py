@@ -15,7 +15,7 @@ import openvino
 
 from ..errors import InputError
 from .faces import by_image
-from .images import as_input
+from .inputs import as_input
 
 OFTEN = 8  # calls of a size before it gets a compilation of its own
 SIZES, LANE_SIZES = 4, 8  # so many at most; where calls are small, their memory is

@@ -4,14 +4,13 @@ It makes the file self-describing: what goes in, what comes out, the anchors and
 whole config, the licence of the training data, and the hash of the file that it belongs to.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
 from ..config import OF_TRAINING, flat_items, load_config, override
 from ..errors import InputError
 from ..files import write_whole
-from .stages import combined_digest, stage_files
+from .files import digest
 
 FORMAT = 1  # raised when an older reader could misread the sidecar
 KEYS = {"format": int, "made_by": str, "file": str, "sha256": str, "family": str, "name": str, "content": str,
@@ -137,18 +136,3 @@ def licence_of(datasets):
     return "; ".join(dict.fromkeys(found)) or "not known"
 
 
-def digest(path):
-    """sha256 of a model: of its file; with the .bin for an .xml; of all files in order of their names for a folder."""
-    path, found = Path(path), hashlib.sha256()
-    if len(stages := stage_files(path)) > 1:
-        return combined_digest(stages)
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    files += [path.with_suffix(".bin")] if path.suffix == ".xml" else []
-    for file in files:
-        try:
-            with open(file, "rb") as stream:
-                while block := stream.read(1 << 20):
-                    found.update(block)
-        except FileNotFoundError:
-            raise InputError(f"{file}: no such file; it belongs to {path.name}") from None
-    return found.hexdigest()

@@ -9,7 +9,7 @@ import yaml
 from manyfaces.boxes import overlaps
 from manyfaces.boxes.cluster import best_overlaps, cluster_sizes, grid_cells, k_medoids, size_overlaps
 from manyfaces.boxes.templates import coverage, face_sizes, read_templates, yaml_lines
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets.roidb import Record, Roidb, save_roidb
 from manyfaces.errors import InputError
 

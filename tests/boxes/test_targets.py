@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manyfaces.benchmark.targets import LEVELS, SIZE, crowd_faces
+from benchmarks.targets import LEVELS, SIZE, crowd_faces
 from manyfaces.boxes import COMPILED, Level, anchor_targets, overlaps, reference, reference_targets
 from manyfaces.errors import InputError
 

@@ -8,8 +8,8 @@ import pytest
 from manyfaces.cascade import geometry, pyramid, resample
 from manyfaces.cascade.cascade import TIMES, Cascade, Clock
 from manyfaces.config import load_config
-from manyfaces.detector import Detector
 from manyfaces.errors import InputError
+from manyfaces.inference.detector import Detector
 from manyfaces.nets import family
 
 BASE = ("FAMILY", "mtcnn", "NET.LANDMARKS", "true", "TEST.NMS", "0.7")

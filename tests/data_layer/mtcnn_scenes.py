@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from manyfaces.config import load_config
-from manyfaces.data_layer.mtcnn_sample_folder import SampleFolder
-from manyfaces.data_layer.mtcnn_samples_writer import SampleMaker, Sources
+from manyfaces.data_layer.mtcnn.folder import SampleFolder
+from manyfaces.data_layer.mtcnn.writer import SampleMaker, Sources
 from manyfaces.datasets.roidb import Record
 from manyfaces.progress import Progress
 

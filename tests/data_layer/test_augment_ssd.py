@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from manyfaces.config import load_config
-from manyfaces.data_layer.augment import FILL, augment
+from manyfaces.constants import FILL
+from manyfaces.data_layer.augment import augment
 from manyfaces.data_layer.augment_ssd import fitting, ssd_window
 from manyfaces.datasets.roidb import Record
 

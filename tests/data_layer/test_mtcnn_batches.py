@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from mtcnn_scenes import config, make, maker, write_records
 
-from manyfaces.data_layer.mtcnn_batches import SampleLoader, augmented
-from manyfaces.data_layer.tfrecords import KINDS
+from manyfaces.data_layer.mtcnn.batches import SampleLoader, augmented
+from manyfaces.data_layer.mtcnn.tfrecords import KINDS
 from manyfaces.errors import InputError
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from mtcnn_scenes import config, make, maker, write_records
 
-from manyfaces.data_layer.mtcnn_sample_folder import SampleFolder
-from manyfaces.data_layer.mtcnn_sample_list import write_list
-from manyfaces.data_layer.tfrecords import KINDS, open_samples
+from manyfaces.data_layer.mtcnn.folder import SampleFolder
+from manyfaces.data_layer.mtcnn.sample_list import write_list
+from manyfaces.data_layer.mtcnn.tfrecords import KINDS, open_samples
 from manyfaces.datasets.roidb import Record
 from manyfaces.errors import InputError
 from manyfaces.progress import Progress

@@ -10,8 +10,8 @@ from mtcnn_scenes import make, maker, write_records
 
 from manyfaces.cascade import resample
 from manyfaces.config import load_config
-from manyfaces.data_layer.mtcnn_samples import Quotas, judge, positive_from, quotas, squares_of_image
-from manyfaces.data_layer.mtcnn_samples_landmarks import landmark_samples
+from manyfaces.data_layer.mtcnn.landmarks import landmark_samples
+from manyfaces.data_layer.mtcnn.samples import Quotas, judge, positive_from, quotas, squares_of_image
 from manyfaces.datasets.roidb import Record
 
 CFG = load_config().MTCNN

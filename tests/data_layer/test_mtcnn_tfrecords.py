@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manyfaces.data_layer import masked_crc32c, reference
-from manyfaces.data_layer.tfrecords import KINDS, SampleWriter, open_samples
+from manyfaces.data_layer.mtcnn.tfrecords import KINDS, SampleWriter, open_samples
 from manyfaces.errors import InputError
 
 

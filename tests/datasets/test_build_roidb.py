@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets import load_roidb
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets import READERS, Record, Roidb, load_roidb
 from manyfaces.datasets.attributes import add_attributes
 from manyfaces.datasets.coco_json import load_coco

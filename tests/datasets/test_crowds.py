@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets import read_image
-from manyfaces.datasets.crowds import write_crowds
 from manyfaces.datasets.roidb import Record, Roidb, load_roidb, save_roidb
+from manyfaces.datasets.toy.crowds import write_crowds
 from manyfaces.errors import InputError
 
 

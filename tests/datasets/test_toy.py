@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from manyfaces.datasets import READERS, read_image
-from manyfaces.datasets.portraits import Portrait, portraits
-from manyfaces.datasets.toy import portrait_collage, toy_scene, write_toy
-from manyfaces.datasets.toy_scene import face_of, paste, similarity
+from manyfaces.datasets.toy.data_set import portrait_collage, toy_scene, write_toy
+from manyfaces.datasets.toy.portraits import Portrait, portraits
+from manyfaces.datasets.toy.scene import face_of, paste, similarity
 from manyfaces.evaluation import read_ground_truth
 
 
@@ -134,7 +134,7 @@ def test_the_collage_is_a_crowd_of_the_two_portraits():
 
 
 def test_the_tool_writes_the_set_and_names_bad_numbers(tool, capsys, tmp_path):
-    from manyfaces.command_line import run
+    from manyfaces.commands.command_line import run
 
     main = tool("make_toy").main
     assert run(main, ["--out", str(tmp_path / "x"), "--images", "2", "--width", "128"]) == 0

@@ -5,13 +5,13 @@ import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from tiny_training import state, write_scenes
 
-SCRIPT = Path(__file__).with_name("tiny_training.py")
+SCRIPT = ROOT / "tests" / "tiny_training.py"
 
 
 def train(folder, backend, name, **changes):

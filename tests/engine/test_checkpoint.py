@@ -12,9 +12,10 @@ import pytest
 
 from manyfaces.config import load_config
 from manyfaces.engine import checkpoint
-from manyfaces.engine.checkpoint import load_state, load_weights, read_facts, save_state, save_weights
+from manyfaces.engine.checkpoint import load_state, read_facts, save_state
 from manyfaces.errors import InputError
 from manyfaces.files import whole_file
+from manyfaces.weights.files import load_weights, save_weights
 
 
 def variables(seed, *shapes):

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from tiny_training import rows
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.config import load_config
-from manyfaces.engine.devices import check_batch
 from manyfaces.engine.schedule import base_rate, rate_at, rate_in_words
 from manyfaces.errors import InputError
+from manyfaces.nets.devices import check_batch
 
 SCRIPT = Path(__file__).with_name("two_devices.py")
 CASES = ["grid", "ssh", "ssh_group", "ssd", "rnet"]
@@ -179,7 +179,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 def test_more_devices_than_there_are_and_other_backends_are_refused(tensorflow, monkeypatch):
     assert "--devices 3: found 2 CPUs; expected at most 2" in str(tensorflow[1]["grid"]["refused"])
     keras = pytest.importorskip("keras")
-    from manyfaces.engine.devices import find_devices
+    from manyfaces.nets.devices import find_devices
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(InputError, match="KERAS_BACKEND=torch cannot train here; expected tensorflow or jax"):

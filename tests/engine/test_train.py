@@ -4,11 +4,11 @@ import errno
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from tiny_training import numbers, rows, scenes_folder, state, tiny_config, trainer, write_scenes
 
 from manyfaces.engine import checkpoint
@@ -35,7 +35,7 @@ def quick(run):
 
 def child(folder, name, *words):
     """Exit code and output of a training in a process of its own."""
-    script = Path(__file__).with_name("tiny_training.py")
+    script = ROOT / "tests" / "tiny_training.py"
     done = subprocess.run([sys.executable, script, folder, *words, "--set", "NAME", name], capture_output=True,
                           text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     return done.returncode, done.stdout + done.stderr

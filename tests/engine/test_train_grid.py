@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from tiny_training import rows, scenes_folder, trainer
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets.images import read_image
 from manyfaces.datasets.roidb import load_roidb
 from manyfaces.evaluation.best_box import evaluate_best_box
-from manyfaces.evaluation.predictions import write_prediction_file
+from manyfaces.evaluation.files.predictions import write_prediction_file
 
 scenes = pytest.fixture(scenes_folder, scope="module")
 GRID = {"FAMILY": "grid", "GRID__INPUT": 96, "GRID__WIDTH": 8, "GRID__BOX_LOSS": "diou", "TEST__SIZE": [96, 96],

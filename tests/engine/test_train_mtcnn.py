@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from manyfaces.config import load_config
-from manyfaces.data_layer.mtcnn_sample_folder import SampleFolder
-from manyfaces.data_layer.tfrecords import KINDS
+from manyfaces.data_layer.mtcnn.folder import SampleFolder
+from manyfaces.data_layer.mtcnn.tfrecords import KINDS
 from manyfaces.datasets import read_image
 from manyfaces.datasets.readers import READERS
 from manyfaces.datasets.roidb import save_roidb
@@ -81,8 +81,8 @@ def test_a_resumed_training_reaches_the_same_weights(folder, samples, capsys):
 
 
 def test_mining_asks_the_stages_before(folder, samples, tool, toy, capsys, monkeypatch):
-    from manyfaces.engine.checkpoint import save_weights
     from manyfaces.nets import family
+    from manyfaces.weights.files import save_weights
 
     cfg = config(folder, "rnet")
     with pytest.raises(InputError, match=r"mtcnn_pnet/best\.weights\.h5: no such weights; train pnet before"):

@@ -40,9 +40,9 @@ WRONG = {"unsynchronised": "grid"}
 
 def make_samples(cfg):
     """The samples that a stage of MTCNN learns from, drawn and not mined."""
-    from manyfaces.data_layer.mtcnn_batches import samples_folder
-    from manyfaces.data_layer.mtcnn_sample_folder import SampleFolder
-    from manyfaces.data_layer.mtcnn_samples_writer import SampleMaker, Sources
+    from manyfaces.data_layer.mtcnn.batches import samples_folder
+    from manyfaces.data_layer.mtcnn.folder import SampleFolder
+    from manyfaces.data_layer.mtcnn.writer import SampleMaker, Sources
     from manyfaces.engine.records import config_records
     from manyfaces.progress import Progress
 
@@ -112,8 +112,8 @@ def resumed(folder, case, count):
 
 def refused(count):
     """What asking for more devices than there are says, once TensorFlow or JAX has begun."""
-    from manyfaces.engine.devices import find_devices
     from manyfaces.errors import InputError
+    from manyfaces.nets.devices import find_devices
 
     try:
         find_devices(count)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from small_sets import image, matched, random_set
 
 from manyfaces.evaluation import curve_of, evaluate_wider
-from manyfaces.evaluation.analysis import (
+from manyfaces.evaluation.report.analysis import (
     BREAKDOWNS,
     HEIGHT_EDGES,
     analyse,

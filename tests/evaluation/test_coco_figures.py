@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets import READERS, Record
 from manyfaces.datasets.coco_json import load_coco
 from manyfaces.datasets.coco_writer import write_coco

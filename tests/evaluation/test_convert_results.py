@@ -6,16 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets.coco_json import CocoFile, load_coco
 from manyfaces.errors import InputError
 from manyfaces.evaluation import read_prediction_file, read_predictions, write_prediction_file
-from manyfaces.evaluation.coco_results import (
-    read_coco_results,
-    write_coco_results,
-    write_coco_rows,
-    write_wider_folder,
-)
+from manyfaces.evaluation.coco_results import read_coco_results, write_coco_results, write_coco_rows, write_wider_folder
 from manyfaces.evaluation.pairing import pair_by_name
 
 TRUTH = {"images": [{"id": 7, "file_name": "0--A/x.jpg"}, {"id": 3, "file_name": "0--A/y.b.png"},

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_sets import image, matched, random_set
 
-from manyfaces.evaluation.analysis import found_at, judged, setting_faces
-from manyfaces.evaluation.error_kinds import KINDS, error_kinds
+from manyfaces.evaluation.report.analysis import found_at, judged, setting_faces
+from manyfaces.evaluation.report.error_kinds import KINDS, error_kinds
 
 A, B, C, D, E = ([100 * i, 0, 19, 19] for i in range(5))
 SHIFTED = [10, 0, 0, 0]  # a third of the union is left

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets import READERS, save_roidb
 from manyfaces.evaluation import SETTINGS, read_ground_truth, write_prediction_file
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_faces import made_up_set
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.errors import InputError
 from manyfaces.evaluation.fddb import evaluate_fddb, read_detections, read_fddb, read_sizes
 from manyfaces.evaluation.fddb.plot import roc_figure, roc_plot

@@ -3,12 +3,12 @@
 import numpy as np
 from small_sets import image, matched
 
-from manyfaces.evaluation.error_kinds import error_kinds
-from manyfaces.evaluation.html.charts import bar_chart, pr_chart
-from manyfaces.evaluation.html.crops import GREY, SIZE, crop, inside
-from manyfaces.evaluation.html.exhibits import easiest_first, galleries, overlaps
-from manyfaces.evaluation.html.gallery import FAR, _box
-from manyfaces.evaluation.wider import Curve
+from manyfaces.evaluation.curve import Curve
+from manyfaces.evaluation.report.error_kinds import error_kinds
+from manyfaces.evaluation.report.html.charts import bar_chart, pr_chart
+from manyfaces.evaluation.report.html.crops import GREY, SIZE, crop, inside
+from manyfaces.evaluation.report.html.exhibits import easiest_first, galleries, overlaps
+from manyfaces.evaluation.report.html.gallery import FAR, _box
 
 
 def shown(*images, **options):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets import Record, Roidb, save_roidb
 from manyfaces.evaluation import write_prediction_file
 from manyfaces.evaluation.by_height import recall_by_height

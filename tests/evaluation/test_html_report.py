@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from report_set import write_predictions
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.evaluation import SETTINGS, evaluate_wider, read_ground_truth, read_predictions
 
 VOID = ("meta", "img", "input", "wbr")

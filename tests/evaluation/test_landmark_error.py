@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from stand_in import POINTS, picture, save, square_detector
 
-from manyfaces import loading
 from manyfaces.config import load_config
 from manyfaces.datasets import Record, Roidb, save_roidb
-from manyfaces.detector import Detector
-from manyfaces.engine.landmarks import measure_landmarks
 from manyfaces.errors import InputError
 from manyfaces.evaluation.landmarks import error_summary, landmark_errors, measurable
+from manyfaces.inference import loading
+from manyfaces.inference.detector import Detector
+from manyfaces.inference.landmarks import measure_landmarks
 from manyfaces.nets import family
 
 

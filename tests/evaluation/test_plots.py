@@ -9,8 +9,8 @@ from small_sets import image, matched, random_set
 from manyfaces.errors import InputError
 from manyfaces.evaluation import SETTINGS, Curve
 from manyfaces.evaluation.curve import area_under_curve
-from manyfaces.evaluation.plots import COLOURS, curves, pr_figure, pr_plot
-from manyfaces.evaluation.published import PUBLISHED, USUAL, choose_published
+from manyfaces.evaluation.report.plots import COLOURS, curves, pr_figure, pr_plot
+from manyfaces.evaluation.report.published import PUBLISHED, USUAL, choose_published
 
 
 def curve(strength):
@@ -122,7 +122,7 @@ def test_published_results_are_chosen_by_key():
 
 
 def test_matplotlib_comes_in_with_the_first_figure_and_pyplot_never():
-    code = ("import sys, manyfaces.evaluation.plots as plots; assert 'matplotlib' not in sys.modules; "
+    code = ("import sys, manyfaces.evaluation.report.plots as plots; assert 'matplotlib' not in sys.modules; "
             "plots.pr_figure([], ['hard'], published=()); assert 'matplotlib' in sys.modules; "
             "assert 'matplotlib.pyplot' not in sys.modules")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).returncode == 0

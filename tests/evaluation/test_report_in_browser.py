@@ -6,7 +6,7 @@ import pytest
 from chromium import Browser, find_chromium
 from report_set import write_predictions
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 
 DESKTOP, PHONE = (1440, 900), (390, 844)
 # Boxes that are hidden in a box that scrolls do not count: only what makes the page itself scroll sideways.

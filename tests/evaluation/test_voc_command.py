@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
 from manyfaces.datasets import READERS, Record, Roidb, save_roidb, select
 from manyfaces.evaluation import ap50, read_predictions, write_prediction_file
 from manyfaces.evaluation.by_height import HEIGHTS, bin_name, evaluate_by_height, height_bins

@@ -6,12 +6,12 @@ import os
 import numpy as np
 import pytest
 
-from manyfaces.command_line import run
+from manyfaces.commands.command_line import run
+from manyfaces.commands.evaluate.shared import method_names
 from manyfaces.datasets import READERS
 from manyfaces.evaluation import match_wider, read_ground_truth, read_predictions, write_prediction_file
-from manyfaces.evaluation.analysis import BREAKDOWNS, analyse, operating_points
-from manyfaces.evaluation.commands.shared import method_names
-from manyfaces.evaluation.error_kinds import KINDS, error_kinds
+from manyfaces.evaluation.report.analysis import BREAKDOWNS, analyse, operating_points
+from manyfaces.evaluation.report.error_kinds import KINDS, error_kinds
 
 
 @pytest.fixture

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 
 from manyfaces.evaluation import SETTINGS, match_wider, read_ground_truth, read_predictions
-from manyfaces.evaluation.analysis import ATTRIBUTE_LABELS, analyse, found_at, judged, operating_points, setting_faces
-from manyfaces.evaluation.error_kinds import error_kinds
+from manyfaces.evaluation.report.analysis import (
+    ATTRIBUTE_LABELS,
+    analyse,
+    found_at,
+    judged,
+    operating_points,
+    setting_faces,
+)
+from manyfaces.evaluation.report.error_kinds import error_kinds
 
 
 @pytest.fixture(scope="module")

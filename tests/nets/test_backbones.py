@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from manyfaces.engine.import_weights import backbone_model, copy_keras_weights
 from manyfaces.errors import InputError
 from manyfaces.nets.backbones import BACKBONES, build_backbone, mobilenet_v1, vgg16
 from manyfaces.nets.backbones.blocks import NORMALISATIONS
+from manyfaces.weights.backbones import backbone_model, copy_keras_weights
 
 CONFIGS = {
     "mobilenet_v1": {"BACKBONE": "mobilenet_v1", "VARIANT": "keras", "ALPHA": 0.25},

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from manyfaces.engine.import_weights import backbone_model, copy_keras_weights
 from manyfaces.errors import InputError
 from manyfaces.nets.backbones import mobilenet_v2
+from manyfaces.weights.backbones import backbone_model, copy_keras_weights
 
 # Where keras.applications has what our taps give.
 ENDS = {"stride4": "block_2_add", "layer5": "block_3_project_BN", "stride8": "block_5_add",

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from manyfaces.engine.flops import layer_costs
-from manyfaces.engine.import_weights import backbone_model, copy_keras_weights
 from manyfaces.errors import InputError
 from manyfaces.nets.backbones import BACKBONES, build_backbone
 from manyfaces.nets.backbones.resnet import ResNet
+from manyfaces.nets.flops import layer_costs
+from manyfaces.weights.backbones import backbone_model, copy_keras_weights
 
 ENDS = {"stride4": "conv2_block3_out", "stride8": "conv3_block4_out", "stride16": "conv4_block6_out",
         "stride32": "conv5_block3_out"}  # of keras.applications
@@ -130,7 +130,7 @@ def test_frozen_stages_and_batch_normalisation():
 
 
 def test_offline_imagenet_says_what_to_do(monkeypatch):
-    from manyfaces.engine.import_weights import initialise_backbone
+    from manyfaces.weights.backbones import initialise_backbone
 
     def no_network(**options):
         assert options == {"include_top": False, "weights": "imagenet", "input_shape": (None, None, 3)}

@@ -10,8 +10,8 @@ from keras import ops
 
 from manyfaces.boxes import anchor_grid, overlaps
 from manyfaces.config import load_config
-from manyfaces.detector import Detector
 from manyfaces.errors import InputError
+from manyfaces.inference.detector import Detector
 from manyfaces.nets import family
 
 CFG = Path(__file__).resolve().parents[2] / "cfgs" / "ssd_mobilenet_v2_075.yml"

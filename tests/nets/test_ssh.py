@@ -10,10 +10,11 @@ from keras import ops
 
 from manyfaces.boxes import anchor_grid, overlaps
 from manyfaces.config import load_config
-from manyfaces.detector import Detector
+from manyfaces.constants import FILL
 from manyfaces.errors import InputError
+from manyfaces.inference.detector import Detector
 from manyfaces.nets import family
-from manyfaces.nets.layers import FILL, PadToMultiple, upsample_bilinear
+from manyfaces.nets.layers import PadToMultiple, upsample_bilinear
 
 SMALL = ["NET.ALPHA", "0.25", "NET.WIDTHS", "[16, 16, 16]", "NET.TOP_DOWN_WIDTH", "16"]
 DENSE = ["ANCHORS.SIZES", "[[10, 16, 24], [36, 56, 88], [136, 210, 330]]", "ANCHORS.BORDERS", "[-1, -1, -1]",

@@ -10,8 +10,8 @@ from conftest import ROOT
 keras = pytest.importorskip("keras")
 
 from manyfaces.config import load_config  # noqa: E402
-from manyfaces.engine.export_onnx import to_onnx  # noqa: E402
 from manyfaces.errors import InputError  # noqa: E402
+from manyfaces.export.onnx import to_onnx  # noqa: E402
 from manyfaces.nets import family  # noqa: E402
 from manyfaces.nets.backbones import BACKBONES, vgg16  # noqa: E402
 from manyfaces.nets.backbones.resnet import ResNet  # noqa: E402

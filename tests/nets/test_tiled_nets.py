@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from manyfaces.benchmark.memory import large_picture, peak
+from benchmarks.memory import large_picture, peak
 from manyfaces.boxes import overlaps
 from manyfaces.config import load_config
-from manyfaces.datasets.toy import portrait_collage
-from manyfaces.detector import Detector
+from manyfaces.datasets.toy.data_set import portrait_collage
+from manyfaces.inference.detector import Detector
 from manyfaces.nets import family
 
 SSH, TINY = "ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025"
@@ -65,7 +65,7 @@ def test_an_overlap_smaller_than_the_net_sees_is_noticed():
 @functools.cache
 def tiny():
     """Tiny Faces as cfgs/tiny_mobilenet_v1_025.yml has it, random weights whose logits have a spread of 1."""
-    from manyfaces.engine import backend
+    from manyfaces.nets import backend
 
     cfg = load_config(ROOT / "cfgs" / "tiny_mobilenet_v1_025.yml", ["NET.WEIGHTS", "", "TEST.SCORE", 0.7])
     backend.prepare(seed=2)

@@ -14,12 +14,11 @@ from manyfaces.boxes.templates import read_templates
 from manyfaces.config import load_config
 from manyfaces.data_layer.augment import augment
 from manyfaces.datasets.roidb import Record
-from manyfaces.detector import Detector
-from manyfaces.engine import backend
-from manyfaces.engine.flops import layer_costs, totals
 from manyfaces.errors import InputError
-from manyfaces.nets import family, losses
+from manyfaces.inference.detector import Detector
+from manyfaces.nets import backend, family, losses
 from manyfaces.nets.backbones import BACKBONES
+from manyfaces.nets.flops import layer_costs, totals
 
 CFGS = Path(__file__).resolve().parents[2] / "cfgs"
 CFG = CFGS / "tiny_resnet101.yml"
@@ -245,7 +244,7 @@ def test_which_templates_look_follows_from_the_scale(overrides, scales, sides):
 def test_it_exports_with_free_height_and_width():
     onnxruntime = pytest.importorskip("onnxruntime")
     onnx = pytest.importorskip("onnx", reason="the exporter needs it")
-    from manyfaces.engine.export_onnx import to_onnx
+    from manyfaces.export.onnx import to_onnx
 
     model = built()
     graph = to_onnx(model)
@@ -261,7 +260,7 @@ def test_it_exports_with_free_height_and_width():
 
 
 def test_nms_in_the_graph_needs_templates_that_do_not_follow_the_scale():
-    from manyfaces.engine.export_nms import faces_in_graph
+    from manyfaces.export.nms import faces_in_graph
 
     net = tiny()
     with pytest.raises(InputError, match=r"TEST.TEMPLATES .* --set TEST.TEMPLATES"):

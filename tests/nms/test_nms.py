@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manyfaces.benchmark.candidates import crowd_candidates
+from benchmarks.candidates import crowd_candidates
 from manyfaces.errors import InputError
 from manyfaces.nms import COMPILED, nms, reference
 

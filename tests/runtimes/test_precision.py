@@ -6,9 +6,9 @@ import pytest
 from exported import exported
 
 from manyfaces import runtimes
-from manyfaces.datasets.portraits import portraits
+from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
-from manyfaces.runtimes import open_model
+from manyfaces.runtimes.models import open_model
 
 
 def test_bfloat16_is_there_for_openvino_alone():

@@ -8,13 +8,13 @@ import pytest
 from exported import exported, picture_folder, without_keras
 
 from manyfaces import runtimes
-from manyfaces.command_line import run as run_tool
-from manyfaces.datasets.portraits import portraits
-from manyfaces.detector import Detector
+from manyfaces.commands.command_line import run as run_tool
+from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
-from manyfaces.runtimes import open_model
+from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.faces import by_image
-from manyfaces.runtimes.images import as_input
+from manyfaces.runtimes.inputs import as_input
+from manyfaces.runtimes.models import open_model
 
 KINDS = ["onnx", "faces", "openvino", "litert"]
 

@@ -7,7 +7,8 @@ from conftest import ROOT
 
 from manyfaces.config import load_config
 from manyfaces.errors import InputError
-from manyfaces.runtimes.sidecar import KEYS, config_of, digest, licence_of, read_sidecar, sidecar_path, write_sidecar
+from manyfaces.runtimes.files import digest
+from manyfaces.runtimes.sidecar import KEYS, config_of, licence_of, read_sidecar, sidecar_path, write_sidecar
 
 CFG = load_config(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml", ["TEST.SCALES", [500, 1.5]])
 CFG.NAME = "yes: 1e-3 # no"  # a text that YAML would read as something else

@@ -6,7 +6,7 @@ from itertools import cycle
 import numpy as np
 
 from ...files import whole_file
-from ..plots import COLOURS, LINES
+from ..report.plots import COLOURS, LINES
 from .roc import CURVE, POINTS
 
 _STYLE = {"font.size": 7, "axes.titlesize": 8, "axes.linewidth": 0.6, "legend.fontsize": 6, "grid.linewidth": 0.4,

@@ -2,7 +2,7 @@
 
 A backbone's module has TAPS (name, stride, channels of its outputs), STAGES (how many can be frozen), `build`; for
 Keras' ImageNet weights `keras_source`, `keras_layer_name` and `from_keras`; for TF-Slim's `slim_scope`, and a line in
-lib/engine/import_slim.py. An object with these parts serves as well, as those of resnet.py. See docs/backbones.md.
+lib/weights/slim.py. An object with these parts serves as well, as those of resnet.py. See docs/backbones.md.
 """
 
 from ...errors import InputError

@@ -1,0 +1,108 @@
+"""Section `backbones`: what each backbone costs as a Tiny Faces net and as SSH, as its config has it.
+
+The net alone, from an image to its maps, on random weights: these decide no time. Each net and runtime has a process of
+its own, so that memory is that of who loads one net. The runtimes of a net take turns.
+"""
+
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from manyfaces.config import load_config
+from manyfaces.errors import InputError
+from manyfaces.files import write_whole
+
+from .one_net import OneNet
+from .timing import Table
+
+SIZE = (640, 480)  # px, at which the field counts
+FAMILIES = {"tiny": "Tiny Faces (HR)", "ssh": "SSH"}
+BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152",
+             "mobilenet_v1_025": "MobileNetV1 x0.25", "mobilenet_v1_100": "MobileNetV1",
+             "mobilenet_v2_100": "MobileNetV2"}
+RUNTIMES = {"keras": "Keras", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+FEWEST, LONG_MS = 3, 5000  # calls; of a net whose calls took longer together no more are made
+PAUSE = 0.05  # s before each call: threads that still wait for work of the one before would slow it
+
+
+def run(cfgs="cfgs", repeats=5, names=None):
+    """A table a family: parameters, GMAC, ms a megapixel and peak MB of every backbone; none without Keras.
+
+    cfgs: folder of the configs FAMILY_BACKBONE.yml. repeats: calls of a net in each runtime, FEWEST of one that takes
+    long; the median counts. names: of the configs, without .yml; None: all that FAMILIES and BACKBONES make.
+    """
+    from manyfaces.inference.loading import installed
+
+    if not Path(cfgs).is_dir():
+        raise InputError(f"{cfgs}: no such folder; the benchmark of backbones reads the configs of the repository")
+    known = [f"{family}_{backbone}" for family in FAMILIES for backbone in BACKBONES]
+    if unknown := set(names or ()) - set(known):
+        raise InputError(f"--nets {sorted(unknown)[0]}: expected some of {', '.join(known)}")
+    runtimes = [name for name in RUNTIMES if name in installed()]
+    if "keras" not in runtimes:
+        print("backbones: left out, nets are built with Keras: pip install 'manyfaces[train]'")
+        return []
+    tables = []
+    for family, title in FAMILIES.items():
+        rows = [measure(cfgs, f"{family}_{backbone}", label, runtimes, repeats) for backbone, label in BACKBONES.items()
+                if names is None or f"{family}_{backbone}" in names]
+        if rows:
+            columns = ("backbone", "parameters", f"GMAC at {SIZE[0]} x {SIZE[1]}",
+                       *(f"{RUNTIMES[name]}, ms a megapixel" for name in runtimes),
+                       *(f"{RUNTIMES[name]}, peak MB" for name in runtimes))
+            note = (f"Configs {family}_*.yml, float32, random weights, one image of {SIZE[0]} x {SIZE[1]}, median of "
+                    f"{repeats} calls in turns ({min(FEWEST, repeats)} of a slow net); peak MB of a process that "
+                    "loads this net alone.")
+            tables.append(Table(f"{title} by backbone", columns, rows, note))
+    return tables
+
+
+def measure(cfgs, name, label, runtimes, repeats):
+    """A row of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        config, weights, model, facts = prepare(Path(cfgs) / f"{name}.yml", Path(folder), len(runtimes) > 1)
+        with ExitStack() as stack:
+            nets = [OneNet(runtime, *((config, SIZE, weights) if runtime == "keras" else (model, SIZE)))
+                    for runtime in runtimes]
+            for net in nets:
+                stack.enter_context(net)
+            times = [[] for _ in nets]
+            for turn in range(repeats):
+                if turn >= FEWEST and sum(map(sum, times)) > LONG_MS:
+                    break
+                for net, taken in zip(nets, times, strict=True):
+                    time.sleep(PAUSE)
+                    taken.append(net.ms())
+            memory = [f"{net.megabytes():.0f}" for net in nets]
+    megapixels = SIZE[0] * SIZE[1] / 1e6
+    speeds = [f"{statistics.median(taken) / megapixels:.0f}" for taken in times]
+    return [label, f"{facts['parameters']:,}", f"{facts['macs'] / 1e9:.2f}", *speeds, *memory]
+
+
+def prepare(path, folder, exported=True):
+    """(config, weights, model, totals) of a config: random weights and, with exported, an ONNX model in the folder."""
+    import cv2
+
+    from manyfaces.export.export import export
+    from manyfaces.nets import backend, family
+    from manyfaces.nets.flops import layer_costs, totals
+    from manyfaces.weights.files import save_weights
+
+    cfg = load_config(path, ["NET.WEIGHTS", ""])
+    keras = backend.prepare(seed=0)
+    net = family(cfg).build()
+    facts = totals(layer_costs(net, SIZE), net)
+    weights, model = folder / "random.weights.h5", folder / "net.onnx"
+    save_weights(net, weights, cfg)
+    del net
+    if exported:  # what is exported is compared with Keras; a small image does for that
+        (folder / "images").mkdir()
+        image = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+        write_whole(folder / "images" / "a.png", cv2.imencode(".png", image)[1].tobytes())
+        export(cfg, weights, model, images=folder / "images")
+    keras.utils.clear_session()
+    return path, weights, model, facts

@@ -1,0 +1,55 @@
+"""Time the compiled parts beside their NumPy twins and peers of the same job: milliseconds, and ratios of one run."""
+
+
+from manyfaces.commands.command_line import argument_parser
+from manyfaces.files import write_whole
+
+from . import SECTIONS, as_csv, run_section
+
+EXAMPLE = """
+tools/benchmark.py                        # every section
+tools/benchmark.py nms targets --csv output/benchmark.csv
+tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv docs/results/detectors.csv
+tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
+tools/benchmark.py memory --size 6000x4000
+tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("sections", nargs="*", metavar="SECTION",
+                        help="; ".join(f"{name}: {what}" for name, what in SECTIONS.items()) + " (default: all)")
+    parser.add_argument("--csv", metavar="FILE", help="also write the figures there: table, row, column, value")
+    parser.add_argument("--pred", metavar="DIR", help="section wider: predictions to evaluate instead of made-up ones")
+    parser.add_argument("--gt", metavar="DIR", help="section wider: the official ground truth they belong to")
+    parser.add_argument("--every", type=int, default=1, metavar="N",
+                        help="section wider: only one image in N, as the plain loops take a minute on the whole set")
+    parser.add_argument("--data", default="../shared/data", metavar="DIR",
+                        help="detectors, mtcnn: holds wider, wider_crowd, wider_eval (default: %(default)s)")
+    parser.add_argument("--peers", default="../shared/peers", metavar="DIR",
+                        help="section detectors: holds yunet/ and ultralight/, their ONNX files (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=0, metavar="N",
+                        help="sections detectors and mtcnn: so many images of each set only; 0: all")
+    parser.add_argument("--ssd", metavar="FILE",
+                        help="section detectors: an exported SSD in place of the one that ships")
+    parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: an exported cascade, NAME.onnx, besides")
+    parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: these configs only, e.g. tiny_vgg16")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N",
+                        help="section backbones: calls of a net in each runtime; the median counts")
+    parser.add_argument("--size", default="6000x4000", metavar="WxH",
+                        help="section memory: px of the image (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    tables = []
+    given = {"wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
+             "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit, "ssd": options.ssd},
+             "backbones": {"repeats": max(1, options.repeats), "names": options.nets and options.nets.split(",")},
+             "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn},
+             "memory": {"size": options.size}}
+    for name in options.sections or SECTIONS:
+        for table in run_section(name, **given.get(name, {})):
+            print(table.text(), end="\n\n", flush=True)
+            tables.append(table)
+    if options.csv:
+        write_whole(options.csv, as_csv(tables).encode())
+        print(f"wrote {options.csv}")

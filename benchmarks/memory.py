@@ -1,0 +1,95 @@
+"""Section `memory` of the benchmark: the most memory that a process ever had while it looked at one large image.
+
+Each figure is of a Python process of its own that loads a detector, reads a JPEG and detects once: its peak resident
+set, with Python, the runtime and the image. An image of more than TEST.MAX_PIXELS is cut into tiles
+(manyfaces.inference.tiles).
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from manyfaces import pretrained
+from manyfaces.config import load_config
+from manyfaces.datasets.toy.portraits import portraits
+from manyfaces.errors import InputError
+
+from .timing import Table, environment
+
+NAMES = "ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025"
+RUNTIMES = ("onnxruntime", "openvino", "keras")
+CHILD = "import json, sys; from benchmarks.memory import look; look(**json.loads(sys.argv[1]))"
+
+
+def run(size="6000x4000"):
+    """One table: for each detector of NAMES at scale 1 and at its own scales, and each runtime, the peak in MB.
+
+    size: of the image, WxH px.
+
+    Raises InputError for another size or a runtime that is not installed.
+    """
+    try:
+        width, height = map(int, size.lower().split("x"))
+    except ValueError:
+        raise InputError(f"--size {size}: expected width x height in px, such as 6000x4000") from None
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "large.jpg"
+        cv2.imwrite(str(image), large_picture(width, height))
+        for name in NAMES:
+            own = load_config(pretrained.config_file(name)).TEST.SCALES
+            for scales in [[1.0]] if own == [1.0] else [[1.0], own]:
+                for runtime in RUNTIMES:
+                    found = peak(image, name, scales=scales, runtime=runtime)
+                    rows.append([f"{name}, scales {', '.join(f'{scale:g}' for scale in scales)}, {runtime}",
+                                 f"{found['loaded']:.0f}", f"{found['peak']:.0f}", f"{found['seconds']:.1f}"])
+    return [Table(f"Peak memory for an image of {width} x {height} px", ("detector", "loaded MB", "peak MB", "s"), rows,
+                  "MB (10^6 bytes) resident, of the whole process: when the detector was loaded, and at the most.")]
+
+
+def peak(image, name, weights=None, scales=None, runtime=None, overrides=()):
+    """Dict of loaded and peak (MB), seconds and faces (from TEST.SCORE on) of one detection in a process of its own.
+
+    image: path; the rest as Detector.load and Detector.detect have it. Raises InputError where that process fails.
+    """
+    words = {"image": str(image), "name": str(name), "weights": weights and str(weights), "scales": scales,
+             "runtime": runtime, "overrides": list(overrides)}
+    done = subprocess.run([sys.executable, "-c", CHILD, json.dumps(words)], env=environment(),
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"memory: {name} in {runtime}: {(done.stderr.strip() or 'ended').splitlines()[-1]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def look(image, name, weights, scales, runtime, overrides):
+    """What runs in the process of its own; prints peak()'s dict as JSON."""
+    import time
+
+    from manyfaces.inference.detector import Detector
+
+    detector = Detector.load(name, weights, overrides, runtime)
+    loaded, start = _most(), time.perf_counter()
+    found = detector.detect(image, scales)
+    print(json.dumps({"loaded": loaded, "peak": _most(), "seconds": time.perf_counter() - start, "faces": len(found)}))
+
+
+def _most():
+    """MB that this process had at the most. Linux counts a parent's into ru_maxrss, so its own file is read there."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def large_picture(width, height):
+    """(height, width, 3) uint8 BGR: the two portraits, side by side again and again."""
+    pair = [cv2.resize(portrait.image, (512, 512), interpolation=cv2.INTER_AREA) for portrait in portraits()]
+    tile = np.concatenate(pair, axis=1)[..., ::-1]
+    return np.ascontiguousarray(np.tile(tile, (-(-height // 512), -(-width // 1024), 1))[:height, :width])

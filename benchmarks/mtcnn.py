@@ -1,0 +1,166 @@
+"""MTCNN beside those that people use: facenet-pytorch and the `mtcnn` package, with the same weights and thresholds.
+
+Do our faces agree with facenet-pytorch's, how long does an image take, which part takes how much, and which AP is it.
+All see the same images in turns; ours run on facenet-pytorch's weights by its settings (CASCADE: float32 pixels,
+plain means, inclusive boxes) unless the row says otherwise. The `mtcnn` package has the same weights.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from manyfaces.config import override
+from manyfaces.errors import InputError
+from manyfaces.evaluation import read_ground_truth
+from manyfaces.inference.detector import Detector
+from manyfaces.runtimes.cascade import open_cascade, write_cascade
+from manyfaces.runtimes.files import STAGES, stage_file
+from manyfaces.runtimes.sessions import installed
+
+from .agreement import IOU, POINTS, SCORE, Agreement
+from .in_turns import in_turns, official_ap
+from .mtcnn_peers import facenet_folder, facenet_pytorch, mtcnn_package
+from .timing import Table
+
+BYTES = ("CASCADE.ROUND", True)
+OWN = (*BYTES, "CASCADE.BOXES", "continuous", "CASCADE.RESAMPLE", "smooth")
+PEERS = {"facenet-pytorch": facenet_pytorch, "mtcnn package": mtcnn_package}
+PARTS = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")
+
+
+def run(data="../shared/data", limit=0, tf1="../shared/weights/mtcnn_tf1", model=None):
+    """Tables of agreement, of speed with AP, and of the parts of an image's milliseconds.
+
+    data: folder with wider and wider_eval. limit: so many images of wider val only; 0: all. tf1: folder of TensorFlow 1
+    checkpoints, for their AP; left out where it is not there. model: an exported cascade of ours, NAME.onnx, besides.
+    Raises InputError where facenet-pytorch or the images are missing.
+    """
+    weights = facenet_folder()
+    images = sorted(Path(data).glob("wider/WIDER_val/images/*/*.jpg"))[: limit or None]
+    if weights is None:
+        raise InputError("this compares with facenet-pytorch: pip install --no-deps facenet-pytorch torch")
+    if not images:
+        raise InputError(f"{data}: holds no wider/WIDER_val/images/event/name.jpg")
+    with tempfile.TemporaryDirectory() as folder:
+        ours = _ours(weights, Path(folder) / "facenet")
+        if Path(tf1).is_dir():
+            ours |= _checkpoints(tf1, Path(folder) / "tf1")
+        if model is not None:
+            ours[Path(model).stem] = Timed(Detector.load(model))
+        peers = {name: peer for name, make in PEERS.items() if (peer := make()) is not None}
+        found, seconds, processor = in_turns(peers | ours, images)
+    truth = read_ground_truth(Path(data) / "wider_eval" / "ground_truth")
+    return [_agreement(found, ours), _speed(found, seconds, processor, list(peers), images, truth),
+            _parts(ours)]
+
+
+class Timed:
+    """A Detector of a cascade as a function image -> Detections that remembers the milliseconds of the parts."""
+
+    def __init__(self, detector):
+        from manyfaces.cascade.cascade import Cascade
+
+        self.cascade, self.rows = Cascade(detector.run, detector.cfg), []
+
+    def __call__(self, image):
+        faces = self.cascade.detect([np.ascontiguousarray(image)])[0]
+        self.rows.append([faces.times[part] for part in PARTS])
+        return faces
+
+
+def _ours(weights, folder):
+    """Dict row name -> Timed, on facenet-pytorch's weights."""
+    from manyfaces.inference.models import load_cascade
+    from manyfaces.weights.mtcnn import import_mtcnn
+
+    cfg, path = import_mtcnn(weights, folder)
+    family, models, nets = load_cascade(cfg, path)
+    ours = {"ours, Keras": Timed(Detector(family, nets, cfg))}
+    exact, whole = folder / "exact.onnx", folder / "bytes.onnx"
+    _write(cfg, models, exact)
+    _write(override_copy(cfg, BYTES), models, whole)
+    here = installed()
+    for runtime in ("onnxruntime", "openvino"):
+        if runtime in here:
+            ours[f"ours, {runtime}"] = _opened(exact, runtime)
+            ours[f"ours, {runtime}, bytes"] = _opened(whole, runtime)
+    if "openvino" in here:
+        ours["ours, openvino, bytes, bf16"] = _opened(whole, "openvino", precision="bf16")
+    best = "openvino" if "openvino" in here else here[0]
+    ours[f"ours, {best}, own conventions"] = _opened(whole, best, OWN)
+    return ours
+
+
+def _checkpoints(source, folder):
+    """Dict row name -> Timed, on the TensorFlow 1 checkpoints, by their conventions and by ours."""
+    from manyfaces.inference.models import load_cascade
+    from manyfaces.weights.mtcnn import import_mtcnn
+
+    cfg, path = import_mtcnn(source, folder)
+    _, models, _ = load_cascade(cfg, path)
+    _write(cfg, models, folder / "tf1.onnx")
+    return {"TensorFlow 1 checkpoints": _opened(folder / "tf1.onnx"),
+            "TensorFlow 1 checkpoints, own conventions": _opened(folder / "tf1.onnx", words=OWN)}
+
+
+def _write(cfg, models, path):
+    import json
+
+    from manyfaces.export.cascade import write_stage
+
+    facts = {stage: write_stage(cfg, stage, models[stage], "onnx", stage_file(path, stage)) for stage in STAGES}
+    write_cascade(path, {"name": cfg.NAME, "precision": "float32", "licence": "not known",
+                         "config": json.loads(json.dumps(cfg))}, facts)
+
+
+def _opened(path, runtime=None, words=(), precision=None):
+    family, nets, cfg = open_cascade(path, runtime, precision=precision)
+    return Timed(Detector(family, nets, override_copy(cfg, words)))
+
+
+def override_copy(cfg, words):
+    import copy
+
+    cfg = copy.deepcopy(cfg)
+    override(cfg, words)
+    return cfg
+
+
+# ------------------------------------------------------------------- tables
+
+
+def _agreement(found, ours):
+    rows = []
+    for name in ours:
+        count = Agreement()
+        for first, second in zip(found[name], found["facenet-pytorch"], strict=True):
+            count.add(first, second)
+        rows.append([name, f"{count.first:,}", f"{count.second:,}", f"{count.paired:,}", f"{count.agreed:,}",
+                     f"{count.part:.2%}", f"{count.scores:.1e}", f"{count.points:.1e}"])
+    return Table(f"Faces that agree with facenet-pytorch's: IoU >= {IOU}, score within {SCORE}, points {POINTS:g} px",
+                 ("detector", "its", "theirs", f"IoU >= {IOU}", "agree", "part", "score", "points px"), rows,
+                 "score, points: largest differences among pairs.")
+
+
+def _speed(found, seconds, processor, peers, images, truth):
+    fastest, least = (min(np.median(times[name]) for name in peers) for times in (seconds, processor))
+    rows = []
+    for name in found:
+        ms, busy = np.array(seconds[name]) * 1e3, np.array(processor[name]) * 1e3
+        rows.append([name, f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}",
+                     f"{fastest * 1e3 / np.median(ms):.2f}", f"{np.median(busy):.1f}",
+                     f"{least * 1e3 / np.median(busy):.2f}",
+                     official_ap(found[name], images, truth)])
+    return Table("An image of wider val, thresholds 0.6 0.7 0.7, min face 20",
+                 ("detector", "ms", "p90", "times faster", "processor ms", "times less", "easy medium hard AP"), rows,
+                 f"Medians over {len(images)} images; times: of the faster (or lighter) of {' and '.join(peers)}. "
+                 f"Processor ms: of all threads together, also of those that spin while they wait.")
+
+
+def _parts(ours):
+    rows = []
+    for name, timed in ours.items():
+        parts = np.median(np.array(timed.rows), axis=0)
+        rows.append([name, *(f"{part:.2f}" for part in parts), f"{np.median(np.sum(timed.rows, axis=1)):.1f}"])
+    return Table("Where the milliseconds go, medians", ("detector", *PARTS, "all"), rows)

@@ -1,0 +1,71 @@
+"""Hard suppression at 1,000, 5,000 and 100,000 boxes: ours, its NumPy twin, OpenCV's and TensorFlow's.
+
+The boxes are pyramid candidates of a crowd, 8 to 60 px faces in 4000 x 3000. Each peer gets its input ready in the form
+it takes, outside the timing. TensorFlow is timed as it is called on arrays, and left out where it is not installed.
+"""
+
+import numpy as np
+
+from manyfaces.nms import COMPILED, nms, reference
+
+from .candidates import crowd_candidates
+from .timing import Table, median_ms
+
+COUNTS = (1_000, 5_000, 100_000)
+THRESHOLD = 0.3
+LARGE = 20_000  # from here on a peer takes seconds and runs once; the tests compare the boxes
+
+
+def run(counts=COUNTS, peers=None):
+    """One table: milliseconds of each implementation, and how many times as long as ours it takes.
+
+    counts: numbers of boxes; peers: names of PEERS, all of them when None.
+    Raises RuntimeError when a peer keeps other boxes than ours.
+    """
+    peers = list(PEERS) if peers is None else peers
+    rows = []
+    for count in counts:
+        boxes, scores = crowd_candidates(count, np.random.default_rng(count))
+        kept = nms(boxes, scores, THRESHOLD)
+        ours = median_ms(lambda: nms(boxes, scores, THRESHOLD), 15)  # noqa: B023 (called at once)
+        rows.append([f"{count:,}, {'manyfaces' if COMPILED else 'manyfaces, not compiled'}", f"{len(kept):,}",
+                     f"{ours:.3f}", "1"])
+        for peer in peers:
+            call = PEERS[peer](boxes, scores)
+            if call is None:
+                continue
+            if count < LARGE:
+                # The same job: the same boxes, but for the few whose overlap rounds across the threshold elsewhere.
+                found = call()
+                same = len(np.intersect1d(found, kept))
+                if same < 0.99 * max(len(kept), len(found)):
+                    raise RuntimeError(f"{peer} keeps other boxes: {len(found)}, {same} of them ours of {len(kept)}")
+            ms = median_ms(call, 7 if count < LARGE else 1, warm_up=count < LARGE)
+            rows.append([f"{count:,}, {peer}", f"{len(found):,}" if count < LARGE else "", f"{ms:.3f}",
+                         f"{ms / ours:.1f}"])
+    return [Table("Non-maximum suppression, IoU > 0.3", ("boxes", "kept", "ms", "times ours"), rows,
+                  f"Medians; from {LARGE:,} boxes on the peers run once. A peer that is not installed has no row.")]
+
+
+def numpy_twin(boxes, scores):
+    return lambda: reference.nms(boxes, scores, THRESHOLD)
+
+
+def opencv(boxes, scores):
+    import cv2
+
+    corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    return lambda: np.asarray(cv2.dnn.NMSBoxes(corner_and_size, scores, 0.0, THRESHOLD)).ravel()
+
+
+def tensorflow(boxes, scores):
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return None
+    rows_first, count = tf.constant(boxes[:, [1, 0, 3, 2]]), len(boxes)
+    scores = tf.constant(scores)
+    return lambda: tf.image.non_max_suppression(rows_first, scores, count, THRESHOLD).numpy()
+
+
+PEERS = {"NumPy twin": numpy_twin, "cv2.dnn.NMSBoxes": opencv, "tf.image": tensorflow}

@@ -1,0 +1,60 @@
+"""Detectors that a user would pick instead, each as a function image -> Detections.
+
+YuNet runs through OpenCV (`cv2.FaceDetectorYN`), Ultra-Light RFB-640 through ONNX Runtime; their ONNX files are given
+by the caller. Score threshold 0.02 and NMS 0.3, as for ours; YuNet sees the original size or a given one, Ultra-Light
+its own 640x480; images are brought there by OpenCV's resize as it is without options.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from manyfaces.detections import Detections
+from manyfaces.errors import InputError
+from manyfaces.nms import nms
+
+SCORE, NMS = 0.02, 0.3
+
+
+def yunet(path, size=None):
+    """YuNet (75,856 parameters) from its ONNX file. size: (width, height) px to bring images to; None: their own."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file, expected YuNet's ONNX model")
+    net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), SCORE, NMS, 5000)
+
+    def detect(image):
+        height, width = image.shape[:2]
+        seen = image if size is None else cv2.resize(image, size)
+        net.setInputSize((seen.shape[1], seen.shape[0]))
+        _, rows = net.detect(np.ascontiguousarray(seen[:, :, ::-1]))
+        rows = np.zeros((0, 15), np.float32) if rows is None else rows
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
+        return Detections(boxes, rows[:, 14]).scaled(width / seen.shape[1], height / seen.shape[0])
+
+    return detect
+
+
+def ultralight(path):
+    """Ultra-Light-Fast-Generic RFB at 640x480 from its ONNX file; None where ONNX Runtime is not installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file, expected the RFB-640 ONNX model")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    net = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = net.get_inputs()[0].name
+
+    def detect(image):
+        batch = (cv2.resize(image, (640, 480)).astype(np.float32) - 127) / 128
+        scores, boxes = net.run(None, {name: batch.transpose(2, 0, 1)[None]})
+        scores, boxes = scores[0, :, 1], boxes[0] * np.float32([image.shape[1], image.shape[0]] * 2)
+        kept = scores > SCORE
+        boxes, scores = boxes[kept], scores[kept]
+        index = nms(boxes, scores, NMS)
+        return Detections(boxes[index], scores[index])
+
+    return detect

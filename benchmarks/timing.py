@@ -1,0 +1,58 @@
+"""Medians of several timings, and the table that shows them."""
+
+import csv
+import io
+import os
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def median_ms(function, repeats=7, limit_s=20.0, warm_up=True):
+    """Median milliseconds of a call; fewer repeats, at least one, when they would take longer than limit_s together."""
+    if warm_up:
+        function()
+    times = []
+    while len(times) < repeats and (not times or sum(times) < limit_s):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+@dataclass
+class Table:
+    """Rows of text under a heading. note: what the figures mean, printed below."""
+
+    title: str
+    columns: tuple
+    rows: list = field(default_factory=list)
+    note: str = ""
+
+    def text(self):
+        """The table as aligned plain text."""
+        cells = [tuple(self.columns), *(tuple(str(cell) for cell in row) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["  ".join(cell.ljust(width) if k == 0 else cell.rjust(width)
+                           for k, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([self.title, *lines, *([self.note] if self.note else [])])
+
+
+def as_csv(tables):
+    """All tables as one CSV text with the columns table, row, column, value, so that any of them can be joined."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("table", "row", "column", "value"))
+    for table in tables:
+        for row in table.rows:
+            writer.writerows((table.title, row[0], name, value) for name, value in
+                             zip(table.columns[1:], row[1:], strict=True))
+    return out.getvalue()
+
+
+def environment():
+    """The environment of a child process in which this package can be imported: it is not part of the installed one."""
+    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -1,0 +1,68 @@
+"""What every command line in tools/ shares: a parser that shows an example, and one place where errors become text.
+
+Exit codes: 0 done, 2 bad input (InputError, and argparse's own), 1 the machine failed (disk full, no permission),
+130 interrupted from the keyboard.
+"""
+
+import argparse
+import os
+import sys
+
+from ..errors import InputError
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps the example's line breaks and appends the defaults, where there are any, to the help of the options."""
+
+    def _get_help_string(self, action):
+        if action.default in (None, False) or not action.option_strings:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def argument_parser(description, example):
+    """An argparse parser whose --help ends in `example`: one command, or several on lines of their own."""
+    lines = "\n".join("  " + line for line in example.strip().splitlines())
+    return argparse.ArgumentParser(description=description.strip(), epilog=f"example:\n{lines}",
+                                   formatter_class=_Formatter)
+
+
+def quiet_decoders():
+    """OpenCV and FFmpeg no longer log files that they cannot decode: the tools name those in lines of their own.
+
+    OPENCV_LOG_LEVEL and OPENCV_FFMPEG_LOGLEVEL bring the logs back. libpng and libjpeg ask nobody and go on talking.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read when the first video is opened
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        import cv2
+
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def run(main, arguments=None):
+    """Call main(arguments) and return the exit code for sys.exit; bad input prints `error: ...` and no traceback.
+
+    main takes a list of strings or None (then sys.argv serves) and returns an exit code or None for 0.
+    Anything that is neither bad input nor a failing file system is a defect of the program and keeps its traceback.
+    """
+    try:
+        return main(arguments) or 0
+    except InputError as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{os.strerror(error.errno)}", 1)
+
+
+def _fail(message, code):
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return code

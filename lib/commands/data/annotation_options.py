@@ -1,0 +1,30 @@
+"""What the command lines that read an annotation share: which faces and images of it are kept."""
+
+from ...datasets.attributes import add_attributes
+from ...datasets.readers import READERS
+from ...datasets.roidb import select
+from ...datasets.statistics import statistics_table
+from ...datasets.text import read_list
+
+
+def add_annotation_options(parser):
+    """--only, --without, --attributes and --missing."""
+    parser.add_argument("--only", metavar="LIST", help="text file of image names: keep these")
+    parser.add_argument("--without", metavar="LIST", help="text file of image names: leave these out")
+    parser.add_argument("--attributes", metavar="FILE",
+                        help="WIDER .txt or .mat of the same images, to carry its attributes and invalid flags over")
+    parser.add_argument("--missing", choices=("error", "skip"), default="error",
+                        help="what to do about images that are absent or unreadable")
+
+
+def read_annotation(options):
+    """The Roidb of parsed options (format, labels, images and those above); its statistics are printed."""
+    roidb = READERS[options.format](options.labels, options.images, missing=options.missing)
+    lists = [read_list(path) if path else None for path in (options.only, options.without)]
+    if any(lists):
+        roidb = select(roidb, *lists, strict=options.missing == "error")
+    if options.attributes:
+        roidb, counts = add_attributes(roidb, READERS["wider"](options.attributes))
+        print("attributes " + ", ".join(f"{count:,} faces {what}" for what, count in counts.items()))
+    print(statistics_table(roidb))
+    return roidb

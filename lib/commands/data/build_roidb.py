@@ -1,0 +1,31 @@
+"""Read an annotation file and its images once, print what is in them, and write the roidb that training reads."""
+
+import sys
+
+from ..command_line import argument_parser, run
+from .annotation_options import add_annotation_options, read_annotation
+from ...datasets import READERS, save_roidb
+from ...errors import InputError
+
+EXAMPLE = """
+tools/build_roidb.py --format wider --images data/WIDER_train/images \\
+    --labels data/wider_face_split/wider_face_train_bbx_gt.txt --out data/pickles/wider_train.pkl
+tools/build_roidb.py --format wider --labels data/wider_face_split/wider_face_train.mat    # statistics only
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--format", required=True, choices=sorted(READERS), help="format of the annotation")
+    parser.add_argument("--labels", required=True, help="the annotation: a file, or a folder for voc and yolo")
+    parser.add_argument("--images", help="folder of the images; may be left out when only the statistics are wanted")
+    parser.add_argument("--out", help="the .pkl to write; without it only the statistics are printed")
+    add_annotation_options(parser)
+    options = parser.parse_args(arguments)
+    if options.out and not options.images:
+        raise InputError("--out needs --images: a roidb without image sizes cannot train or test")
+
+    roidb = read_annotation(options)
+    if options.out:
+        save_roidb(roidb, options.out)
+        print(f"wrote    {options.out}")

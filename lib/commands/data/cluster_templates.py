@@ -1,0 +1,91 @@
+"""Derive templates for Tiny Faces, or anchors for SSD, from the sizes of a data set's faces.
+
+Weighted k-medoids under 1 - IoU of sizes (Finding Tiny Faces, section 3.2). The templates are fitted to a random half
+of the images; how well they cover the faces of the other half is printed beside what other templates reach there, and
+then the YAML lines for a config. The same seed gives the same templates.
+"""
+
+import sys
+
+import numpy as np
+
+from ..command_line import argument_parser, run
+from .annotation_options import add_annotation_options, read_annotation
+from ...datasets import READERS
+from ...datasets.roidb import load_roidb
+from ...errors import InputError
+
+EXAMPLE = """
+tools/cluster_templates.py --format wider --labels data/wider/wider_face_split/wider_face_train.mat \\
+    --against RefBox_N25.mat --plot output/templates.png
+tools/cluster_templates.py --roidb data/pickles/wider_train.pkl --count 12 --scales 0.5,1,2 --low 8 --high 120
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--roidb", nargs="+", default=[], metavar="FILE", help="roidbs of tools/build_roidb.py")
+    parser.add_argument("--format", choices=sorted(READERS), help="format of an annotation, in place of --roidb")
+    parser.add_argument("--labels", metavar="FILE", help="the annotation")
+    parser.add_argument("--images", metavar="DIR", help="folder of its images, where the format needs them")
+    add_annotation_options(parser)
+    parser.add_argument("--count", type=int, default=25, help="number of templates")
+    parser.add_argument("--scales", default="1", metavar="S,S,...", help="the faces are seen at each of these scales")
+    parser.add_argument("--low", type=float, default=0.0, help="px, square root of the area: no smaller faces")
+    parser.add_argument("--high", type=float, default=float("inf"), help="px: no larger faces")
+    parser.add_argument("--held-out", type=float, default=0.5, help="part of the images that is not fitted to, under 1")
+    parser.add_argument("--seed", type=int, default=0, help="of the halves and of the search")
+    parser.add_argument("--against", nargs="+", default=[], metavar="FILE",
+                        help="other templates to compare with: RefBox_N25.mat, or a config with ANCHORS.WIDTHS")
+    parser.add_argument("--plot", metavar="FILE.png", help="figure of the faces' sizes and the templates")
+    options = parser.parse_args(arguments)
+    if bool(options.roidb) == bool(options.format and options.labels):
+        raise InputError("expected either --roidb, or --format and --labels")
+    if not 0 <= options.held_out < 1:
+        raise InputError(f"--held-out {options.held_out}: expected at least 0 and less than 1")
+    scales = read_scales(options.scales)
+
+    from ...boxes.cluster import cluster_sizes
+    from ...boxes.templates import COLOURS, face_sizes, plot_templates, read_templates, yaml_lines
+
+    if len(options.against) >= len(COLOURS):
+        raise InputError(f"--against takes at most {len(COLOURS) - 1} files")
+    others = {path: read_templates(path) for path in options.against}
+    records = [r for path in options.roidb for r in load_roidb(path).records] or read_annotation(options).records
+    order = np.random.default_rng(options.seed).permutation(len(records))
+    held = round(options.held_out * len(records))
+    halves = [face_sizes([records[i] for i in part], scales, options.low, options.high)
+              for part in (order[held:], order[:held])]
+    if not len(halves[0]):
+        raise InputError("no face to fit templates to: all are ignored, or outside --low and --high")
+    sets = {f"{options.count} fitted": cluster_sizes(halves[0], options.count, options.seed), **others}
+    print_coverage(sets, halves)
+    print("\n".join(yaml_lines(sets[f"{options.count} fitted"])))
+    if options.plot:
+        plot_templates(options.plot, np.concatenate(halves), sets)
+        print(f"wrote {options.plot}")
+
+
+def read_scales(text):
+    """[0.5, 1.0] of "0.5,1"."""
+    try:
+        scales = [float(part) for part in text.split(",")]
+    except ValueError:
+        scales = []
+    if not scales or not all(0 < scale < float("inf") for scale in scales):
+        raise InputError(f"--scales {text!r}: expected factors over 0 such as 0.5,1,2")
+    return scales
+
+
+def print_coverage(sets, halves):
+    """A line for each set of templates on the faces fitted to and on those held out."""
+    from ...boxes.templates import COVERED, coverage
+
+    print(f"{'templates':40} {'number':>6}  {'faces':10} {'count':>9}  mean best IoU" + "".join(
+        f"  >= {overlap}" for overlap in COVERED))
+    for name, templates in sets.items():
+        for part, sizes in zip(("fitted to", "held out"), halves, strict=True):
+            if len(sizes):
+                mean, *covered = coverage(sizes, templates)
+                print(f"{name[-40:]:40} {len(templates):6}  {part:10} {len(sizes):9,}  {mean:13.4f}"
+                      + "".join(f"  {share:6.3f}" for share in covered))

@@ -1,0 +1,28 @@
+"""tools/evaluate.py best_box: how well each image's most confident box lies on a face, where there are few faces."""
+
+from ...datasets import load_roidb
+from ...evaluation.best_box import evaluate_best_box
+from ...evaluation.tables import print_table
+from .shared import add_folder_arguments, read_folder, write_json
+
+COLUMNS = ("iou", "iou_nearest", "iou_single", "images", "single", "without", "unknown")
+
+
+def add_arguments(parser):
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
+    parser.add_argument("--max-faces", type=int, default=5, metavar="N",
+                        help="images with more faces, or none, are left out (default: 5)")
+    parser.add_argument("--grid", type=int, default=7, metavar="N",
+                        help="cells a side: iou is against the first face in their order (default: 7)")
+    add_folder_arguments(parser)
+
+
+def evaluate(options):
+    truth, results = load_roidb(options.roidb), []
+    for folder in options.pred:
+        predictions, skipped = read_folder(folder, options.lenient)
+        result = {"pred": folder, "protocol": "best_box", "subset": options.subset, "max_faces": options.max_faces}
+        result |= evaluate_best_box(predictions, truth, options.max_faces, options.grid, options.subset)
+        results.append(result | ({"skipped": skipped} if skipped else {}))
+    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
+    write_json(options.json, results)

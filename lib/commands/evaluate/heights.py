@@ -1,0 +1,94 @@
+"""tools/evaluate.py heights: recall at IoU 0.5 by the height of the faces, of several detectors on one roidb."""
+
+import csv
+import io
+from pathlib import Path
+
+from ...datasets import load_roidb
+from ...errors import InputError
+from ...evaluation.by_height import RECALL_HEIGHTS, bin_name, recall_by_height
+from ...evaluation.tables import print_table
+from ...files import write_whole
+from .shared import add_folder_arguments, method_names, read_folder, write_json
+
+COLUMNS = ("set", "detector", "point", "score", "precision", "height", "faces", "recall")
+
+
+def add_arguments(parser):
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
+    parser.add_argument("--precision", type=float, default=0.9, metavar="P",
+                        help="one row a detector is at the lowest score that keeps this precision (default: 0.9)")
+    parser.add_argument("--score", type=float, default=0.02, metavar="S",
+                        help="the other row is at this score, whatever the precision (default: 0.02)")
+    parser.add_argument("--edges", default=",".join(map(str, RECALL_HEIGHTS)), metavar="PX,PX",
+                        help="heights in px at which one bin ends and the next begins (default: %(default)s)")
+    parser.add_argument("--csv", metavar="FILE", help="also write the table there, a line a bin; what the file says of "
+                        "other data sets stays")
+    add_folder_arguments(parser)
+    parser.add_argument("--names", metavar="A,B", help="what to call the detectors, in the order of --pred")
+
+
+def evaluate(options):
+    names, edges = method_names(options.pred, options.names), _edges(options.edges)
+    if not 0 < options.precision <= 1:
+        raise InputError(f"--precision {options.precision:g}: expected more than 0 and at most 1")
+    truth, results, rows, before = load_roidb(options.roidb), [], [], None
+    for name, folder in zip(names, options.pred, strict=True):
+        predictions, skipped = read_folder(folder, options.lenient)
+        result = {"pred": folder, "name": name, "protocol": "heights", "subset": options.subset}
+        result |= recall_by_height(predictions, truth, options.precision, options.score, options.subset, edges)
+        results.append(result | ({"skipped": skipped} if skipped else {}))
+        faces = ["faces", "", "", f"{result['faces']:,}", *(f"{part['faces']:,}" for part in
+                                                            result["points"][0]["heights"])]
+        rows += [faces] if faces != before else []  # with --subset each may have images of its own
+        before = faces
+        rows += [[name, _digits(point["score"], 4), _digits(point["precision"]), _digits(point["recall"]),
+                  *(_digits(part["recall"]) for part in point["heights"])] for point in result["points"]]
+    bins = [bin_name(part["low"], part["high"]) for part in results[0]["points"][0]["heights"]]
+    print(f"recall at IoU 0.5 by height in px: at the lowest score with precision {options.precision:g}, and from "
+          f"score {options.score:g} on")
+    print_table(["", "score", "precision", "recall", *bins], rows)
+    for result in results:
+        if result["missing"]:
+            print(f"{result['name']}: {result['missing']:,} images have no prediction file"
+                  + (" and are left out" if options.subset else "; their faces count"))
+    write_json(options.json, results)
+    if options.csv:
+        asked = {"precision": f"precision {options.precision:g}", "score": f"score {options.score:g}"}
+        _write_csv(Path(options.csv), Path(options.roidb).stem, results, asked)
+
+
+def _write_csv(path, data_set, results, asked):
+    """Replace the rows of a data set in a CSV file. asked: what the points of the results are called there."""
+    text = path.read_text() if path.is_file() else ",".join(COLUMNS)
+    kept = list(csv.DictReader(io.StringIO(text)))
+    if kept and tuple(kept[0]) != COLUMNS:
+        raise InputError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, found {', '.join(kept[0])}")
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row for row in kept if row["set"] != data_set)
+    for result in results:
+        for point in result["points"]:
+            row = {"set": data_set, "detector": result["name"], "point": asked[point["asked"]],
+                   "score": _digits(point["score"], 4), "precision": _digits(point["precision"])}
+            writer.writerow(row | {"height": "all", "faces": result["faces"], "recall": _digits(point["recall"])})
+            for part in point["heights"]:
+                writer.writerow(row | {"height": bin_name(part["low"], part["high"]), "faces": part["faces"],
+                                       "recall": _digits(part["recall"])})
+    write_whole(path, stream.getvalue().encode())
+
+
+def _edges(text):
+    """(10.0, 20.0) of "10,20"."""
+    try:
+        edges = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        edges = ()
+    if not edges or any(low >= high for low, high in zip((0.0, *edges), edges, strict=False)):
+        raise InputError(f"--edges {text!r}: expected heights in px that rise, such as 10,20,60")
+    return edges
+
+
+def _digits(value, digits=3):
+    return "-" if value is None else f"{value:.{digits}f}"

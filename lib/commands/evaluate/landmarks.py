@@ -1,0 +1,41 @@
+"""tools/evaluate.py landmarks: how far a detector's five points lie from the labelled ones."""
+
+from ...datasets import load_roidb
+from ...evaluation.landmarks import FAILURE, error_summary
+from ...evaluation.tables import print_table
+from .shared import write_json
+
+WAYS = {"given": "given the face's box", "detected": "as detected"}
+
+
+def add_arguments(parser):
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py, with landmarks")
+    parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
+    parser.add_argument("--weights", metavar="FILE", help="its weights (default: those that ship under its name), or "
+                        "an exported model, which needs no --cfg and no Keras")
+    parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    parser.add_argument("--json", metavar="FILE", help="write the results there as well, with the error of each face")
+
+
+def evaluate(options):
+    # Late: this protocol alone runs a detector.
+    from ...inference.landmarks import OVERLAP, measure_landmarks
+    from ...inference.loading import detector_of
+    from ...inference.models import settings_of
+
+    roidb = load_roidb(options.roidb)
+    detector = detector_of(options.cfg, options.weights, options.set, options.runtime)
+    rows = measure_landmarks(detector, roidb)
+    result = {"protocol": "landmarks", "roidb": options.roidb, "all": len(rows), "overlap": OVERLAP,
+              "settings": settings_of(detector.cfg, detector.source),
+              **{way: error_summary([row[way] for row in rows if row[way] is not None]) for way in WAYS}}
+    print(f"mean distance of five points in % of the distance between the eyes, {len(rows):,} faces")
+    print_table(["landmarks", "faces", "error %", "median %", f"over {FAILURE:.0%}"],
+                [[text, result[way]["faces"], *(_percent(result[way][key]) for key in ("error", "median", "failed"))]
+                 for way, text in WAYS.items() if result[way]["faces"]])
+    write_json(options.json, {**result, "faces": rows})
+
+
+def _percent(value):
+    return f"{100 * value:.2f}"

@@ -1,0 +1,25 @@
+"""Measure predictions: WIDER FACE's official easy / medium / hard, or AP on any roidb; or a detector's landmarks."""
+
+
+from ..command_line import argument_parser
+from . import COMMANDS, command
+
+EXAMPLE = """
+tools/evaluate.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
+tools/evaluate.py fddb --pred output/fddb.txt --annotations data/fddb/FDDB-folds --images data/fddb/originalPics
+tools/evaluate.py coco --pred results.json --gt data/wider_val.json
+tools/evaluate.py voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt data/facemask/annotations
+tools/evaluate.py roidb --pred output/ssh_mobilenet_v1_025/pred_facemask --roidb data/pickles/facemask_val.pkl
+tools/evaluate.py heights --pred output/A/pred_facemask --pred output/B/pred_facemask \\
+    --roidb data/pickles/facemask_val.pkl
+tools/evaluate.py landmarks --cfg cfgs/ssh_mobilenet_v1_025.yml --roidb data/pickles/landmarks_test.pkl
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    commands = parser.add_subparsers(dest="protocol", required=True, metavar="|".join(COMMANDS))
+    for name, text in COMMANDS.items():
+        command(name).add_arguments(commands.add_parser(name, help=text))
+    options = parser.parse_args(arguments)
+    return command(options.protocol).evaluate(options)

@@ -1,0 +1,27 @@
+"""tools/evaluate.py roidb: AP at IoU 0.5 of prediction folders on any data set that has a roidb."""
+
+import time
+
+from ...datasets import load_roidb
+from ...evaluation.tables import evaluate_roidb, print_table
+from .shared import add_folder_arguments, read_folder, write_json
+
+COLUMNS = ("ap50", "ap50_small", "wider", "images", "faces", "small", "missing", "unknown")
+
+
+def add_arguments(parser):
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
+    add_folder_arguments(parser)
+
+
+def evaluate(options):
+    truth, results = load_roidb(options.roidb), []
+    for folder in options.pred:
+        start = time.perf_counter()
+        predictions, skipped = read_folder(folder, options.lenient)
+        result = evaluate_roidb(predictions, truth, subset=options.subset)
+        result |= {"pred": folder, "protocol": "roidb", "subset": options.subset,
+                   "seconds": round(time.perf_counter() - start, 3)}
+        results.append(result | ({"skipped": skipped} if skipped else {}))
+    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
+    write_json(options.json, results)

@@ -1,0 +1,55 @@
+"""What the protocols that read prediction folders share: arguments, names, reading, saying what was left out."""
+
+import json
+import os
+
+from ...errors import InputError
+from ...evaluation.files.predictions import Skipped, read_predictions
+from ...files import write_whole
+
+
+def add_folder_arguments(parser):
+    """--pred (several), --subset, --lenient and --json."""
+    parser.add_argument("--pred", required=True, action="append", metavar="DIR",
+                        help="folder of event/name.txt files; may be given several times")
+    parser.add_argument("--subset", action="store_true", help="evaluate only the images that have a prediction file")
+    parser.add_argument("--lenient", action="store_true", help="skip and count malformed files and lines")
+    parser.add_argument("--json", metavar="FILE", help="write the results there as well")
+
+
+def read_folder(folder, lenient):
+    """(predictions, dict of what was skipped or None); with lenient the first few places are printed."""
+    skipped = Skipped() if lenient else None
+    predictions = read_predictions(folder, skipped)
+    if skipped is None:
+        return predictions, None
+    if skipped.messages:
+        print(f"{folder}: skipped {skipped.files} files and {skipped.lines} lines; {skipped.counts} counts were wrong")
+    for message in skipped.messages[:5]:
+        print(f"  {message}")
+    return predictions, {"files": skipped.files, "lines": skipped.lines, "wrong counts": skipped.counts}
+
+
+def write_json(path, results):
+    """Write results (anything that JSON holds) to path, if there is one."""
+    if path:
+        write_whole(path, (json.dumps(results, indent=1) + "\n").encode())
+
+
+def method_names(folders, text):
+    """The names of the methods: given, or as short an end of each path as tells the folders apart."""
+    if text is not None:
+        names = text.split(",")
+        if len(names) != len(folders):
+            raise InputError(f"--names: {len(names)} names for {len(folders)} --pred; expected one each, as in A,B")
+        return names
+    paths = [os.path.abspath(folder).split(os.sep) for folder in folders]
+    paths = [path[:-1] if path[-1] == "pred" and len(path) > 2 else path for path in paths]
+    names = []
+    for path in paths:
+        others = [other for other in paths if other != path]
+        length = 1
+        while any(other[-length:] == path[-length:] for other in others) and length < len(path):
+            length += 1
+        names.append("/".join(path[-length:]))
+    return names

@@ -1,0 +1,57 @@
+"""tools/evaluate.py wider: easy, medium and hard by the official rules, and what a researcher asks next."""
+
+import time
+
+from ...evaluation.files.ground_truth import SETTINGS, read_ground_truth
+from ...evaluation.report.analysis import analyse, operating_points
+from ...evaluation.report.error_kinds import error_kinds
+from ...evaluation.report.plots import curves, pr_plot
+from ...evaluation.report.published import choose_published
+from ...evaluation.tables import print_table
+from ...evaluation.wider import match_wider, result_of
+from .shared import add_folder_arguments, method_names, read_folder, write_json
+from .tables import print_breakdown, print_operating_points
+
+COLUMNS = ("easy", "medium", "hard", "images", "predictions", "unknown")
+
+
+def add_arguments(parser):
+    parser.add_argument("--gt", required=True, metavar="DIR",
+                        help="folder of wider_face_val.mat and wider_{easy,medium,hard}_val.mat")
+    add_folder_arguments(parser)
+    parser.add_argument("--names", metavar="A,B", help="what to call the methods, in the order of --pred; by default "
+                        "as their folders (output/X/pred is called X)")
+    parser.add_argument("--breakdown", action="store_true", help="print recall and AP by height, attribute and event, "
+                        "and the kinds of errors; --json holds them in any case")
+    parser.add_argument("--plot", metavar="FILE", help="draw the precision-recall curves, as FILE.png and FILE.pdf")
+    parser.add_argument("--published", default="usual", metavar="usual|all|none|KEY,KEY",
+                        help="which results of other authors the plot shows (default: usual)")
+
+
+def evaluate(options):
+    names, published = method_names(options.pred, options.names), choose_published(options.published)
+    truth, results, methods = read_ground_truth(options.gt), [], []
+    for name, folder in zip(names, options.pred, strict=True):
+        start = time.perf_counter()
+        predictions, skipped = read_folder(folder, options.lenient)
+        matches = match_wider(predictions, truth, subset=options.subset)
+        result = result_of(matches, predictions)
+        result |= {"pred": folder, "name": name, "protocol": "wider", "subset": options.subset,
+                   "seconds": round(time.perf_counter() - start, 3)}
+        result["operating_points"] = {setting: operating_points(matches, setting) for setting in SETTINGS}
+        if options.breakdown or options.json:
+            result |= {"breakdown": analyse(matches), "errors": error_kinds(matches)}
+        if options.plot:
+            methods.append((name, curves(matches)))
+        results.append(result | ({"skipped": skipped} if skipped else {}))
+    print_table(["pred", *COLUMNS, *(f"exact_{setting}" for setting in SETTINGS)],
+                [[result["name"], *(result[c] for c in COLUMNS), *result["exact"].values()] for result in results])
+    for result in results:
+        for text in result["warnings"]:
+            print(f"warning: {result['name']}: {text}")
+    print_operating_points(results)
+    if options.breakdown:
+        print_breakdown(results)
+    write_json(options.json, results)
+    if options.plot:
+        print(f"\nwrote {' and '.join(pr_plot(methods, options.plot, published=published))}")

@@ -1,0 +1,89 @@
+"""Make a backbone's .weights.h5, as NET.WEIGHTS takes it, or MTCNN's three, from files of another framework."""
+
+
+from ..errors import InputError
+from .command_line import argument_parser
+
+EXAMPLE = """
+tools/import_weights.py mobilenet_v1_025 --source mobilenetV1X0.25_pretrain.tar \\
+    --out data/imagenet/mobilenet_v1_025.weights.h5
+tools/import_weights.py mobilenet_v2_100 --source imagenet_folded_f16.npz --images data/wider/WIDER_train/images \\
+    --out data/imagenet/mobilenet_v2_100.weights.h5
+tools/import_weights.py slim --net resnet_v1_101 --source resnet_v1_101.ckpt \\
+    --out data/imagenet/resnet101_slim.weights.h5
+tools/import_weights.py mtcnn --source mtcnn_tf1 --out-dir output/mtcnn_tf1
+"""
+SLIM_NETS = ("vgg_16", "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "mobilenet_v1", "mobilenet_v2")
+TOLERANCE = 1e-3  # absolute, of maps that reach 180
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim", "mtcnn"],
+                        help="what the source holds")
+    parser.add_argument("--source", required=True, help="mobilenet_v1_025: the PyTorch state dict (PyTorch itself is "
+                        "not needed); mobilenet_v2_100: .npz with batch normalisation folded into the convolutions; "
+                        "slim: a TF-Slim checkpoint, NAME.ckpt; mtcnn: the folder of PNet-N, RNet-N and ONet-N "
+                        "(TensorFlow 1 checkpoints), or facenet-pytorch's data folder")
+    parser.add_argument("--out", help="the .weights.h5 to write")
+    parser.add_argument("--out-dir", metavar="DIR", help="mtcnn: folder for mtcnn_pnet.weights.h5, mtcnn_rnet, "
+                        "mtcnn_onet, and mtcnn.yml, the config to use them with")
+    parser.add_argument("--reference", help=".npz with an image and the source net's maps, which must come out again "
+                        "(mobilenet_v1_025)")
+    parser.add_argument("--images", metavar="DIR", help="mobilenet_v2_100: images that give the moments of batch "
+                        "normalisation; the net computes the same without, but its training begins worse")
+    parser.add_argument("--net", dest="slim_net", choices=SLIM_NETS, help="slim: the net, by slim's name")
+    parser.add_argument("--alpha", type=float, default=1.0, help="slim: width (depth) multiplier of a MobileNet")
+    options = parser.parse_args(arguments)
+    if options.net == "mtcnn":
+        return import_mtcnn(options)
+    if not options.out or options.out_dir:
+        raise InputError(f"{options.net}: expected --out FILE.weights.h5; --out-dir is for mtcnn")
+    if options.net == "slim" and not options.slim_net:
+        raise InputError(f"slim needs --net, one of {', '.join(SLIM_NETS)}")
+    if options.net != "slim" and (options.slim_net or options.alpha != 1.0):
+        raise InputError("--net and --alpha are for slim")
+    v2 = options.net == "mobilenet_v2_100"
+    if options.reference and options.net != "mobilenet_v1_025":
+        raise InputError("--reference is for mobilenet_v1_025")
+    if options.images and not v2:
+        raise InputError("--images is for mobilenet_v2_100: the other sources have their moments")
+    from ..weights import backbones as import_weights  # late: loads Keras, and --help need not wait for it
+
+    if options.reference:
+        model = import_weights.mobilenet_v1_from_torch(options.source, preprocess="none")
+        rows = import_weights.compare_with_reference(model, options.reference)
+        for tap, absolute, relative in rows:
+            print(f"{tap}: largest difference {absolute:.2e} absolute, {relative:.2e} of the map's largest value")
+        tap, worst, _ = max(rows, key=lambda row: row[1])
+        if not worst <= TOLERANCE:  # also when it is not a number
+            raise InputError(
+                f"{options.source}: {tap} differs from {options.reference} by {worst:.2e}, "
+                f"expected at most {TOLERANCE:.0e}; nothing written"
+            )
+    if options.net == "slim":
+        from ..weights.slim import backbone_from_slim
+
+        model, report = backbone_from_slim(options.slim_net, options.source, options.alpha)
+        print(report)
+    elif v2:
+        from ..weights.folded import mobilenet_v2_from_folded
+
+        model = mobilenet_v2_from_folded(options.source, options.images)
+    else:
+        model = import_weights.mobilenet_v1_from_torch(options.source)
+    import_weights.save_backbone_weights(model, options.out)
+    print(f"{options.out}: {model.count_params():,} parameters")
+
+
+def import_mtcnn(options):
+    """Three nets and their config."""
+    if not options.out_dir or options.out:
+        raise InputError("mtcnn: expected --out-dir DIR, there are three files to write; --out is for backbones")
+    from ..nets import backend
+
+    backend.prepare()
+    from ..weights.mtcnn import import_mtcnn as convert
+
+    _, weights = convert(options.source, options.out_dir)
+    print(f"{options.out_dir}: the three nets; tools/test.py --cfg {options.out_dir}/mtcnn.yml --weights {weights}")

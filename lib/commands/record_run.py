@@ -1,0 +1,53 @@
+"""Measure a finished training and add its row to a table of runs: config, data, epochs, hours, AP, ms."""
+
+import csv
+import io
+from pathlib import Path
+
+from ..files import write_whole
+from .command_line import argument_parser
+
+EXAMPLE = """
+tools/record_run.py --run output/ssh_mobilenet_v1_025 --data ../shared/data --csv docs/results/runs.csv
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--run", required=True, metavar="DIR", help="output/NAME of a training")
+    parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last)")
+    parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
+    parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change, "
+                        "such as scales and NMS chosen since")
+    parser.add_argument("--note", default="", help="free text of the row")
+    parser.add_argument("--csv", required=True, metavar="FILE", help="the table; the row is put at its end")
+    options = parser.parse_args(arguments)
+
+    from benchmarks.detectors import compare
+
+    from ..config import load_config
+    from ..engine.checkpoint import read_facts
+    from ..inference.models import load_detector
+
+    folder = Path(options.run)
+    cfg, facts = load_config(folder / "config.yml", options.set), read_facts(folder / "checkpoint.npz")
+    best = folder / "best.weights.h5"
+    weights = options.weights or (best if best.exists() else folder / "last.weights.h5")
+    table = compare({cfg.NAME: load_detector(cfg, weights).detect}, options.data, options.pickles)
+    row = {"config": cfg.NAME, "data": cfg.TRAIN.DATASETS, "steps": facts["step"],
+           "epochs": f"{facts['epochs']:.1f}", "hours": f"{facts['seconds'] / 3600:.2f}",
+           "weights": Path(weights).name, **dict(zip(table.columns[1:], table.rows[0][1:], strict=True)),
+           "note": options.note}
+    write_whole(options.csv, _with_row(options.csv, row).encode())
+    print(table.text(), f"added to {options.csv}", sep="\n")
+
+
+def _with_row(path, row):
+    """Text of the CSV at `path`, if there is one, with the row behind it."""
+    old = list(csv.DictReader(open(path, encoding="utf-8", newline=""))) if Path(path).exists() else []
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(row), lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows([*old, row])
+    return out.getvalue()

@@ -1,0 +1,46 @@
+"""Put a training's weights where the package finds them by name: weights, config, ONNX and its sidecar.
+
+A detector shipped so is found by Detector.load("NAME") and by every tool that is given cfgs/NAME.yml without --weights.
+The ONNX is run beside Keras before anything is written. A model card, NAME.md, is for you to write. MTCNN's three nets
+ship together: --run takes the folder that their trainings are in.
+"""
+
+from pathlib import Path
+
+from .command_line import argument_parser, quiet_decoders
+
+EXAMPLE = """
+tools/ship.py --run output/ssh_mobilenet_v1_025 --set TEST.NMS 0.4 TEST.DEMO_SCORE 0.65
+tools/ship.py --run output/grid_mobilenet_v2_100 --half
+tools/ship.py --run output --set CASCADE.THRESHOLDS "[0.6, 0.7, 0.7]"                    # mtcnn_pnet, _rnet, _onet
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--run", required=True, metavar="DIR", help="output/NAME of a training; output, or another "
+                        "folder that holds mtcnn_pnet, mtcnn_rnet and mtcnn_onet, for MTCNN")
+    parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last); of MTCNN "
+                        "DIR/mtcnn.weights.h5, which stands for three")
+    parser.add_argument("--name", help="under which it ships (default: the training's)")
+    parser.add_argument("--to", metavar="DIR", help="(default: the package's own folder of weights)")
+    parser.add_argument("--half", action="store_true", help="store the weights as float16, half as large; the "
+                        "arithmetic stays float32")
+    parser.add_argument("--licence", metavar="TEXT", help="of the training data (default: what is known of "
+                        "TRAIN.DATASETS)")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change, "
+                        "such as thresholds chosen since")
+    options = parser.parse_args(arguments)
+    quiet_decoders()
+
+    from .. import pretrained
+    from ..export.ship import ship  # late: loads Keras, and --help need not wait for it
+
+    sizes, facts = ship(options.run, options.to, options.name, options.weights, options.set, options.half,
+                        options.licence)
+    for name, size in sizes.items():
+        print(f"{Path(options.to or pretrained.FOLDER) / name}: {size:,} bytes")
+    for runtime, found in facts["checks"].items():
+        print(f"{runtime}: differs from Keras by at most {found['error']:.1e} of a map's values on {facts['images']} "
+              f"images")
+    print(f"training data: {facts['licence']}")

@@ -1,0 +1,91 @@
+"""Run a detector over a folder of images and write its detections for tools/evaluate.py.
+
+DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt with float boxes and unrounded scores; with --format coco or fddb OUT is
+one file, COCO's result JSON or FDDB's list.
+
+Exit code 0 when at least one image was done (those left out are named and counted), 2 when none could be.
+"""
+
+
+from ..errors import InputError
+from ..inference.results import FORMATS, check_form
+from .command_line import argument_parser, quiet_decoders
+
+EXAMPLE = """
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/facemask/images --list data/facemask/val.txt \\
+    --out output/pred_facemask --scales 0.5,1,2 --flip
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/fddb/originalPics --list data/fddb/FDDB-all.txt \\
+    --format fddb --out output/fddb.txt
+tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --labels data/wider_val.json \\
+    --format coco --out output/wider_val.results.json
+tools/test.py --weights output/ssh.onnx --images data/wider/WIDER_val/images --out output/pred_onnx
+tools/evaluate.py wider --pred output/pred --gt data/wider_eval/ground_truth
+"""
+
+
+def main(arguments=None):
+    parser = argument_parser(__doc__, EXAMPLE)
+    parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
+    parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
+                        "or an exported model (.onnx, .xml, .tflite), which needs no --cfg and no Keras")
+    parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert "
+                        "(default: the fastest that is installed)")
+    parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "
+                        "bf16 takes OpenVINO and half the time; int8 is the file's own (default: the file's)")
+    parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")
+    parser.add_argument("--out", required=True, metavar="DIR|FILE",
+                        help="folder to write the predictions to; the file where the format is coco or fddb")
+    parser.add_argument("--format", choices=FORMATS, default="wider",
+                        help="wider: a folder of event/name.txt; coco: result JSON; fddb: image, number, "
+                        "`x y w h score` a face")
+    parser.add_argument("--labels", metavar="FILE", help="COCO annotation .json that has the image ids for --format "
+                        "coco; without it images are numbered and OUT.images.json says how")
+    parser.add_argument("--list", metavar="FILE", help="text file of image names below DIR: only these")
+    parser.add_argument("--scales", metavar="S,S,...", help="factors, or shorter sides in px where over 10 "
+                        "(default: TEST.SCALES of the config)")
+    parser.add_argument("--flip", action="store_true", default=None, help="also look at each image mirrored")
+    parser.add_argument("--resume", action="store_true",
+                        help="leave out images that have their file in OUT already; with --format wider only")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    options = parser.parse_args(arguments)
+    quiet_decoders()
+    scales = read_scales(options.scales)
+    check_form(options.format, options.resume, options.labels)
+
+    from ..inference.folder import detect_folder  # late: --help need not wait for it
+    from ..inference.loading import detector_of
+    from ..inference.models import settings_of
+
+    detector = detector_of(options.cfg, options.weights, options.set, options.runtime, precision=options.precision)
+    settings = settings_of(detector.cfg, detector.source, scales, options.flip)
+    result = detect_folder(detector, options.images, options.out, options.list, scales, options.flip, settings,
+                           options.resume, options.format, options.labels)
+    return report(result, options.out)
+
+
+def read_scales(text):
+    """[0.5, 1.0, 2.0] of "0.5,1,2"; None of None."""
+    if text is None:
+        return None
+    try:
+        scales = [float(part) for part in text.split(",")]
+    except ValueError:
+        scales = []
+    if not scales or not all(0 < scale < float("inf") for scale in scales):
+        raise InputError(f"--scales {text!r}: expected numbers over 0 such as 0.5,1,2 or 500,800,1200")
+    return scales
+
+
+def report(result, out):
+    """Print what was done; the exit code."""
+    parts = ", ".join(f"{part} {ms:.1f}" for part, ms in result["ms"].items())
+    print(f"{out}: {result['images']:,} images, {result['faces']:,} faces in {result['seconds']:.1f} s"
+          + (f" (ms an image: {parts})" if parts else "")
+          + (f"; {result['resumed']:,} were there already" if result["resumed"] else ""))
+    failed = result["failed"]
+    if failed and not result["images"] + result["resumed"]:
+        raise InputError(f"none of the {len(failed)} images could be read")
+    if failed:
+        print(f"{len(failed)} images were left out: {', '.join(failed[:5])}{', ...' if len(failed) > 5 else ''}")
+    return 0

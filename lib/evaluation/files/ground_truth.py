@@ -1,0 +1,70 @@
+"""The official ground truth of WIDER FACE: which faces there are, which of them count in each setting, and what is
+said of each (blur, occlusion and so on)."""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...errors import InputError
+
+SETTINGS = ("easy", "medium", "hard")
+ATTRIBUTES = ("blur", "expression", "illumination", "invalid", "occlusion", "pose")
+
+
+@dataclass
+class GroundTruth:
+    """One image: event, name without extension, boxes (N, 4) float64 x y w h, counted: setting -> (N,) bool.
+
+    attributes: those of ATTRIBUTES that the ground truth has, each (N,) int as the annotation numbers them (blur 0
+    clear, 1 normal, 2 heavy; occlusion 0 none, 1 partial, 2 heavy; the others 0 or 1).
+    """
+
+    event: str
+    name: str
+    boxes: np.ndarray
+    counted: dict
+    attributes: dict = field(default_factory=dict)
+
+
+def read_ground_truth(folder):
+    """The images of wider_face_val.mat with the counted faces of wider_{easy,medium,hard}_val.mat: list of GroundTruth.
+
+    Raises InputError when a file is absent or not laid out so.
+    """
+    names = {attribute: f"{attribute}_label_list" for attribute in ATTRIBUTES}
+    faces = _load(folder, "wider_face_val.mat", ("event_list", "file_list", "face_bbx_list"), names.values())
+    names = {attribute: name for attribute, name in names.items() if name in faces}
+    lists = {s: _load(folder, f"wider_{s}_val.mat", ("gt_list",))["gt_list"] for s in SETTINGS}
+    images = []
+    try:
+        for e, event in enumerate(faces["event_list"][:, 0]):
+            for i, file in enumerate(faces["file_list"][e, 0][:, 0]):
+                boxes = np.asarray(faces["face_bbx_list"][e, 0][i, 0], np.float64).reshape(-1, 4)
+                counted = {}
+                for setting, cells in lists.items():
+                    counted[setting] = np.zeros(len(boxes), bool)
+                    counted[setting][np.asarray(cells[e, 0][i, 0], np.intp).ravel() - 1] = True  # MATLAB counts from 1
+                attributes = {attribute: np.asarray(faces[name][e, 0][i, 0]).astype(int).reshape(len(boxes))
+                              for attribute, name in names.items()}
+                images.append(GroundTruth(str(event[0]), str(file[0]), boxes, counted, attributes))
+    except (IndexError, ValueError, TypeError) as error:
+        raise InputError(f"{folder}: the .mat files do not fit each other ({type(error).__name__}: {error})") from None
+    return images
+
+
+def _load(folder, name, variables, optional=()):
+    from scipy.io import loadmat  # slow to import, and only this needs it
+
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file; expected the official ground truth, wider_face_val.mat and "
+                         "wider_{easy,medium,hard}_val.mat, in one folder")
+    try:
+        mat = loadmat(path, variable_names=(*variables, *optional))
+    except Exception as error:  # scipy raises many kinds for a damaged file
+        raise InputError(f"{path}: not a MATLAB file ({error})") from None
+    absent = [variable for variable in variables if variable not in mat]
+    if absent:
+        raise InputError(f"{path}: has no variable {absent[0]}")
+    return mat

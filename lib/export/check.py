@@ -1,0 +1,151 @@
+"""An exported file beside Keras on real images: how far its maps, or its faces, are from Keras'."""
+
+import cv2
+import numpy as np
+
+from ..boxes import overlaps
+from ..datasets.folders import find_images
+from ..datasets.images import read_image
+from ..errors import InputError
+from ..inference.detector import Detector
+
+# Of a float32 map, in parts of its largest value where that is over 1: float32 rounds by the size of what is summed.
+# Maps of the shipped SSH with values up to 15 are off by 1e-4 in Keras itself, beside Keras in float64.
+LIMIT = 1e-4
+HALF_LIMIT = 1e-2  # of weights rounded to float16 after batch normalisation went into them
+ALONE = 0.01  # of the faces may lack their like: near a threshold, or in NMS, a rounding decides
+NEAR = 0.01  # of a face's larger side: so near lies its like
+IMAGES = 8  # of a folder
+SIDE = 1024  # px, longer side of an image of the comparison
+
+
+def check_images(folder=None):
+    """List of images (H, W, 3) uint8 RGB: the first of a folder, or two portraits and a crowd made of them."""
+    if folder is not None:
+        found = [read_image(f"{folder}/{name}") for name in find_images(folder)[:IMAGES]]
+    else:
+        from ..datasets.toy.data_set import portrait_collage
+        from ..datasets.toy.portraits import portraits
+
+        try:
+            found = [portrait.image for portrait in portraits()] + [portrait_collage(800, 600, seed=0)]
+        except InputError as error:
+            raise InputError(f"{error}; or give --images DIR, images to compare the exported model with Keras on") \
+                from None
+    return [within(image) for image in found]
+
+
+def within(image, side=SIDE):
+    """The image, made smaller where its longer side is over `side` px."""
+    factor = side / max(image.shape[:2])
+    return image if factor >= 1 else cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+
+def compare_maps(family, run, session, cfg, images):
+    """Dict of difference, differences (output -> largest absolute difference), error, worst, shapes, recall, faces.
+
+    error: the largest difference in parts of its map's largest value, where that is over 1; worst: the output's name.
+
+    family, run: as Detector takes them, of Keras; session: images -> dict of maps, of the exported file. The batch of
+    two in it, an image and its mirror, shows that the file takes batches.
+    """
+    differences, scales, shapes = {}, {}, {}
+    for image in images:
+        batch = _sized(cfg, family, np.stack([image, image[:, ::-1]]))
+        expected, found = run(batch), session(batch)
+        if set(expected) != set(found):
+            raise InputError(f"the exported model gives {', '.join(sorted(found))}, expected "
+                             f"{', '.join(sorted(expected))}")
+        for name, values in expected.items():
+            other = np.asarray(found[name])
+            if other.shape != values.shape:
+                raise InputError(f"the exported model gives {name} of shape {other.shape}, Keras {values.shape}")
+            worst = float(np.abs(values - other).max(initial=0))
+            differences[name] = max(differences.get(name, 0.0), worst if np.isfinite(worst) else np.inf)
+            scales[name] = max(scales.get(name, 1.0), float(np.abs(values).max(initial=0)))
+            shapes[name] = batch.shape[1:3], values.shape
+    errors = {name: difference / scales[name] for name, difference in differences.items()}
+    result = _summed(differences, errors) | {"shapes": shapes}
+    return result | agreement(Detector(family, run, cfg), Detector(family, session, cfg), images)
+
+
+def _summed(differences, errors):
+    return {"difference": max(differences.values()), "differences": differences, "error": max(errors.values()),
+            "worst": max(errors, key=errors.get)}
+
+
+def _sized(cfg, family, batch):
+    """The batch as Detector would give it to the net: TEST.SIZE where the family has one, sides a multiple."""
+    if cfg.TEST.SIZE:
+        return np.stack([cv2.resize(np.ascontiguousarray(image), tuple(cfg.TEST.SIZE)) for image in batch])
+    multiple = getattr(family, "multiple", 1)
+    pads = [(0, -side % multiple) for side in batch.shape[1:3]]
+    return np.pad(batch, ((0, 0), *pads, (0, 0)), constant_values=114)
+
+
+def compare_faces(family, run, session, cfg, images):
+    """As compare_maps, for a file that gives faces: they are compared with those of the Detector on Keras.
+
+    differences holds scores, boxes and landmarks of faces that both have, boxes and points in px divided by the larger
+    side of their face, and faces: the part of those of Keras and of the file that the other lacks. That one counts as
+    an error where it is over ALONE.
+    """
+    from ..runtimes.faces import Faces
+
+    keras, exported = Detector(family, run, cfg), Detector(Faces(cfg), session, cfg)
+    differences, alone, total = {"scores": 0.0, "boxes": 0.0}, 0, 0
+    for image in images:
+        first, second = keras.detect(image), exported.detect(image)
+        total += len(first) + len(second)
+        both, mates = _alike(first.boxes, second.boxes)
+        alone += len(first) + len(second) - 2 * len(both)
+        first, second = first.take(both), second.take(mates)
+        sides = _sides(first.boxes)
+        parts = {"scores": first.scores - second.scores, "boxes": (first.boxes - second.boxes) / sides}
+        if first.landmarks is not None:
+            parts["landmarks"] = (first.landmarks - second.landmarks).reshape(len(first), 10) / sides
+        for name, values in parts.items():
+            differences[name] = max(differences.get(name, 0.0), float(np.abs(values).max(initial=0)))
+    differences["faces"] = alone / max(1, total)
+    errors = differences | {"faces": differences["faces"] if differences["faces"] > ALONE else 0.0}
+    return _summed(differences, errors) | agreement(keras, exported, images)
+
+
+def _alike(boxes, others):
+    """Indices (N,) of boxes and of the others that lie nearest to them, where that is NEAR; no other is taken twice.
+
+    By the corners, not by the overlap: a box that was clipped to nothing has none with itself.
+    """
+    if not len(boxes) or not len(others):
+        return np.zeros((2, 0), np.intp)
+    distance = np.abs(boxes[:, None] - others[None]).max(axis=2) / _sides(boxes)
+    mates = distance.argmin(axis=1)
+    near = np.flatnonzero(distance[np.arange(len(boxes)), mates] < NEAR)
+    _, once = np.unique(mates[near], return_index=True)
+    return near[once], mates[near[once]]
+
+
+def _sides(boxes):
+    """Larger side of each box, (N, 1) px, at least 1."""
+    return np.maximum(1, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0))[:, None]
+
+
+def agreement(keras, exported, images):
+    """Dict of faces: those that Keras shows (DEMO_SCORE and more), and recall: the part of them that the other finds.
+
+    Found: at IoU 0.5, with a score of at least half of DEMO_SCORE, by a face of its own; the best overlaps choose
+    first. A box that was clipped to nothing overlaps with nothing and does not count.
+    """
+    shown, hits = 0, 0
+    for image in images:
+        first, second = keras.detect(image), exported.detect(image)
+        extent = np.prod(first.boxes[:, 2:] - first.boxes[:, :2], axis=1)
+        first = first.take((first.scores >= keras.cfg.TEST.DEMO_SCORE) & (extent > 0))
+        second = second.take(second.scores >= keras.cfg.TEST.DEMO_SCORE / 2)
+        shown += len(first)
+        meet = overlaps(first.boxes, second.boxes)
+        while meet.size and meet.max() >= 0.5:
+            row, column = np.unravel_index(meet.argmax(), meet.shape)
+            hits += 1
+            meet[row], meet[:, column] = 0, 0
+    return {"faces": shown, "recall": hits / shown if shown else 1.0}

@@ -1,0 +1,55 @@
+"""Exported files: written, run, put in their place and measured."""
+
+import io
+import os
+import shutil
+
+import numpy as np
+
+from ..runtimes.sessions import installed, open_session, readers
+
+
+def run_exported(format, path, facts, threads):
+    """Yield (name, function images -> dict of arrays) of what can run the file here."""
+    if format == "saved_model":
+        yield "tensorflow", open_saved_model(path)
+        return
+    for name in readers(path):
+        if name in installed():
+            yield name, open_session(path, facts, name, threads)
+
+
+def write_openvino(graph, path):
+    """OpenVINO's .xml and .bin from an ONNX graph in memory, or from an OpenVINO model that NNCF gave."""
+    import openvino
+
+    if not isinstance(graph, openvino.Model):
+        graph = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
+    openvino.save_model(graph, str(path), compress_to_fp16=False)
+
+
+def move(made, path):
+    """Put what was made in its place: a file, an .xml with its .bin, or a folder."""
+    if made.is_dir():
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(made, path)
+        return
+    for file in sorted(made.parent.iterdir()):  # .bin before .xml: who sees the new .xml has its .bin
+        with open(file, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(file, path.with_name(file.name))
+
+
+def size_of(path):
+    files = path.rglob("*") if path.is_dir() else [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def open_saved_model(path):
+    """images (B, H, W, 3) uint8 -> dict of maps, from a SavedModel that `export` wrote; this one needs TensorFlow."""
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    return lambda images: {name: value.numpy() for name, value in serve(images=tf.constant(
+        np.asarray(images, np.uint8))).items()}

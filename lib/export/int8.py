@@ -1,0 +1,86 @@
+"""Eight-bit arithmetic: calibration images, and NNCF's post-training quantisation of an ONNX graph.
+
+Weights get a scale a channel, activations a scale a tensor from what the calibration images show. The convolutions that
+give the family's maps stay in float: scores and offsets are where a step of 1/256 costs most, and they are a small part
+of the time.
+"""
+
+import contextlib
+import io
+import sys
+
+import cv2
+import numpy as np
+
+from ..datasets.folders import find_images
+from ..datasets.images import ImageError, read_image
+from ..errors import InputError
+from ..inference.detector import scaled_size
+
+IMAGES = 200  # of the calibration folder, evenly over it
+SIDE = 640  # px, longer side; the statistics of activations need no more
+
+
+def calibration_images(folder, facts):
+    """Yield up to IMAGES images (H, W, 3) uint8 RGB below `folder`, of a size that the model takes.
+
+    Raises InputError where the folder has no image that can be read.
+    """
+    names = find_images(folder)
+    names = [names[int(i)] for i in np.linspace(0, len(names) - 1, min(IMAGES, len(names)))]
+    given, multiple = facts["input"], max(1, facts["input"]["multiple"])
+    size, count = facts["config"]["TEST"].get("SIZE") or None, 0
+    for name in names:
+        try:
+            image = read_image(f"{folder}/{name}")
+        except ImageError:
+            continue  # tools name bad files where they matter; one image less changes no scale
+        if given["height"]:
+            width, height = given["width"], given["height"]
+        elif size:
+            width, height = size
+        else:
+            width, height = scaled_size(image.shape[1], image.shape[0], 1, max_side=SIDE)
+            width, height = (max(multiple, side // multiple * multiple) for side in (width, height))
+        count += 1
+        yield cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    if not count:
+        raise InputError(f"{folder}: none of its images can be read, nothing to calibrate on")
+
+
+def quantise(graph, format, facts, folder):
+    """The 8-bit model of an ONNX graph: an onnx.ModelProto, or an OpenVINO model for format "openvino"."""
+    import logging
+
+    import nncf
+
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    heads = _heads(graph)
+    if format == "openvino":
+        import openvino
+
+        model = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
+        key = 0
+    else:
+        model, key = graph, graph.graph.input[0].name
+    images = [image[None] for image in calibration_images(folder, facts)]
+    with contextlib.redirect_stdout(sys.stderr):  # where its bars of progress belong
+        return nncf.quantize(
+            model, nncf.Dataset(images, lambda image: {key: image}), subset_size=len(images),
+            preset=nncf.QuantizationPreset.MIXED,  # symmetric weights, asymmetric activations, for leaky ones
+            ignored_scope=nncf.IgnoredScope(names=heads))
+
+
+def _heads(graph):
+    """Names of the convolutions (or products) nearest to the outputs of an ONNX graph."""
+    made_by = {output: node for node in graph.graph.node for output in node.output}
+    heads = set()
+    for output in graph.graph.output:
+        node = made_by[output.name]
+        while node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+            node = made_by.get(node.input[0])
+            if node is None:
+                break
+        else:
+            heads.add(node.name)
+    return sorted(heads)

@@ -1,0 +1,81 @@
+"""Video files out, with what OpenCV can write here; they appear whole or not at all."""
+
+import contextlib
+import functools
+import tempfile
+from pathlib import Path
+
+import cv2
+
+from ...errors import InputError
+from ...files import whole_file
+
+FORMATS = ((".mp4", "mp4v"), (".avi", "MJPG"))
+
+
+@functools.lru_cache(maxsize=1)
+def video_format():
+    """(ending, four letters of the codec) of the first of FORMATS that this OpenCV writes. Raises InputError."""
+    with tempfile.TemporaryDirectory() as folder:
+        for ending, codec in FORMATS:
+            writer = cv2.VideoWriter(str(Path(folder, "x" + ending)), cv2.VideoWriter_fourcc(*codec), 25, (64, 64))
+            opened = writer.isOpened()
+            writer.release()
+            if opened:
+                return ending, codec
+    raise InputError(f"this OpenCV ({cv2.__version__}) writes no video: tried {', '.join(c for _, c in FORMATS)}; "
+                     f"pip install --force-reinstall opencv-python-headless")
+
+
+class VideoWriter:
+    """`write(frame)` appends (H, W, 3) uint8 RGB; the first frame decides the size, of even sides as codecs want it."""
+
+    def __init__(self, path, rate):
+        self.path, self.rate, self.codec = path, rate, video_format()[1]
+        self.writer, self.frames = None, 0
+
+    def write(self, frame):
+        frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
+        if self.writer is None:
+            self.size = frame.shape[1], frame.shape[0]
+            self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*self.codec), self.rate, self.size)
+            if not self.writer.isOpened():
+                raise InputError(f"{self.path.parent}: no video can be written there ({self.codec}, "
+                                 f"{self.size[0]}x{self.size[1]}, {self.rate:g} frames a second)")
+        if (frame.shape[1], frame.shape[0]) != self.size:  # a stream that changes its size: OpenCV would drop it
+            frame = cv2.resize(frame, self.size)
+        self.writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        self.frames += 1
+
+    def close(self):
+        if self.writer is not None:
+            self.writer.release()
+
+
+@contextlib.contextmanager
+def whole_video(path, rate):
+    """A VideoWriter whose file takes its place at `path` when all went well, or on Ctrl-C with what it has by then."""
+    interrupted = None
+    with whole_file(path, Path(path).suffix, sync=False) as beside:
+        writer = VideoWriter(beside, rate)
+        try:
+            yield writer
+        except KeyboardInterrupt as error:
+            interrupted = error
+            if not writer.frames:
+                raise
+        finally:
+            writer.close()
+        _check(beside, path, writer)
+    if interrupted:
+        raise interrupted
+
+
+def _check(beside, path, writer):
+    """OpenCV does not say that a write failed, but a video without its end cannot be opened."""
+    capture = cv2.VideoCapture(str(beside))
+    try:
+        if not capture.isOpened() or not capture.read()[0]:
+            raise InputError(f"{path}: the video of {writer.frames} frames could not be written; is the disk full?")
+    finally:
+        capture.release()

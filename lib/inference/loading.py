@@ -1,0 +1,109 @@
+"""From a name, a model file or a config to a Detector: which file it is, and which installed runtime runs it."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from .. import pretrained
+from ..config import load_config, override
+from ..errors import InputError
+from ..runtimes.models import open_model
+from ..runtimes.sessions import PRECISIONS, RUNTIMES, readers
+from ..runtimes.sessions import installed as installed_runtimes
+from .detector import Detector
+
+KERAS = "keras"
+MODELS = ".onnx, .xml or .tflite"
+
+
+def installed():
+    """Names of what can run a model here, the fastest first; nothing is imported for it."""
+    return installed_runtimes() + ([KERAS] if importlib.util.find_spec(KERAS) else [])
+
+
+def open_detector(name, weights=None, overrides=(), runtime=None, threads=None, precision=None):
+    """The Detector that Detector.load describes."""
+    name, overrides = os.fspath(name), list(overrides)
+    ending = Path(name).suffix.lower()
+    if runtime not in (None, KERAS, *RUNTIMES):
+        raise InputError(f"runtime is {runtime!r}, expected one of {', '.join([*RUNTIMES, KERAS])}; {_have()}")
+    if precision not in (None, *PRECISIONS):
+        raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
+    if readers(name):
+        if weights is not None:
+            raise InputError(f"{name}: holds its own weights, found {os.fspath(weights)} beside it; leave that out")
+        return _exported(name, overrides, runtime, threads, precision)
+    if ending in (".yml", ".yaml"):
+        if weights is not None and readers(weights):
+            raise InputError(f"{os.fspath(weights)}: an exported model brings its own config; leave {name} out and "
+                             f"change keys of TEST with overrides (--set)")
+        return _keras(name, weights, overrides, runtime, precision)
+    if ending == ".h5":
+        raise InputError(f"{name}: weights alone do not say of which net; give its config (.yml) and these as weights")
+    if os.sep in name or "/" in name:
+        raise InputError(f"{name}: expected a name ({', '.join(pretrained.names())}), a model ({MODELS}) or a config "
+                         f"(.yml)")
+    return _shipped(name, weights, overrides, runtime, threads, precision)
+
+
+def detector_of(cfg=None, weights=None, overrides=(), runtime=None, threads=None, default=None,
+                precision=None):
+    """The Detector that a command line names by --cfg and --weights: a config with its weights, or a model file alone.
+
+    default: the shipped name that serves where there is no cfg and no model file. Raises InputError.
+    """
+    if cfg is None and weights is not None and readers(weights):
+        cfg, weights = weights, None
+    if cfg is None and default is None:
+        raise InputError(f"expected --cfg FILE, or --weights with an exported model ({MODELS})")
+    return open_detector(cfg or default, weights, overrides, runtime, threads, precision)
+
+
+def _shipped(name, weights, overrides, runtime, threads, precision):
+    """The exported model that ships under the name where something installed reads it, else the weights by Keras."""
+    model = None if weights else pretrained.model_file(name)
+    if model is None:
+        return _keras(pretrained.config_file(name), weights, overrides, runtime, precision)
+    here = installed()
+    if runtime == KERAS or (runtime is None and KERAS in here and pretrained.has_weights(name)
+                            and (_fixed(overrides) or not set(readers(model)) & set(here))):
+        return _keras(pretrained.config_file(name), weights, overrides, runtime, precision)
+    return _exported(model, overrides, runtime, threads, precision)
+
+
+def _exported(path, overrides, runtime, threads, precision):
+    """The Detector of a model file with its sidecar."""
+    if runtime == KERAS:
+        raise InputError(f"{path}: Keras does not read it, expected runtime {' or '.join(readers(path))}; {_have()}")
+    if fixed := _fixed(overrides):
+        raise InputError(f"{fixed[0]}: the net of {path} is fixed; an exported model lets only keys of TEST (and of a "
+                         f"cascade those of CASCADE) be changed")
+    family, run, cfg = open_model(path, runtime, threads, precision)
+    override(cfg, overrides)  # in place: the family decodes by the same config
+    return Detector(family, run, cfg, Path(path))
+
+
+def _fixed(overrides):
+    """The keys among [KEY, VALUE, ...] that are built into an exported model."""
+    return [key for key in overrides[::2] if not key.startswith(("TEST.", "CASCADE."))]
+
+
+def _keras(config, weights, overrides, runtime, precision):
+    """The Detector of a config with weights, run by Keras."""
+    if runtime not in (None, KERAS):
+        raise InputError(f"{config}: a config runs through Keras; for {runtime} export it first with tools/export.py")
+    if precision not in (None, "float32"):
+        raise InputError(f"{config}: precision {precision!r}: Keras computes in float32; export the config first with "
+                         f"tools/export.py")
+    cfg = load_config(config, overrides)
+    if KERAS not in installed():
+        raise InputError(f"{config}: needs Keras and TensorFlow: pip install 'manyfaces[train]'; {_have()}")
+    from .models import load_detector
+
+    detector = load_detector(cfg, weights)
+    detector.source = Path(weights or pretrained.weights_file(cfg.NAME))
+    return detector
+
+
+def _have():
+    return f"installed are {', '.join(installed()) or 'none of them'}"

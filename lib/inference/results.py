@@ -1,0 +1,164 @@
+"""Where the detections of a folder of images go: WIDER FACE's folder of small files, or one file of COCO or FDDB.
+
+A folder fills while the work goes on, and the work can be taken up again. One file appears whole, at the end. Beside
+either stand the settings that found the faces, without which the figures compare with nothing.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.coco_json import load_coco
+from ..datasets.coco_writer import CATEGORY, write_coco
+from ..datasets.roidb import Record, Roidb, image_name
+from ..errors import InputError
+from ..evaluation.files.predictions import write_prediction_file
+from ..files import write_whole
+
+FORMATS = ("wider", "coco", "fddb")
+SETTINGS = "settings.json"
+
+
+def open_results(out, images, settings=None, resume=False, form="wider", labels=None):
+    """The results that `images` (paths below their folder, in the order that a file shall have) are written to.
+
+    form: one of FORMATS. wider: `out` is a folder, and resume leaves out what is done there. coco, fddb: `out` is a
+    file. labels: a COCO annotation file whose image ids the results have; without it images are numbered from 1, and
+    OUT.images.json, a COCO annotation file without annotations, says which is which. Raises InputError, before
+    anything is detected, for what cannot be written.
+    """
+    check_form(form, resume, labels)
+    if form == "wider":
+        return FolderResults(out, images, settings, resume)
+    return (CocoResults if form == "coco" else FddbResults)(out, images, settings, labels)
+
+
+def check_form(form, resume=False, labels=None):
+    """InputError for a format that there is not, or that cannot be with resume or labels: before a net is loaded."""
+    if form not in FORMATS:
+        raise InputError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
+    if labels and form != "coco":
+        raise InputError(f"--labels: only COCO's results have image ids, found --format {form}")
+    if resume and form != "wider":
+        raise InputError(f"--resume: {form} results are one file that is written at the end; use --format wider, whose "
+                         "folder tools/convert_results.py turns into COCO's file")
+
+
+class FolderResults:
+    """DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt; OUT/settings.json holds the settings.
+
+    resumed: the images that have a prediction file since the settings there, if they are the same.
+    """
+
+    def __init__(self, out, images, settings, resume):
+        if Path(out).is_file():
+            raise InputError(f"{out}: is a file, expected a folder to write the predictions to")
+        self.files = _apart({image: Path(out, image_name(image) + ".txt") for image in images})
+        self.resumed = _already_done(self.files, Path(out, SETTINGS), settings) if resume else set()
+        if not self.resumed:
+            write_whole(Path(out, SETTINGS), json.dumps(settings or {}, indent=1).encode())
+
+    def write(self, image, found, size):
+        """Keep the Detections of an image of this (width, height) px."""
+        write_prediction_file(self.files[image], image, found.boxes, found.scores)
+
+    def leave_out(self, image):
+        """An image that could not be read: what an earlier run said of it must not be taken for this one's."""
+        self.files[image].unlink(missing_ok=True)
+
+    def finish(self):
+        """Everything is written already."""
+
+
+class FileResults:
+    """Results that are one file: kept until the end, a whole set takes a few MB."""
+
+    resumed = frozenset()
+
+    def __init__(self, out, images, settings, labels=None):
+        self.out = Path(out)
+        if self.out.is_dir():
+            raise InputError(f"{out}: is a folder, expected the file to write the detections to")
+        _apart({image: image_name(image) for image in images})
+        self.images, self.settings, self.found, self.sizes = list(images), settings, {}, {}
+        self.check(labels)
+
+    def check(self, labels):
+        """InputError for images that the results could not name; nothing to check by default."""
+
+    def write(self, image, found, size):
+        """Keep the Detections of an image of this (width, height) px."""
+        self.found[image], self.sizes[image] = (found.boxes, found.scores), size
+
+    def leave_out(self, image):
+        """An image that could not be read has no entry."""
+
+    def finish(self):
+        """Write the file, in the order of the images, and its settings beside it."""
+        write_whole(f"{self.out}.{SETTINGS}", json.dumps(self.settings or {}, indent=1).encode())
+        self.save({image: self.found[image] for image in self.images if image in self.found})
+
+
+class FddbResults(FileResults):
+    """FDDB's list: the image without extension, the number of faces, and `x y w h score` a face."""
+
+    def save(self, found):
+        """Write it; nothing is rounded."""
+        from ..evaluation.fddb import write_detections
+
+        write_detections(self.out, found)
+
+
+class CocoResults(FileResults):
+    """COCO's result JSON, and which image has which id where nobody said."""
+
+    def check(self, labels):
+        self.labels, self.category = labels, CATEGORY
+        self.ids = {image: number for number, image in enumerate(self.images, 1)}
+        if labels:
+            known = load_coco(labels)
+            self.ids, self.category = known.ids, known.category
+            unknown = [image for image in self.images if image_name(image) not in self.ids]
+            if unknown:
+                raise InputError(f"{labels}: has no image id for {len(unknown)} of {len(self.images)} images, the "
+                                 f"first is {unknown[0]!r}; names there look like {next(iter(self.ids), 'none')!r} "
+                                 "(--list detects in some images only)")
+
+    def save(self, found):
+        """Write it; nothing is rounded."""
+        from ..evaluation.coco_results import write_coco_results
+
+        write_coco_results(self.out, found, self.ids, self.category)
+        if not self.labels:
+            none = np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, bool)
+            records = [Record("", image, *self.sizes.get(image, (0, 0)), *none) for image in self.images]
+            write_coco(Roidb(records, {}, os.path.basename(self.out)), f"{self.out}.images.json")
+
+
+def _apart(names):
+    """The dict image -> what it is written as; InputError where two images would share one."""
+    owners = {}
+    for image, name in names.items():
+        if owners.setdefault(name, image) != image:
+            raise InputError(f"{owners[name]} and {image} would both be written to {name}; rename one or list the "
+                             "images with --list")
+    return names
+
+
+def _already_done(files, path, settings):
+    """The images whose prediction files are younger than the settings at `path`; InputError where those differ."""
+    try:
+        then, since = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError):
+        raise InputError(f"{path}: cannot be read, so nobody knows what wrote the predictions there; leave --resume "
+                         f"out to write all of them anew") from None
+    now = json.loads(json.dumps(settings or {}))
+    for key in sorted({*then, *now}):
+        if then.get(key) != now.get(key):
+            raise InputError(f"{path}: the predictions there have {key} {then.get(key)!r}, now it is {now.get(key)!r}; "
+                             f"leave --resume out or choose another --out")
+    return {image for image, file in files.items() if file.is_file() and file.stat().st_mtime_ns >= since}

@@ -1,0 +1,216 @@
+"""The differences between Keras' backends, in one place: set-up, inference on any size, the compiled training step.
+
+TensorFlow and JAX train; PyTorch runs inference.
+"""
+
+import contextlib
+import functools
+import os
+import sys
+import tempfile
+
+import numpy as np
+
+from .devices import find_devices
+
+
+def prepare(seed=None, deterministic=False):
+    """Import Keras quietly; GPU memory grows as needed; with a seed, initial weights and operations repeat."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX too takes GPU memory as it needs it
+    if deterministic and os.environ.get("KERAS_BACKEND") == "jax":  # read when JAX looks for its devices
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+    with _quietly():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            for gpu in tf.config.list_physical_devices("GPU"):
+                try:
+                    tf.config.experimental.set_memory_growth(gpu, True)
+                except RuntimeError:
+                    pass  # the device is in use already, with whatever was set then
+    if deterministic and keras.backend.backend() == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    return keras
+
+
+@contextlib.contextmanager
+def _quietly():
+    """Holds back what TensorFlow's C++ writes while it loads, which no setting silences; shows it if loading fails.
+
+    Who sets TF_CPP_MIN_LOG_LEVEL wants to decide that, and sees everything.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def runner(model):
+    """Function images (B, H, W, 3) uint8 or float -> dict of NumPy maps, compiled once for all sizes."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)], autograph=False)
+        def forward(images):
+            return model(images, training=False)
+
+        return lambda images: {k: v.numpy() for k, v in forward(np.asarray(images, np.float32)).items()}
+    if backend == "jax":
+        return _jax_runner(model)
+    return lambda images: {k: keras.ops.convert_to_numpy(v)
+                           for k, v in model(np.asarray(images, np.float32), training=False).items()}
+
+
+def _jax_runner(model, multiple=128):
+    """JAX compiles anew for each size, so sizes are rounded up to few; cells beyond the image are cut off again.
+
+    Not so for a net that does not pad its images itself: it would see grey where an image ends.
+    """
+    import jax
+
+    from ..constants import FILL
+    from .layers import PadToMultiple
+
+    own = next((layer.multiple for layer in model.layers if isinstance(layer, PadToMultiple)), None)
+    multiple = multiple if own else 1
+
+    @jax.jit
+    def forward(trainable, fixed, images):
+        return model.stateless_call(trainable, fixed, images, training=False)[0]
+
+    def run(images):
+        images = np.asarray(images, np.float32)
+        height, width = images.shape[1:3]
+        pads = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        padded = np.pad(images, pads, constant_values=FILL)
+        values = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
+        outputs = {}
+        for name, value in forward(*values, padded).items():
+            outputs[name] = np.asarray(value)
+            if own:
+                stride = padded.shape[1] // value.shape[1]
+                rows, columns = (-(-side // own) * own // stride for side in (height, width))
+                outputs[name] = outputs[name][:, :rows, :columns]
+        return outputs
+
+    return run
+
+
+def train_step(model, average, optimizer, objectives, clip_norm, devices=None):
+    """Compiled function (images, targets, weights, momentum) -> (dict of losses, norm of the gradient).
+
+    objectives(outputs, targets, variables, weights) gives (list of scalars, dict of losses (B,)). The gradients of
+    all scalars are taken at the same weights, then applied one after the other: one scalar is the usual step, three
+    are SSH's `group` training. `average` (a model or None) follows the weights with the given momentum.
+
+    devices: of devices.find_devices, None: one. A scalar must be a mean over images plus what no image decides: its
+    mean over devices with equal shares is then that of the batch. Norm and clipping are those of the whole gradient.
+    """
+    import keras
+
+    steps = {"tensorflow": _tensorflow_step, "jax": _jax_step}
+    return steps[keras.backend.backend()](model, average, optimizer, objectives, clip_norm, devices or find_devices())
+
+
+def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices):
+    import tensorflow as tf
+
+    variables = model.trainable_variables
+    pairs = list(zip(average.variables, model.variables, strict=True)) if average else []
+
+    def update(images, targets, weights, momentum):
+        """What each device does with its share; with one device the sums and divisions change nothing."""
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = model(tf.cast(images, "float32"), training=True)
+            scalars, losses = objectives(outputs, targets, variables, weights)
+            scalars = [scalar / devices.count for scalar in scalars]
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = [tape.gradient(scalar, [v.value for v in variables], unconnected_gradients=zero)
+                     for scalar in scalars]
+        gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = tf.linalg.global_norm([g for part in gradients for g in part])
+        for part in gradients:
+            if clip_norm:
+                part, _ = tf.clip_by_global_norm(part, clip_norm)
+            optimizer.apply([g / devices.count for g in part], variables)  # Keras sums over the devices once more
+        for mean, value in pairs:
+            mean.assign(momentum * mean.value + (1 - momentum) * value.value)
+        return losses, norm
+
+    @tf.function(autograph=False)
+    def step(*arguments):
+        return devices.strategy.run(update, arguments)
+
+    def run(images, targets, weights, momentum):
+        batch = devices.split({**targets, "images": images})
+        weights = tf.constant(weights, tf.float32)
+        losses, norm = step(batch.pop("images"), batch, weights, tf.constant(momentum, tf.float32))
+        norm = devices.strategy.experimental_local_results(norm)[0]  # the same on each device
+        return {k: devices.join(v) for k, v in losses.items()}, float(norm)
+
+    return run
+
+
+def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
+    import jax
+    import jax.numpy as jnp
+
+    groups = [model.trainable_variables, model.non_trainable_variables, optimizer.variables,
+              average.variables if average else []]
+    # Where each variable of the model stands in (trainable, fixed), for its average to find it.
+    places = {id(v): (i, j) for i in (0, 1) for j, v in enumerate(groups[i])}
+    followed = [places[id(v)] for v in model.variables] if average else []
+    whole, shared = devices.everywhere, devices.shared
+
+    def forward(trainable, fixed, images, targets, weights):
+        outputs, fixed = model.stateless_call(trainable, fixed, images.astype("float32"), training=True)
+        scalars, losses = objectives(outputs, targets, trainable, weights)
+        return scalars, (losses, fixed)
+
+    # The old values are given up for the new ones: without that, both would need room at once.
+    @functools.partial(jax.jit, donate_argnums=0, in_shardings=(whole, shared, shared, whole, whole),
+                       out_shardings=(whole, shared, whole))
+    def step(state, images, targets, weights, momentum):
+        trainable, fixed, moments, means = state
+        scalars, pull_back, (losses, fixed) = jax.vjp(
+            lambda values: forward(values, fixed, images, targets, weights), trainable, has_aux=True)
+        gradients = [pull_back([jnp.float32(i == k) for i in range(len(scalars))])[0] for k in range(len(scalars))]
+        norm = jnp.sqrt(sum(jnp.sum(g * g) for part in gradients for g in part))
+        for part in gradients:
+            if clip_norm:
+                size = jnp.sqrt(sum(jnp.sum(g * g) for g in part))
+                part = [g * jnp.minimum(1.0, clip_norm / jnp.maximum(size, 1e-12)) for g in part]
+            trainable, moments = optimizer.stateless_apply(moments, part, trainable)
+        now = (trainable, fixed)
+        means = [momentum * mean + (1 - momentum) * now[i][j] for mean, (i, j) in zip(means, followed, strict=True)]
+        return (trainable, fixed, moments, means), losses, norm
+
+    def run(images, targets, weights, momentum):
+        state = tuple([v.value for v in group] for group in groups)
+        state, losses, norm = step(state, images, targets, jnp.asarray(weights, "float32"), jnp.float32(momentum))
+        for group, values in zip(groups, state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return {k: np.asarray(v) for k, v in losses.items()}, float(norm)
+
+    return run

@@ -1,0 +1,29 @@
+"""An exported model with its sidecar, as Detector takes it."""
+
+from ..nets import family
+from .cascade import open_cascade
+from .faces import Faces
+from .files import is_cascade
+from .sessions import open_session
+from .sidecar import config_of, read_sidecar
+
+
+def open_model(path, runtime=None, threads=None, precision=None):
+    """(family, run, cfg) of an exported model, as Detector takes them; neither Keras nor TensorFlow is loaded.
+
+    path: .onnx, .xml or .tflite with its sidecar beside it. runtime: a key of RUNTIMES; None: the fastest that is
+    installed and reads this file. threads: that one call may use; None: the runtime decides. precision: of PRECISIONS:
+    "bf16" has OpenVINO compute a float32 file so, where the processor can; "int8" and "float32" are the file's own;
+    None: whichever that is. family has `decode` (and `multiple`), run takes images (B, H, W, 3) uint8, or float 0..255,
+    and gives a dict of NumPy maps.
+    Raises InputError that names file, key, or package to install.
+    """
+    if is_cascade(path):
+        return open_cascade(path, runtime, threads, precision)
+    facts = read_sidecar(path)
+    cfg = config_of(path, facts)
+    run = open_session(path, facts, runtime, threads, precision)
+    if facts["content"] == "faces":
+        return Faces(cfg), run, cfg
+
+    return family(cfg), run, cfg

@@ -1,0 +1,237 @@
+"""Bring weights from elsewhere into a net: PyTorch's MobileNetV1, Keras' ImageNet weights, a backbone's .weights.h5.
+
+A detector's backbone layers have the names of the backbone built alone, so weights move by layer name.
+"""
+
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from ..errors import InputError
+from ..nets.backbones import backbone_module, build_backbone
+from .torch import read_state_dict
+
+REFERENCE_MAPS = {"stride8": "stage1_stride8", "stride16": "stage2_stride16", "stride32": "stage3_stride32"}
+TORCH_BLOCKS_BEFORE_STAGE = {1: 0, 2: 5, 3: 11}  # stage1 is conv1 and blocks 1..5, stage2 6..11, stage3 12..13
+
+
+@dataclass
+class LoadReport:
+    """Names of layers: whose weights were set, and which have weights but found none."""
+
+    loaded: list
+    missing: list
+
+    def __str__(self):
+        return f"{len(self.loaded)} layers loaded, {len(self.missing)} not in the file"
+
+
+def backbone_model(name, cfg, preprocess=None):
+    """keras.Model of a backbone alone, dict of taps out; what it saves, `load_backbone_weights` reads."""
+    images = keras.Input((None, None, 3), name="image")
+    return keras.Model(images, build_backbone(name, images, cfg, preprocess=preprocess), name=name)
+
+
+def save_backbone_weights(model, path):
+    """Write the .weights.h5 of a backbone; it appears whole or not at all."""
+    path = Path(path)
+    if not path.name.endswith(".weights.h5"):
+        raise InputError(f"{path}: expected a name that ends in .weights.h5")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        model.save_weights(partial)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def set_layer_weights(layer, values, source):
+    """Set a layer's variables from a list of arrays; raises InputError that names layer and shapes."""
+    _check_shapes(layer, values, source)
+    layer.set_weights(values)
+
+
+def _check_shapes(layer, values, source):
+    found = [tuple(value.shape) for value in values]
+    expected = [tuple(weight.shape) for weight in layer.weights]
+    if found != expected:
+        raise InputError(f"{source}: layer {layer.name}: found shapes {found}, expected {expected}; another width "
+                         "or NET.VARIANT?")
+
+
+def read_layers(path):
+    """Layers of a Keras 3 .weights.h5: dict layer name -> (class in lower case, list of arrays as layer.weights).
+
+    Raises InputError when the file is missing, damaged or of another kind.
+    """
+    path, stored = Path(path), {}
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, expected a .weights.h5")
+
+    def visit(group_name, group):  # Keras writes .../leaky_re_lu_3/vars with the layer's name as attribute
+        parts = group_name.split("/")
+        if len(parts) > 1 and parts[-1] == "vars" and "name" in group.attrs:
+            kind = re.sub(r"_\d+$", "", parts[-2]).replace("_", "")
+            stored[group.attrs["name"]] = (kind, [np.asarray(group[str(index)]) for index in range(len(group))])
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as a .weights.h5: {error}") from error
+    if not any(values for _, values in stored.values()):
+        raise InputError(f"{path}: holds no named layers, expected the .weights.h5 of a Keras 3 model")
+    return stored
+
+
+def load_backbone_weights(model, path):
+    """Set the weights of every layer of `model` that the .weights.h5 at `path` has under the same name.
+
+    model: a detector, or a backbone alone. Returns a LoadReport. All is checked before anything is set.
+    Raises InputError when no layer matches, or a layer of the same name is of another kind (the variants of
+    MobileNetV1 differ in their activations only, not in their shapes) or shape: layer, found, expected.
+    """
+    stored = read_layers(path)
+    own = {layer.name: layer for layer in model.layers}
+    loaded = [name for name, layer in own.items() if layer.weights and name in stored]
+    missing = [name for name, layer in own.items() if layer.weights and name not in stored]
+    if not loaded:
+        raise InputError(
+            f"{path}: has no layer of {model.name}: found {_first(stored)}, expected {_first(missing)}; "
+            "are these the weights of another backbone?"
+        )
+    for name in stored.keys() & own.keys():
+        found, expected = stored[name][0], type(own[name]).__name__.lower()
+        if found != expected:
+            raise InputError(f"{path}: layer {name}: found a {found}, expected a {expected}; another NET.VARIANT?")
+    for name in loaded:
+        _check_shapes(own[name], stored[name][1], path)
+    for name in loaded:
+        own[name].set_weights(stored[name][1])
+    return LoadReport(loaded, missing)
+
+
+def _first(names, count=3):
+    return ", ".join(list(names)[:count]) + (", ..." if len(names) > count else "")
+
+
+def initialise_backbone(model, cfg):
+    """Set the backbone layers of `model` as cfg.WEIGHTS says; cfg: the NET section of the config.
+
+    WEIGHTS: empty (nothing is done), `imagenet`, a .weights.h5 of the backbone, or Keras' own .h5.
+    Returns a LoadReport, None when WEIGHTS is empty. Raises InputError.
+    """
+    weights = cfg.get("WEIGHTS")
+    if not weights:
+        return None
+    if weights == "imagenet" or not str(weights).endswith(".weights.h5"):
+        return load_imagenet_weights(model, cfg["BACKBONE"], cfg, weights)
+    return load_backbone_weights(model, weights)
+
+
+def mobilenet_v1_from_torch(path, alpha=0.25, preprocess=None):
+    """The `torch` variant of MobileNetV1 with the weights of a PyTorch state dict.
+
+    path: state dict with keys stage1..3: `stage1.0` is convolution and batch normalisation, every other entry is
+    depthwise convolution (0), batch normalisation (1), pointwise convolution (3), batch normalisation (4).
+    Returns the keras.Model, see backbone_model. Raises InputError when a key is missing or a shape differs.
+    """
+    state = read_state_dict(path)
+    model = backbone_model("mobilenet_v1", {"VARIANT": "torch", "ALPHA": alpha}, preprocess)
+
+    def value(key):
+        if key not in state:
+            raise InputError(f"{path}: has no tensor {key}, expected a MobileNetV1 with stage1, stage2, stage3")
+        return state[key].astype(np.float32)
+
+    def set_conv_bn(name, prefix, conv_index):
+        kernel = value(f"{prefix}.{conv_index}.weight")  # (out, in, kh, kw); depthwise: (channels, 1, kh, kw)
+        axes = (2, 3, 0, 1) if name.endswith("depthwise") else (2, 3, 1, 0)
+        set_layer_weights(model.get_layer(name), [kernel.transpose(axes)], path)
+        bn = f"{prefix}.{conv_index + 1}"
+        parts = [value(f"{bn}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
+        set_layer_weights(model.get_layer(f"{name}_bn"), parts, path)
+
+    set_conv_bn("conv1", "stage1.0", 0)
+    for block in range(1, 14):
+        stage = max(stage for stage, before in TORCH_BLOCKS_BEFORE_STAGE.items() if block > before)
+        entry = block - TORCH_BLOCKS_BEFORE_STAGE[stage] - (stage > 1)  # stage1 has conv1 as entry 0
+        set_conv_bn(f"block{block}_depthwise", f"stage{stage}.{entry}", 0)
+        set_conv_bn(f"block{block}_pointwise", f"stage{stage}.{entry}", 3)
+    return model
+
+
+def compare_with_reference(model, path):
+    """Differences from the source net's maps.
+
+    model: built with preprocess="none". path: .npz with image_chw (1, 3, H, W) as the source net takes it and its
+    maps (1, C, h, w) under the names of REFERENCE_MAPS. Returns rows (tap, largest absolute difference, the same
+    relative to the map's largest magnitude). Raises InputError on a file that is not so, or maps of other shapes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as reference:
+            maps = {tap: reference[key].transpose(0, 2, 3, 1) for tap, key in REFERENCE_MAPS.items()}
+            images = reference["image_chw"].transpose(0, 2, 3, 1)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        wanted = ", ".join(["image_chw", *REFERENCE_MAPS.values()])
+        raise InputError(f"{path}: cannot be read ({error}), expected an .npz with {wanted}") from error
+    outputs = model(images, training=False)
+    rows = []
+    for tap, expected in maps.items():
+        found = keras.ops.convert_to_numpy(outputs[tap])
+        if found.shape != expected.shape:
+            raise InputError(f"{path}: {tap}: found shape {expected.shape}, the net gives {found.shape}")
+        difference = float(np.abs(found - expected).max())
+        rows.append((tap, difference, difference / float(np.abs(expected).max())))
+    return rows
+
+
+def load_imagenet_weights(model, name, cfg, weights="imagenet"):
+    """Set the backbone layers of `model` from keras.applications' net, copied layer by layer.
+
+    weights: `imagenet` (Keras downloads them, or finds them in its cache) or the path of the .h5 that Keras offers.
+    Returns a LoadReport. Raises InputError when they cannot be had, or Keras has none for the variant or width.
+    """
+    module = backbone_module(name)
+    try:
+        source = module.keras_source(cfg, weights)
+    except InputError:
+        raise
+    except Exception as error:  # of urllib, the OS or h5py, as the download or the file fails
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"NET.WEIGHTS: found {weights}, but the ImageNet weights of {name} cannot be had ({reason}); without a "
+            "network name a file in NET.WEIGHTS, or a trained detector with --init FILE, or leave NET.WEIGHTS empty "
+            "to start from random weights"
+        ) from error
+    return copy_keras_weights(model, source, module)
+
+
+def copy_keras_weights(model, source, module):
+    """Copy keras.applications' net `source` into those layers of `model` that belong to the backbone `module`.
+
+    Returns a LoadReport. Raises InputError when a shape differs or nothing matches.
+    """
+    stored = {layer.name: layer.get_weights() for layer in source.layers}
+    loaded, missing = [], []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        values = stored.get(module.keras_layer_name(layer.name))
+        if values is None:
+            missing.append(layer.name)
+            continue
+        set_layer_weights(layer, module.from_keras(layer.name, values), source.name)
+        loaded.append(layer.name)
+    if not loaded:
+        raise InputError(f"{source.name}: has no layer of {model.name}: expected {_first(missing)}")
+    return LoadReport(loaded, missing)

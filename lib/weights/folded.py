@@ -1,0 +1,106 @@
+"""MobileNetV2 from weights whose batch normalisation was folded into the convolutions, as deployed models have them.
+
+The file is an .npz with two arrays for each layer in the order of the net, `NN_conv_sS_w` or `NN_dw_sS_w` (out, in, kh,
+kw) and `NN_..._b` (out,), S its stride: the first convolution, the layers of blocks 0 to 16 and, unused here, what
+follows them (`51_conv_s1` of 1,280 channels and `52_fc_s1`, the classifier). The net is that of keras.applications:
+TensorFlow's SAME padding, ReLU6, RGB in -1..1.
+
+A folded layer computes W x + b. Batch normalisation behind W, gamma (W x - mean) / sqrt(variance + epsilon) + beta, is
+the same function for any mean and variance when gamma = sqrt(variance + epsilon) and beta = b + mean. What they are
+only decides how training begins: with the moments that real images have, normalising by a batch changes little.
+"""
+
+import re
+import zipfile
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+
+from ..datasets.folders import find_images
+from ..datasets.images import read_image
+from ..errors import InputError
+from .backbones import backbone_model, set_layer_weights
+
+KEY = re.compile(r"(\d+)_(conv|dw)_s(\d)_w")
+INPUT = 224  # px, what the net was trained on
+IMAGES, BATCH = 128, 8  # that the moments are taken of, and that are looked at together
+
+
+def read_folded(path):
+    """List of (kind `conv` or `dw`, stride, kernel float32 as Keras has it, bias float32), in the file's order.
+
+    Raises InputError where the file is missing, damaged, or has other names.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key].astype(np.float32) for key in file.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read ({error}), expected an .npz of folded weights") from None
+    layers = []
+    for key in sorted(key for key in arrays if KEY.fullmatch(key)):
+        number, kind, stride = KEY.fullmatch(key).groups()
+        bias = arrays.get(f"{key[:-2]}_b")
+        if int(number) != len(layers) or bias is None or bias.shape != arrays[key].shape[:1]:
+            raise InputError(f"{path}: {key} of shape {arrays[key].shape} is out of order or has no bias {key[:-2]}_b "
+                             f"of {arrays[key].shape[:1]}")
+        axes = (2, 3, 0, 1) if kind == "dw" else (2, 3, 1, 0)
+        layers.append((kind, int(stride), arrays[key].transpose(axes), bias))
+    if not layers:
+        raise InputError(f"{path}: found {', '.join(list(arrays)[:3])}, expected names such as 00_conv_s2_w")
+    return layers
+
+
+def mobilenet_v2_from_folded(path, images=None):
+    """keras.Model of the backbone (variant keras, width 1) that computes what the folded layers compute.
+
+    images: folder whose images give the moments of batch normalisation (IMAGES of them, evenly spread over the sorted
+    names); None: mean 0 and variance 1 in every channel. Raises InputError that names file, layer, found and expected.
+    """
+    model = backbone_model("mobilenet_v2", {"VARIANT": "keras", "ALPHA": 1.0})
+    names = [layer.name for layer in model.layers if layer.weights and not layer.name.endswith("_bn")]
+    layers = read_folded(path)
+    if len(layers) < len(names):
+        raise InputError(f"{path}: holds {len(layers)} layers, expected at least {len(names)}: a MobileNetV2")
+    for name, (kind, stride, kernel, bias) in zip(names, layers, strict=False):
+        layer = model.get_layer(name)
+        found, expected = (kind == "dw", stride), (name.endswith("depthwise"), layer.strides[0])
+        if found != expected:
+            raise InputError(f"{path}: layer {name}: found {kind} of stride {stride}, expected "
+                             f"{'dw' if expected[0] else 'conv'} of stride {expected[1]}; another net?")
+        set_layer_weights(layer, [kernel], path)
+        _normalise(model, name, bias, np.zeros(len(bias)), None)
+    if images is not None:
+        for name, (mean, variance) in zip(names, _moments(model, names, images), strict=True):
+            _normalise(model, name, model.get_layer(f"{name}_bn").get_weights()[1], mean, variance)
+    return model
+
+
+def _normalise(model, name, bias, mean, variance):
+    """Batch normalisation behind layer `name` that only adds the bias, with these moments; variance None: about 1."""
+    bn = model.get_layer(f"{name}_bn")
+    if variance is None:
+        variance = np.full(len(bias), 1 - bn.epsilon)
+    # Float32 as stored decides what gamma must be, so that the function stays the same to the last digits.
+    mean, variance = np.float32(mean), np.float32(variance)
+    gamma = np.sqrt(variance.astype(np.float64) + np.float32(bn.epsilon))
+    set_layer_weights(bn, [np.float32(gamma), np.float32(bias + mean.astype(np.float64)), mean, variance], name)
+
+
+def _moments(model, names, folder):
+    """[(mean (C,), variance (C,))] of the outputs of the layers `names` over images of a folder, squeezed to INPUT."""
+    files = find_images(folder)
+    chosen = sorted(set(np.linspace(0, len(files) - 1, min(IMAGES, len(files))).round().astype(int)))
+    inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    sums = [0.0] * len(names)  # of (mean, mean square)
+    for start in range(0, len(chosen), BATCH):
+        batch = np.stack([cv2.resize(read_image(Path(folder, files[n])), (INPUT, INPUT), interpolation=cv2.INTER_AREA)
+                          for n in chosen[start : start + BATCH]]).astype(np.float32)
+        parts = []
+        for values in inner(batch, training=False):
+            values = keras.ops.convert_to_numpy(values).reshape(-1, values.shape[-1])
+            mean = values.mean(axis=0, dtype=np.float64)
+            parts.append(np.stack([mean, (values - np.float32(mean)).var(axis=0, dtype=np.float64) + mean**2]))
+        sums = [before + part * (len(batch) / len(chosen)) for before, part in zip(sums, parts, strict=True)]
+    return [(mean, np.maximum(square - mean**2, 0)) for mean, square in sums]

@@ -1,0 +1,58 @@
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from manyfaces.commands.command_line import argument_parser, run
+from manyfaces.errors import InputError
+
+
+def raising(error):
+    def main(arguments):
+        raise error
+    return main
+
+
+def test_bad_input_is_one_line_and_exit_code_2(capsys):
+    assert run(raising(InputError("x.txt, line 3: expected a box"))) == 2
+    assert capsys.readouterr().err == "error: x.txt, line 3: expected a box\n"
+
+
+def test_interruption_is_130_and_success_0(capsys):
+    assert run(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+    assert run(lambda arguments: None) == 0
+    assert run(lambda arguments: 3 if arguments == ["a"] else 0, ["a"]) == 3
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1(capsys):
+    assert run(raising(OSError(errno.ENOSPC, "", "weights.h5"))) == 1
+    assert capsys.readouterr().err == "error: weights.h5: No space left on device\n"
+
+
+def test_a_defect_of_the_program_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run(raising(ZeroDivisionError()))
+    with pytest.raises(ValueError):  # InputError is a ValueError, not the other way round
+        run(raising(ValueError("a wrong call inside")))
+
+
+def test_the_help_ends_in_the_example():
+    parser = argument_parser("Does a thing.", "\ntool --a 1 \\\n    --b 2\n")
+    parser.add_argument("--a", default=7, help="the a")
+    parser.add_argument("--quiet", action="store_true", help="say nothing")
+    text = parser.format_help()
+    assert text.endswith("example:\n  tool --a 1 \\\n      --b 2\n")
+    assert "the a (default: 7)" in text and "say nothing (default" not in text
+
+
+def test_a_reader_that_goes_away_leaves_no_traceback():
+    code = ("import sys; from manyfaces.commands.command_line import run\n"
+            "def main(arguments):\n    for i in range(100000): print('line', i)\n"
+            "sys.exit(run(main))")
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141

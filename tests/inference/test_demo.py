@@ -1,0 +1,182 @@
+"""tools/demo.py with a stand-in for the net: pictures, JSON lines, going on after an interruption, sources."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT
+from demo_stand_in import CFG, demo, lines, stand_in_weights
+from stand_in import Squares, picture, save, square_detector
+
+from manyfaces.detections import Detections
+from manyfaces.errors import InputError
+from manyfaces.inference.demo.demo import Demo, run_demo
+from manyfaces.inference.demo.journal import Journal, detector_mark
+from manyfaces.inference.demo.sources import default_sources, find_sources
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """A file of weights that stand for the detector of green squares."""
+    return stand_in_weights(monkeypatch, tmp_path)
+
+
+def test_demo_draws_prints_and_writes_json(tool, stand_in, tmp_path, capsys):
+    save(tmp_path / "in/a.png", picture(300, 200, (50, 60, 40), (200, 20, 60)))
+    save(tmp_path / "in/b/a.png", picture(100, 80))
+    out = tmp_path / "out"
+    assert demo(tool, "--weights", stand_in, "--out", out, "--json", tmp_path / "f.json", "--score", "0.3",
+                tmp_path / "in") == 0
+    header, first, second, last = capsys.readouterr().out.splitlines()
+    assert header.split() == ["source", "size", "faces", "best", "net", "decode", "nms"]
+    assert first.split()[-6:-3] == ["300x200", "2", "0.333"] and second.split()[-6:-3] == ["100x80", "0", "-"]
+    assert all(float(value) >= 0 for value in first.split()[-3:])
+    assert last == f"wrote 2 to {out}"
+    drawn = cv2.imread(str(out / "a.jpg"))
+    assert drawn.shape[0] == 200 and drawn.shape[1] > 300 and (out / "a_2.jpg").is_file()
+    rows = lines(tmp_path / "f.json")
+    assert [row["picture"] for row in rows] == ["a.jpg", "a_2.jpg"] and [row["threshold"] for row in rows] == [0.3, 0.3]
+    assert Detections.from_json((tmp_path / "f.json").read_text().splitlines()[0]).boxes.shape == (2, 4)
+    assert [len(row["faces"]) for row in rows] == [2, 0]
+    assert sorted(face["box"] for face in rows[0]["faces"]) == [[50, 60, 90, 100], [200, 20, 260, 80]]
+    assert np.shape(rows[0]["faces"][0]["landmarks"]) == (5, 2)
+    assert (rows[0]["width"], rows[0]["height"]) == (300, 200)
+
+
+def test_demo_warms_up_once_a_size_so_that_times_are_those_of_a_second_look(tool, stand_in, tmp_path, monkeypatch):
+    for name, width in (("a", 100), ("b", 100), ("c", 200)):
+        save(tmp_path / f"in/{name}.png", picture(width, 80))
+    widths, run_net = [], Squares.run
+    monkeypatch.setattr(Squares, "run", lambda self, batch: widths.append(batch.shape[2]) or run_net(self, batch))
+    assert demo(tool, "--weights", stand_in, "--out", tmp_path / "out", tmp_path / "in") == 0
+    assert widths == [128, 128, 128, 224, 224]  # a twice, b once, c twice
+
+
+# ------------------------------------------------------------------ going on
+
+
+def folder_of_three(tmp_path):
+    for name in "abc":
+        save(tmp_path / f"in/{name}.png", picture(100, 80, (10, 20, 30)))
+    return tmp_path / "in"
+
+
+def test_a_second_run_skips_what_is_done(tool, stand_in, tmp_path, capsys):
+    folder, out, path = folder_of_three(tmp_path), tmp_path / "out", tmp_path / "f.jsonl"
+    arguments = ["--weights", stand_in, "--out", out, "--json", path, "--score", "0.3", folder]
+    assert demo(tool, *arguments) == 0
+    before = path.read_bytes(), [(file.name, file.stat().st_mtime_ns) for file in sorted(out.iterdir())]
+    capsys.readouterr()
+    assert demo(tool, *arguments) == 0
+    assert capsys.readouterr().out == f"{out}: all 3 were there already (--anew does them again)\n"
+    assert before == (path.read_bytes(), [(file.name, file.stat().st_mtime_ns) for file in sorted(out.iterdir())])
+    # A line cut short by a power failure, and a picture that is lost: both are done again, the third is not.
+    path.write_bytes(path.read_bytes()[:-20])
+    (out / "a.jpg").unlink()
+    assert demo(tool, *arguments) == 0
+    assert "wrote 2" in (text := capsys.readouterr().out) and "; 1 were there already" in text
+    assert sorted(row["source"] for row in lines(path)) == [str(folder / f"{name}.png") for name in "abc"]
+    assert demo(tool, *arguments, "--anew") == 0
+    assert "wrote 3" in capsys.readouterr().out and len(lines(path)) == 3
+
+
+def test_every_line_is_there_as_soon_as_its_image_is_done(tmp_path):
+    folder, path = folder_of_three(tmp_path), tmp_path / "f.jsonl"
+    journal = Journal(path, "x", 0.3)
+    counts = []
+    run_demo(Demo(square_detector(), tmp_path / "out", 0.3, journal=journal), journal.start(find_sources([folder]), ""),
+             note=lambda text: counts.append(len(lines(path)) if path.read_text() else 0))
+    assert counts == [0, 1, 2, 3]  # beside the header and each row
+
+
+@pytest.mark.parametrize("change, message", [
+    (["--score", "0.2"], "line 1: threshold is 0.3, now it is 0.2; choose another --json, or --anew"),
+    (["--set", "TEST.SCALES", "[0.5]"], "line 1: by is 'w.weights.h5 [0-9a-f]{12}', now it is 'w.weights.h5 ")])
+def test_lines_of_another_detector_are_not_mixed(change, message, tool, stand_in, tmp_path, capsys):
+    arguments = ["--weights", stand_in, "--out", tmp_path / "out", "--json", tmp_path / "f.jsonl", "--score", "0.3",
+                 folder_of_three(tmp_path)]
+    assert demo(tool, *arguments) == 0
+    before = (tmp_path / "f.jsonl").read_bytes()
+    assert demo(tool, *arguments, *change) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert (tmp_path / "f.jsonl").read_bytes() == before
+
+
+def test_other_weights_and_another_test_section_are_another_detector(tmp_path):
+    plain, mirrored, batched = square_detector(), square_detector(FLIP=True), square_detector(BATCH=3)
+    assert detector_mark(plain) == detector_mark(batched) != detector_mark(mirrored)
+    marks = []
+    for content in (b"a", b"b"):
+        (tmp_path / "w").write_bytes(content)
+        plain.source = batched.source = tmp_path / "w"
+        assert detector_mark(plain) == detector_mark(batched)
+        marks.append(detector_mark(plain))
+    assert len({*marks, detector_mark(mirrored)}) == 3 and all(mark.startswith("w ") for mark in marks)
+
+
+@pytest.mark.parametrize("text", ["[\n {\n", "no json\n", '{"a": 1}\n', "7\n"])
+def test_a_file_of_something_else_is_left_alone(text, tmp_path):
+    (tmp_path / "f.jsonl").write_text(text)
+    with pytest.raises(InputError, match="f.jsonl line 1: found .*expected a line of an earlier run"):
+        Journal(tmp_path / "f.jsonl", "x", 0.3)
+    assert (tmp_path / "f.jsonl").read_text() == text
+
+
+def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path):
+    """The process of tools/demo.py itself, stopped by SIGINT in the middle of a folder."""
+    for number in range(400):
+        save(tmp_path / f"in/{number:03}.png", picture(300, 200, (10, 20, 30)))
+    path, out = tmp_path / "f.jsonl", tmp_path / "out"
+    (tmp_path / "w.weights.h5").write_bytes(b"x")
+    command = [sys.executable, ROOT / "tests/demo_stand_in.py", "--cfg", CFG, "--weights", tmp_path / "w.weights.h5",
+               "--out", out, "--json", path, "--score", "0.3", tmp_path / "in"]
+    # Where the tests run in the background of a shell, SIGINT is ignored, and a child inherits that.
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    deadline = time.monotonic() + 120
+    while not (path.is_file() and path.read_bytes().count(b"\n") >= 5) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == 130 and err.endswith("error: interrupted\n") and "Traceback" not in err
+    done = lines(path)
+    assert 5 <= len(done) < 400
+    pictures = sorted(file.name for file in out.iterdir())
+    assert len(pictures) - len(done) in (0, 1) and all(cv2.imread(str(out / name)) is not None for name in pictures)
+    assert not [name for name in pictures if name.startswith(".")]
+    assert len(Journal(path, done[0]["by"], 0.3).start(find_sources([tmp_path / "in"]), out)) == 400 - len(done)
+
+
+# ---------------------------------------------------------------------- sources
+
+
+def test_sources_are_images_folders_globs_videos_and_cameras(tmp_path):
+    for name in ("b.png", "a.png", "more/c.jpg"):
+        save(tmp_path / name, picture(32, 32))
+    (tmp_path / "film.MP4").write_bytes(b"x")
+    (tmp_path / "more/7").write_bytes(b"x")
+    found = find_sources([tmp_path, tmp_path / "*.png", tmp_path / "film.MP4", "0"])
+    assert [(source.kind, source.name) for source in found] == [
+        ("image", "a"), ("image", "b"), ("image", "c"), ("video", "film"), ("image", "a_2"), ("image", "b_2"),
+        ("video", "film_2"), ("camera", "camera_0")]
+    assert find_sources([tmp_path / "more/7"])[0].kind == "image"  # a file named like a camera is a file
+    for word, message in (("none.jpg", "no such file or folder"), ("none*.jpg", "nothing matches it")):
+        with pytest.raises(InputError, match=message):
+            find_sources([tmp_path / word])
+
+
+def test_demo_has_two_portraits_and_a_crowd_where_demo_data_is_empty(tmp_path):
+    (tmp_path / "README.md").write_text("put images here")
+    found = default_sources(tmp_path)
+    assert [source.name for source in found] == ["grace_hopper", "astronaut", "crowd"]
+    assert [source.read()[1] for source in found] == [(512, 600), (512, 512), (1600, 1000)]
+    save(tmp_path / "mine.png", picture(32, 32))
+    assert [source.name for source in default_sources(tmp_path)] == ["mine"]
+    assert len(default_sources(tmp_path / "absent")) == 3
+
+

@@ -1,0 +1,149 @@
+"""PyTorch files read without PyTorch. They are written here as torch.save lays them out: zip and older stream."""
+
+import pickle
+import struct
+import sys
+import types
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from manyfaces.errors import InputError
+from manyfaces.weights import backbones as import_weights
+from manyfaces.weights import torch as torch_reader
+
+
+class FakeTensor:
+    def __init__(self, key, values, shape, strides, offset=0):
+        self.key, self.values, self.shape, self.strides, self.offset = key, values, shape, strides, offset
+
+    def __reduce__(self):
+        rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
+        return rebuild, (FakeStorage(self), self.offset, self.shape, self.strides, False, OrderedDict())
+
+
+class FakeStorage:
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+class FakePickler(pickle.Pickler):
+    legacy = False
+
+    def persistent_id(self, value):
+        if isinstance(value, FakeStorage):
+            kind = {"f": "FloatStorage", "i": "LongStorage"}[value.tensor.values.dtype.kind]
+            reference = ("storage", getattr(sys.modules["torch"], kind), value.tensor.key, "cuda:0")
+            return (*reference, value.tensor.values.size, *([None] if self.legacy else []))
+        return None
+
+
+class LegacyPickler(FakePickler):
+    legacy = True
+
+
+@pytest.fixture
+def fake_torch(monkeypatch):
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for name in ("FloatStorage", "LongStorage"):
+        setattr(torch, name, type(name, (), {"__module__": "torch"}))
+
+    def _rebuild_tensor_v2():
+        """Only its name is pickled."""
+
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+
+
+STORAGES = {"0": np.arange(24, dtype="<f4"), "1": np.array([7], "<i8")}
+
+
+def state():
+    return OrderedDict(
+        [
+            ("module.weight", FakeTensor("0", STORAGES["0"], (2, 3), (3, 1), offset=6)),
+            ("module.turned", FakeTensor("0", STORAGES["0"], (4, 2), (1, 4))),  # shares the storage, transposed
+            ("module.steps", FakeTensor("1", STORAGES["1"], (), ())),
+        ]
+    )
+
+
+def write_zip(path, content, storages=STORAGES):
+    with zipfile.ZipFile(path, "w") as archive, archive.open("archive/data.pkl", "w") as file:
+        FakePickler(file, 2).dump(content)
+    with zipfile.ZipFile(path, "a") as archive:
+        for key, values in storages.items():
+            archive.writestr(f"archive/data/{key}", values.tobytes())
+
+
+def write_legacy(path, content, storages=STORAGES):
+    with open(path, "wb") as file:
+        for header in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True, "protocol_version": 1001}):
+            pickle.dump(header, file, 2)
+        LegacyPickler(file, 2).dump(content)
+        pickle.dump(list(storages), file, 2)
+        for values in storages.values():
+            file.write(struct.pack("<q", values.size) + values.tobytes())
+
+
+WRITERS = {"zip": write_zip, "legacy": write_legacy}
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("kind", WRITERS)
+def test_state_dict_is_read_without_torch(kind, wrap, tmp_path, fake_torch):
+    path = tmp_path / "net.pth"
+    WRITERS[kind](path, {"epoch": 3, "state_dict": state()} if wrap else state())
+    tensors = torch_reader.read_state_dict(path)
+    assert list(tensors) == ["weight", "turned", "steps"]
+    np.testing.assert_array_equal(tensors["weight"], [[6, 7, 8], [9, 10, 11]])
+    np.testing.assert_array_equal(tensors["turned"], [[0, 4], [1, 5], [2, 6], [3, 7]])
+    assert tensors["steps"] == 7 and tensors["steps"].dtype == np.int64
+
+
+class Malicious:
+    ran = []
+
+    def __reduce__(self):
+        return Malicious.ran.append, ("code of the file was run",)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_pickle_with_code_is_refused(kind, tmp_path, fake_torch):
+    path = tmp_path / "net.pth"
+    WRITERS[kind](path, OrderedDict(weight=Malicious()))
+    with pytest.raises(InputError, match="net.pth.*refuses"):
+        torch_reader.read_state_dict(path)
+    assert Malicious.ran == []
+
+
+def test_a_tensor_beyond_its_storage_is_refused(tmp_path, fake_torch):
+    path = tmp_path / "net.pth"
+    write_zip(path, OrderedDict(weight=FakeTensor("0", STORAGES["0"], (5, 5), (5, 1))))
+    with pytest.raises(InputError, match="outside its storage of 24 values"):
+        torch_reader.read_state_dict(path)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_cut_file_is_refused(kind, tmp_path, fake_torch):
+    path = tmp_path / "net.pth"
+    WRITERS[kind](path, state())
+    whole = path.read_bytes()
+    for length in (0, 20, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match="net.pth: cannot be read as a PyTorch state dict"):
+            torch_reader.read_state_dict(path)
+    with pytest.raises(InputError, match="no such file"):
+        torch_reader.read_state_dict(tmp_path / "absent.pth")
+
+
+def test_a_state_dict_of_another_net_is_named(tmp_path, fake_torch):
+    path = tmp_path / "net.pth"
+    write_zip(path, state())
+    with pytest.raises(InputError, match="net.pth: has no tensor stage1.0.0.weight"):
+        import_weights.mobilenet_v1_from_torch(path)
