@@ -175,4 +175,5 @@ class Detections:
         """Detections of what to_json (text) or to_dict (dict) gave. Raises InputError that names the wrong key."""
         from .detections_json import from_dict
 
-        return from_dict(text)
+        boxes, scores, landmarks, threshold = from_dict(text)
+        return Detections(boxes, scores, landmarks, threshold=threshold)

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 
-from .detections import Detections
 from .errors import InputError
 
 
@@ -33,7 +32,10 @@ def _plain(values):
 
 
 def from_dict(source):
-    """Detections of JSON text or of the dict in it. Raises InputError that names the key, what was found, expected."""
+    """(boxes, scores, landmarks or None, threshold), plain lists, of JSON text or of the dict in it.
+
+    Raises InputError that names the key, what was found and what was expected.
+    """
     if isinstance(source, (str, bytes, bytearray)):
         try:
             source = json.loads(source)
@@ -48,7 +50,7 @@ def from_dict(source):
     if source.get("landmarks", any("landmarks" in face for face in faces)):
         points = [_points(face, f"faces[{i}].landmarks") for i, face in enumerate(faces)]
     threshold = _number(source.get("threshold", 0.5), "threshold")
-    return Detections(boxes, scores, points, threshold=threshold)
+    return boxes, scores, points, threshold
 
 
 def _numbers(face, where, key, count):

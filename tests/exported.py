@@ -65,7 +65,7 @@ SMALL = {
 @functools.cache
 def small(family):
     """(cfg, (family, model, run)): a net on a backbone of three convolutions whose scores lie on both sides of 1/2."""
-    from engine.tiny_training import three_convolutions
+    from tiny_training import three_convolutions
 
     from manyfaces import nets
     from manyfaces.nets import backend

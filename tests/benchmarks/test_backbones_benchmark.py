@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from engine.tiny_training import three_convolutions
+from tiny_training import three_convolutions
 
 from benchmarks import backbones, run_section
 from benchmarks.one_net import OneNet

@@ -16,7 +16,8 @@ from manyfaces.errors import InputError
 from manyfaces.export import check as export_check
 from manyfaces.export import export as exporting
 from manyfaces.export import onnx as export_onnx
-from manyfaces.export.export import LIMIT, export, open_saved_model
+from manyfaces.export.export import LIMIT, export
+from manyfaces.export.files import open_saved_model
 from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.models import open_model
 from manyfaces.runtimes.sidecar import read_sidecar

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from conftest import ROOT
-from engine.tiny_training import three_convolutions
 from exported import small
 from onnx import TensorProto, helper, numpy_helper
+from tiny_training import three_convolutions
 
 from manyfaces import pretrained
 from manyfaces.config import load_config, override, save_config

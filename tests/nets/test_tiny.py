@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from engine.tiny_training import three_convolutions
 from keras import ops
+from tiny_training import three_convolutions
 
 from manyfaces.boxes import anchor_grid, overlaps
 from manyfaces.boxes.templates import read_templates
