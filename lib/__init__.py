@@ -9,7 +9,7 @@ Importing the package loads neither TensorFlow nor Keras, nor NumPy: they come i
 __version__ = "0.1.0"
 __all__ = ["Detections", "Detector", "Face", "__version__"]
 
-_HOMES = {"Detector": "detector", "Detections": "detections", "Face": "detections"}
+_HOMES = {"Detector": "inference.detector", "Detections": "detections", "Face": "detections"}
 
 
 def __getattr__(name):
