@@ -17,18 +17,10 @@ from easydict import EasyDict
 from ..datasets.images import ImageError, read_image
 from ..errors import InputError
 from .augment import augment
+from .batch_sizes import turns
 
 ORDER = 2**32 - 1  # stands in place of a sample's number where the order of an epoch is drawn
 TRIES = 5  # images that may be unreadable one after the other before a sample is given up
-
-
-def turns(cfg, batch):
-    """[(side in px, samples)] of the steps, which take turns; `batch` samples are of the first side.
-
-    A larger side takes fewer samples: the pixels of a step, and so its time and memory, stay about the same.
-    """
-    sizes = cfg.AUGMENT.SIZES or [cfg.AUGMENT.SIZE]
-    return [(size, max(1, round(batch * (sizes[0] / size) ** 2))) for size in sizes]
 
 
 class Loader:

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from ..config import flat_items, load_config, save_config
+from ..data_layer.batch_sizes import check_batch
 from ..errors import InputError
 from ..inference.detector import Detector
 from ..nets import backend
 from ..nets import family as family_of
-from ..nets.devices import check_batch, find_devices
+from ..nets.devices import find_devices
 from ..progress import Progress
 from ..weights.files import save_weights
 from ..weights.matching import load_matching_weights

@@ -13,9 +13,9 @@ from tiny_training import rows
 
 from manyfaces.commands.command_line import run
 from manyfaces.config import load_config
+from manyfaces.data_layer.batch_sizes import check_batch
 from manyfaces.engine.schedule import base_rate, rate_at, rate_in_words
 from manyfaces.errors import InputError
-from manyfaces.nets.devices import check_batch
 
 SCRIPT = Path(__file__).with_name("two_devices.py")
 CASES = ["grid", "ssh", "ssh_group", "ssd", "rnet"]
@@ -27,7 +27,8 @@ MODES = {"grid": ("grid", 0), "ssh_joint": ("ssh", 0), "ssh_random": ("ssh", 3),
 def trained(folder, backend, *cases):
     """Run two_devices.py; dict case -> its arrays."""
     done = subprocess.run([sys.executable, SCRIPT, folder, *cases], capture_output=True, text=True,
-                          env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"})
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": backend,
+                               "TF_CPP_MIN_LOG_LEVEL": "3"})
     assert done.returncode == 0, done.stdout + done.stderr
     found = {}
     for case in cases:

@@ -10,7 +10,6 @@ from keras import ops
 from tiny_training import three_convolutions
 
 from manyfaces.boxes import anchor_grid, overlaps
-from manyfaces.boxes.templates import read_templates
 from manyfaces.config import load_config
 from manyfaces.data_layer.augment import augment
 from manyfaces.datasets.roidb import Record
@@ -19,6 +18,7 @@ from manyfaces.inference.detector import Detector
 from manyfaces.nets import backend, family, losses
 from manyfaces.nets.backbones import BACKBONES
 from manyfaces.nets.flops import layer_costs, totals
+from manyfaces.templates.sets import read_templates
 
 CFGS = Path(__file__).resolve().parents[2] / "cfgs"
 CFG = CFGS / "tiny_resnet101.yml"

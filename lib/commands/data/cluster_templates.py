@@ -45,8 +45,8 @@ def main(arguments=None):
         raise InputError(f"--held-out {options.held_out}: expected at least 0 and less than 1")
     scales = read_scales(options.scales)
 
-    from ...boxes.cluster import cluster_sizes
-    from ...boxes.templates import COLOURS, face_sizes, plot_templates, read_templates, yaml_lines
+    from ...templates.cluster import cluster_sizes
+    from ...templates.sets import COLOURS, face_sizes, plot_templates, read_templates, yaml_lines
 
     if len(options.against) >= len(COLOURS):
         raise InputError(f"--against takes at most {len(COLOURS) - 1} files")
@@ -79,7 +79,7 @@ def read_scales(text):
 
 def print_coverage(sets, halves):
     """A line for each set of templates on the faces fitted to and on those held out."""
-    from ...boxes.templates import COVERED, coverage
+    from ...templates.sets import COVERED, coverage
 
     print(f"{'templates':40} {'number':>6}  {'faces':10} {'count':>9}  mean best IoU" + "".join(
         f"  >= {overlap}" for overlap in COVERED))

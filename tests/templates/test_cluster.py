@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from manyfaces.boxes import overlaps
-from manyfaces.boxes.cluster import best_overlaps, cluster_sizes, grid_cells, k_medoids, size_overlaps
-from manyfaces.boxes.templates import coverage, face_sizes, read_templates, yaml_lines
 from manyfaces.commands.command_line import run
 from manyfaces.datasets.roidb import Record, Roidb, save_roidb
 from manyfaces.errors import InputError
+from manyfaces.templates.cluster import best_overlaps, cluster_sizes, grid_cells, k_medoids, size_overlaps
+from manyfaces.templates.sets import coverage, face_sizes, read_templates, yaml_lines
 
 
 def record(boxes, ignore=None, name="x.jpg"):
