@@ -4,8 +4,8 @@ import csv
 import io
 from pathlib import Path
 
-from ..files import write_whole
-from .command_line import argument_parser
+from manyfaces.commands.command_line import argument_parser
+from manyfaces.files import write_whole
 
 EXAMPLE = """
 tools/record_run.py --run output/ssh_mobilenet_v1_025 --data ../shared/data --csv docs/results/runs.csv
@@ -24,11 +24,11 @@ def main(arguments=None):
     parser.add_argument("--csv", required=True, metavar="FILE", help="the table; the row is put at its end")
     options = parser.parse_args(arguments)
 
-    from benchmarks.detectors import compare
+    from manyfaces.config import load_config
+    from manyfaces.engine.checkpoint import read_facts
+    from manyfaces.inference.models import load_detector
 
-    from ..config import load_config
-    from ..engine.checkpoint import read_facts
-    from ..inference.models import load_detector
+    from .detectors import compare
 
     folder = Path(options.run)
     cfg, facts = load_config(folder / "config.yml", options.set), read_facts(folder / "checkpoint.npz")
