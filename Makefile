@@ -8,7 +8,7 @@ SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 COMPILED_FROM := setup.py $(shell find lib -name '*.pyx' -o -name '*.pxi')
 
 .DEFAULT_GOAL := setup
-.PHONY: setup demo test train-toy bench clean distclean help
+.PHONY: setup demo check test test-fast train-toy bench clean distclean help
 
 setup: $(VENV)/.compiled ## .venv with everything in it, compiled (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -39,9 +39,17 @@ $(VENV)/.compiled: $(VENV)/.installed $(COMPILED_FROM)
 demo: setup ## find faces in demo/data, or in two portraits and a crowd; pictures go to demo/visualize
 	@$(PY) tools/demo.py
 
-test: setup ## ruff and all tests
+check: setup ## ruff and the type checker: seconds
 	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+
+test: check ## check, then all tests: about 10 minutes on 2 cores
+	@echo "all tests: about 10 minutes on 2 cores; make test-fast leaves out training, exports and programs"
 	@$(PY) -m pytest -q
+
+test-fast: check ## check, then the tests that are not marked slow: about 3 minutes on 2 cores
+	@echo "tests that are not marked slow: about 3 minutes on 2 cores"
+	@$(PY) -m pytest -q -m "not slow"
 
 train-toy: setup ## the whole way on a generated data set: make it, train, test, evaluate
 	@experiments/scripts/train_toy.sh
@@ -50,7 +58,7 @@ bench: setup ## time the compiled parts and whole detectors beside their NumPy t
 	@$(PY) tools/benchmark.py
 
 clean: ## remove what was compiled and cached; .venv, data and output stay
-	@rm -rf build manyfaces.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
+	@rm -rf build manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
 	@find lib tests tools \( -name '*.so' -o -name '*.pyd' -o -path 'lib/*.c' -o -path 'lib/*.cpp' \) -delete
 	@find lib tests tools -name __pycache__ -prune -exec rm -rf {} +
 

@@ -42,7 +42,7 @@ def extensions():
 setup(
     packages=["manyfaces", *(f"manyfaces.{name}" for name in find_packages("lib"))],
     package_dir={"manyfaces": "lib"},
-    package_data={"manyfaces": ["pretrained/*", "evaluation/report/html/*.css"]},
+    package_data={"manyfaces": ["py.typed", "pretrained/*", "evaluation/report/html/*.css"]},
     exclude_package_data={"": ["*.c"]},  # made by Cython on the way; nobody needs them installed
     ext_modules=extensions(),
     options={"build_ext": {"parallel": os.cpu_count()}},

@@ -1,6 +1,11 @@
-"""Sets of templates: read from the Tiny Faces authors' .mat or a config, how they cover faces, as YAML, as a figure."""
+"""Sets of templates: read from the .mat of the Tiny Faces authors or a config, compared, written as YAML and drawn."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,29 +14,37 @@ from ..errors import InputError
 from ..files import whole_file
 from .cluster import best_overlaps
 
-COVERED = (0.5, 0.7)  # overlaps from which a face counts as covered: that of evaluation, and that of HR's positives
+if TYPE_CHECKING:
+    from ..datasets.roidb import Record
+
+COVERED = (0.5, 0.7)  # IoU from which a face counts as covered: that of evaluation, and that of HR's positives
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
 
 
-def read_templates(path):
-    """(T, 2) float64 widths and heights, px: of `clusters` in RefBox_N25*.mat, or of ANCHORS in a config (.yml).
+def read_templates(path: str | os.PathLike) -> np.ndarray:
+    """Read a set of templates: `clusters` of RefBox_N25*.mat, or ANCHORS of a config (.yml).
 
-    A row of `clusters` is x1 y1 x2 y2 about 0, and perhaps the scale that the template belongs to, which is not used:
-    the widths are those on the image as the net sees it. Raises InputError where the file holds no templates.
+    A row of `clusters` is x1 y1 x2 y2 about 0, and perhaps the scale of the template. The scale is not used: widths
+    and heights are those on the image that the net receives.
+
+    Returns:
+        (T, 2) float64 widths and heights, px.
+
+    Raises:
+        InputError: the file holds no templates.
     """
     path = Path(path)
     if path.suffix.lower() in (".yml", ".yaml"):
         anchors = load_config(path).ANCHORS
-        sizes = list(zip(anchors.WIDTHS, anchors.HEIGHTS, strict=False))
+        sizes = np.asarray(list(zip(anchors.WIDTHS, anchors.HEIGHTS, strict=False)), np.float64).reshape(-1, 2)
     else:
-        sizes = _mat_sizes(path)
-    sizes = np.asarray(sizes, np.float64).reshape(-1, 2)
+        sizes = _mat_sizes(path).reshape(-1, 2)
     if not len(sizes) or not (sizes > 0).all():
         raise InputError(f"{path}: found {len(sizes)} templates, expected at least one, all of width and height > 0")
     return sizes
 
 
-def _mat_sizes(path):
+def _mat_sizes(path: Path) -> np.ndarray:
     from scipy.io import loadmat  # slow to import, and only this file needs it
 
     try:
@@ -40,14 +53,22 @@ def _mat_sizes(path):
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # scipy raises many kinds for a damaged file
-        raise InputError(f"{path}: expected a .mat with `clusters` as RefBox_N25.mat has it, or a .yml "
+        raise InputError(f"{path}: expected a .mat with `clusters` as in RefBox_N25.mat, or a .yml "
                          f"({type(error).__name__}: {error})") from None
 
 
-def face_sizes(records, scales=(1.0,), low=0.0, high=np.inf):
-    """(N, 2) float64 widths and heights of the faces that are not ignored, at each of the scales, px.
+def face_sizes(records: Iterable[Record], scales: Sequence[float] = (1.0,), low: float = 0.0,
+               high: float = np.inf) -> np.ndarray:
+    """Sizes of the faces that are not ignored, at each of the scales.
 
-    Those whose square root of the area is under `low` or over `high` px at that scale are left out.
+    Args:
+        records: those of a roidb.
+        scales: factors of the images.
+        low: px at that scale; faces whose square root of the area is smaller are left out.
+        high: px at that scale; larger faces are left out.
+
+    Returns:
+        (N, 2) float64 widths and heights, px.
     """
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *(record.boxes[~record.ignore] for record in records)])
     sizes = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
@@ -56,13 +77,13 @@ def face_sizes(records, scales=(1.0,), low=0.0, high=np.inf):
     return sizes[(root >= low) & (root <= high)]
 
 
-def coverage(sizes, templates):
-    """(mean IoU of each face with its best template, then the parts of the faces at or above each of COVERED)."""
+def coverage(sizes: np.ndarray, templates: np.ndarray) -> tuple[float, ...]:
+    """Mean IoU of each face with its best template, then the fraction of faces at or above each IoU of COVERED."""
     best = best_overlaps(sizes, templates)
-    return float(best.mean()), *(float((best >= overlap).mean()) for overlap in COVERED)
+    return float(best.mean()), *(float((best >= iou).mean()) for iou in COVERED)
 
 
-def yaml_lines(templates, width=118):
+def yaml_lines(templates: np.ndarray, width: int = 118) -> list[str]:
     """The ANCHORS of a config with these templates, as lines of YAML."""
     lines = []
     for key, values in zip(("WIDTHS", "HEIGHTS"), np.asarray(templates).T, strict=True):
@@ -78,11 +99,16 @@ def yaml_lines(templates, width=118):
     return lines
 
 
-def plot_templates(path, sizes, sets):
-    """Write a figure: the faces' sizes with the templates among them, and the templates drawn about one centre.
+def plot_templates(path: str | os.PathLike, sizes: np.ndarray, sets: Mapping[str, np.ndarray]) -> None:
+    """Write a figure: the sizes of the faces with the templates among them, and the templates about one centre.
 
-    path: .png or .pdf. sizes: (N, 2) of the faces. sets: dict name -> (T, 2), at most len(COLOURS).
-    Raises OSError when it cannot be written.
+    Args:
+        path: .png or .pdf.
+        sizes: (N, 2) of the faces.
+        sets: name -> (T, 2) templates, at most len(COLOURS).
+
+    Raises:
+        OSError: the figure cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
