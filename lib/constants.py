@@ -8,3 +8,12 @@ FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)
 
 Landmarks are left eye, right eye, nose, left mouth corner, right mouth corner; left is the image's left.
 """
+
+SMALL_FACE = 20
+"""Height in px below which a face is small: there detectors differ most."""
+
+HEIGHT_EDGES = (10, 16, SMALL_FACE, 32, 64, 128, 256)
+"""Face heights in px at which one bin of a table ends and the next begins.
+
+A bin includes its lower edge and excludes its upper one. COCO's and WIDER FACE's tables leave SMALL_FACE out.
+"""

@@ -2,24 +2,23 @@
 
 import numpy as np
 
-# Edges in pixels of the annotated height: what one stride can see, and the bins that detector papers use.
-HEIGHTS = (0, 8, 16, 32, 64, 128, 256, 512)
+from ..constants import HEIGHT_EDGES
 
 
 def statistics(roidb):
     """Counts of a roidb: images, faces, ignored and why, landmarks, heights by bin, dropped and why.
 
     Returns a dict of plain values. "faces" counts the boxes that were kept, "annotated" those and the dropped ones;
-    "heights" covers the faces that are not ignored, by bins from HEIGHTS[i] to below HEIGHTS[i + 1].
+    "heights" covers the faces that are not ignored, in the bins between 0 and HEIGHT_EDGES (px).
     """
     records = roidb.records
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *(r.boxes for r in records)])
     ignore = np.concatenate([np.zeros(0, bool), *(r.ignore for r in records)])
     landmarks = np.concatenate([np.zeros((0, 5, 2), np.float32), *(r.landmarks for r in records)])
     heights = (boxes[:, 3] - boxes[:, 1])[~ignore]
-    counts, _ = np.histogram(heights, [*HEIGHTS, np.inf])
+    counts, _ = np.histogram(heights, [0, *HEIGHT_EDGES, np.inf])
     dropped_faces = sum(count for reason, count in roidb.dropped.items() if reason.startswith("faces"))
-    names = [f"{low}-{high}" for low, high in zip(HEIGHTS, HEIGHTS[1:], strict=False)] + [f"{HEIGHTS[-1]}-"]
+    names = [f"{low}-{high}" for low, high in zip((0, *HEIGHT_EDGES), (*HEIGHT_EDGES, ""), strict=True)]
     return {
         "source": roidb.source, "images": len(records),
         "images without faces": sum(len(r.boxes) == 0 for r in records),

@@ -1,9 +1,10 @@
 """Prediction files in, average precision out."""
 
+from .by_height import evaluate_roidb
 from .curve import Curve, curve_of
 from .files.ground_truth import SETTINGS, GroundTruth, read_ground_truth
 from .files.predictions import Skipped, read_prediction_file, read_predictions, write_prediction_file
-from .tables import evaluate_roidb, print_table
+from .tables import print_table
 from .voc import ap50
 from .wider import Matches, average_precision, evaluate_wider, match_wider, result_of
 

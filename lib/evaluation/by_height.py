@@ -1,53 +1,95 @@
-"""AP and recall at IoU 0.5 of prediction files on a roidb, for all faces and by the faces' height."""
+"""AP50 and recall of prediction files on a roidb, for all faces and by face height."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..constants import HEIGHT_EDGES, SMALL_FACE
+from ..datasets.roidb import Record, Roidb
 from .pairing import pair_by_name, rows_or_none
-from .tables import SMALL
-from .voc import ap50, match_faces
+from .voc import ap_of, match_faces
+from .wider import average_precision
 
-HEIGHTS = (10, 16, 20, 32, 64, 128, 256)
-RECALL_HEIGHTS = (10, 15, 20, 30, 60, 120)
+COARSE_EDGES = tuple(edge for edge in HEIGHT_EDGES if edge != SMALL_FACE)
+"""The edges of the tables that follow a protocol of their own: COCO and the breakdown of WIDER FACE."""
 
 
-def height_bins(edges):
-    """The bins below, between and above the edges, in pixels: list of (low, high), low included, high not."""
+def height_bins(edges: Sequence[float] = HEIGHT_EDGES) -> list[tuple[float, float]]:
+    """The bins below, between and above the edges.
+
+    Args:
+        edges: rising heights in px.
+
+    Returns:
+        One (low, high) per bin, in px: low is included, high is not. The last high is infinite.
+    """
     return list(zip((0, *edges), (*edges, np.inf), strict=True))
 
 
-def bin_name(low, high):
-    """What a table calls a bin: "0-10", "10-16", "256-"."""
+def bin_name(low: float, high: float | None) -> str:
+    """The name of a bin in a table: "0-10", "10-16", "256-"."""
     return f"{low:g}-{high:g}" if high is not None and np.isfinite(high) else f"{low:g}-"
 
 
-def evaluate_by_height(predictions, roidb, subset=False, edges=HEIGHTS):
-    """AP50 (ap50: continuous boxes, every score, no bins) of read_predictions on the records of a roidb.
+def evaluate_roidb(predictions: Mapping[str, Mapping[str, np.ndarray]], roidb: Roidb, subset: bool = False,
+                   edges: Sequence[float] = HEIGHT_EDGES) -> dict:
+    """AP of prediction files on the images of a roidb.
 
-    An image without a prediction file has no detection, but its faces count; with subset only the images that have one
-    are looked at. Returns a dict: ap50, ap50_small (faces under 20 px), faces, small, ignored, images, detections,
-    missing (images without a file), unknown (files without an image) and heights: a list of dicts low, high (None: no
-    end), faces, found, ap50.
+    An image without a prediction file has no detection, but its faces count. AP50 has continuous boxes and takes
+    every score as a threshold.
+
+    Args:
+        predictions: event -> image name -> (P, 5) float64 x y w h score in px, from `read_predictions`.
+        roidb: the faces.
+        subset: count only the images that have a prediction file.
+        edges: heights in px between the bins.
+
+    Returns:
+        `ap50` and `ap50_small` (faces under SMALL_FACE px); `wider`: AP by the WIDER protocol with all faces counted;
+        the counts `images`, `faces`, `small` (faces), `ignored` (faces), `detections`, `missing` (images without a
+        file), `unknown` (files without an image); `heights`: one dict per bin with `low`, `high` (None: no end),
+        `faces`, `found`, `ap50`.
+
+    Raises:
+        InputError: no predicted image is in the roidb.
     """
     corners, records, missing, unknown = _pairs(predictions, roidb, subset)
-    every, small = ap50(corners, records), ap50(corners, records, heights=(0, SMALL))
-    heights = []
+    match, heights = match_faces(corners, records), []
+    every, small = ap_of(match), ap_of(match, (0, SMALL_FACE))
     for low, high in height_bins(edges):
-        part = ap50(corners, records, heights=(low, high))
-        heights.append({"low": low, "high": high if np.isfinite(high) else None, "faces": part["faces"],
-                        "found": part["found"], "ap50": part["ap"]})
-    return {"ap50": every["ap"], "ap50_small": small["ap"], "faces": every["faces"], "small": small["faces"],
-            "ignored": int(sum(record.ignore.sum() for record in records)), "images": len(records),
-            "detections": int(sum(map(len, corners))), "missing": missing, "unknown": unknown, "heights": heights}
+        figures = ap_of(match, (low, high))
+        heights.append({"low": low, "high": high if np.isfinite(high) else None, "faces": figures["faces"],
+                        "found": figures["found"], "ap50": figures["ap"]})
+    return {"ap50": every["ap"], "ap50_small": small["ap"], "wider": average_precision(corners, records),
+            "images": len(records), "faces": every["faces"], "small": small["faces"],
+            "ignored": int(match.ignored.sum()), "detections": len(match.rows), "missing": missing, "unknown": unknown,
+            "heights": heights}
 
 
-def recall_by_height(predictions, roidb, precision=0.9, score=0.02, subset=False, edges=RECALL_HEIGHTS):
-    """Recall by the faces' height, at the lowest score that keeps a precision over the set, and at a given score.
+def recall_by_height(predictions: Mapping[str, Mapping[str, np.ndarray]], roidb: Roidb, precision: float = 0.9,
+                     score: float = 0.02, subset: bool = False, edges: Sequence[float] = HEIGHT_EDGES) -> dict:
+    """Recall by face height, at the lowest score that keeps a precision over the set, and at a given score.
 
-    predictions, roidb, subset: as evaluate_by_height has them, and so is which face a detection belongs to (voc.py).
-    Detections of equal score enter together; those on ignored faces are left out. Returns a dict: images, faces,
-    missing, unknown, and points, a list of two dicts: asked ("precision" or "score"), score (None where no score keeps
-    the precision: nothing is found then), precision (None without detections), recall (None without faces) and heights,
-    a list of dicts low, high (None: no end), faces, found, recall (None without faces).
+    Detections are matched as for AP50. Detections of equal score enter together. Those on ignored faces are left out.
+
+    Args:
+        predictions: event -> image name -> (P, 5) float64 x y w h score in px, from `read_predictions`.
+        roidb: the faces.
+        precision: the first point is at the lowest score with this precision or more, 0..1.
+        score: the second point is at this score.
+        subset: count only the images that have a prediction file.
+        edges: heights in px between the bins.
+
+    Returns:
+        `images`, `faces`, `missing` (images without a file), `unknown` (files without an image), and `points`: two
+        dicts with `asked` ("precision" or "score"), `score` (None where no score keeps the precision: nothing is found
+        then), `precision` (None without detections), `recall` (None without faces) and `heights`: one dict per bin with
+        `low`, `high` (None: no end), `faces`, `found`, `recall` (None without faces).
+
+    Raises:
+        InputError: no predicted image is in the roidb.
     """
     corners, records, missing, unknown = _pairs(predictions, roidb, subset)
     match = match_faces(corners, records)
@@ -61,9 +103,9 @@ def recall_by_height(predictions, roidb, precision=0.9, score=0.02, subset=False
     def point(asked, lowest, last):
         found, heights = ~match.ignored & (found_with >= lowest), []
         for low, high in height_bins(edges):
-            part = ~match.ignored & (match.heights >= low) & (match.heights < high)
+            inside = ~match.ignored & (match.heights >= low) & (match.heights < high)
             heights.append({"low": low, "high": high if np.isfinite(high) else None,
-                            **_recall(part.sum(), (part & found).sum())})
+                            **_recall(inside.sum(), (inside & found).sum())})
         total = _recall((~match.ignored).sum(), found.sum())
         return {"asked": asked, "score": float(lowest) if np.isfinite(lowest) else None,
                 "precision": float(precisions[last]) if last >= 0 else None, "recall": total["recall"],
@@ -81,10 +123,11 @@ def _recall(faces, found):
     return {"faces": int(faces), "found": int(found), "recall": float(found / faces) if faces else None}
 
 
-def _pairs(predictions, roidb, subset):
+def _pairs(predictions, roidb, subset) -> tuple[list[np.ndarray], list[Record], int, int]:
     """(list of (P, 5) x1 y1 x2 y2 score, their records, images without a file, files without an image)."""
-    rows, unknown = pair_by_name(predictions, [record.name for record in roidb.records], roidb.source)
-    missing = sum(found is None for found in rows)
-    records = [record for record, found in zip(roidb.records, rows, strict=True) if found is not None or not subset]
-    rows = [found for found in rows if found is not None] if subset else rows_or_none(rows)
-    return [np.column_stack([r[:, :2], r[:, :2] + r[:, 2:4], r[:, 4]]) for r in rows], records, missing, unknown
+    files, unknown = pair_by_name(predictions, [record.name for record in roidb.records], roidb.source)
+    missing = sum(rows is None for rows in files)
+    records = [record for record, rows in zip(roidb.records, files, strict=True) if rows is not None or not subset]
+    files = [rows for rows in files if rows is not None] if subset else rows_or_none(files)
+    corners = [np.column_stack([rows[:, :2], rows[:, :2] + rows[:, 2:4], rows[:, 4]]) for rows in files]
+    return corners, records, missing, unknown

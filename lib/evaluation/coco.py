@@ -9,13 +9,12 @@ three sizes; for bins of height the same library is given heights in place of ar
 import numpy as np
 
 from ..errors import InputError
-from .by_height import height_bins
+from .by_height import COARSE_EDGES, height_bins
 
 MAX_DETECTIONS = 1000
 # COCO's own, whose cost is stated beside.
 USUAL_DETECTIONS = 100
 SIZES = {"small": (0, 32 ** 2), "medium": (32 ** 2, 96 ** 2), "large": (96 ** 2, 1e10)}
-HEIGHTS = (10, 16, 32, 64, 128, 256)
 
 
 def evaluate_coco(truth, rows, max_detections=MAX_DETECTIONS):
@@ -51,7 +50,7 @@ def evaluate_coco(truth, rows, max_detections=MAX_DETECTIONS):
 
 
 def _by_height(faces, rows, limit):
-    bins = height_bins(HEIGHTS)
+    bins = height_bins(COARSE_EDGES)
     # The library's ranges hold both their ends; a face of 16 px belongs to the upper bin only.
     ranges = {i: (low, np.nextafter(min(high, 1e10), 0)) for i, (low, high) in enumerate(bins)}
     ran = run_library(faces, rows, ranges, [limit], measure=lambda box, area: box[3])

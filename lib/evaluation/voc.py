@@ -1,42 +1,53 @@
-"""Average precision at one overlap, as Pascal VOC defines it, for data sets without a protocol of their own.
+"""Average precision at one IoU, as Pascal VOC defines it, for data sets without a protocol of their own.
 
-Boxes are continuous; precision and recall are taken at every score, without bins.
+Boxes are continuous. Precision and recall are taken at every score, without bins.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..datasets.roidb import Record
 from .curve import area_under_curve
 from .matching import best_boxes
 from .wider import as_rows
 
 
-def ap50(detections, records, heights=(0, np.inf), iou=0.5):
-    """AP of the faces that are not ignored and whose height in pixels lies in [heights[0], heights[1]).
+def ap50(detections: Sequence, records: Sequence[Record], heights: tuple[float, float] = (0, np.inf),
+         iou: float = 0.5) -> dict:
+    """AP of the faces that are not ignored and whose height lies in [low, high).
 
-    detections: for each Record an (N, 5) array x1 y1 x2 y2 score, or an object with boxes and scores. Each detection,
-    in falling order of score, belongs to the face that it overlaps most: the first to reach a face is right, a further
-    one wrong. Faces that are ignored or of another height are neither: detections on them are left out, and so are
-    detections of another height that lie on no face at all. Returns a dict: ap (float; 0 without faces), faces
-    (counted), found (of them) and detections (counted).
+    Each detection, in falling order of score, belongs to the face with which it has the highest IoU. The first on a
+    face is right, a further one wrong. Faces that are ignored or of another height are neither: detections on them are
+    left out, and so are detections of another height that are on no face.
+
+    Args:
+        detections: per record an (N, 5) array x1 y1 x2 y2 score in px, or an object with boxes (N, 4) and scores (N,).
+        records: the faces, one Record per image.
+        heights: (low, high) in px.
+        iou: lowest IoU of a detection with its face, 0..1.
+
+    Returns:
+        `ap` (float; 0 without faces), `faces` (counted), `found` (of them), `detections` (counted).
+
+    Source: The Pascal Visual Object Classes Challenge 2010 development kit, average precision.
     """
-    match = match_faces(detections, records, iou)
-    counted = ~match.ignored & (match.heights >= heights[0]) & (match.heights < heights[1])
-    tall = match.rows[:, 3]
-    looked_at = np.where(match.best >= 0, match.of_faces(counted), (tall >= heights[0]) & (tall < heights[1]))
-    right = np.cumsum(match.first[looked_at])
-    total, found = int(counted.sum()), int(right[-1]) if len(right) else 0
-    ap = area_under_curve(right / total, right / np.arange(1, len(right) + 1)) if total else 0.0
-    return {"ap": ap, "faces": total, "found": found, "detections": len(right)}
+    return ap_of(match_faces(detections, records, iou), heights)
 
 
 @dataclass
 class Match:
-    """Detections of a set on its faces, in falling order of score.
+    """Detections of a set on its faces, in falling order of score: D detections, F faces.
 
-    rows (D, 5): x y w h score; best (D,): the face that each belongs to, -1: none; first (D,) bool: it is the first on
-    that face. heights (F,) px and ignored (F,) bool: of all faces of the set.
+    Attributes:
+        rows: (D, 5) float64, x y w h score in px.
+        best: (D,) intp, the face of each detection; -1: none.
+        first: (D,) bool, the detection is the first on its face.
+        heights: (F,) px, of all faces of the set.
+        ignored: (F,) bool, of all faces of the set.
     """
 
     rows: np.ndarray
@@ -45,20 +56,23 @@ class Match:
     heights: np.ndarray
     ignored: np.ndarray
 
-    def of_faces(self, flags):
-        """(D,) bool: the flag of each detection's face, of (F,) flags; False where it has none."""
+    def of_faces(self, flags: np.ndarray) -> np.ndarray:
+        """(D,) bool: the flag of each detection's face, from (F,) flags; False where it has none."""
         return np.append(flags, False)[self.best]
 
 
-def match_faces(detections, records, iou=0.5):
-    """Match of a set: each detection belongs to the face of its image that it overlaps most, by iou or more.
+def match_faces(detections: Sequence, records: Sequence[Record], iou: float = 0.5) -> Match:
+    """Assign each detection to the face of its image with which it has the highest IoU, if that is `iou` or more.
 
-    detections, records: as ap50 takes them.
+    Args:
+        detections: as in ap50.
+        records: as in ap50.
+        iou: 0..1.
     """
     rows, boxes, heights, ignored = [np.zeros((0, 5))], [np.zeros((0, 4))], [np.zeros(0)], [np.zeros(0, bool)]
     images, owners = [], []
-    for found, record in zip(detections, records, strict=True):
-        rows.append(as_rows(found))
+    for rows_of_image, record in zip(detections, records, strict=True):
+        rows.append(as_rows(rows_of_image))
         boxes.append(record.boxes)
         heights.append(record.boxes[:, 3] - record.boxes[:, 1])
         ignored.append(record.ignore)
@@ -75,3 +89,19 @@ def match_faces(detections, records, iou=0.5):
     first = np.zeros(len(best), bool)
     first[matched[np.unique(best[matched], return_index=True)[1]]] = True
     return Match(rows, best, first, heights, ignored)
+
+
+def ap_of(match: Match, heights: tuple[float, float] = (0, np.inf)) -> dict:
+    """The figures of ap50 from a Match: one matching serves all bins of heights.
+
+    Args:
+        match: of match_faces.
+        heights: (low, high) in px.
+    """
+    counted = ~match.ignored & (match.heights >= heights[0]) & (match.heights < heights[1])
+    tall = match.rows[:, 3]
+    judged = np.where(match.best >= 0, match.of_faces(counted), (tall >= heights[0]) & (tall < heights[1]))
+    right = np.cumsum(match.first[judged])
+    total, found = int(counted.sum()), int(right[-1]) if len(right) else 0
+    ap = area_under_curve(right / total, right / np.arange(1, len(right) + 1)) if total else 0.0
+    return {"ap": ap, "faces": total, "found": found, "detections": len(right)}

@@ -160,7 +160,7 @@ def test_wrong_sources_are_named(sources, weights, message, tmp_path):
 
 
 def test_statistics_count_what_is_there():
-    boxes = np.array([[0, 0, 5, 7.9], [0, 0, 5, 8], [0, 0, 5, 600], [0, 0, 5, 20], [0, 0, 5, 20]], np.float32)
+    boxes = np.array([[0, 0, 5, 9.9], [0, 0, 5, 10], [0, 0, 5, 600], [0, 0, 5, 20], [0, 0, 5, 20]], np.float32)
     landmarks = np.full((5, 5, 2), np.nan, np.float32)
     landmarks[1, 2] = 3  # one point is enough
     faces = Record("", "x.jpg", 0, 0, boxes, landmarks, np.array([0, 0, 0, 1, 1], bool),
@@ -169,7 +169,8 @@ def test_statistics_count_what_is_there():
     assert (found["images"], found["images without faces"], found["images of unknown size"]) == (2, 1, 1)
     assert (found["annotated"], found["faces"], found["ignored"], found["faces with landmarks"]) == (8, 5, 2, 1)
     assert found["ignored by reason"] == {"invalid": 1, "other": 1}
-    assert list(found["heights"].values()) == [1, 1, 0, 0, 0, 0, 0, 1] and found["median height"] == 8
+    assert list(found["heights"].values()) == [1, 1, 0, 0, 0, 0, 0, 1] and found["median height"] == 10
+    assert list(found["heights"]) == ["0-10", "10-16", "16-20", "20-32", "32-64", "64-128", "128-256", "256-"]
     table = statistics_table(Roidb([faces], {"images missing": 4}))
     assert "kept of 5 annotated" in table and "4   images missing" in table
     assert "images          0" in statistics_table(Roidb([]))

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from small_sets import image, matched, random_set
 
 from manyfaces.evaluation import curve_of, evaluate_wider
+from manyfaces.evaluation.by_height import COARSE_EDGES
 from manyfaces.evaluation.report.analysis import (
     BREAKDOWNS,
-    HEIGHT_EDGES,
     analyse,
     curve_of_part,
     found_at,
@@ -38,7 +38,7 @@ def test_a_height_has_its_own_faces_and_false_positives():
 
 
 def test_a_bin_takes_its_lower_edge():
-    for edge in HEIGHT_EDGES:
+    for edge in COARSE_EDGES:
         heights = analyse(matched(image("a", [[0, 0, 9, edge]], [[0, 0, 9, edge, 1]], [True])))["heights"]
         assert [row["low"] for row in heights if row["faces"]] == [edge]
 

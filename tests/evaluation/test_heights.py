@@ -37,15 +37,15 @@ def bins(point):
 
 
 @pytest.mark.parametrize("precision, score, reached, recall, found", [
-    (0.9, 0.9, 1, 1 / 4, {10: 0, 15: 0, 30: 1}),
-    (0.66, 0.7, 2 / 3, 2 / 4, {10: 0, 15: 1, 30: 1}),  # a lower score than that of precision 1/2 reaches it again
-    (0.5, 0.5, 1 / 2, 2 / 4, {10: 0, 15: 1, 30: 1}),
+    (0.9, 0.9, 1, 1 / 4, {10: 0, 16: 0, 32: 1}),
+    (0.66, 0.7, 2 / 3, 2 / 4, {10: 0, 16: 1, 32: 1}),  # a lower score than that of precision 1/2 reaches it again
+    (0.5, 0.5, 1 / 2, 2 / 4, {10: 0, 16: 1, 32: 1}),
 ])
 def test_at_a_precision(precision, score, reached, recall, found):
     point = recall_by_height(predictions(), TRUTH, precision)["points"][0]
     assert (point["asked"], point["score"]) == ("precision", score)
     assert point["precision"] == pytest.approx(reached) and point["recall"] == recall
-    assert bins(point) == {low: (2 if low == 30 else 1, count) for low, count in found.items()}
+    assert bins(point) == {low: (2 if low == 32 else 1, count) for low, count in found.items()}
     assert all(part["recall"] is None for part in point["heights"] if not part["faces"])
 
 

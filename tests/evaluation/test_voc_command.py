@@ -6,7 +6,7 @@ import pytest
 from manyfaces.commands.command_line import run
 from manyfaces.datasets import READERS, Record, Roidb, save_roidb, select
 from manyfaces.evaluation import ap50, read_predictions, write_prediction_file
-from manyfaces.evaluation.by_height import HEIGHTS, bin_name, evaluate_by_height, height_bins
+from manyfaces.evaluation.by_height import bin_name, evaluate_roidb, height_bins
 
 
 @pytest.fixture
@@ -99,13 +99,13 @@ def test_it_is_the_roidb_command_by_height(toy, evaluate, tmp_path):
                             ("roidb", ("--roidb", tmp_path / "toy.pkl"))):
         assert evaluate(protocol, *truth, "--pred", tmp_path / "pred", "--json", tmp_path / f"{protocol}.json")[0] == 0
     (voc,), (other,) = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("voc", "roidb"))
-    for key in ("ap50", "ap50_small", "faces", "small", "images", "missing"):
+    for key in ("ap50", "ap50_small", "wider", "faces", "small", "images", "missing", "heights"):
         assert voc[key] == other[key]
     assert 0.2 < voc["ap50"] < 1 and sum(part["faces"] for part in voc["heights"]) == voc["faces"]
 
 
 def test_bins_hold_each_height_once():
-    bins = height_bins(HEIGHTS)
+    bins = height_bins()
     for height in (0, 9.99, 10, 15.9, 16, 19, 20, 128, 255, 256, 4000):
         assert sum(low <= height < high for low, high in bins) == 1
     assert [bin_name(*part) for part in (bins[0], bins[-1], (256, None), (10, 16))] == ["0-10", "256-", "256-", "10-16"]
@@ -122,7 +122,7 @@ def test_the_facemask_set_with_its_own_faces_as_detections(shared_dir, tmp_path)
         half = np.arange(seen, seen + len(record.boxes)) % 2 == 0
         seen += len(record.boxes)
         prediction(tmp_path / f"{record.name}.txt", *[(*box, 1.0) for box in record.boxes[half]])
-    result = evaluate_by_height(read_predictions(tmp_path), truth)
+    result = evaluate_roidb(read_predictions(tmp_path), truth)
     assert (result["missing"], result["unknown"], result["faces"]) == (0, 0, seen)
     assert result["ap50"] == pytest.approx(0.5, abs=0.001)
     assert sum(part["found"] for part in result["heights"]) == (seen + 1) // 2
@@ -132,9 +132,9 @@ def test_the_facemask_set_with_its_own_faces_as_detections(shared_dir, tmp_path)
 
 def test_ap50_of_the_command_is_the_librarys(by_hand):
     truth = READERS["voc"](str(by_hand / "xml"), None)
-    result = evaluate_by_height(read_predictions(by_hand / "pred"), truth)
+    result = evaluate_roidb(read_predictions(by_hand / "pred"), truth)
     found = [[(100, 0, 130, 40, 0.9), (50, 0, 60, 16, 0.7), (200, 0, 230, 18, 0.6), (300, 0, 310, 18, 0.8)], [],
              [(0, 0, 30, 30, 0.5)]]
     assert result["ap50"] == ap50([np.array(f).reshape(-1, 5) for f in found], truth.records)["ap"]
-    assert evaluate_by_height({"": {"x": np.zeros((0, 5))}}, Roidb([Record(
+    assert evaluate_roidb({"": {"x": np.zeros((0, 5))}}, Roidb([Record(
         "", "x.jpg", 0, 0, np.zeros((0, 4), np.float32), np.zeros((0, 5, 2)), np.zeros(0, bool))]))["ap50"] == 0

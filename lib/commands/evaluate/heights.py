@@ -4,9 +4,10 @@ import csv
 import io
 from pathlib import Path
 
+from ...constants import HEIGHT_EDGES
 from ...datasets import load_roidb
 from ...errors import InputError
-from ...evaluation.by_height import RECALL_HEIGHTS, bin_name, recall_by_height
+from ...evaluation.by_height import bin_name, recall_by_height
 from ...evaluation.tables import print_table
 from ...files import write_whole
 from .shared import add_folder_arguments, method_names, read_folder, write_json
@@ -20,7 +21,7 @@ def add_arguments(parser):
                         help="one row a detector is at the lowest score that keeps this precision (default: 0.9)")
     parser.add_argument("--score", type=float, default=0.02, metavar="S",
                         help="the other row is at this score, whatever the precision (default: 0.02)")
-    parser.add_argument("--edges", default=",".join(map(str, RECALL_HEIGHTS)), metavar="PX,PX",
+    parser.add_argument("--edges", default=",".join(map(str, HEIGHT_EDGES)), metavar="PX,PX",
                         help="heights in px at which one bin ends and the next begins (default: %(default)s)")
     parser.add_argument("--csv", metavar="FILE", help="also write the table there, a line a bin; what the file says of "
                         "other data sets stays")

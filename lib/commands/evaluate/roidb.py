@@ -3,7 +3,8 @@
 import time
 
 from ...datasets import load_roidb
-from ...evaluation.tables import evaluate_roidb, print_table
+from ...evaluation.by_height import evaluate_roidb
+from ...evaluation.tables import print_table
 from .shared import add_folder_arguments, read_folder, write_json
 
 COLUMNS = ("ap50", "ap50_small", "wider", "images", "faces", "small", "missing", "unknown")

@@ -2,7 +2,7 @@
 
 from ...datasets import READERS, select
 from ...datasets.text import read_list
-from ...evaluation.by_height import bin_name, evaluate_by_height
+from ...evaluation.by_height import bin_name, evaluate_roidb
 from ...evaluation.tables import print_table
 from .shared import add_folder_arguments, read_folder, write_json
 
@@ -25,7 +25,7 @@ def evaluate(options):
     for folder in options.pred:
         predictions, skipped = read_folder(folder, options.lenient)
         result = {"pred": folder, "protocol": "voc", "subset": options.subset}
-        result |= evaluate_by_height(predictions, truth, subset=options.subset)
+        result |= evaluate_roidb(predictions, truth, subset=options.subset)
         results.append(result | ({"skipped": skipped} if skipped else {}))
     print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
     print()

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..by_height import COARSE_EDGES, height_bins
 from ..curve import area_under_curve, curve_of
 from ..files.ground_truth import SETTINGS
 
-HEIGHT_EDGES = (10, 16, 32, 64, 128, 256)
 WORKING_POINT = 1000
 # The labels of the annotation in words, in the order of their numbers.
 ATTRIBUTE_LABELS = {
@@ -126,11 +126,11 @@ class _Rows:
         self.sound = (matches.boxes[:, 2:] > 0).all(axis=1)
 
     def by_height(self):
-        invalid, edges, rows = self.labels("invalid"), (0, *HEIGHT_EDGES, np.inf), []
-        of_box, of_row = (np.searchsorted(HEIGHT_EDGES, part[:, 3], side="right") for part in
-                          (self.matches.boxes, self.matches.rows))
-        for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-            inside, looked_at = of_box == number, of_row == number
+        invalid, rows = self.labels("invalid"), []
+        of_box, of_row = self.matches.boxes[:, 3], self.matches.rows[:, 3]
+        for low, high in height_bins(COARSE_EDGES):
+            # Negative heights belong to the first bin.
+            inside, looked_at = ((heights < high) & ((heights >= low) | (low == 0)) for heights in (of_box, of_row))
             if low:
                 row = self.row(f"{low} px and more" if high == np.inf else f"{low} to {high} px", inside, looked_at)
             else:
