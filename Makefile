@@ -10,17 +10,17 @@ COMPILED_FROM := setup.py $(shell find lib -name '*.pyx' -o -name '*.pxi')
 .DEFAULT_GOAL := setup
 .PHONY: setup demo check test test-fast train-toy bench clean distclean help
 
-setup: $(VENV)/.compiled ## .venv with everything in it, compiled (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
+setup: $(VENV)/.compiled ## install into .venv and compile (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
 $(VENV)/.installed: pyproject.toml
 	@python=; for p in $(CANDIDATES); do if "$$p" -c '$(SUITABLE)' 2>/dev/null; then python=$$p; break; fi; done; \
 	if [ -z "$$python" ]; then \
-	    echo "error: Python 3.11, 3.12 or 3.13 is needed; found none as $(CANDIDATES)." >&2; \
+	    echo "error: Python 3.11, 3.12 or 3.13 is needed; found none of these: $(CANDIDATES)." >&2; \
 	    echo "Debian 12: apt install python3 python3-venv python3-dev. Ubuntu 22.04: apt install python3.11 python3.11-venv python3.11-dev." >&2; \
-	    echo "Or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; \
+	    echo "Or give its path: make PYTHON=/path/to/python3.12" >&2; exit 2; \
 	fi; \
 	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
-	    echo "error: $$python cannot make virtual environments: apt install python3-venv (python3.11-venv and so on for others)" >&2; exit 2; \
+	    echo "error: $$python cannot make virtual environments: apt install python3-venv (or python3.11-venv, for that version)" >&2; exit 2; \
 	fi; \
 	if ! $(PY) -c '$(SUITABLE)' 2>/dev/null; then \
 	    echo "making $(VENV) with $$("$$python" --version)"; "$$python" -m venv --clear $(VENV) || exit 2; \
@@ -30,13 +30,13 @@ $(VENV)/.installed: pyproject.toml
 	@$(PIP) --no-build-isolation -e '.[$(EXTRAS)]'
 	@touch $@
 
-# A package that could not be compiled works all the same, and says so here.
+# Without a compiler the package works too, and prints a warning here.
 $(VENV)/.compiled: $(VENV)/.installed $(COMPILED_FROM)
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
 	@$(PY) -W always -c "import manyfaces.boxes, manyfaces.nms; print('manyfaces', manyfaces.__version__, 'is ready in $(VENV)')"
 	@touch $@
 
-demo: setup ## find faces in demo/data, or in two portraits and a crowd; pictures go to demo/visualize
+demo: setup ## find faces in demo/data, or in two portraits and a crowd; writes images to demo/visualize
 	@$(PY) tools/demo.py
 
 check: setup ## ruff and the type checker: seconds
@@ -51,13 +51,13 @@ test-fast: check ## check, then the tests that are not marked slow: about 3 minu
 	@echo "tests that are not marked slow: about 3 minutes on 2 cores"
 	@$(PY) -m pytest -q -m "not slow"
 
-train-toy: setup ## the whole way on a generated data set: make it, train, test, evaluate
+train-toy: setup ## make a small data set, then train, test and evaluate on it
 	@experiments/scripts/train_toy.sh
 
-bench: setup ## time the compiled parts and whole detectors beside their NumPy twins and peers
+bench: setup ## time compiled code and whole detectors against their NumPy twins and other projects
 	@$(PY) tools/benchmark.py
 
-clean: ## remove what was compiled and cached; .venv, data and output stay
+clean: ## remove compiled and cached files; .venv, data and output stay
 	@rm -rf build manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
 	@find lib tests tools \( -name '*.so' -o -name '*.pyd' -o -path 'lib/*.c' -o -path 'lib/*.cpp' \) -delete
 	@find lib tests tools -name __pycache__ -prune -exec rm -rf {} +

@@ -9,14 +9,14 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A machine that also trains may take any time for an example; what fails must fail again the next time.
+# A busy machine may take any time per example. What fails must fail again the next time.
 settings.register_profile("manyfaces", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("manyfaces")
 
 
 @pytest.fixture(scope="session")
 def shared_dir():
-    """The folder `../shared` with real data; the test is skipped where there is none."""
+    """The folder `../shared` with real data; the test is skipped if it is missing."""
     folder = ROOT.parent / "shared"
     if not (folder / "data").is_dir():
         pytest.skip("the folder ../shared with real data is not on this machine")
@@ -25,7 +25,7 @@ def shared_dir():
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory):
-    """Paths of a small toy data set (manyfaces.datasets.toy): 12 scenes 320 px wide. Only to be read."""
+    """Paths of a small toy data set (manyfaces.datasets.toy): 12 scenes, 320 px wide. Read only."""
     from manyfaces.datasets.toy.data_set import write_toy
 
     return write_toy(tmp_path_factory.mktemp("toy"), images=12, seed=14, width=320)
@@ -33,7 +33,7 @@ def toy(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tool():
-    """tool("evaluate") is the module behind tools/evaluate.py: the one whose `main` it runs."""
+    """tool("evaluate") is the module whose `main` tools/evaluate.py runs."""
     def load(name):
         source = (ROOT / "tools" / f"{name}.py").read_text(encoding="utf-8")
         return importlib.import_module(re.search(r"^from ([\w.]+) import main", source, re.MULTILINE)[1])

@@ -1,6 +1,6 @@
-"""What the tests of tools/demo.py share: the tool with a detector of green squares, its JSON lines.
+"""Shared by the tests of tools/demo.py: the tool with a detector of green squares, and its JSON lines.
 
-As a program it is tools/demo.py with that detector, for the tests that stop it.
+Run as a program it is tools/demo.py with this detector, for the tests that stop it.
 """
 
 import json
@@ -18,7 +18,7 @@ CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 
 
 def load_squares(cfg, weights=None):
-    """Stands for manyfaces.inference.models.load_detector."""
+    """Replaces manyfaces.inference.models.load_detector."""
     detector = square_detector()
     cfg.TEST.NMS = 0.5
     detector.cfg = cfg
@@ -26,7 +26,7 @@ def load_squares(cfg, weights=None):
 
 
 def stand_in_weights(monkeypatch, folder):
-    """The tool gets a detector of green squares instead of a net; a file in `folder` that stands for its weights."""
+    """Give the tool a detector of green squares instead of a net; returns the path of its weights."""
     monkeypatch.setattr(testing, "load_detector", load_squares)
     (folder / "w.weights.h5").write_bytes(b"stands for weights")
     return str(folder / "w.weights.h5")
@@ -44,7 +44,7 @@ def demo(tool, *arguments):
 
 
 def load_slowly(cfg, weights=None):
-    """load_squares that takes 20 ms an image, so that a test on a busy machine still meets it at work."""
+    """load_squares with 20 ms per image, so that a test on a busy machine can still stop it while it works."""
     detector = load_squares(cfg, weights)
     find = detector.detect
     detector.detect = lambda *arguments, **options: time.sleep(0.02) or find(*arguments, **options)

@@ -1,4 +1,4 @@
-"""Exports for tests, each made once a test run: of the weights that ship, and of small nets with random weights."""
+"""Exports for tests, each made once per test run: of shipped weights, and of small nets with random weights."""
 
 import functools
 import subprocess
@@ -35,13 +35,13 @@ def picture_folder():
 
 @functools.cache
 def loaded():
-    """(family, model, run) of the weights that ship, in Keras: once, for that takes longer than most exports."""
+    """(family, model, run) of the shipped weights in Keras; loading takes longer than most exports."""
     return testing.load_model(load_config(pretrained.config_file(NAME)))
 
 
 @functools.cache
 def exported(kind):
-    """(path, facts) of a kind of ENDINGS."""
+    """(path, facts) of one export of the shipped weights; kind is a key of ENDINGS."""
     cfg = load_config(pretrained.config_file(NAME))
     options = {"nms": kind == "faces"}
     if kind.startswith("int8"):
@@ -64,7 +64,7 @@ SMALL = {
 
 @functools.cache
 def small(family):
-    """(cfg, (family, model, run)): a net on a backbone of three convolutions whose scores lie on both sides of 1/2."""
+    """(cfg, (family, model, run)): a net on a backbone of three convolutions with scores above and below 1/2."""
     from tiny_training import three_convolutions
 
     from manyfaces import nets
@@ -77,7 +77,7 @@ def small(family):
     net, rng = nets.family(cfg), np.random.default_rng(4)
     model = net.build()
     for variable in model.trainable_variables:
-        # Scores so wide that neighbours differ: faces in another order would be other faces. Anchors that move little.
+        # Scores so far apart that faces in another order would be other faces; small offsets of the anchors.
         spread = 2.0 if variable.path.startswith(("head_scores", "grid_cells")) else 0.5
         fan = max(1, int(np.prod(variable.shape[:-1])))
         variable.assign(rng.normal(variable.path.endswith("gamma"), spread / fan**0.5, variable.shape))
@@ -86,7 +86,7 @@ def small(family):
 
 @functools.cache
 def small_exported(family, kind):
-    """(path, facts) of a small net as a kind of ENDINGS."""
+    """(path, facts) of one export of a small net; kind is a key of ENDINGS."""
     cfg, keras = small(family)
     options = {"nms": kind == "faces"}
     if kind.startswith("int8"):
@@ -111,7 +111,7 @@ assert not {"keras", "tensorflow", "jax", "torch"} & set(sys.modules), sorted(sy
 
 
 def without_keras(tool, *arguments):
-    """Standard output of a tool in a process of its own, which fails if Keras or its backends were loaded."""
+    """Standard output of a tool in its own process, which fails if Keras or one of its backends is loaded."""
     done = subprocess.run([sys.executable, "-c", _CODE, str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments)],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

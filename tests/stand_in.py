@@ -1,4 +1,4 @@
-"""A detector without a net: its faces are green squares, so where they are is known exactly and Keras is not needed."""
+"""A detector without a net: its faces are green squares, so their places are known exactly and Keras is not needed."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from manyfaces.detections import Detections
 from manyfaces.inference.detector import Detector
 
 SCORE = np.float32(1) / np.float32(3)  # has no short decimal form
-POINTS = np.float32([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])  # of a face, in parts of its sides
+POINTS = np.float32([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])  # fractions of the sides of a face
 
 
 def picture(width, height, *squares):
@@ -20,14 +20,14 @@ def picture(width, height, *squares):
 
 
 def save(path, image, **options):
-    """Write a picture; the ending of the path says in which format."""
+    """Write an image in the format of the path's ending; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     return path
 
 
 class Squares:
-    """The family: `decode` finds connected green pixels; `run`, its net, marks them and remembers what it was given."""
+    """The family: `run`, its net, marks green pixels and records its shapes; `decode` finds connected ones."""
 
     multiple = 32
 
@@ -49,7 +49,7 @@ class Squares:
 
 
 def square_detector(**test):
-    """A Detector of green squares; keywords are keys of the config's TEST section. Its family is detector.family."""
+    """A Detector of green squares; keywords are keys of the config's section TEST."""
     cfg = default_config()
     cfg.TEST.update(test)
     family = Squares()

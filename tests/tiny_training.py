@@ -1,6 +1,6 @@
-"""A training of seconds for the tests: SSH on a backbone of three convolutions, random scenes, and a way to kill it.
+"""A training that takes seconds: SSH on a backbone of three convolutions, random scenes, and a way to kill it.
 
-Run as a program it is the process that tests kill: tiny_training.py FOLDER [--resume] [--kill WHERE] [--set KEY VALUE].
+Run as a program it is the process to kill: tiny_training.py FOLDER [--resume] [--kill WHERE] [--set KEY VALUE].
 """
 
 import argparse
@@ -42,7 +42,7 @@ def three_convolutions():
 
 
 def tiny_config(folder, **changes):
-    """The config of a tiny training in `folder`; changes with __ for the dots: tiny_config(f, TRAIN__STEPS=3)."""
+    """The config of a tiny training in `folder`; keywords have __ for the dots: tiny_config(f, TRAIN__STEPS=3)."""
     from manyfaces.nets.backbones import BACKBONES
 
     BACKBONES.setdefault("three", three_convolutions())
@@ -52,7 +52,7 @@ def tiny_config(folder, **changes):
 
 
 def write_scenes(folder, name="scenes", count=9, seed=0):
-    """A roidb of bright squares on noise, below folder/data; returns its records."""
+    """Write a roidb of bright squares on noise below folder/data; returns its records."""
     records, rng = [], np.random.default_rng(seed)
     images = folder / "data" / "images" / name
     images.mkdir(parents=True)
@@ -78,7 +78,7 @@ def state(folder, name="tiny"):
 def scenes_folder(tmp_path_factory):
     """A fixture: a folder with the roidb `scenes`; each test trains below it under its own NAME.
 
-    The backbone of three convolutions is gone again when the tests are done.
+    The backbone of three convolutions is removed when the tests are done.
     """
     from manyfaces.nets.backbones import BACKBONES
 
@@ -106,13 +106,13 @@ def numbers(variables):
     return [v.numpy().copy() for v in variables]
 
 
-# ------------------------------------------------- the process that is killed
+# ------------------------------------------------- the process that the tests kill
 
 
 def strike_at(trainer, where):
-    """Let the process be hit: `KILL:7` at the end of step 7, `KILL:save:8` while the checkpoint of step 8 is written.
+    """Send the process a signal: `KILL:7` at the end of step 7, `KILL:save:8` while it writes the checkpoint of step 8.
 
-    KILL, TERM or INT names the signal.
+    The signal is KILL, TERM or INT.
     """
     name, *place = where.split(":")
     number, step = getattr(signal, f"SIG{name}"), int(place[-1])
