@@ -1,7 +1,7 @@
-"""Box geometry: overlaps, anchor grids, box and landmark transforms, anchor targets.
+"""Box geometry: IoU, anchor grids, box and landmark transforms, anchor targets.
 
 Boxes are (N, 4) float32 x1 y1 x2 y2 in continuous pixels. Each function exists twice: compiled, and as a NumPy twin
-(reference.py, reference_targets.py) that states the rule and serves where nothing could be compiled.
+(reference.py, reference_targets.py). The twin states the rule, and is used where nothing could be compiled.
 """
 
 from ..compiled import warn_not_compiled

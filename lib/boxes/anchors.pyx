@@ -1,4 +1,4 @@
-"""Anchor grids, compiled; the rule is stated by the twin, reference.anchor_grid."""
+"""Anchor grids, compiled; the twin reference.anchor_grid states the rule."""
 
 import numpy as np
 
@@ -6,7 +6,21 @@ from .levels import anchor_sides, check_grid, grid_lines
 
 
 def anchor_grid(height, width, stride, sizes, ratios=(1.0,)):
-    """(height * width * len(sizes) * len(ratios), 4) float32 anchors: see reference.anchor_grid."""
+    """Anchors of a feature map; see reference.anchor_grid.
+
+    Args:
+        height (int): rows of cells.
+        width (int): columns of cells.
+        stride (float): px between two cells.
+        sizes (Sequence): (N,) square roots of the areas in px, or (N, 2) pairs (width, height) in px.
+        ratios (Sequence[float]): (R,) height / width.
+
+    Returns:
+        np.ndarray: (height * width * N * R, 4) float32 x1 y1 x2 y2 in px, ordered by row, column, size, then ratio.
+
+    Raises:
+        InputError: a number is out of range, or `sizes` has another shape.
+    """
     check_grid(height, width, stride)
     sides = anchor_sides(sizes, ratios)
     grid = np.empty((height * width * len(sides), 4), dtype=np.float32)
@@ -19,7 +33,7 @@ def anchor_grid(height, width, stride, sizes, ratios=(1.0,)):
 
 cdef void fill(const float[:, ::1] left, const float[:, ::1] right, const float[:, ::1] top,
                const float[:, ::1] bottom, float[:, ::1] grid) noexcept nogil:
-    """Lines are (T, width) and (T, height): one row for each anchor of a cell."""
+    """left and right are (T, width), top and bottom (T, height): one row per anchor of a cell."""
     cdef Py_ssize_t row, col, t, k = 0
     for row in range(top.shape[1]):
         for col in range(left.shape[1]):

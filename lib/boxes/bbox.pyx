@@ -1,4 +1,4 @@
-"""Overlaps, compiled; the rule is stated by the twin, reference.overlaps."""
+"""IoU of boxes, compiled; the twin reference.overlaps states the rule."""
 
 import numpy as np
 
@@ -6,13 +6,24 @@ from .checks import as_boxes
 
 
 def overlaps(boxes, others):
-    """(N, K) float32 intersection over union of (N, 4) with (K, 4) boxes: see reference.overlaps."""
+    """IoU of every box with every other one; see reference.overlaps.
+
+    Args:
+        boxes (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px.
+        others (ArrayLike): (K, 4) float32 x1 y1 x2 y2 in px.
+
+    Returns:
+        np.ndarray: (N, K) float32, 0..1.
+
+    Raises:
+        InputError: an array has another shape.
+    """
     cdef const float[:, ::1] rows, columns
     cdef float[:, ::1] table
     boxes, others = as_boxes(boxes), as_boxes(others, "others")
     result = np.empty((len(boxes), len(others)), dtype=np.float32)
     if result.size:
-        # Columns apart, so that the inner loop reads each of them in order and the compiler can vectorise it.
+        # Transposed, so that the inner loop reads each coordinate in order and the compiler can vectorise it.
         rows, columns, table = boxes, np.ascontiguousarray(others.T), result
         with nogil:
             fill(rows, columns, table)
@@ -37,7 +48,7 @@ cdef void fill(const float[:, ::1] boxes, const float[:, ::1] others, float[:, :
             high = positive(<double>(y2 if y2 < bottom[j] else bottom[j]) - (y1 if y1 > top[j] else top[j]))
             common = wide * high
             other = positive(<double>right[j] - left[j]) * positive(<double>bottom[j] - top[j])
-            # 0 / 1 where nothing is common: no branch, and never 0 / 0.
+            # 0 / 1 where the boxes do not intersect: no branch, and never 0 / 0.
             row[j] = <float>(common / ((area + other - common) if common > 0 else 1.0))
 
 

@@ -1,6 +1,9 @@
-"""Anchor levels: one feature map and the anchors that stand on each of its cells."""
+"""Anchor levels: one feature map and the anchors of each of its cells."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,60 +12,88 @@ from ..errors import InputError
 
 
 class Level(NamedTuple):
-    """Anchors of one feature map of (height, width) cells, `stride` image pixels apart.
+    """Anchors of one feature map.
 
-    sizes: square roots of the anchor areas in pixels, or pairs (width, height); ratios: height / width; see
-    anchor_sides. border: pixels by which an anchor may leave the image and still be trained; None = any.
+    Attributes:
+        height: rows of cells.
+        width: columns of cells.
+        stride: px of the image between two neighbouring cells.
+        sizes: square roots of the anchor areas in px, or pairs (width, height) in px.
+        ratios: height / width; see anchor_sides.
+        border: px by which an anchor may leave the image and still be trained; None = any.
     """
 
     height: int
     width: int
     stride: float
-    sizes: tuple
-    ratios: tuple = (1.0,)
+    sizes: Sequence[float] | Sequence[Sequence[float]]
+    ratios: Sequence[float] = (1.0,)
     border: float | None = None
 
     @property
-    def count(self):
+    def count(self) -> int:
+        """Number of anchors."""
         return self.height * self.width * len(self.sizes) * len(self.ratios)
 
 
-def as_level(level, border=None):
-    """A Level from a tuple of its fields or an object that has them; `border` serves where the level names none."""
+def as_level(level: Level | Sequence | object, border: float | None = None) -> Level:
+    """Make a Level and check it.
+
+    Args:
+        level: a Level, a tuple of its fields, or an object with attributes of these names.
+        border: border of a tuple or object that has none of its own, px; None = any.
+
+    Raises:
+        InputError: the number of fields is wrong, or a value is out of range.
+    """
     if isinstance(level, Level):
-        found = level
+        result = level
     elif isinstance(level, tuple | list):
         if not 4 <= len(level) <= 6:
             raise InputError(f"level: found {len(level)} fields, "
                              "expected height, width, stride, sizes[, ratios[, border]]")
         fields = dict(zip(Level._fields, level, strict=False))
-        found = Level(**{"border": border, **fields})
+        result = Level(**{"border": border, **fields})
     else:
-        found = Level(level.height, level.width, level.stride, level.sizes,
+        result = Level(level.height, level.width, level.stride, level.sizes,
                       getattr(level, "ratios", (1.0,)), getattr(level, "border", border))
-    found = found._replace(height=int(found.height), width=int(found.width), stride=float(found.stride))
-    check_grid(found.height, found.width, found.stride)
-    if found.border is not None and not float(found.border) >= 0:
-        raise InputError(f"border: found {found.border}, expected None or a number >= 0")
-    return found
+    result = result._replace(height=int(result.height), width=int(result.width), stride=float(result.stride))
+    check_grid(result.height, result.width, result.stride)
+    if result.border is not None and not float(result.border) >= 0:
+        raise InputError(f"border: found {result.border}, expected None or a number >= 0")
+    return result
 
 
-def check_grid(height, width, stride):
+def check_grid(height: int, width: int, stride: float) -> None:
+    """Raise InputError for a negative number of cells, or a stride that is not a finite number > 0."""
     if height < 0 or width < 0:
         raise InputError(f"anchor grid: found {height} x {width} cells, expected numbers >= 0")
     if not (stride > 0 and math.isfinite(stride)):
         raise InputError(f"stride: found {stride}, expected a number > 0")
 
 
-def anchor_sides(sizes, ratios=(1.0,)):
-    """Widths and heights of a cell's anchors, size by size and, within a size, ratio by ratio.
+def anchor_sides(sizes: Sequence[float] | Sequence[Sequence[float]] | np.ndarray,
+                 ratios: Sequence[float] | np.ndarray = (1.0,)) -> np.ndarray:
+    """Widths and heights of the anchors of one cell.
 
-    sizes: (N,) square roots of the areas, or (N, 2) pairs (width, height), as clustering a data set's boxes gives them.
-    Returns (len(sizes) * len(ratios), 2) float64: width / sqrt(ratio), height * sqrt(ratio), so that the area is the
-    same at every ratio (Faster R-CNN, section 3.1.1); a size that is one number is that of a square.
+    The sides are width / sqrt(ratio) and height * sqrt(ratio), so the area is the same at every ratio. A size that is
+    one number is that of a square.
 
-    >>> anchor_sides([16], [1, 4]).tolist(), anchor_sides([(9.4, 15), (25.1, 39.6)]).tolist()
-    ([[16.0, 16.0], [8.0, 32.0]], [[9.4, 15.0], [25.1, 39.6]])
+    Args:
+        sizes: (N,) square roots of the areas in px, or (N, 2) pairs (width, height) in px, as clustering gives them.
+        ratios: (R,) height / width.
+
+    Returns:
+        (N * R, 2) float64 widths and heights in px, ordered by size, then by ratio.
+
+    Raises:
+        InputError: there is no size or ratio, one is not > 0, or the shape is another one.
+
+    Source: Faster R-CNN, section 3.1.1.
+
+    Examples:
+        >>> anchor_sides([16], [1, 4]).tolist(), anchor_sides([(9.4, 15), (25.1, 39.6)]).tolist()
+        ([[16.0, 16.0], [8.0, 32.0]], [[9.4, 15.0], [25.1, 39.6]])
     """
     sizes = np.asarray(sizes, dtype=np.float64)
     roots = np.sqrt(np.asarray(ratios, dtype=np.float64)).reshape(1, -1)
@@ -75,12 +106,19 @@ def anchor_sides(sizes, ratios=(1.0,)):
     return np.stack([sides[:, :1] / roots, sides[:, 1:] * roots], axis=-1).reshape(-1, 2)
 
 
-def grid_lines(cells, stride, sides):
-    """Lower and upper edges of anchors along one axis: centre of cell c at (c + 0.5) * stride.
+def grid_lines(cells: int, stride: float, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper edges of the anchors along one axis.
 
-    sides: (T,) float64, the anchors' sides on this axis. Returns two (T, cells) float32 arrays. An anchor's corners
-    depend on its row or its column only, and everything here that needs anchors reads them from these lines, so all
-    agree to the bit.
+    The centre of cell c is at (c + 0.5) * stride. An anchor's corners depend only on its row and its column. All code
+    of this folder that needs anchors reads their corners from these lines, so all results agree to the bit.
+
+    Args:
+        cells: number of cells on this axis.
+        stride: px between two cells.
+        sides: (T,) float64, sides of the anchors on this axis in px.
+
+    Returns:
+        Two (T, cells) float32 arrays, px.
     """
     centres = (np.arange(cells, dtype=np.float64) + 0.5) * stride
     halves = np.asarray(sides, dtype=np.float64)[:, None] / 2

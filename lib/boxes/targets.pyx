@@ -1,9 +1,10 @@
-"""Anchor targets, compiled; the rule is stated by the twin, reference_targets.anchor_targets.
+"""Anchor targets, compiled; the twin reference_targets.anchor_targets states the rule.
 
-The textbook compares every anchor with every face. But the anchors of one size stand on a grid, so the cells whose
-anchor can overlap a face by at least T are a rectangle around it. With I = T / (1 + T) * (anchor area + face area),
-an overlap of T needs a common area of I, hence a common width of I / (the lower of the two heights), and likewise a
-height. Only that rectangle is visited: work grows with the number of anchors that some face can reach, not with all of them.
+The usual method compares every anchor with every face. But the anchors of one size are on a grid, so the cells whose
+anchor can have an IoU of at least T with a face form a rectangle around it. An IoU of T needs an intersection of at
+least I = T / (1 + T) * (anchor area + face area). So the intersection is at least I / (the smaller of the two heights)
+wide, and likewise for its height. Only that rectangle is visited: work grows with the number of anchors that some face
+can reach, not with the number of all anchors.
 """
 
 import functools
@@ -20,16 +21,16 @@ from libc.stdint cimport int8_t, int32_t, int64_t
 cdef enum:
     MOST_GRIDS = 256
 
-cdef double CAREFUL = 1 - 1e-9  # factor on bounds, so that rounding in them never loses an anchor
+cdef double CAREFUL = 1 - 1e-9  # factor on bounds, so that their rounding never loses an anchor
 
 
 cdef struct Grid:
-    # The anchors of one size and ratio of one level; rows and columns within the border are first <= i < last.
+    # The anchors of one size and ratio of one level. Rows and columns within the border: first <= i < last.
     const float* left      # (columns) edges of the anchor of each column, and of each row
     const float* right
     const float* top
     const float* bottom
-    double stride, low_area, wide, high  # smallest area, longest sides: float32 edges are not all equally far apart
+    double stride, low_area, wide, high  # smallest area, longest sides: float32 edges are not exactly equally spaced
     double slack                         # cells by which rounding may move an anchor
     int64_t first_row, last_row, first_col, last_col
     int64_t start, step, columns         # anchor (row, col) is number start + (row * columns + col) * step
@@ -42,18 +43,37 @@ cdef struct Face:
 
 cdef struct Window:
     int64_t first_row, last_row, first_col, last_col
-    double common  # least common area that matters
+    double common  # smallest intersection that matters, px^2
 
 
 def anchor_targets(levels, boxes, ignore, image_size, positive=0.35, negative=0.3, best=0.2, border=None,
                    ignore_overlap=0.5):
-    """labels (A,) int8 and matched (A,) int32 of a pyramid of anchors: see reference_targets.anchor_targets."""
+    """Label every anchor of a pyramid of levels; see reference_targets.anchor_targets.
+
+    Args:
+        levels (Sequence[Level | tuple]): boxes.Level, or tuples (height, width, stride, sizes[, ratios[, border]]).
+        boxes (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px.
+        ignore (ArrayLike): (N,) bool, True for a region where nothing is learned.
+        image_size (tuple[float, float]): (width, height) in px.
+        positive (float): lowest IoU with a face for the label 1.
+        negative (float): below this IoU with every face the label is 0.
+        best (float | None): lowest IoU at which a face's best anchor is labelled 1 for it; None: no such rule.
+        border (float | None): px by which an anchor may leave the image; None = any.
+        ignore_overlap (float): fraction of a background anchor that an ignore region must cover for the label -1.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: labels (A,) int8 1, 0 or -1; matched (A,) int32, rows of `boxes` or -1.
+
+    Raises:
+        InputError: a shape is wrong, a threshold is out of range or out of order, a box is not finite, or the levels
+            have more than 256 sizes and ratios in all.
+    """
     levels, boxes, ignore, (width, height), positive, negative, best, ignore_overlap = check_targets(
         levels, boxes, ignore, image_size, positive, negative, best, border, ignore_overlap)
     total = sum(level.count for level in levels)
     table, lines, whole = grid_table(tuple(level._replace(sizes=frozen(level.sizes), ratios=frozen(level.ratios))
                                            for level in levels), width, height)
-    # Where no anchor is beyond a border all begin as background, and need not be visited for it.
+    # Without anchors beyond a border, all begin as background and need not be visited for that.
     labels = np.full(total, 0 if whole and negative > 0 else -1, np.int8)
     matched = np.full(total, -1, np.int32)
     if len(table) > MOST_GRIDS:
@@ -65,15 +85,17 @@ def anchor_targets(levels, boxes, ignore, image_size, positive=0.35, negative=0.
 
 
 def frozen(values):
-    """Numbers, or pairs of them, as tuples, which can be a key."""
+    """Convert numbers, or pairs of them, to tuples, which can be a cache key."""
     return tuple(tuple(value) if isinstance(value, list) else value for value in np.asarray(values, float).tolist())
 
 
-@functools.lru_cache(maxsize=64)  # the samples of a training have the same levels, and their grids take 0.2 ms
+@functools.lru_cache(maxsize=64)  # the samples of a training share their levels, whose grids take 0.2 ms
 def grid_table(levels, width, height):
-    """The levels as (K, 14) float64, a row for each size and ratio, and the float32 edges that the rows point into.
+    """Tabulate the anchors of the levels, per size and ratio.
 
-    The third is whether all anchors are within the border.
+    Returns:
+        (K, 14) float64 with a row per size and ratio; the float32 edges that the rows point into; whether all anchors
+            are within the border.
     """
     table, lines, start, used, whole = [], [], 0, 0, True
     for level in levels:
@@ -97,10 +119,10 @@ def grid_table(levels, width, height):
 
 
 def inside(low, high, border, extent):
-    """First and last + 1 of the rows, or columns, whose anchors stay within the border."""
+    """First and last + 1 of the rows, or columns, whose anchors are within the border."""
     if border is None:
         return 0, len(low)
-    # Edges rise with the index, so both conditions cut off an end.
+    # Edges increase with the index, so each condition cuts off one end.
     return (int(np.searchsorted(low.astype(float), -border)),
             int(np.searchsorted(high.astype(float), extent + border, side="right")))
 
@@ -116,14 +138,14 @@ cdef int run(const double[:, ::1] table, const float[::1] lines, bint whole, con
     with nogil:
         for k in range(count):
             unpack(&grids[k], table, k, lines)
-            if negative > 0 and not whole:  # below 0 is no overlap, and nothing is background
+            if negative > 0 and not whole:  # no IoU is below 0, so with negative = 0 nothing is background
                 background(&grids[k], labels)
         for g in range(boxes.shape[0]):
             if not ignore[g] and read_face(&face, boxes, g):
                 for k in range(count):
                     label_window(&grids[k], &face, g, reach, positive, negative, labels, matched, highest,
                                  best_overlap, best_anchor)
-                if best >= 0 and best_overlap[g] < reach:  # otherwise its best anchor was in the windows
+                if best >= 0 and best_overlap[g] < reach:  # else its best anchor was in the windows
                     for k in range(count):
                         find_best(&grids[k], &face, g, best, best_overlap, best_anchor, True)
                     for k in range(count):
@@ -146,7 +168,7 @@ cdef void unpack(Grid* grid, const double[:, ::1] table, Py_ssize_t k, const flo
     grid.bottom = grid.top + rows
     grid.columns = columns
     grid.stride, grid.low_area, grid.wide, grid.high = table[k, 3], table[k, 4], table[k, 5], table[k, 6]
-    # An edge is rounded by at most 6e-8 of its size; a few times that, in cells.
+    # An edge is rounded by at most 6e-8 of its value; the slack is a few times that, in cells.
     grid.slack = 1e-6 * (1 + table[k, 7] / grid.stride)
     grid.first_row, grid.last_row = <int64_t>table[k, 8], <int64_t>table[k, 9]
     grid.first_col, grid.last_col = <int64_t>table[k, 10], <int64_t>table[k, 11]
@@ -161,7 +183,7 @@ cdef void background(Grid* grid, int8_t[::1] labels) noexcept nogil:
 
 
 cdef bint read_face(Face* face, const float[:, ::1] boxes, Py_ssize_t g) noexcept nogil:
-    """False for a box without area: it overlaps nothing."""
+    """Read a box; False when it has no area, as its IoU with anything is 0."""
     face.x1, face.y1, face.x2, face.y2 = boxes[g, 0], boxes[g, 1], boxes[g, 2], boxes[g, 3]
     face.wide, face.high = <double>face.x2 - face.x1, <double>face.y2 - face.y1
     face.area = face.wide * face.high
@@ -169,7 +191,7 @@ cdef bint read_face(Face* face, const float[:, ::1] boxes, Py_ssize_t g) noexcep
 
 
 cdef bint look_at(Window* window, Grid* grid, Face* face, double common) noexcept nogil:
-    """The cells whose anchor can have this area in common with the face; False when there is none."""
+    """Set the window of cells whose anchor can have this intersection with the face; False when there is none."""
     cdef double low_side = grid.wide if grid.wide < face.wide else face.wide
     cdef double low_high = grid.high if grid.high < face.high else face.high
     cdef double wide = common / low_high, high = common / low_side
@@ -185,11 +207,11 @@ cdef bint look_at(Window* window, Grid* grid, Face* face, double common) noexcep
 
 cdef inline void span(double low, double high, double common, double side, double stride, double slack, int64_t first,
                       int64_t last, int64_t* start, int64_t* stop) noexcept nogil:
-    """Cells of one axis whose anchor, `side` long, has `common` pixels in common with low..high."""
+    """Cells of one axis whose anchor, of length `side`, shares at least `common` px with low..high."""
     cdef double loose = slack + 1e-6 * (fabs(low) + fabs(high)) / stride
     cdef double begin = ceil((low + common - side / 2) / stride - 0.5 - loose)
     cdef double end = floor((high - common + side / 2) / stride - 0.5 + loose) + 1
-    # Compared as floats: far outside the image they need not fit an integer.
+    # Compared as floats: far outside the image they may not fit an integer.
     start[0] = first if begin < first else (last if begin > last else <int64_t>begin)
     stop[0] = last if end > last else (first if end < first else <int64_t>end)
 
@@ -199,14 +221,14 @@ cdef inline double common_side(float low, float high, float other_low, float oth
 
 
 cdef inline double for_overlap(double overlap, double areas) noexcept nogil:
-    """Common area at which two boxes whose areas have this sum reach this overlap."""
+    """Intersection at which two boxes whose areas have this sum reach this IoU."""
     return overlap / (1 + overlap) * areas * CAREFUL
 
 
 cdef void label_window(Grid* grid, Face* face, int64_t g, double reach, double positive, double negative,
                        int8_t[::1] labels, int32_t[::1] matched, double[::1] highest, double[::1] best_overlap,
                        int64_t[::1] best_anchor) noexcept nogil:
-    """Raise the label of every anchor that overlaps the face by `reach` or more; note the face's best among them."""
+    """Update the label of every anchor whose IoU with the face is >= reach; record the face's best anchor of them."""
     cdef Window window
     cdef int64_t row, col, anchor
     cdef double wide, high, tall, common, area, overlap
@@ -225,7 +247,7 @@ cdef void label_window(Grid* grid, Face* face, int64_t g, double reach, double p
             area = (<double>grid.right[col] - grid.left[col]) * tall
             overlap = common / (area + face.area - common)
             anchor = grid.start + (row * grid.columns + col) * grid.step
-            if overlap > highest[anchor]:  # strictly: the lowest face keeps a tie
+            if overlap > highest[anchor]:  # not >=: of equals, the lowest face stays
                 highest[anchor] = overlap
                 if overlap >= positive:
                     labels[anchor] = 1
@@ -239,9 +261,9 @@ cdef void label_window(Grid* grid, Face* face, int64_t g, double reach, double p
 
 cdef void find_best(Grid* grid, Face* face, int64_t g, double best, double[::1] best_overlap,
                     int64_t[::1] best_anchor, bint nearest) noexcept nogil:
-    """Raise the face's best overlap by the anchor nearest to it, or by all that can still exceed or equal it.
+    """Raise the face's best IoU with the anchor nearest to it, or with all anchors that can still exceed or equal it.
 
-    The nearest ones of all grids come first: with their overlap most windows shrink to a cell or vanish.
+    The nearest anchors of all grids are tested first: with their IoU most windows shrink to one cell or vanish.
     """
     cdef Window window
     cdef int64_t row, col, anchor
@@ -272,7 +294,7 @@ cdef void find_best(Grid* grid, Face* face, int64_t g, double best, double[::1] 
 
 cdef void give_best(double best, int8_t[::1] labels, int32_t[::1] matched, double[::1] best_overlap,
                     int64_t[::1] best_anchor) noexcept nogil:
-    """Label each face's best anchor; of two faces with the same one, that with the higher overlap has it."""
+    """Label each face's best anchor; of two faces with the same one, the face with the higher IoU gets it."""
     cdef Py_ssize_t g
     cdef int64_t anchor
     cdef int32_t rival
@@ -280,7 +302,7 @@ cdef void give_best(double best, int8_t[::1] labels, int32_t[::1] matched, doubl
         anchor = best_anchor[g]
         if anchor < 0 or best_overlap[g] < best:
             continue
-        rival = -2 - matched[anchor]  # claims stand as -2 - face until all are made
+        rival = -2 - matched[anchor]  # until all faces are done, a claim is stored as -2 - face
         if rival < 0 or best_overlap[g] > best_overlap[rival]:
             matched[anchor] = <int32_t>(-2 - g)
     for g in range(best_anchor.shape[0]):
@@ -292,7 +314,7 @@ cdef void give_best(double best, int8_t[::1] labels, int32_t[::1] matched, doubl
 
 cdef void hide_window(Grid* grid, Face* region, double negative, double ignore_overlap,
                       int8_t[::1] labels) noexcept nogil:
-    """Take background anchors that an ignore region overlaps or covers enough out of the training."""
+    """Set background anchors to -1 where their IoU with an ignore region, or covered fraction, is high enough."""
     cdef Window window
     cdef int64_t row, col, anchor
     cdef double wide, high, common, area

@@ -1,7 +1,7 @@
-"""Box and landmark transforms, compiled; the rules are stated by the twins in reference.py.
+"""Box and landmark transforms, compiled; the twins in reference.py state the rules.
 
-One pass over each row in float64. Results equal the twins' but for the last bit of a logarithm or an exponential, which
-NumPy takes from another library.
+One pass over each row, in float64. Results equal the twins' except for the last bit of a logarithm or an exponential,
+which NumPy takes from another library.
 """
 
 import numpy as np
@@ -14,12 +14,24 @@ from libc.math cimport exp, log
 
 
 def encode_boxes(boxes, anchors, variances=(0.1, 0.2)):
-    """(N, 4) float32 offsets that move each anchor onto its box: see reference.encode_boxes."""
+    """Offsets that move each anchor onto its box; see reference.encode_boxes.
+
+    Args:
+        boxes (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px, every side > 0.
+        anchors (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px, every side > 0.
+        variances (Sequence[float]): unit of the offsets of the centre, and unit of the logarithms of the sides.
+
+    Returns:
+        np.ndarray: (N, 4) float32 dx dy dw dh.
+
+    Raises:
+        InputError: a shape is wrong, the lengths differ, or a side is not positive.
+    """
     boxes, anchors = as_boxes(boxes), as_boxes(anchors, "anchors")
     same_length(boxes, anchors, ("boxes", "anchors"))
     deltas = np.empty_like(boxes)
     if not encode(boxes, anchors, variances[0], variances[1], deltas):
-        positive_sides(boxes, "boxes")  # one of the two raises and says which box it is
+        positive_sides(boxes, "boxes")  # one of the two raises and names the box
         positive_sides(anchors, "anchors")
     return deltas
 
@@ -41,7 +53,19 @@ cdef bint encode(const float[:, ::1] boxes, const float[:, ::1] anchors, double 
 
 
 def decode_boxes(deltas, anchors, variances=(0.1, 0.2)):
-    """(N, 4) float32 boxes that offsets make of anchors: see reference.decode_boxes."""
+    """Boxes from the offsets of anchors; see reference.decode_boxes.
+
+    Args:
+        deltas (ArrayLike): (N, 4) float32 offsets as from encode_boxes.
+        anchors (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px.
+        variances (Sequence[float]): the variances that the offsets were encoded with.
+
+    Returns:
+        np.ndarray: (N, 4) float32 x1 y1 x2 y2 in px.
+
+    Raises:
+        InputError: a shape is wrong, or the lengths differ.
+    """
     deltas, anchors = as_array(deltas, "deltas", None, 4), as_boxes(anchors, "anchors")
     same_length(deltas, anchors, ("deltas", "anchors"))
     boxes = np.empty_like(anchors)
@@ -64,7 +88,19 @@ cdef void decode(const float[:, ::1] deltas, const float[:, ::1] anchors, double
 
 
 def encode_landmarks(landmarks, anchors, variance=0.1):
-    """(N, 2 * P) float32 offsets of points from their anchor's centre: see reference.encode_landmarks."""
+    """Offsets of landmarks from the centre of their anchor; see reference.encode_landmarks.
+
+    Args:
+        landmarks (ArrayLike): (N, P, 2) float32 x y in px, NaN = not labelled.
+        anchors (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px, every side > 0.
+        variance (float): unit of the offsets.
+
+    Returns:
+        np.ndarray: (N, 2 * P) float32 x0 y0 x1 y1 ...
+
+    Raises:
+        InputError: a shape is wrong, the lengths differ, or an anchor has no area.
+    """
     landmarks, anchors = as_landmarks(landmarks), as_boxes(anchors, "anchors")
     same_length(landmarks, anchors, ("landmarks", "anchors"))
     positive_sides(anchors, "anchors")
@@ -86,11 +122,23 @@ cdef void points_out(const float[:, :, ::1] landmarks, const float[:, ::1] ancho
 
 
 def decode_landmarks(deltas, anchors, variance=0.1):
-    """(N, P, 2) float32 points that offsets mean at their anchors: see reference.decode_landmarks."""
+    """Landmarks from the offsets of anchors; see reference.decode_landmarks.
+
+    Args:
+        deltas (ArrayLike): (N, 2 * P) float32 offsets as from encode_landmarks.
+        anchors (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px.
+        variance (float): the variance that the offsets were encoded with.
+
+    Returns:
+        np.ndarray: (N, P, 2) float32 x y in px.
+
+    Raises:
+        InputError: a shape is wrong, the lengths differ, or a row of `deltas` is not made of pairs.
+    """
     deltas, anchors = as_array(deltas, "deltas", None, None), as_boxes(anchors, "anchors")
     same_length(deltas, anchors, ("deltas", "anchors"))
     if deltas.shape[1] % 2:
-        raise InputError(f"deltas: found {deltas.shape[1]} numbers a row, expected pairs x y")
+        raise InputError(f"deltas: found {deltas.shape[1]} numbers per row, expected pairs x y")
     landmarks = np.empty((len(deltas), deltas.shape[1] // 2, 2), dtype=np.float32)
     points_in(deltas, anchors, variance, landmarks)
     return landmarks

@@ -1,4 +1,4 @@
-"""Anchor grids: by hand, their invariants, and compiled against the NumPy twin."""
+"""Anchor grids: computed by hand, their invariants, and compiled against the NumPy twin."""
 
 import numpy as np
 import pytest
@@ -14,17 +14,17 @@ functions = pytest.mark.parametrize("function", [anchor_grid, reference.anchor_g
 
 @functions
 def test_by_hand(function):
-    found = function(2, 2, 8, [4, 8], [1, 4])  # ratio 4: twice as high, half as wide
-    assert found.dtype == np.float32 and found.shape == (2 * 2 * 4, 4)
-    np.testing.assert_array_equal(found[:4], [[2, 2, 6, 6], [3, 0, 5, 8], [0, 0, 8, 8], [2, -4, 6, 12]])
-    np.testing.assert_array_equal(found[4], [10, 2, 14, 6])  # next column
-    np.testing.assert_array_equal(found[8], [2, 10, 6, 14])  # next row
+    anchors = function(2, 2, 8, [4, 8], [1, 4])  # ratio 4: twice as high, half as wide
+    assert anchors.dtype == np.float32 and anchors.shape == (2 * 2 * 4, 4)
+    np.testing.assert_array_equal(anchors[:4], [[2, 2, 6, 6], [3, 0, 5, 8], [0, 0, 8, 8], [2, -4, 6, 12]])
+    np.testing.assert_array_equal(anchors[4], [10, 2, 14, 6])  # next column
+    np.testing.assert_array_equal(anchors[8], [2, 10, 6, 14])  # next row
 
 
 @functions
 def test_given_widths_and_heights_by_hand(function):
-    found = function(1, 2, 16, [(4, 10), (8, 2)])  # around (8, 8) and (24, 8)
-    np.testing.assert_array_equal(found, [[6, 3, 10, 13], [4, 7, 12, 9], [22, 3, 26, 13], [20, 7, 28, 9]])
+    anchors = function(1, 2, 16, [(4, 10), (8, 2)])  # around (8, 8) and (24, 8)
+    np.testing.assert_array_equal(anchors, [[6, 3, 10, 13], [4, 7, 12, 9], [22, 3, 26, 13], [20, 7, 28, 9]])
     np.testing.assert_array_equal(function(1, 1, 16, [(4, 10)], [4]), [[7, -2, 9, 18]])  # half as wide, twice as high
     np.testing.assert_array_equal(function(2, 3, 8, [(12, 12), (5, 5)]), function(2, 3, 8, [12, 5]))
     with pytest.raises(InputError, match=r"sizes of shape \(1, 3\), expected numbers, or pairs \(width, height\)"):
@@ -34,11 +34,11 @@ def test_given_widths_and_heights_by_hand(function):
 @functions
 def test_areas_ratios_and_centres(function):
     sizes, ratios = [10.5, 36, 330], [0.5, 1.0, 1.3]
-    found = function(3, 5, 16, sizes, ratios).reshape(3, 5, 3, 3, 4).astype(float)
-    wide, high = found[..., 2] - found[..., 0], found[..., 3] - found[..., 1]
+    anchors = function(3, 5, 16, sizes, ratios).reshape(3, 5, 3, 3, 4).astype(float)
+    wide, high = anchors[..., 2] - anchors[..., 0], anchors[..., 3] - anchors[..., 1]
     np.testing.assert_allclose(wide * high, np.broadcast_to(np.square(sizes)[:, None], wide.shape), rtol=1e-5)
     np.testing.assert_allclose(high / wide, np.broadcast_to(ratios, wide.shape), rtol=1e-5)
-    centres = (found[..., :2] + found[..., 2:]) / 2
+    centres = (anchors[..., :2] + anchors[..., 2:]) / 2
     np.testing.assert_allclose(centres[2, 4, 1, 2], [4.5 * 16, 2.5 * 16], atol=1e-4)
 
 
@@ -53,7 +53,7 @@ def test_empty_and_bad_input(function):
 
 def test_levels_from_tuples_and_objects():
     assert as_level((4, 5, 8, (16,)), border=3) == Level(4, 5, 8, (16,), (1.0,), 3)
-    assert as_level((4, 5, 8, (16,), (2.0,), None), border=3).border is None  # its own word goes before the default
+    assert as_level((4, 5, 8, (16,), (2.0,), None), border=3).border is None  # its own border comes first
     assert as_level(Level(4, 5, 8, (16, 32), (1, 2))).count == 80
     with pytest.raises(InputError, match="found 3 fields"):
         as_level((4, 5, 8))

@@ -1,4 +1,4 @@
-"""Overlaps: by hand, by sampling the plane, and compiled against the NumPy twin."""
+"""IoU: computed by hand, by counting pixels, and compiled against the NumPy twin."""
 
 import numpy as np
 import pytest
@@ -24,9 +24,9 @@ def test_by_hand(function):
     boxes = [[0, 0, 10, 10], [5, 5, 5, 9]]
     others = [[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [2, 2, 4, 7], [0, 0, 10, 5]]
     expected = [[1, 50 / 150, 0, 10 / 100, 0.5], [0, 0, 0, 0, 0]]  # the second box has no width
-    found = function(boxes, others)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.array(expected, dtype=np.float32))
+    ious = function(boxes, others)
+    assert ious.dtype == np.float32
+    np.testing.assert_array_equal(ious, np.array(expected, dtype=np.float32))
 
 
 @functions

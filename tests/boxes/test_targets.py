@@ -1,4 +1,4 @@
-"""Anchor targets: rules by hand, invariants, and compiled against the NumPy twin, label for label."""
+"""Anchor targets: rules by hand, invariants, and compiled against the NumPy twin, label by label."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def targets(function, boxes, ignore=None, levels=ROW, image_size=(40, 10), **rul
 
 @functions
 def test_thresholds_are_reached_by_equality(function):
-    # 5 of 10 columns: overlap 50 / 150 = 1/3 with two anchors; 10 x 3 within the last: 0.3.
+    # 5 of 10 columns: IoU 50 / 150 = 1/3 with two anchors; 10 x 3 within the last: 0.3.
     faces = [[5, 0, 15, 10], [30, 0, 40, 3]]
     third = 1 / 3
     assert targets(function, faces, best=None, positive=third, negative=0.3) == ([1, 1, 0, -1], [0, 0, -1, -1])
@@ -35,7 +35,7 @@ def test_thresholds_are_reached_by_equality(function):
 
 
 @functions
-def test_highest_overlap_wins_and_ties_go_to_the_first_face(function):
+def test_highest_iou_wins_and_ties_go_to_the_first_face(function):
     faces = [[0, 0, 10, 6], [0, 0, 10, 8], [0, 2, 10, 10]]
     assert targets(function, faces)[1] == [1, -1, -1, -1]
     assert targets(function, faces[::-1])[1] == [0, -1, -1, -1]
@@ -53,18 +53,18 @@ def test_best_rule(function):
 
 
 @functions
-def test_best_rule_goes_before_a_higher_overlap_and_the_stronger_claim_before_the_weaker(function):
+def test_best_rule_takes_precedence_over_a_higher_iou_and_the_higher_iou_wins_a_shared_best_anchor(function):
     big, small = [20, 0, 30, 10], [21, 1, 26, 6]
-    # Both have anchor 2 as their best; the big one overlaps it more and has it, wherever it stands in the list.
+    # Anchor 2 is the best of both; the big face has the higher IoU and gets it, whatever its place in the list.
     assert targets(function, [small, big], best=0.2)[1] == [-1, -1, 1, -1]
     assert targets(function, [big, small], best=0.2)[1] == [-1, -1, 0, -1]
-    # The wide face overlaps anchor 1 by 10 * 9 / 200 and anchor 2 (its best) by 0.5; the small one has anchor 1 as its
-    # best with less than the wide one's overlap, and takes it.
+    # The best anchor of the wide face is 2. The small face has a lower IoU with anchor 1 than the wide one, but anchor
+    # 1 is its best, so it gets it.
     wide, small = [10.5, 0, 30, 10], [11, 0, 15, 10]
     assert overlaps([wide], [[10, 0, 20, 10]]) > overlaps([small], [[10, 0, 20, 10]])
     assert targets(function, [wide, small], best=None, positive=0.4)[1] == [-1, 0, 0, -1]
     assert targets(function, [wide, small], best=0.4, positive=0.4)[1] == [-1, 1, 0, -1]
-    assert targets(function, [small, small], best=0)[1] == [-1, 0, -1, -1]  # equal claims: the first face
+    assert targets(function, [small, small], best=0)[1] == [-1, 0, -1, -1]  # equal IoUs: the first face
 
 
 @functions
@@ -72,7 +72,7 @@ def test_ignore_regions_hide_background_only(function):
     boxes = [[0, 0, 10, 10], [0, 0, 40, 5], [29, 0, 40, 10]]  # a face, a strip over half of all, one over the last
     assert targets(function, boxes, [False, True, True], ignore_overlap=0.5) == ([1, -1, -1, -1], [0, -1, -1, -1])
     assert targets(function, boxes, [False, True, True], ignore_overlap=0.51) == ([1, 0, 0, -1], [0, -1, -1, -1])
-    # Overlap counts too: 30 of 100, covered 0.3.
+    # The IoU counts too: 30 of 100, covered fraction 0.3.
     assert targets(function, [[10, 0, 13, 10]], [True], negative=0.3, ignore_overlap=1)[0] == [0, -1, 0, 0]
     assert targets(function, [[10, 0, 13, 10]], [True], negative=0.31, ignore_overlap=1)[0] == [0, 0, 0, 0]
 
@@ -84,7 +84,7 @@ def test_border(function):
     assert targets(function, face, levels=levels)[0] == [1, 0, 0, 0]
     assert targets(function, face, levels=[levels[0]._replace(border=1)])[0] == [1, 0, 0, 0]
     shut = targets(function, face, levels=[levels[0]._replace(border=0.5)], best=0)
-    assert shut == ([-1, -1, -1, -1], [-1] * 4)  # all leave it at the top
+    assert shut == ([-1, -1, -1, -1], [-1] * 4)  # all leave the image at the top
     tall = targets(function, face, levels=[tuple(levels[0][:5])], image_size=(40, 13), border=1, best=0)
     assert tall == ([1, 0, 0, 0], [0, -1, -1, -1])
     inner = targets(function, face, levels=[Level(3, 4, 10, (12,), (1.0,), 0)], image_size=(40, 40), best=0)
@@ -103,7 +103,7 @@ def test_levels_follow_one_another(function):
 def test_anchors_of_given_widths_and_heights(function):
     """Two cells of two anchors: 10 x 20 and 20 x 10 around (10, 10) and (30, 10)."""
     levels = [Level(1, 2, 20, ((10, 20), (20, 10)))]
-    wide, high = [20, 5, 40, 15], [5, 0, 15, 20]  # overlap of one with the other kind: 100 / 300
+    wide, high = [20, 5, 40, 15], [5, 0, 15, 20]  # IoU of a face with an anchor of the other kind: 100 / 300
     assert targets(function, [wide, high], levels=levels, image_size=(40, 20), best=None, positive=0.4,
                    negative=0.4) == ([1, 0, 0, 1], [1, -1, -1, 0])
     assert targets(function, [wide, high], levels=levels, image_size=(40, 20), best=None, positive=0.4,
@@ -134,7 +134,7 @@ def test_bad_input(function):
 
 @st.composite
 def scenes(draw):
-    """Small pyramids and boxes; whole numbers half of the time, so that ties are common."""
+    """Small pyramids and boxes; half of them have integer coordinates, so that ties are common."""
     number = draw(st.sampled_from([st.integers(-10, 60), st.floats(-10, 60, width=32)]))
     side = draw(st.sampled_from([st.integers(-1, 40), st.floats(-1, 40, width=32)]))
     border = st.sampled_from([None, 0, 3, 20])
@@ -161,8 +161,8 @@ compiled = pytest.mark.skipif(not COMPILED, reason="nothing is compiled here: th
 @settings(max_examples=150, deadline=None)
 @given(scenes())
 def test_compiled_equals_twin(scene):
-    for found, expected in zip(anchor_targets(*scene), reference_targets.anchor_targets(*scene), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for actual, expected in zip(anchor_targets(*scene), reference_targets.anchor_targets(*scene), strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 @compiled
@@ -172,9 +172,9 @@ def test_compiled_equals_twin_on_a_crowd(best):
                             crowd_faces(10, np.random.default_rng(2), sides=(100, 900))])
     arguments = (LEVELS, boxes, np.arange(len(boxes)) % 7 == 3, SIZE, 0.5, 0.3, best)
     labels, matched = anchor_targets(*arguments)
-    for found, expected in zip((labels, matched), reference_targets.anchor_targets(*arguments), strict=True):
-        np.testing.assert_array_equal(found, expected)
-    if best is None:  # then every positive overlaps its face by the threshold: seen by the overlaps alone
+    for actual, expected in zip((labels, matched), reference_targets.anchor_targets(*arguments), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    if best is None:  # then the IoU of every positive with its face reaches the threshold
         anchors = np.concatenate([reference.anchor_grid(*level[:5]) for level in LEVELS])
         chosen = np.flatnonzero(labels == 1)
         own = reference.overlaps64(anchors[chosen], boxes)[np.arange(len(chosen)), matched[chosen]]
@@ -183,10 +183,10 @@ def test_compiled_equals_twin_on_a_crowd(best):
 
 @compiled
 def test_anchors_far_from_the_origin_are_not_lost():
-    """Edges near 1e5 are float32 numbers 0.008 apart: the window of cells must allow for that."""
+    """float32 numbers near 1e5 are 0.008 apart: the window of cells must allow for that."""
     levels = [Level(1, 60_000, 2, (3.3,), (0.7,))]
     x = np.random.default_rng(0).uniform(119_000, 119_990, 40)
     boxes = np.stack([x, 0 * x - 1, x + 4, 0 * x + 2.5], axis=1).astype(np.float32)
     arguments = (levels, boxes, np.zeros(40, bool), (120_000, 2), 0.5, 0.3, 0.0)
-    for found, expected in zip(anchor_targets(*arguments), reference_targets.anchor_targets(*arguments), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for actual, expected in zip(anchor_targets(*arguments), reference_targets.anchor_targets(*arguments), strict=True):
+        np.testing.assert_array_equal(actual, expected)

@@ -1,4 +1,4 @@
-"""Box and landmark transforms: by hand, forth and back, and compiled against the NumPy twins."""
+"""Box and landmark transforms: by hand, encoded and decoded again, and compiled against the NumPy twins."""
 
 import math
 from types import SimpleNamespace
@@ -26,18 +26,18 @@ def random_boxes(count, seed):
 @modules
 def test_boxes_by_hand(module):
     anchors = [[0, 0, 10, 20]]  # centre 5, 10
-    boxes = [[4, 0, 14, 20 * math.e]]  # centre 9, 10 e: moved by 4 = 0.4 widths, e times as high
-    found = module.encode_boxes(boxes, anchors, (0.1, 0.2))
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, [[4, (10 * math.e - 10) / 20 / 0.1, 0, 5]], rtol=1e-6, atol=1e-6)
+    boxes = [[4, 0, 14, 20 * math.e]]  # centre (9, 10 e): moved by 4 px = 0.4 widths, e times as high
+    deltas = module.encode_boxes(boxes, anchors, (0.1, 0.2))
+    assert deltas.dtype == np.float32
+    np.testing.assert_allclose(deltas, [[4, (10 * math.e - 10) / 20 / 0.1, 0, 5]], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(module.encode_boxes(boxes, anchors, (1, 1))[0, [0, 3]], [0.4, 1], rtol=1e-6)
 
 
 @modules
-def test_boxes_forth_and_back(module):
+def test_decoding_inverts_encoding(module):
     boxes, anchors = random_boxes(2000, 0), random_boxes(2000, 1)
     side = (anchors[:, 2:] - anchors[:, :2]) * 60
-    near = (boxes[:, 2:] - boxes[:, :2] < side).all(axis=1)  # beyond, the clamp of decode_boxes bites
+    near = (boxes[:, 2:] - boxes[:, :2] < side).all(axis=1)  # decode_boxes clamps larger ones
     back = module.decode_boxes(module.encode_boxes(boxes, anchors), anchors)
     assert near.sum() > 1000
     np.testing.assert_allclose(back[near], boxes[near], atol=0.02)
@@ -45,19 +45,19 @@ def test_boxes_forth_and_back(module):
 
 @modules
 def test_decoded_side_is_clamped(module):
-    found = module.decode_boxes([[0, 0, 1e4, -1e4]], [[0, 0, 16, 16]])
-    np.testing.assert_allclose(found, [[8 - 500, 8, 8 + 500, 8]], rtol=1e-5)
+    decoded = module.decode_boxes([[0, 0, 1e4, -1e4]], [[0, 0, 16, 16]])
+    np.testing.assert_allclose(decoded, [[8 - 500, 8, 8 + 500, 8]], rtol=1e-5)
 
 
 @modules
 def test_landmarks_by_hand_and_nan(module):
     points = np.full((1, 5, 2), np.nan)
     points[0, 0], points[0, 4] = (5, 10), (6, 8)
-    found = module.encode_landmarks(points, [[0, 0, 10, 20]], 0.1)
-    assert found.shape == (1, 10) and found.dtype == np.float32
-    np.testing.assert_allclose(found[0, [0, 1, 8, 9]], [0, 0, 1, -1], atol=1e-6)
-    assert np.isnan(found[0, 2:8]).all()
-    np.testing.assert_allclose(module.decode_landmarks(found, [[0, 0, 10, 20]], 0.1), points, atol=1e-5)
+    deltas = module.encode_landmarks(points, [[0, 0, 10, 20]], 0.1)
+    assert deltas.shape == (1, 10) and deltas.dtype == np.float32
+    np.testing.assert_allclose(deltas[0, [0, 1, 8, 9]], [0, 0, 1, -1], atol=1e-6)
+    assert np.isnan(deltas[0, 2:8]).all()
+    np.testing.assert_allclose(module.decode_landmarks(deltas, [[0, 0, 10, 20]], 0.1), points, atol=1e-5)
 
 
 @modules
@@ -90,7 +90,7 @@ def test_compiled_equals_twin(count, seed, variances):
     for name, arguments in (("encode_boxes", (boxes, anchors, variances)),
                             ("decode_boxes", (deltas[:, :4], anchors, variances)),
                             ("encode_landmarks", (points, anchors)), ("decode_landmarks", (deltas, anchors))):
-        found, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
-        assert found.shape == expected.shape
+        actual, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+        assert actual.shape == expected.shape
         # NumPy's logarithm and the C library's may differ in the last bit of a float64.
-        np.testing.assert_array_max_ulp(found, expected, 1)
+        np.testing.assert_array_max_ulp(actual, expected, 1)
