@@ -21,7 +21,7 @@ from .errors import InputError
 from .files import write_whole
 
 DEFAULTS = {
-    "FAMILY": "ssh",  # the detector: a key of manyfaces.nets.FAMILIES
+    "FAMILY": "ssh",  # the detector: a name that manyfaces.nets.family knows
     "NAME": "",  # empty: the stem of the YAML file; output/NAME and lib/pretrained/NAME.* follow from it
     "SEED": 3,  # order of the data, augmentation and initial weights all derive from it
     "DATA_DIR": "data",  # holds pickles/ (made by tools/build_roidb.py) and imagenet/
