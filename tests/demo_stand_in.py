@@ -54,4 +54,5 @@ def load_slowly(cfg, weights=None):
 if __name__ == "__main__":
     testing.load_detector = load_slowly
     sys.argv[0] = str(ROOT / "tools" / "demo.py")
+    sys.path.insert(0, str(ROOT / "tools"))  # as Python does for a script
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -100,8 +100,9 @@ def small_exported(family, kind):
 # --------------------------------------------------------- without Keras
 
 _CODE = """
-import runpy, sys
+import os, runpy, sys
 sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))  # as Python does for a script
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:

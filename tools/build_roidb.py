@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Read an annotation file and its images once, print what is in them, and write the roidb that training reads."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.data.build_roidb import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

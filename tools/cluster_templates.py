@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Derive templates for Tiny Faces, or anchors for SSD, from the sizes of a data set's faces."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.data.cluster_templates import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

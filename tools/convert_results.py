@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Turn COCO result JSON into a folder of WIDER prediction files and back; image ids and names come from --gt."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.data.convert_results import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

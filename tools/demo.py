@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Find faces in images, folders, globs, videos or a camera, and draw them with landmarks and a bar of scores."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.demo import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

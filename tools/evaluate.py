@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Measure predictions: WIDER FACE's official easy / medium / hard, or AP on any roidb; or a detector's landmarks."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.evaluate.main import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Export trained weights as ONNX, OpenVINO IR, LiteRT or SavedModel, for use without Keras."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.export import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Make a backbone's .weights.h5, as NET.WEIGHTS takes it, or MTCNN's three, from files of another framework."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.import_weights import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

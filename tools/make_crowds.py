@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Make crowds of the images of roidbs: sheets with many of them, each shrunk, and the roidb of all their faces."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.data.make_crowds import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

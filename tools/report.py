@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Write one HTML file that shows where a detector is weak: curves, breakdowns and galleries of its errors."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.report import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Run a detector over a folder of images and write its detections for tools/evaluate.py."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.test import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

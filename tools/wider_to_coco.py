@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Turn WIDER FACE's annotation, or any other that the roidb's readers know, into COCO JSON with one category, face."""
 
-import sys
+import _start
 
-from manyfaces.commands.command_line import run
 from manyfaces.commands.data.wider_to_coco import main
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    _start.run(main)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from manyfaces.errors import InputError
 from manyfaces.inference import folder as testing
 from manyfaces.inference.detector import Detector
 
-TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
+TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("[!_]*.py"))
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 
 
@@ -47,11 +48,35 @@ def test_every_tool_has_help_with_an_example_that_calls_it(name, tool, capsys):
 
 @pytest.mark.parametrize("name", ["train", "test", "demo"])
 def test_help_comes_without_waiting_for_keras(name):
-    code = ("import runpy, sys\ntry:\n    runpy.run_path(sys.argv[1], run_name='__main__')\n"
+    code = ("import os, runpy, sys\nsys.path.insert(0, os.path.dirname(sys.argv[1]))\ntry:\n"
+            "    runpy.run_path(sys.argv[1], run_name='__main__')\n"
             "except SystemExit:\n    pass\nprint('keras' in sys.modules, file=sys.stderr)")
     done = subprocess.run([sys.executable, "-c", code, ROOT / f"tools/{name}.py", "--help"], capture_output=True,
                           text=True)
     assert done.stderr == "False\n"
+
+
+@pytest.mark.parametrize("venv, advice", [(False, "run make -B -C {root}, then {python} "), (True, "run {python} ")])
+def test_a_tool_outside_the_environment_says_what_to_run(venv, advice, tmp_path):
+    """-S: no installed packages; the copy of tools/ has no manyfaces beside it."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    python = tmp_path / ".venv/bin/python"
+    if venv:
+        python.parent.mkdir(parents=True)
+        python.touch()
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-S", tmp_path / "tools/train.py", "--cfg", "a b.yml"], capture_output=True,
+                          text=True, env=environment)
+    advice = advice.format(root=tmp_path, python=python)
+    assert done.returncode == 2 and done.stderr == (
+        f"error: {sys.executable} has no module manyfaces: {advice}{tmp_path}/tools/train.py --cfg 'a b.yml'\n")
+
+
+def test_a_module_of_ours_that_is_missing_is_a_defect(tmp_path):
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    (tmp_path / "tools/broken.py").write_text("import _start\nimport manyfaces.none\n")
+    done = subprocess.run([sys.executable, tmp_path / "tools/broken.py"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" in done.stderr and "manyfaces.none" in done.stderr
 
 
 def test_keras_is_not_there_before_it_is_loaded_quietly():
