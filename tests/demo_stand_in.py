@@ -12,7 +12,7 @@ from conftest import ROOT
 from stand_in import square_detector
 
 from manyfaces.commands.command_line import run
-from manyfaces.inference import folder as testing
+from manyfaces.inference import models as testing
 
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 

@@ -15,7 +15,7 @@ from manyfaces import pretrained
 from manyfaces.config import load_config
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.export.export import export
-from manyfaces.inference import folder as testing
+from manyfaces.inference import models as testing
 
 NAME = "ssh_mobilenet_v1_025"
 ENDINGS = {"onnx": ".onnx", "faces": ".onnx", "openvino": ".xml", "litert": ".tflite", "saved_model": "",

@@ -22,10 +22,11 @@ from manyfaces import pretrained
 from manyfaces.commands.command_line import run
 from manyfaces.config import load_config, save_config
 from manyfaces.errors import InputError
-from manyfaces.inference import folder as testing
+from manyfaces.inference import models as testing
 from manyfaces.inference.demo.demo import Demo, run_demo
 from manyfaces.inference.demo.sources import find_sources
 from manyfaces.inference.detector import Detector
+from manyfaces.inference.folder import detect_folder
 
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 SQUARE = picture(160, 120, (40, 30, 48))
@@ -94,7 +95,7 @@ def boxes(path):
 
 def test_odd_images_are_detected_in_as_they_are_seen(tmp_path):
     folder = folder_of(tmp_path, GOOD | WITHOUT_SQUARE)
-    result = testing.detect_folder(square_detector(), folder, tmp_path / "out")
+    result = detect_folder(square_detector(), folder, tmp_path / "out")
     assert result["failed"] == [] and result["images"] == len(GOOD) + len(WITHOUT_SQUARE)
     for name in GOOD:
         found = boxes(tmp_path / "out" / (name.rsplit(".", 1)[0] + ".txt"))
@@ -112,7 +113,7 @@ def test_twenty_thousand_pixels_are_no_matter(tmp_path):
     shapes = []
     inner = detector.run
     detector.run = lambda images: shapes.append(images.shape) or inner(images)
-    testing.detect_folder(detector, folder, tmp_path / "out")
+    detect_folder(detector, folder, tmp_path / "out")
     assert max(shape[1] * shape[2] for shape in shapes) < 4_400_000  # the limit, and padding
     assert np.abs(boxes(tmp_path / "out/wide.txt") - [19900, 10, 30, 30]).max() <= 1
     assert np.abs(boxes(tmp_path / "out/large.txt") - [12000, 800, 1200, 1200]).max() <= 20
@@ -123,7 +124,7 @@ def test_a_bad_image_is_one_line_and_the_others_go_on(tmp_path, capsys):
     stale = tmp_path / "out" / "half.txt"
     stale.parent.mkdir()
     stale.write_text("half.jpg\n0\n")
-    result = testing.detect_folder(square_detector(BATCH=3), folder, tmp_path / "out")
+    result = detect_folder(square_detector(BATCH=3), folder, tmp_path / "out")
     assert result["images"] == 1 and sorted(result["failed"]) == sorted(BAD)
     assert [path.name for path in (tmp_path / "out").glob("*.txt")] == ["good.txt"]  # nor the one of an earlier run
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]

@@ -14,7 +14,7 @@ from manyfaces import pretrained
 from manyfaces.commands.command_line import run
 from manyfaces.config import load_config
 from manyfaces.errors import InputError
-from manyfaces.inference import folder as testing
+from manyfaces.inference import models as testing
 from manyfaces.inference.detector import Detector
 
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("[!_]*.py"))

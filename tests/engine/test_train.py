@@ -15,6 +15,7 @@ from manyfaces.engine import checkpoint
 from manyfaces.engine.checkpoint import read_facts
 from manyfaces.engine.train import NonFiniteLoss, Trainer
 from manyfaces.errors import InputError
+from manyfaces.weights import files as weights
 
 scenes = pytest.fixture(scenes_folder, scope="module")
 
@@ -206,7 +207,7 @@ def test_the_best_weights_are_those_of_the_best_selection(scenes, monkeypatch):
     assert run.run() == 0.5
     assert list(then) == [2, 4, 6, 7], "every two steps, and at the end"
     best = trainer(scenes, "looked_at")
-    checkpoint.load_weights(best.model, scenes / "output/selected/best.weights.h5", best.cfg)
+    weights.load_weights(best.model, scenes / "output/selected/best.weights.h5", best.cfg)
     for a, b in zip(numbers(best.model.variables), then[4], strict=True):
         np.testing.assert_array_equal(a, b)
     log = rows(scenes / "output/selected/select.csv")
@@ -218,7 +219,7 @@ def test_best_weights_that_could_not_be_written_do_not_count(scenes, monkeypatch
     run = quick(trainer(scenes, "best_lost", TRAIN__SELECT="scenes", TRAIN__SELECT_EVERY=2, TRAIN__STEPS=4))
     values = iter([0.5, 0.4])
     monkeypatch.setattr(run.selection, "evaluate", lambda: {"AP": next(values)})
-    save, module = checkpoint.save_weights, sys.modules[Trainer.__module__]
+    save, module = weights.save_weights, sys.modules[Trainer.__module__]
 
     def full(model, path, *rest):
         if run.step == 2:

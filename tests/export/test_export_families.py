@@ -12,7 +12,7 @@ from manyfaces.datasets.toy.data_set import portrait_collage
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
 from manyfaces.export.export import LIMIT, export
-from manyfaces.inference import folder as testing
+from manyfaces.inference import models as testing
 from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.models import open_model
 from manyfaces.runtimes.sidecar import read_sidecar

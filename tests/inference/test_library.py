@@ -73,7 +73,7 @@ class Recorder:
     """Stands for lib/runtimes and Keras: remembers how a detector was asked for."""
 
     def __init__(self, monkeypatch, here=("onnxruntime", "keras")):
-        from manyfaces.inference import folder as testing
+        from manyfaces.inference import models as testing
 
         self.calls = []
         monkeypatch.setattr(loading, "installed", lambda: list(here))

@@ -14,7 +14,7 @@ from manyfaces.errors import InputError
 from manyfaces.evaluation import read_predictions
 from manyfaces.evaluation.coco_results import read_coco_results
 from manyfaces.evaluation.fddb import read_detections, write_detections
-from manyfaces.inference import folder as testing
+from manyfaces.inference import models as testing
 from manyfaces.inference.folder import detect_folder
 from manyfaces.inference.results import FORMATS
 
