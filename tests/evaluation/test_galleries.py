@@ -4,11 +4,12 @@ import numpy as np
 from small_sets import image, matched
 
 from manyfaces.evaluation.curve import Curve
+from manyfaces.evaluation.report.charts import precision_recall
 from manyfaces.evaluation.report.error_kinds import error_kinds
-from manyfaces.evaluation.report.html.charts import bar_chart, pr_chart
 from manyfaces.evaluation.report.html.crops import GREY, SIZE, crop, inside
 from manyfaces.evaluation.report.html.exhibits import easiest_first, galleries, overlaps
 from manyfaces.evaluation.report.html.gallery import FAR, _box
+from manyfaces.evaluation.report.html.svg import bar_chart, line_chart
 
 
 def shown(*images, **options):
@@ -99,17 +100,21 @@ def test_a_box_stands_in_the_crop_where_it_stands_in_the_image():
     assert f'x="{-FAR:.1f}"' in vast and f'width="{2 * FAR:.1f}"' in vast
 
 
+def one_curve(curve):
+    return line_chart(precision_recall("Hard", [("a", curve)]))
+
+
 def test_charts_draw_what_they_are_given():
     chart = bar_chart([("a", "3 faces", [(0.5, 1.0)]), ("b", "none", [(None, None)])], "two bars")
     assert 'width="148"' in chart and 'd="M296 ' in chart
     assert chart.count('class="bar s0"') == 1 and ">–</text>" in chart
     steps = np.linspace(0, 1, 1000)
-    line = pr_chart([Curve(steps, 1 - 0.5 * steps, 0.75, 0.75, 10)], "a line")
+    line = one_curve(Curve(steps, 1 - 0.5 * steps, 0.75, 0.75, 10))
     path = next(part for part in line.split('d="') if 'class="curve s0"' in part).split('"')[0]
     points = np.array([point.split() for point in path.removeprefix("M").split("L")], float)
     assert points[0].tolist() == [42, 10] and points[-1].tolist() == [330, 116]  # the corners of the frame
     assert len(points) < 800 and np.abs(np.diff(points, axis=0)).max() < 2
     # Before the first prediction there is no precision: nothing is drawn there, and a single point is a dot.
-    none = pr_chart([Curve(np.zeros(9), np.zeros(9), 0, 0, 1)], "nothing")
+    none = one_curve(Curve(np.zeros(9), np.zeros(9), 0, 0, 1))
     assert 'd="" class="curve s0"' in none
-    assert 'd="M42 10L42 10"' in pr_chart([Curve(np.zeros(1), np.ones(1), 0, 0, 1)], "a dot")
+    assert 'd="M42 10L42 10"' in one_curve(Curve(np.zeros(1), np.ones(1), 0, 0, 1))

@@ -1,15 +1,21 @@
+import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from small_sets import image, matched, random_set
 
 from manyfaces.errors import InputError
 from manyfaces.evaluation import SETTINGS, Curve
 from manyfaces.evaluation.curve import area_under_curve
-from manyfaces.evaluation.report.plots import COLOURS, curves, pr_figure, pr_plot
+from manyfaces.evaluation.report.analysis import curves
+from manyfaces.evaluation.report.charts import COLOURS, precision_recall
+from manyfaces.evaluation.report.html.svg import colour_style, line_chart
+from manyfaces.evaluation.report.plots import draw, pr_figure, pr_plot, shortened
 from manyfaces.evaluation.report.published import PUBLISHED, USUAL, choose_published
 
 
@@ -44,6 +50,29 @@ def test_a_panel_a_setting_with_the_legend_by_falling_ap():
     # A method looks the same in each panel, whatever its place in the legend.
     looks = [{line.get_label().split(":")[0]: line.get_color() for line in axes.get_lines()} for axes in panels]
     assert looks[0] == looks[1] == looks[2] == {"low": COLOURS[0], "high": COLOURS[1], "middle": COLOURS[2]}
+
+
+def test_both_renderers_draw_the_same_chart():
+    """The curves of the report's SVG are those of the figure, in the same colours, ticks and limits."""
+    chart = precision_recall("Hard", [(name, found["hard"]) for name, found in TEN])
+    axes = Figure().subplots()
+    draw(axes, chart)
+    page = ElementTree.fromstring(line_chart(chart))
+    paths = [path for path in page.iter("path") if path.get("class").startswith("curve ")]
+    style = dict(re.findall(r"\.(s\d) { --c: (#\w+); }", colour_style().split("@media")[0]))
+    lines = {line.get_label().split(": ")[0]: line for line in axes.get_lines()}
+    assert len(paths) == len(lines) == len({(path.get("class"), path.get("stroke-dasharray")) for path in paths}) == 10
+    for path, line in zip(paths, chart.lines, strict=True):
+        drawn = lines[shortened(line.name)]
+        assert style[path.get("class").split()[1]] == drawn.get_color()
+        points = [list(map(float, point.split())) for point in path.get("d")[1:].split("L")]
+        x, y = drawn.get_data()
+        for at in (0, -1):
+            assert points[at] == pytest.approx([42 + 288 * x[at], 222 - 212 * y[at]], abs=0.06)
+    ticks = [text.text for text in page.iter("text") if text.get("class") == "muted"]
+    assert ticks == [f"{value:.1f}" for value in (*axes.get_xticks(), *axes.get_yticks())]
+    assert axes.get_xlim() == (0, 1)
+    assert {axes.get_xlabel(), axes.get_ylabel()} == {text.text for text in page.iter("text")} - set(ticks)
 
 
 def test_ten_methods_differ_in_colour_or_line():

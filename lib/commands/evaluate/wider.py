@@ -3,9 +3,9 @@
 import time
 
 from ...evaluation.files.ground_truth import SETTINGS, read_ground_truth
-from ...evaluation.report.analysis import analyse, operating_points
+from ...evaluation.report.analysis import analyse, curves, operating_points
 from ...evaluation.report.error_kinds import error_kinds
-from ...evaluation.report.plots import curves, pr_plot
+from ...evaluation.report.plots import pr_plot
 from ...evaluation.report.published import choose_published
 from ...evaluation.tables import print_table
 from ...evaluation.wider import match_wider, result_of

@@ -1,77 +1,79 @@
 """FDDB's two ROC curves as a figure, in the manner of the benchmark's own: rate over number of false positives."""
 
+from __future__ import annotations
+
 import os
-from itertools import cycle
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...files import whole_file
-from ..report.plots import COLOURS, LINES
-from .roc import CURVE, POINTS
+from ..report.charts import Line, LineChart, look
+from ..report.plots import STYLE, draw, write_figure
+from .roc import CURVE, POINTS, Roc
 
-_STYLE = {"font.size": 7, "axes.titlesize": 8, "axes.linewidth": 0.6, "legend.fontsize": 6, "grid.linewidth": 0.4,
-          "grid.color": "#d8d8d8", "pdf.fonttype": 42}
-_LONGEST = 28  # letters of a name in the legend
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def roc_plot(methods, path):
-    """Write the figure of roc_figure to path.png and path.pdf; an ending .png or .pdf of path is taken off first.
+def roc_plot(methods: Sequence[tuple[str, Roc]], path: str | os.PathLike) -> list[str]:
+    """Write the figure of roc_figure as PNG and PDF.
 
-    Returns the two paths. Raises OSError when they cannot be written.
+    Args:
+        methods: as in roc_figure.
+        path: as in plots.write_figure.
+
+    Returns:
+        The two paths.
+
+    Raises:
+        OSError: a file cannot be written.
     """
-    base, ending = os.path.splitext(os.fspath(path))
-    base = base if ending.lower() in (".png", ".pdf") else os.fspath(path)
-    figure, written = roc_figure(methods), []
-    for kind in ("png", "pdf"):
-        with whole_file(f"{base}.{kind}", suffix=f".{kind}") as beside:
-            # Without a date the same curves give the same file.
-            figure.savefig(beside, dpi=300, metadata={"CreationDate": None} if kind == "pdf" else None)
-        written.append(f"{base}.{kind}")
-    return written
+    return write_figure(roc_figure(methods), path)
 
 
-def roc_figure(methods):
-    """A matplotlib Figure with a panel for the discrete and one for the continuous ROC, to 2,000 false positives.
+def roc_figure(methods: Sequence[tuple[str, Roc]]) -> Figure:
+    """A panel for the discrete and one for the continuous ROC, to 2,000 false positives.
 
-    methods: list of (name, Roc). The legend has the rate at 1,000 false positives and stands in that order. A curve
-    that stops short has no more detections.
+    The legend gives the rate at 1,000 false positives, in falling order. A curve that ends early has no more
+    detections.
+
+    Args:
+        methods: (name, Roc); the place in the list decides the look.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(1, 2, sharey=True)
-        for place, (kind, axes) in enumerate(zip(("discrete", "continuous"), panels, strict=True)):
-            looks = zip(methods, cycle(COLOURS), cycle(LINES), strict=False)
-            rated = [(roc.at(POINTS[-1])[kind], name, roc, colour, line) for (name, roc), colour, line in looks]
-            for rate, name, roc, colour, line in sorted(rated, key=lambda method: -method[0]):
-                x, y = _drawn(roc, place)
-                axes.step(x, y, where="post", color=colour, linestyle=line, linewidth=1.1,
-                          label=f"{_shortened(name)}: {rate:.3f}")
-            for limit in POINTS:
-                axes.axvline(limit, color="#999999", linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
-            axes.set(xlim=(0, CURVE), title=f"{kind.capitalize()} score", xlabel="False positives")
-            axes.grid(True)
-            axes.legend(loc="lower right", title=f"rate at {POINTS[-1]:,} false positives", title_fontsize=6,
-                        handlelength=2.6, labelspacing=0.25, edgecolor="#bbbbbb", fancybox=False)
-        panels[0].set(ylim=(0, 1.005), ylabel="True positive rate")
-        panels[0].set_yticks(np.arange(11) / 10)
+        for place, axes in enumerate(figure.subplots(1, 2)):
+            draw(axes, roc_chart(methods, ("discrete", "continuous")[place]), leftmost=place == 0, longest=28)
+            if methods:
+                axes.legend(loc="lower right", title=f"rate at {POINTS[-1]:,} false positives", title_fontsize=6,
+                            fontsize=6, handlelength=2.6, labelspacing=0.25, edgecolor="#bbbbbb", fancybox=False)
     return figure
 
 
-def _drawn(roc, place):
-    """Corners of a step curve: from (0, 0), and on to the frame where there are more false positives than it shows."""
-    positives, *rates = roc.steps(CURVE)
-    x, y = np.concatenate([[0], positives]), np.concatenate([[0.0], rates[place]])
+def roc_chart(methods: Sequence[tuple[str, Roc]], kind: str) -> LineChart:
+    """True positive rate over false positives.
+
+    Args:
+        methods: as in roc_figure.
+        kind: "discrete" or "continuous".
+    """
+    lines = [Line(name, roc.at(POINTS[-1])[kind], *_steps(roc, kind), look(index))
+             for index, (name, roc) in enumerate(methods)]
+    return LineChart(f"{kind.capitalize()} score", "False positives", "True positive rate", lines,
+                     np.linspace(0, CURVE, 5), np.arange(11) / 10, POINTS)
+
+
+def _steps(roc, kind):
+    """Corners of a step curve: from (0, 0), and to the frame where there are more false positives than it shows."""
+    positives, discrete, continuous = roc.steps(CURVE)
+    rates = discrete if kind == "discrete" else continuous
+    x, y = np.concatenate([[0], positives]), np.concatenate([[0.0], rates])
     if len(positives) and (roc.false_positives > CURVE).any():
         x, y = np.append(x, CURVE), np.append(y, y[-1])
-    return x, y
-
-
-def _shortened(name):
-    """The name without its middle where it is long: beginnings and ends are what differs."""
-    half = _LONGEST // 2
-    return name if len(name) <= _LONGEST else f"{name[:half - 1]}…{name[-half:]}"
+    return np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]

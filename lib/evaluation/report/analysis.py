@@ -31,6 +31,11 @@ def setting_faces(matches, setting):
     return matches.counted[:, SETTINGS.index(setting)]
 
 
+def curves(matches, settings=SETTINGS):
+    """The Curve of each setting, a dict: what the plots take."""
+    return {setting: curve_of(matches, setting_faces(matches, setting)) for setting in settings}
+
+
 def judged(matches, counted):
     """(right, wrong), each (P,) bool: the predictions that find a counted face, and the false positives.
 

@@ -1,44 +1,69 @@
-"""Precision-recall curves in the manner of WIDER FACE's official figures, beside what other detectors' authors report.
+"""Charts as figures of matplotlib, in the manner of WIDER FACE's official ones, beside what other authors report.
 
-matplotlib is imported when a figure is made, and no window system is asked for.
+matplotlib is imported when a figure is made. No window system is needed.
 """
 
+from __future__ import annotations
+
 import os
-from itertools import cycle
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...files import whole_file
-from ..curve import curve_of
+from ..curve import Curve
 from ..files.ground_truth import SETTINGS
-from .analysis import setting_faces
-from .published import choose_published
+from .charts import COLOURS, LineChart, look, precision_recall
+from .published import Published, choose_published
 
-# Okabe and Ito's colours, which the colour-blind tell apart, without the yellow that paper swallows; dark ones first.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
-# The two lengths share no factor, so 28 methods differ in colour or line.
-LINES = ("-", "--", "-.", ":")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE = {"font.family": "DejaVu Sans", "font.size": 7, "axes.titlesize": 8, "axes.labelsize": 7, "xtick.labelsize": 6,
+         "ytick.labelsize": 6, "legend.fontsize": 5.6, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
+         "ytick.major.width": 0.6, "grid.linewidth": 0.4, "grid.color": "#d8d8d8", "pdf.fonttype": 42}
 _MARKERS = {"easy": "^", "medium": "o", "hard": "s"}
-_STYLE = {"font.family": "DejaVu Sans", "font.size": 7, "axes.titlesize": 8, "axes.labelsize": 7, "xtick.labelsize": 6,
-          "ytick.labelsize": 6, "legend.fontsize": 5.6, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
-          "ytick.major.width": 0.6, "grid.linewidth": 0.4, "grid.color": "#d8d8d8", "pdf.fonttype": 42}
 # Inches: the width of a page's text, the height of a panel, and of a line of the list and of a legend.
 _WIDTH, _PANEL, _LINE, _ENTRY = 7.2, 2.1, 0.135, 0.105
-# More methods than this hide the curves when their legend lies on them.
+# More methods than this hide the curves when their legend is inside the frame.
 _INSIDE = 5
 
 
-def curves(matches, settings=SETTINGS):
-    """The Curve of each setting, a dict: what the plots take."""
-    return {setting: curve_of(matches, setting_faces(matches, setting)) for setting in settings}
+def pr_plot(methods: Sequence[tuple[str, Mapping[str, Curve]]], path: str | os.PathLike,
+            settings: Sequence[str] = SETTINGS, published: Sequence[Published] | None = None) -> list[str]:
+    """Write the figure of pr_figure as PNG and PDF.
 
+    Args:
+        methods: as in pr_figure.
+        path: as in write_figure.
+        settings: as in pr_figure.
+        published: as in pr_figure.
 
-def pr_plot(methods, path, settings=SETTINGS, published=None):
-    """Write the figure of pr_figure to path.png and path.pdf; an ending .png or .pdf of path is taken off first.
+    Returns:
+        The two paths.
 
-    Returns the two paths. Raises OSError when they cannot be written.
+    Raises:
+        OSError: a file cannot be written.
     """
-    base, ending = os.path.splitext(os.fspath(path))
-    base = base if ending.lower() in (".png", ".pdf") else os.fspath(path)
-    figure, written = pr_figure(methods, settings, published), []
+    return write_figure(pr_figure(methods, settings, published), path)
+
+
+def write_figure(figure: Figure, path: str | os.PathLike) -> list[str]:
+    """Write a figure to path.png and path.pdf.
+
+    Args:
+        figure: what to write.
+        path: with or without the extension .png or .pdf.
+
+    Returns:
+        The two paths.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    base, extension = os.path.splitext(os.fspath(path))
+    base = base if extension.lower() in (".png", ".pdf") else os.fspath(path)
+    written = []
     for kind in ("png", "pdf"):
         with whole_file(f"{base}.{kind}", suffix=f".{kind}") as beside:
             # Without a date the same curves give the same file.
@@ -47,54 +72,75 @@ def pr_plot(methods, path, settings=SETTINGS, published=None):
     return written
 
 
-def pr_figure(methods, settings=SETTINGS, published=None):
-    """A matplotlib Figure: a panel of curves for each setting with AP in the legend; below, the AP that others report.
+def pr_figure(methods: Sequence[tuple[str, Mapping[str, Curve]]], settings: Sequence[str] = SETTINGS,
+              published: Sequence[Published] | None = None) -> Figure:
+    """A panel of curves per setting with AP in the legend; below, the AP that other authors report.
 
-    methods: list of (name, dict setting -> Curve), see curves; the look of a method follows its place in the list and
-    is the same in every panel. published: rows of published.PUBLISHED, () for none, None for the usual ones. They have
-    no curve, so that they stand in the list below the panels, on an axis of AP, between the methods.
+    Published results have no curve. They are in a list below the panels, on an axis of AP, among the methods.
+
+    Args:
+        methods: (name, setting -> Curve), see analysis.curves. The place in the list decides the look, which is the
+            same in every panel.
+        settings: the panels.
+        published: rows of published.PUBLISHED; () for none, None for the usual ones.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     published = choose_published() if published is None else published
-    looks = [(name, found, {"color": colour, "linestyle": line}) for (name, found), colour, line in
-             zip(methods, cycle(COLOURS), cycle(LINES), strict=False)]
     lines = len(methods) + len(published) if published else 0
     list_height = (lines + 1) * _LINE + 0.6 if lines else 0
     inside = len(methods) <= _INSIDE
     below = list_height + 0.4 + (0 if inside else len(methods) * _ENTRY + 0.12)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, _PANEL + 0.25 + below))
         FigureCanvasAgg(figure)
         height = figure.get_figheight()
         step = (_WIDTH - 0.35) / len(settings)
         for place, setting in enumerate(settings):
-            box = (0.45 + place * step, step - 0.22) if len(settings) > 1 else (1.95, 3.85)  # left, width
-            axes = figure.add_axes((box[0] / _WIDTH, below / height, box[1] / _WIDTH, _PANEL / height))
-            _panel(axes, setting, looks, place, inside)
+            left, width = (0.45 + place * step, step - 0.22) if len(settings) > 1 else (1.95, 3.85)
+            axes = figure.add_axes((left / _WIDTH, below / height, width / _WIDTH, _PANEL / height))
+            draw(axes, precision_recall(setting.capitalize(), [(name, curves[setting]) for name, curves in methods]),
+                 leftmost=place == 0)
+            if methods:
+                _legend(axes, inside)
         if lines:
             axes = figure.add_axes((1.95 / _WIDTH, 0.38 / height, 3.85 / _WIDTH, (lines + 1) * _LINE / height))
-            _list(axes, looks, settings, published)
+            _list(axes, methods, settings, published)
     return figure
 
 
-def _panel(axes, setting, looks, place, inside):
-    for name, found, look in sorted(looks, key=lambda method: -method[1][setting].ap):
-        curve = found[setting]
-        shown = curve.precision > 0  # at thresholds above every score there is nothing to divide by
-        axes.plot(curve.recall[shown], curve.precision[shown], linewidth=1.1, **look,
-                  label=f"{_shortened(name)}: {curve.ap:.3f}")
-    axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="Recall", title=setting.capitalize())
-    axes.set_xticks([x / 5 for x in range(6)])
-    axes.set_yticks([y / 5 for y in range(6)], None if place == 0 else [""] * 6)
+def draw(axes: Axes, chart: LineChart, leftmost: bool = True, longest: int = 24) -> None:
+    """Draw a chart, without its legend, whose entries are in falling order of value.
+
+    Args:
+        axes: of a figure.
+        chart: what to draw.
+        leftmost: label the vertical axis; panels further right share the labels of the first.
+        longest: letters of a name in the legend.
+    """
+    for line in sorted(chart.lines, key=lambda line: -line.value):
+        axes.plot(line.x, line.y, linewidth=1.1, color=COLOURS[line.look.colour], linestyle=line.look.line,
+                  label=f"{shortened(line.name, longest)}: {line.value:.3f}")
+    for mark in chart.marks:
+        axes.axvline(mark, color="#999999", linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
+    # A line along the upper edge is not cut.
+    axes.set(xlim=(0, chart.x_ticks[-1]), ylim=(0, 1.005 * chart.y_ticks[-1]), xlabel=chart.x_label, title=chart.title)
+    axes.set_xticks(chart.x_ticks)
+    axes.set_yticks(chart.y_ticks, None if leftmost else [""] * len(chart.y_ticks))
+    if leftmost:
+        axes.set_ylabel(chart.y_label)
     axes.grid(True)
     axes.set_axisbelow(True)
-    if place == 0:
-        axes.set_ylabel("Precision")
-    if not looks:
-        return
+
+
+def shortened(name: str, longest: int = 24) -> str:
+    """A long name without its middle: names differ at their beginnings and ends."""
+    return name if len(name) <= longest else f"{name[:(longest - 1) // 2]}…{name[-(longest // 2):]}"
+
+
+def _legend(axes, inside):
     where = ({"loc": "lower left"} if inside else
              {"loc": "upper left", "bbox_to_anchor": (0, -0.37 / _PANEL), "borderaxespad": 0})
     frame = axes.legend(**where, handlelength=2.6, labelspacing=0.25, borderpad=0.4, framealpha=0.9, frameon=inside,
@@ -102,9 +148,10 @@ def _panel(axes, setting, looks, place, inside):
     frame.set_linewidth(0.5)
 
 
-def _list(axes, looks, settings, published):
-    """One line a model, by falling AP of the last setting: markers on an axis of AP, and the numbers."""
-    entries = [(_shortened(name, 30), [found[s].ap for s in settings], look["color"]) for name, found, look in looks]
+def _list(axes, methods, settings, published):
+    """One line per model, by falling AP of the last setting: markers on an axis of AP, and the numbers."""
+    entries = [(shortened(name, 30), [curves[s].ap for s in settings], COLOURS[look(index).colour])
+               for index, (name, curves) in enumerate(methods)]
     entries += [(f"{row.model} ({row.test})" if row.test else row.model, [getattr(row, s) for s in settings], None)
                 for row in published]
     entries.sort(key=lambda entry: -entry[1][-1])
@@ -131,8 +178,3 @@ def _list(axes, looks, settings, published):
     axes.tick_params(axis="y", length=0)
     axes.grid(True)
     axes.set_axisbelow(True)
-
-
-def _shortened(name, most=24):
-    """The name with its middle left out where it is long: beginnings and ends are what differs."""
-    return name if len(name) <= most else f"{name[:(most - 1) // 2]}…{name[-(most // 2):]}"

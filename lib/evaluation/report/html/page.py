@@ -6,9 +6,7 @@ and its Content-Security-Policy forbids a browser to load or run anything, whate
 
 import html
 import re
-from pathlib import Path
 
-STYLE = Path(__file__).with_name("report.css")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # What HTML does not allow in text, and halves of pairs, which os.fsdecode makes of bytes that are no UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -97,11 +95,11 @@ def details(summary, *children):
     return tag("details", tag("summary", summary), *children)
 
 
-def document(title, *body):
-    """The whole page as bytes."""
+def document(title, style, *body):
+    """The whole page as bytes; style: its CSS."""
     head = tag("head", tag("meta", charset="utf-8"), tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
                tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
                tag("meta", name="color-scheme", content="light dark"), tag("title", title),
-               tag("style", Html(STYLE.read_text(encoding="utf-8"))))
+               tag("style", Html(style)))
     page = join(Html("<!DOCTYPE html>\n"), tag("html", head, "\n", tag("body", *body), lang="en"), "\n")
     return page.encode()

@@ -1,8 +1,8 @@
 """The parts of a set in the report: how a method does by height, label and event, as bars and as figures."""
 
 from ..analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
-from .charts import LOOKS, bar_chart
 from .page import details, name_of, table, tag
+from .svg import bar_chart, colour_class
 
 EVENTS_SHOWN, COLUMNS = 24, 3
 TITLES = {"heights": "Face height"} | {name: name.capitalize() for name in ATTRIBUTE_LABELS}
@@ -56,7 +56,7 @@ def key_of(methods):
 
 
 def _bar_swatch(index):
-    return tag("i", class_=f"box s{index % LOOKS}", aria_hidden="true")
+    return tag("i", class_=f"box {colour_class(index)}", aria_hidden="true")
 
 
 def _breakdown(methods, key):

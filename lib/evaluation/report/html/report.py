@@ -1,6 +1,6 @@
 """A report to look at: one HTML file that shows where a detector is weak, or how several differ.
 
-The figures are those of tools/evaluate.py wider: this module puts them in order, html_sections.py words them.
+The figures are those of tools/evaluate.py wider: this module puts them in order, sections.py words them.
 """
 
 import json
@@ -11,13 +11,13 @@ from ....errors import InputError
 from ....files import write_whole
 from ....progress import Progress
 from ...wider import match_wider, result_of
-from ..analysis import analyse, operating_points
+from ..analysis import analyse, curves, operating_points
 from ..error_kinds import error_kinds
-from ..plots import curves
 from . import sections
 from .crops import add_crops, image_paths, images_of
 from .exhibits import galleries
 from .page import document
+from .svg import colour_style
 
 # About as many crops fit into 2.5 MB; with several methods each gets its share.
 ALL_CROPS = 240
@@ -97,7 +97,8 @@ def write_report(methods, path, images=None, subset=False, setting="hard", most=
             add_crops(exhibits, paths, progress.advance)
     title = f"Face detection report: {', '.join(method.name for method in methods)}"
     body = sections.page(methods, setting, subset, images is not None)
-    data = document(title, body)
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    data = document(title, style + colour_style(), body)
     write_whole(path, data)
     return {"bytes": len(data), "crops": sum(exhibit.jpeg is not None for exhibit in exhibits),
             "lost": sum(exhibit.jpeg is None for exhibit in exhibits)}

@@ -2,12 +2,13 @@
 
 from ...files.ground_truth import SETTINGS
 from ..analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
+from ..charts import precision_recall
 from ..error_kinds import KINDS
 from ..published import choose_published
-from .charts import bar_chart, pr_chart, swatch
 from .gallery import gallery_section
 from .page import Exact, details, join, name_of, table, tag
 from .parts import event_section, key_of, part_section
+from .svg import bar_chart, line_chart, swatch
 
 # Faces that count in the whole official validation set: only with these do published figures compare.
 OFFICIAL = {"easy": 7211, "medium": 13319, "hard": 31958}
@@ -131,12 +132,10 @@ def _ap_section(methods):
 def _curve_section(methods):
     panels = []
     for setting in SETTINGS:
-        curves = [method.curves[setting] for method in methods]
-        values = ", ".join(f"{method.name} AP {curve.ap:.3f}" for method, curve in zip(methods, curves, strict=True))
-        entries = [tag("li", _legend_name(index, method), tag("span", f"{curve.ap:.3f}"))
-                   for index, (method, curve) in enumerate(zip(methods, curves, strict=True))]
-        panels.append(tag("figure", tag("h3", setting.capitalize()),
-                          pr_chart(curves, f"Precision over recall, {setting}: {values}"),
+        chart = precision_recall(setting.capitalize(), [(method.name, method.curves[setting]) for method in methods])
+        entries = [tag("li", _legend_name(index, method), tag("span", f"{line.value:.3f}"))
+                   for index, (method, line) in enumerate(zip(methods, chart.lines, strict=True))]
+        panels.append(tag("figure", tag("h3", chart.title), line_chart(chart),
                           tag("figcaption", tag("ul", entries, class_="legend"))))
     return tag("div", panels, class_="charts")
 
