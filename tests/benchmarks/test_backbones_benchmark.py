@@ -1,4 +1,4 @@
-"""The backbones' benchmark: a row's figures are where they belong, and a net's own process answers as promised."""
+"""The benchmark of backbones: each figure is in the right column, and the process of a net answers as documented."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from manyfaces.nets.backbones import BACKBONES
 
 
 class Stand:
-    """In place of OneNet: says what it was started with, and has a time and a memory by its runtime."""
+    """Replaces OneNet: records its arguments, and its time and memory depend on the runtime."""
 
     started = []
 
@@ -37,7 +37,7 @@ class Stand:
         pass
 
 
-def test_a_row_is_medians_a_megapixel_and_memory(monkeypatch):
+def test_a_row_is_medians_per_megapixel_and_memory(monkeypatch):
     monkeypatch.setattr(backbones, "OneNet", Stand)
     monkeypatch.setattr(backbones, "PAUSE", 0)
     monkeypatch.setattr(backbones, "SIZE", (500, 400))  # a fifth of a megapixel
@@ -94,10 +94,10 @@ def test_a_process_of_its_own():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux'")
-def test_the_peak_is_the_process_own_and_stays_when_memory_goes_back():
+def test_the_peak_is_of_the_own_process_and_stays_when_memory_is_freed():
     code = ("from benchmarks.one_net import peak_megabytes as peak\n"
             "before = peak()\nblock = bytearray(b'1') * (200 << 20)\ndel block\nprint(before, peak() - before)")
-    block = bytearray(b"1") * (300 << 20)  # held by the parent, of which the child must not count any
+    block = bytearray(b"1") * (300 << 20)  # held by the parent; the child must not count it
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, more = map(float, done.stdout.split())
     assert len(block) > 0 and before < 200 and more == pytest.approx(200, abs=10)

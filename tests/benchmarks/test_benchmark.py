@@ -1,4 +1,4 @@
-"""The benchmark at a small size: what it prints holds together, and peers that do another job are found out."""
+"""The benchmark at a small size: its figures are consistent, and a peer with another result is an error."""
 
 import csv
 
@@ -35,7 +35,7 @@ def test_targets_table():
     assert tiny.rows[0][:2] == ["5 faces", "99,225"]  # 63 * 63 * 25
 
 
-def test_candidates_are_as_promised():
+def test_candidates_are_as_documented():
     boxes, scores = crowd_candidates(3000, np.random.default_rng(0))
     sides = boxes[:, 2:] - boxes[:, :2]
     assert boxes.shape == (3000, 4) and len(np.unique(scores)) == 3000 and 0 < scores.min() and scores.max() < 1
@@ -45,7 +45,7 @@ def test_candidates_are_as_promised():
 def test_median_stops_at_its_limit():
     calls = []
     median_ms(lambda: calls.append(1), repeats=5)
-    assert len(calls) == 6  # one to warm up
+    assert len(calls) == 6  # one for the warm-up
     median_ms(lambda: calls.append(1), repeats=5, limit_s=0, warm_up=False)
     assert len(calls) == 7
 

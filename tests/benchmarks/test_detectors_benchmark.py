@@ -1,4 +1,4 @@
-"""The detectors' benchmark on a made-up data set: AP and times in the right rows, what is missing is named."""
+"""The benchmark of detectors on a made-up data set: AP and times in the right rows, what is missing is named."""
 
 import time
 
@@ -17,7 +17,7 @@ FACES = {"a": (20, 10, 30), "b": (5, 40, 24)}  # x, y, side
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """wider, wider_crowd and their ground truth in small: two images of one face each."""
+    """Small wider and wider_crowd with their ground truth: two images of one face each."""
     monkeypatch.setattr(in_turns, "PAUSE", 0)
     for folder in in_turns.SETS.values():
         (tmp_path / folder / "0--Parade").mkdir(parents=True)
@@ -28,7 +28,7 @@ def data(tmp_path, monkeypatch):
 
 @pytest.fixture
 def truth(data, monkeypatch):
-    """An evaluator that counts: it notes the predictions it was given, in place of the official protocol."""
+    """Replaces the official protocol: an evaluator that records the predictions it receives."""
     seen = []
     monkeypatch.setattr(in_turns, "read_ground_truth", lambda folder: folder)
 
@@ -50,7 +50,7 @@ def detector(calls, name, wait=0.0, count=1):
 
 
 @pytest.mark.parametrize("turn, expected", [(8, ["one"] * 3 + ["two"] * 3), (1, ["one", "one", "two", "two"] * 2)])
-def test_each_sees_a_turn_of_images_before_the_next_one(turn, expected, data, truth, monkeypatch):
+def test_each_detector_has_a_turn_of_images_before_the_next_one(turn, expected, data, truth, monkeypatch):
     monkeypatch.setattr(in_turns, "TURN", turn)
     calls = []
     columns, seconds, processor = in_turns.on_wider(
@@ -61,7 +61,7 @@ def test_each_sees_a_turn_of_images_before_the_next_one(turn, expected, data, tr
     np.testing.assert_allclose(truth[0]["a"], [[1, 2, 10, 20, 0.9]], rtol=1e-6)  # x y w h score
     assert truth[1]["b"].shape == (2, 5)
     assert seconds["one"].shape == (2,) and (seconds["one"] >= 0.03).all()
-    assert (processor["one"] < seconds["one"]).all()  # asleep most of the time
+    assert (processor["one"] < seconds["one"]).all()  # sleeps most of the time
 
 
 def test_tables_are_beside_yunet_of_the_same_size(tmp_path, monkeypatch):
@@ -78,7 +78,7 @@ def test_tables_are_beside_yunet_of_the_same_size(tmp_path, monkeypatch):
         dict.fromkeys(times, aps), times, {key: 2 * values for key, values in times.items()}))
     first, second = detectors.run(tmp_path)
     assert seen == [{(original, "ours"): "o", (original, "YuNet"): "y", (small, "YuNet"): "s"}]
-    # The ratios of the three images are 3, 1.5 and 6: the median is that of pairs, not of columns.
+    # The ratios of the three images are 3, 1.5 and 6: the median is over pairs, not of columns.
     assert first.rows == [["ours", *aps, "20.0", "36.0", "40.0", "3.00"],
                           ["YuNet", *aps, "60.0", "60.0", "120.0", "1.00"]]
     assert second.rows == [["YuNet", *aps, "2.0", "2.8", "4.0", "1.00"]]
@@ -86,7 +86,7 @@ def test_tables_are_beside_yunet_of_the_same_size(tmp_path, monkeypatch):
     assert len(first.columns) == len(first.rows[0])
 
 
-def test_without_images_it_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
+def test_without_images_it_says_so_and_continues(tmp_path, monkeypatch, capsys):
     assert detectors.run(tmp_path / "none") == []
     assert f"there is no {tmp_path / 'none' / 'wider/WIDER_val/images'}, " in capsys.readouterr().out
     monkeypatch.setattr(in_turns, "read_ground_truth", lambda folder: folder)
@@ -94,7 +94,7 @@ def test_without_images_it_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
         in_turns.on_wider({"one": None}, tmp_path)
 
 
-def test_what_is_not_there_is_left_out_by_name(tmp_path, monkeypatch):
+def test_what_is_missing_is_left_out_and_named(tmp_path, monkeypatch):
     def ours(model, runtime, precision):
         if precision == "bf16":
             raise InputError(f"{model}: no {precision}")
@@ -115,11 +115,11 @@ def test_what_is_not_there_is_left_out_by_name(tmp_path, monkeypatch):
     assert sum(yunet in line for line in left) == 2  # at both sizes
 
 
-def test_the_tool_goes_on_without_images(tmp_path):
+def test_the_tool_continues_without_images(tmp_path):
     assert without_keras("benchmark", "detectors", "--data", tmp_path).startswith("detectors: left out, there is no ")
 
 
-def test_what_each_found_is_kept(data, truth, tmp_path):
+def test_the_detections_of_each_are_written(data, truth, tmp_path):
     in_turns.on_wider({"one (Keras)": detector([], "one"), "two": detector([], "two", count=2)}, data,
                       pred=tmp_path / "pred")
     files = sorted(str(path.relative_to(tmp_path / "pred")) for path in (tmp_path / "pred").rglob("*.txt"))

@@ -1,4 +1,4 @@
-"""The loader's benchmark at a small size, on toy scenes: its rows, and that a peer with other images is found out."""
+"""The loader's benchmark at a small size, on toy scenes: its rows, and that a loader with other images is an error."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from benchmarks import loader
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where there is no data/, so toy scenes serve
+    monkeypatch.chdir(tmp_path)  # without data/, so toy scenes are used
 
 
 def test_tables(monkeypatch):

@@ -1,4 +1,4 @@
-"""The benchmark of the WIDER protocol: its loops find what the evaluator finds, on real files as well."""
+"""The benchmark of the WIDER protocol: its loops find what the evaluator finds, also on real files."""
 
 import os
 import tarfile
@@ -30,13 +30,13 @@ def test_table_of_a_made_up_set():
     assert [row[0] for row in table.rows] == ["parse", "matching and three curves", "all"]
     assert "one image in 8: 50 images" in table.note
     for _, *texts in table.rows:
-        # As far as the printed digits say: 0.9 ms may be 0.85 or 0.95.
+        # To the printed digits: 0.9 ms may be 0.85 or 0.95.
         (least, most), (loops_least, loops_most), (ratio_least, ratio_most) = map(printed, texts)
         assert loops_least / most <= ratio_most and ratio_least <= loops_most / least
 
 
 def printed(text):
-    """The least and the largest number that rounds to `text`."""
+    """The smallest and the largest number that rounds to `text`."""
     half = 0.5 * 10.0 ** -len(text.partition(".")[2])
     return float(text) - half, float(text) + half
 

@@ -1,6 +1,6 @@
-"""MTCNN's scripts from samples to pictures on the toy data set: train (interrupted and resumed), test, demo, export.
+"""MTCNN's scripts from samples to images on the toy data set: train (interrupted and resumed), test, demo, export.
 
-Loading Keras takes longer than all of their work here, so in Python's place the scripts get a program that hands each
+Loading Keras takes longer than all of their work here. So instead of Python the scripts get a program that passes each
 command to this process, which calls the tool.
 """
 
@@ -66,7 +66,7 @@ code=$(cat answer); rm answer; exit "$code"
 
 @pytest.fixture(scope="module")
 def scripts(toy, tool, tmp_path_factory):
-    """Scripts that see the toy scenes as WIDER, and whose output is `scripts.folder / "output"`."""
+    """Scripts that find the toy scenes as WIDER and write to `scripts.folder / "output"`."""
     folder = tmp_path_factory.mktemp("scripts")
     roidb = READERS["retinaface"](toy["retinaface"], toy["images"])
     for name in ("train", "select"):
@@ -82,13 +82,13 @@ def scripts(toy, tool, tmp_path_factory):
 
 
 def tools(called):
-    """The tool of each call, with its stage and --resume where they are among its words."""
+    """The tool of each call, with its stage and --resume if the call has them."""
     return [(os.path.basename(words[0]), *(word for word in words if word in (*STAGES, "--resume")))
             for words in called]
 
 
-def test_training_is_interrupted_and_goes_on(scripts, monkeypatch):
-    """Ctrl-C in R-Net's fourth step: the same command goes on behind its last checkpoint, and ends with an export."""
+def test_training_is_interrupted_and_continues(scripts, monkeypatch):
+    """Ctrl-C in R-Net's fourth step: the same command continues after the last checkpoint, and ends with an export."""
     out, steps, one_run = scripts.folder / "output/mtcnn_wider", [], Trainer.run
 
     def recorded(trainer):

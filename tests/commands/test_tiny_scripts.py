@@ -28,13 +28,13 @@ def script(name, *arguments, root=ROOT, **environment):
 
 @pytest.fixture
 def repository(tmp_path):
-    """A root of its own with the repository's scripts, tools and configs, so that data and output are its own."""
+    """A separate root with copies of the scripts, tools and configs, so that data and output are separate too."""
     root = tmp_path / "root"
     (root / "experiments").mkdir(parents=True)
     for name in ("tools", "cfgs"):
         (root / name).symlink_to(ROOT / name)
     (root / "experiments/scripts").mkdir()
-    for path in SCRIPTS.glob("*.sh"):  # copies: a script finds its root from where it is
+    for path in SCRIPTS.glob("*.sh"):  # copies: a script finds its root from its own path
         (root / "experiments/scripts" / path.name).write_bytes(path.read_bytes())
         (root / "experiments/scripts" / path.name).chmod(0o755)
     return root
@@ -48,7 +48,7 @@ def test_every_net_trains_is_tested_and_shown(short, net, repository):
     suffix = "" if short == "mobile_025" else "_wider+facemask"
     assert train == ["tools/train.py", "--cfg", config, "--set", "NAME", f"tiny_{net}{suffix}", "TRAIN.DATASETS",
                      "wider_train+facemask_train", "TRAIN.SELECT", "wider_select+facemask_select", "--devices", "2",
-                     "--set", "NAME", "mine"]  # what is asked for stands last, and so counts
+                     "--set", "NAME", "mine"]  # the user's options come last, so they count
 
     best = repository / f"output/tiny_{net}/best.weights.h5"
     best.parent.mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_every_net_trains_is_tested_and_shown(short, net, repository):
     assert show == [f"{repository}/tools/demo.py", "--cfg", f"{repository}/{config}", "--weights", str(best), "a.jpg"]
 
 
-def test_resnet101_on_wider_is_what_they_do_alone():
+def test_resnet101_on_wider_is_the_default():
     assert script("tiny_resnet101_wider_train").split() == (
         "tools/train.py --cfg cfgs/tiny_resnet101.yml --set NAME tiny_resnet101 TRAIN.DATASETS wider_train "
         "TRAIN.SELECT wider_select").split()
@@ -87,7 +87,7 @@ def test_the_overfit_is_of_four_images_and_ends_with_its_ap(repository):
     images.mkdir(parents=True)
     stand_in, run = repository / "python", repository / "output/overfit_tiny_vgg16"
     for ap, code in ((1.0, 0), (0.99, 1)):
-        # Notes what it is called with, and gives the AP that is read by the script's own lines, `python -`.
+        # Records its arguments, and prints the AP that the script's own lines, `python -`, read.
         stand_in.write_text(f'#!/bin/sh\necho "$@" >> {repository}/calls\n[ "$1" != - ] || exec {sys.executable} "$@"\n'
                             f'echo \'[{{"ap50": {ap}}}]\' > {run}/result.json\n')
         stand_in.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The command lines: their help; tools/test.py, demo.py and the scripts that call them, with a stand-in for the net."""
+"""The command lines: their help; tools/test.py, demo.py and the scripts that call them, with a replaced net."""
 
 import json
 import os
@@ -23,7 +23,7 @@ CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
-    """Tools get a detector of green squares instead of a net; gives a file that stands for its weights."""
+    """Give the tools a detector of green squares instead of a net; returns the path of its weights."""
     def load_detector(cfg, weights=None):
         assert weights == str(tmp_path / "w.weights.h5")
         detector = square_detector()
@@ -80,7 +80,7 @@ def test_a_module_of_ours_that_is_missing_is_a_defect(tmp_path):
 
 
 def test_keras_is_not_there_before_it_is_loaded_quietly():
-    """What TensorFlow writes while it loads is held back by backend.prepare(), if nothing has imported it before."""
+    """backend.prepare() hides what TensorFlow prints while it loads, if nothing has imported TensorFlow before."""
     code = ("import sys, manyfaces.engine.train, manyfaces.inference.folder, manyfaces.export.export\n"
             "print('keras' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
@@ -112,7 +112,7 @@ def test_wrong_scales_are_bad_input(scales, tool, stand_in, tmp_path, capsys):
     assert code == 2 and f"error: --scales {scales!r}: expected numbers" in capsys.readouterr().err
 
 
-def test_the_shipped_weights_go_by_the_name_of_the_config(tmp_path, monkeypatch):
+def test_the_shipped_weights_are_found_by_the_name_of_the_config(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     with pytest.raises(InputError, match=r"no weights ship for x \(there are: none\).*--weights output/x/best"):
         pretrained.weights_file("x")
@@ -125,7 +125,7 @@ def test_the_shipped_weights_go_by_the_name_of_the_config(tmp_path, monkeypatch)
 
 
 def script(name, *arguments, **environment):
-    """Run an experiment script with `echo` in Python's place: the commands that it would run."""
+    """Run an experiment script with `echo` instead of Python; returns the commands that it would run."""
     return subprocess.run([ROOT / "experiments/scripts" / f"{name}.sh", *arguments], capture_output=True, text=True,
                           env={**os.environ, "PYTHON": "echo", **environment}, cwd="/")
 

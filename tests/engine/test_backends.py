@@ -1,4 +1,4 @@
-"""The same training with JAX as with TensorFlow; and what one batch's size may change."""
+"""The same training with JAX as with TensorFlow."""
 
 import csv
 import importlib.util
@@ -15,7 +15,7 @@ SCRIPT = ROOT / "tests" / "tiny_training.py"
 
 
 def train(folder, backend, name, **changes):
-    """Train in a process of its own; rows of train.csv as dicts of floats."""
+    """Train in a separate process; returns the rows of train.csv as dicts of floats."""
     words = [str(word) for pair in {"NAME": name, **changes}.items() for word in pair]
     done = subprocess.run([sys.executable, SCRIPT, folder, "--set", *words], capture_output=True, text=True,
                           env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"})

@@ -1,4 +1,4 @@
-"""States and weights: forth and back to the bit, whole or not at all, errors that name what does not fit."""
+"""States and weights: saved and loaded bit for bit, written atomically, errors that name what does not fit."""
 
 import errno
 import io
@@ -27,7 +27,7 @@ def values(part):
     return [v.numpy() for v in part]
 
 
-def test_a_state_comes_back_to_the_bit(tmp_path):
+def test_a_state_comes_back_bit_for_bit(tmp_path):
     def groups(seed, count):
         steps = keras.Variable(count, dtype="int64")
         return {"model": variables(seed, (3, 4), (2,), ()), "optimizer": [steps, *variables(seed + 1, (5,))]}
@@ -55,7 +55,7 @@ def test_a_state_of_another_net_is_an_error(tmp_path):
         load_state(path, {"average": variables(0, (3, 4))})
 
 
-def test_files_that_are_no_state(tmp_path):
+def test_files_that_hold_no_state(tmp_path):
     with pytest.raises(InputError, match="no checkpoint to resume from; start without --resume"):
         load_state(tmp_path / "absent.npz", {})
     whole = io.BytesIO()
@@ -71,7 +71,7 @@ def test_files_that_are_no_state(tmp_path):
 
 
 class Harm:
-    """Unpickled, it would leave a trace."""
+    """Unpickling it would leave a trace."""
 
     done = []
 
@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path, monkeypatch):
     assert read_facts(path)["step"] == 1 and os.listdir(tmp_path) == ["state.npz"]
 
 
-def test_a_whole_file_or_none(tmp_path):
+def test_a_complete_file_or_none(tmp_path):
     path = tmp_path / "a" / "file.txt"
     with whole_file(path) as beside:
         beside.write_text("first")
@@ -111,7 +111,7 @@ def dense(units, seed=0):
                              keras.layers.BatchNormalization(name="two")])
 
 
-def test_weights_come_back_and_name_the_net_they_are_of(tmp_path):
+def test_weights_come_back_and_name_their_net(tmp_path):
     cfg, path = load_config(overrides=["NET.ALPHA", "0.5"]), tmp_path / "x.weights.h5"
     model = dense(4)
     save_weights(model, path, cfg)

@@ -1,4 +1,4 @@
-"""Several devices: update and log are those of one device with the whole batch; what is refused; the rate."""
+"""Several devices: update and log are those of one device with the whole batch; refused requests; learning rates."""
 
 import importlib.util
 import os
@@ -25,7 +25,7 @@ MODES = {"grid": ("grid", 0), "ssh_joint": ("ssh", 0), "ssh_random": ("ssh", 3),
 
 
 def trained(folder, backend, *cases):
-    """Run two_devices.py; dict case -> its arrays."""
+    """Run two_devices.py; returns dict case -> its arrays."""
     done = subprocess.run([sys.executable, SCRIPT, folder, *cases], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": backend,
                                "TF_CPP_MIN_LOG_LEVEL": "3"})
@@ -51,17 +51,17 @@ def part(arrays, prefix):
 
 
 def moved(arrays, count, updates, first=0):
-    """Dict variable -> how far it moved in so many updates, of the net, its average and the optimizer."""
+    """Dict variable -> its movement over this many updates, of the net, its average and the optimizer."""
     start, end = (part(arrays, f"{count}/after{step}/") for step in (first, first + updates))
     return {key: value - start[key] for key, value in end.items()}
 
 
 def unlike(one, two):
-    """Largest over the variables: of |sum |dw| of two - that of one|, and of sum |difference|, in parts of sum |dw|.
+    """Largest over the variables: |sum |dw| of two - that of one| and sum |difference|, as fractions of sum |dw|.
 
-    The first is the distance of the ratio from 1, the second knows the direction too. A variable that moves less than a
-    hundredth of the most moved one of its kind (all gammas, all moving means) is measured against that hundredth:
-    the mean behind a normalisation stays 0 but for rounding.
+    The first is the distance of the ratio from 1, the second also depends on the direction. A variable that moves less
+    than a hundredth of the most moved one of its kind (all gammas, all moving means) is measured against that
+    hundredth: the mean after a normalisation stays 0 except for rounding.
     """
     assert one.keys() == two.keys()
 
@@ -113,7 +113,7 @@ def test_losses_and_log_are_those_of_the_whole_batch(tensorflow, case):
 
 
 def test_without_synchronised_moments_the_update_is_another(tensorflow):
-    """What the tests above would see of a net whose batch normalisation were left as it is."""
+    """The tests above would notice batch normalisation that is not synchronised."""
     _, found = tensorflow
     right, wrong = moved(found["grid"], 1, 1), moved(found["unsynchronised"], 2, 1)
     ratio, difference = unlike(right, wrong)
@@ -161,12 +161,12 @@ def test_a_batch_that_cannot_be_shared_is_refused():
         check_batch(cfg, 4)
     with pytest.raises(InputError, match=r"nearest: 7$"):
         check_batch(cfg, 7)
-    # 8 of 320 px have the pixels of 2 of 640: the second kind of step has to be shared too.
+    # 8 of 320 px have the pixels of 2 of 640: the second kind of step must be shared too.
     cfg = load_config(overrides=["TRAIN.BATCH", "8", "AUGMENT.SIZES", "[320, 640]"])
     check_batch(cfg, 2)
     with pytest.raises(InputError, match=r"\(steps of 8 of 320 px and 2 of 640 px\).* nearest: 16$"):
         check_batch(cfg, 4)
-    # MTCNN mines in groups: of 384 crops 4 devices take one group of 96 each, and 3 devices none but part of one.
+    # MTCNN mines in groups: of 384 crops 4 devices take one group of 96 each; 3 devices would have to cut a group.
     cfg = load_config(overrides=["TRAIN.BATCH", "384"])
     check_batch(cfg, 4, together=96)
     check_batch(cfg, 1, together=100)
@@ -177,7 +177,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
             check_batch(cfg, count)
 
 
-def test_more_devices_than_there_are_and_other_backends_are_refused(tensorflow, monkeypatch):
+def test_more_devices_than_exist_and_other_backends_are_refused(tensorflow, monkeypatch):
     assert "--devices 3: found 2 CPUs; expected at most 2" in str(tensorflow[1]["grid"]["refused"])
     keras = pytest.importorskip("keras")
     from manyfaces.nets.devices import find_devices
@@ -187,7 +187,7 @@ def test_more_devices_than_there_are_and_other_backends_are_refused(tensorflow, 
         find_devices(2)
 
 
-def test_the_tool_says_what_fits(tool, tmp_path, capsys):
+def test_the_tool_says_which_batch_fits(tool, tmp_path, capsys):
     words = ["--cfg", str(Path(__file__).parents[2] / "cfgs/ssh_mobilenet_v1_025.yml"), "--devices", "3",
              "--set", "OUTPUT_DIR", str(tmp_path)]
     assert run(tool("train").main, words) == 2

@@ -1,4 +1,4 @@
-"""The ways to train, by hand: joint, random and group; clipping, the average of the weights, weights of sources."""
+"""Training modes computed by hand: joint, random and group; clipping, the average of weights, weights of sources."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ scenes = pytest.fixture(scenes_folder, scope="module")
 
 
 def gradients_by_hand(run, step):
-    """The batch of a step, and the gradients of each module's loss (with weight decay) at the weights as they are."""
+    """The batch of a step, and the gradients of each module's loss (with weight decay) at the current weights."""
     import tensorflow as tf
 
     batch = run.loader.batch(step)
@@ -58,18 +58,18 @@ def furthest(first, second):
 
 
 def summed(parts, decay):
-    """The gradient of the sum with one weight decay: each part has one."""
+    """The gradient of the sum with one weight decay: each part contains one."""
     return [sum(g) - 2 * d for *g, d in zip(*parts, decay, strict=True)]
 
 
-def test_group_is_three_updates_from_one_look_and_joint_is_one(scenes):
+def test_group_is_three_updates_at_the_same_weights_and_joint_is_one(scenes):
     start, hand, found, run = by_hand_and_trained(scenes, "group", lambda step, parts: parts, TRAIN__MODE="group")
     assert furthest(start, found) > 0.01
     assert furthest(hand, found) < 1e-5
     kernels = [v.path.endswith("kernel") for v in run.model.trainable_variables]
 
     def joint_update(step, parts):
-        # The decay of a kernel is 0.01 times itself; what is common to the three parts would be counted thrice.
+        # The decay of a kernel is 0.01 times itself; the three parts would count it three times.
         values = numbers(joint_run.model.trainable_variables)
         return [summed(parts, [0.01 * w * k for w, k in zip(values, kernels, strict=True)])]
 
@@ -82,7 +82,7 @@ def test_group_is_three_updates_from_one_look_and_joint_is_one(scenes):
     assert furthest(joint_found, found) > 1e-3, "group is not the sum"
 
 
-def test_random_changes_the_heads_of_the_chosen_module_alone(scenes):
+def test_random_changes_only_the_heads_of_the_chosen_module(scenes):
     changes = {"TRAIN__MODE": "random", **SGD, "LOSS__WEIGHT_DECAY": 0.0, "TRAIN__STEPS": 1}
     chosen = set()
     for seed in (1, 3):

@@ -1,4 +1,4 @@
-"""Waiting for a better selection: beside Keras' callbacks, resumed at any step, and which images it looks at."""
+"""Waiting for a better selection: compared with Keras' callbacks, resumed at any step, and which images it uses."""
 
 from types import SimpleNamespace
 
@@ -22,9 +22,9 @@ WAITING = {"TRAIN__SELECT": "scenes", "TRAIN__SELECT_EVERY": 2, "TRAIN__SCHEDULE
 
 @pytest.mark.parametrize("seed", range(8))
 def test_it_does_what_the_callbacks_of_keras_do(seed):
-    """One selection an epoch, x0.6 after 5 and the end after 30 without a better one, on values that rise and stall."""
+    """One selection per epoch, x0.6 after 5 and the end after 30 without a better one; values rise and stall."""
     rng = np.random.default_rng(seed)
-    values = np.round(np.cumsum(rng.normal(0, 1, 200) * (rng.random(200) < 0.5)) * 0.02, 2)  # ties, too
+    values = np.round(np.cumsum(rng.normal(0, 1, 200) * (rng.random(200) < 0.5)) * 0.02, 2)  # with ties
     words = ["TRAIN.SCHEDULE", "plateau", "TRAIN.DECAY", "0.6", "TRAIN.STOP_AFTER", "30", "TRAIN.SELECT", "x",
              "TRAIN.RATE", "0.5"]
     train = load_config(overrides=words).TRAIN
@@ -57,7 +57,7 @@ def test_it_needs_a_selection():
 
 
 def waiting(scenes, monkeypatch, name, rates, resume=False, strike=None):
-    """A training whose selection is best at step 2; steps only note their rate. strike: function (run, step)."""
+    """A training whose selection is best at step 2; steps only record their rate. strike: function (run, step)."""
     run = trainer(scenes, name, resume=resume, **WAITING)
     monkeypatch.setattr(run.selection, "evaluate", lambda: {"AP": 0.5 if run.step == 2 else 0.4, "loss": 1.0})
 
@@ -72,7 +72,7 @@ def waiting(scenes, monkeypatch, name, rates, resume=False, strike=None):
 
 
 def test_a_resumed_training_waits_as_long_as_one_that_was_not_stopped(scenes, monkeypatch):
-    """4 of 9 images a step: 2 epochs are 4.5 steps and 5 are 11.25, so step 8 lowers the rate and step 14 ends it."""
+    """4 of 9 images per step: 2 epochs are 4.5 steps and 5 are 11.25, so step 8 lowers the rate and step 14 ends it."""
     whole, broken = {}, {}
     run = waiting(scenes, monkeypatch, "waiting", whole)
     assert run.run() == 0.5
@@ -130,7 +130,7 @@ def test_images_with_many_faces_are_left_out_and_counted(scenes, capsys):
     assert len(config_records(tiny_config(scenes), "crowds")[0]) == 4 and capsys.readouterr().out == ""
     with pytest.raises(InputError, match="crowds: every image has more than 1 faces; raise TRAIN.MAX_FACES"):
         config_records(tiny_config(scenes, TRAIN__MAX_FACES=1), "crowds")
-    # sqrt of 2, 3, 3 and 4 faces, and of the single face of the scenes; twice as often because the source asks for it.
+    # sqrt of 2, 3, 3 and 4 faces, and of the single face of the scenes; doubled by the weight of the source.
     _, weights = config_records(tiny_config(scenes, TRAIN__CROWDS=0.5), "crowds+scenes", [2.0, 1.0])
     np.testing.assert_allclose(weights, [2 * 2**0.5, 2 * 3**0.5, 2 * 3**0.5, 4.0] + [1.0] * 9)
 

@@ -1,4 +1,4 @@
-"""Learning rates by hand, and which variables decay."""
+"""Learning rates computed by hand, and which variables decay."""
 
 import keras
 import numpy as np

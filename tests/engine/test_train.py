@@ -1,4 +1,4 @@
-"""Training: exact resume after any end, what stops it and what does not, the best weights."""
+"""Training: exact resume after any end, what stops it and what does not, selection of the best weights."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ scenes = pytest.fixture(scenes_folder, scope="module")
 
 
 def quick(run):
-    """The same run with steps that only move every weight a little: for what happens around the steps."""
+    """The same run with steps that only move every weight a little, for tests of what happens around the steps."""
     def step(images, targets, weights, momentum):
         for variable in run.model.trainable_variables + (run.average.trainable_variables if run.average else []):
             variable.assign_add(np.full(variable.shape, 0.01, np.float32))
@@ -35,7 +35,7 @@ def quick(run):
 
 
 def child(folder, name, *words):
-    """Exit code and output of a training in a process of its own."""
+    """Exit code and output of a training in a separate process."""
     script = ROOT / "tests" / "tiny_training.py"
     done = subprocess.run([sys.executable, script, folder, *words, "--set", "NAME", name], capture_output=True,
                           text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
@@ -71,7 +71,7 @@ def test_whatever_ends_it_a_resumed_training_reaches_the_same_weights(scenes):
     for key in whole:
         np.testing.assert_array_equal(whole[key], broken[key], key)
     assert not [path for path in os.listdir(scenes / "output/broken") if ".part" in path]
-    # Every step stands once in the log, with the same losses. A stop between two rows may shorten a mean.
+    # Every step is in the log once, with the same losses. A stop between two rows may shorten a mean.
     logs = [rows(scenes / "output" / name / "train.csv") for name in ("whole", "broken")]
     assert [[int(row["step"]) for row in log] for log in logs] == [list(range(2, 15, 2))] * 2
     assert [row for row in logs[0] if row["step"] not in ("10", "12")] == [
@@ -88,7 +88,7 @@ def test_a_second_start_and_a_first_resume_are_refused(scenes):
     assert (scenes / "output/refused/checkpoint.npz").read_bytes() == before
 
 
-def test_only_what_leaves_the_weights_alone_may_change_on_the_way(scenes):
+def test_on_resume_only_keys_without_effect_on_the_weights_may_change(scenes):
     quick(trainer(scenes, "changed", TRAIN__STEPS=2)).run()
     with pytest.raises(InputError, match=r"config\.yml: the training there has TRAIN\.RATE 0\.003, now it is 0\.004"):
         trainer(scenes, "changed", resume=True, TRAIN__STEPS=2, TRAIN__RATE=0.004)
@@ -118,7 +118,7 @@ def test_initial_weights_need_not_be_named_again(scenes):
     assert trainer(scenes, "started", resume=True, TRAIN__STEPS=2).cfg.TRAIN.INIT == str(weights)
 
 
-# ----------------------------------------------------- what stops it or not
+# ------------------------------------------------ what stops a training or not
 
 
 def test_a_loss_that_is_not_finite_names_the_files(scenes):
@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_names_the_files(scenes):
 
 
 def full_disk(monkeypatch, run, steps):
-    """Let the writing of the state fail at these steps."""
+    """Make the writing of the state fail at these steps."""
     write = np.savez
 
     def savez(file, **arrays):

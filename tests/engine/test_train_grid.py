@@ -1,4 +1,4 @@
-"""A grid trains for some steps, its selection measures whole images, and tools/evaluate.py best_box says the same."""
+"""A grid trains for some steps, its selection measures whole images, and tools/evaluate.py best_box agrees."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_a_short_training_and_its_measures(scenes, tmp_path, tool, capsys):
 
 
 class Truth:
-    """A roidb of records given as (name, size, boxes, ignore)."""
+    """A roidb with the records (name, size, boxes, ignore)."""
 
     source = "made up"
 
@@ -54,9 +54,9 @@ class Truth:
 
 
 def test_best_box_by_hand():
-    """Areas in parts of the image. a: 10x10 found in the true 10x20 of 100x100: .01 of .02. b: two faces; found is the
-    second in the order of cells, exactly (.01), the first as large and apart. c: no box for a face of .04. d: no face
-    that counts. e: three faces, one too many."""
+    """Areas as fractions of the image. a: 10x10 found in the true 10x20 of 100x100: .01 of .02. b: two faces; the
+    second in the order of cells is found exactly (.01), the first is as large and apart. c: no box for a face of .04.
+    d: no face that counts. e: three faces, one too many."""
     truth = Truth(("a", (100, 100), [[10, 10, 20, 30]], [False]),
                   ("b", (200, 50), [[0, 30, 20, 35], [100, 0, 120, 5], [0, 0, 9, 9]], [False, False, True]),
                   ("c", (100, 100), [[0, 0, 20, 20]], [False]),

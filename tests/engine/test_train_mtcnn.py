@@ -1,4 +1,4 @@
-"""A stage of MTCNN trains from its samples: exact resume, its selection by hand, mining with the stages before it."""
+"""A stage of MTCNN trains from its samples: exact resume, selection by hand, mining with the earlier stages."""
 
 import os
 import subprocess
@@ -80,7 +80,7 @@ def test_a_resumed_training_reaches_the_same_weights(folder, samples, capsys):
         np.testing.assert_array_equal(a, b)
 
 
-def test_mining_asks_the_stages_before(folder, samples, tool, toy, capsys, monkeypatch):
+def test_mining_runs_the_earlier_stages(folder, samples, tool, toy, capsys, monkeypatch):
     from manyfaces.nets import family
     from manyfaces.weights.files import save_weights
 
@@ -100,7 +100,7 @@ def test_mining_asks_the_stages_before(folder, samples, tool, toy, capsys, monke
     images = [read_image(sorted(Path(toy["images"]).rglob("*.jpg"))[0])]
     (squares,) = propose(images)
     assert squares.shape[1] == 4 and len(squares) > 50 and (squares == np.rint(squares)).all()
-    with monkeypatch.context() as patch:  # without a runtime Keras itself finds the same
+    with monkeypatch.context() as patch:  # without another runtime Keras finds the same
         patch.setattr("manyfaces.engine.mining.installed", list)
         np.testing.assert_allclose(squares, miner(cfg)[0](images)[0], atol=1)
     strict = config(folder, "rnet", MTCNN__MINE_THRESHOLDS="[0.8, 0.7]")
@@ -115,7 +115,7 @@ def test_mining_asks_the_stages_before(folder, samples, tool, toy, capsys, monke
 
 
 def test_measures_of_a_stage_by_hand():
-    """Two faces, one part, three backgrounds and a landmark crop."""
+    """Two faces, one part face, three backgrounds and a landmark crop."""
     kinds = ["positive", "positive", "part", "negative", "negative", "negative", "landmark"]
     score = np.float64([0.9, 0.4, 0.5, 0.7, 0.2, 0.1, 0.5])
     box = np.zeros((7, 4))
@@ -133,7 +133,7 @@ def test_measures_of_a_stage_by_hand():
     assert result["AP"] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
     assert result["accuracy"] == pytest.approx(3 / 5) and result["recall"] == 0.5
     assert result["passed"] == pytest.approx(1 / 3)
-    # Overlaps before: .5, 1, .5; after: 1, 1, .5 / .75.
+    # IoU before: .5, 1, .5; after: 1, 1, .5 / .75.
     assert result["iou"] == pytest.approx((1 + 1 + 2 / 3) / 3)
     assert result["iou_gain"] == pytest.approx((1 + 1 + 2 / 3) / 3 - 2 / 3)
     assert result["landmark_error"] == pytest.approx(0.05 / 0.4)
@@ -150,7 +150,7 @@ def test_selection_by_an_unknown_measure_is_refused(folder, samples):
 
 
 def script(folder, *arguments):
-    """The commands that train_mtcnn.sh would run, `echo` in Python's place."""
+    """The commands that train_mtcnn.sh would run: `echo` replaces Python."""
     root = CONFIGS.parent
     done = subprocess.run([root / "experiments/scripts/train_mtcnn.sh", *arguments], capture_output=True, text=True,
                           env={**os.environ, "PYTHON": "echo", "OUTPUT": str(folder), "DATA_DIR": str(folder)})

@@ -1,8 +1,8 @@
-"""Trains on one device and on two, as a program: two_devices.py FOLDER CASE ...; test_devices.py reads what it leaves.
+"""A program that trains on one device and on two: two_devices.py FOLDER CASE ...; test_devices.py reads its files.
 
-Logical devices of the processor must be asked for before TensorFlow's first operation: that takes a process of its own.
-FOLDER/CASE.npz holds `1/...` and `2/...` by the number of devices: all variables after each update, what each step
-gave (losses by image, the norm), and the positives of each image in the first batch.
+Logical devices of the processor must be created before TensorFlow's first operation, so this needs its own process.
+FOLDER/CASE.npz holds `1/...` and `2/...` by the number of devices: all variables after each update, the results of each
+step (losses per image, the norm), and the positives of each image in the first batch.
 """
 
 import os
@@ -34,12 +34,12 @@ CASES["rnet"] = {"FAMILY": "mtcnn", "MTCNN__STAGE": "rnet", "MTCNN__LANDMARKS": 
                  "MTCNN__COUNTS": [40, 40, 40, 120], "MTCNN__RATIO": [3, 2, 1, 4], "MTCNN__OHEM_GROUP": 12,
                  "TRAIN__BATCH": 24}
 CASES["ssd_sgd"] = {**CASES["ssd"], "TRAIN__OPTIMIZER": "sgd"}
-# The same on two devices, done wrongly: what a test of these must notice.
+# The same on two devices, done wrongly: the tests must notice it.
 WRONG = {"unsynchronised": "grid"}
 
 
 def make_samples(cfg):
-    """The samples that a stage of MTCNN learns from, drawn and not mined."""
+    """Training samples for a stage of MTCNN, drawn and not mined."""
     from manyfaces.data_layer.mtcnn.batches import samples_folder
     from manyfaces.data_layer.mtcnn.folder import SampleFolder
     from manyfaces.data_layer.mtcnn.writer import SampleMaker, Sources
@@ -94,7 +94,7 @@ def train(folder, case, name, count, resume=False):
 
 
 def nan_in_the_last_image(run):
-    """Which images' losses are NaN when one target of the last one is; and whether the norm is."""
+    """Which images have a NaN loss when one target of the last image is NaN; and whether the norm is NaN."""
     images, targets, weights, momentum = run.last
     boxes = targets["grid_boxes"].copy()
     boxes[-1] = np.nan
@@ -103,7 +103,7 @@ def nan_in_the_last_image(run):
 
 
 def resumed(folder, case, count):
-    """The state after a run on two devices went on from step 2 on `count` devices."""
+    """The state of a run that starts on two devices and continues from step 2 on `count` devices."""
     name = f"{case}_2"
     shutil.copy(folder / "output" / name / "kept.npz", folder / "output" / name / "checkpoint.npz")
     train(folder, case, name, count, resume=True)
@@ -111,7 +111,7 @@ def resumed(folder, case, count):
 
 
 def refused(count):
-    """What asking for more devices than there are says, once TensorFlow or JAX has begun."""
+    """The error for more devices than exist, after TensorFlow or JAX has started."""
     from manyfaces.errors import InputError
     from manyfaces.nets.devices import find_devices
 
@@ -126,12 +126,12 @@ def main(folder, *cases):
     if os.environ.get("KERAS_BACKEND") != "jax":
         import tensorflow as tf
 
-        # Optimising a graph changes nothing of what is looked at here, and takes longer than its three steps.
+        # Optimising a graph changes nothing that is tested here, and takes longer than its three steps.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     write_scenes(folder)
     for case in cases:
         base, found = WRONG.get(case, case), {}
-        for count in ((2,) if case in WRONG else (2, 1)):  # two first: they cannot be had later
+        for count in ((2,) if case in WRONG else (2, 1)):  # two first: they cannot be created later
             run, arrays = train(folder, base, f"{case}_{count}", count)
             found |= {f"{count}/{key}": value for key, value in arrays.items()}
             if case == "grid" and count == 2:

@@ -1,4 +1,4 @@
-"""Templates by clustering: distances by boxes, medoids against all combinations, the tool, the authors' templates."""
+"""Clustered templates: distances against boxes, medoids against all combinations, the tool, the authors' templates."""
 
 import itertools
 
@@ -30,7 +30,7 @@ def test_overlaps_of_sizes_are_those_of_boxes_about_one_centre():
 
 
 def by_all_combinations(distances, weights, count):
-    """The lowest cost of any `count` medoids."""
+    """The lowest cost over all choices of `count` medoids."""
     return min(float(weights @ distances[:, list(chosen)].min(axis=1))
                for chosen in itertools.combinations(range(len(weights)), count))
 
@@ -118,7 +118,7 @@ def test_files_without_templates_are_errors(tmp_path):
 
 
 def test_fitted_templates_cover_faces_better_than_the_reference_boxes(shared_dir):
-    """On the half of WIDER's train faces that was not fitted to."""
+    """On the half of WIDER's train faces that the fit did not use."""
     from manyfaces.datasets import READERS
 
     data = shared_dir / "data"

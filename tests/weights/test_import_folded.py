@@ -20,7 +20,7 @@ BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 
 
 def convolve(x, kernel, bias, stride, depthwise):
-    """x (H, W, C); kernel (out, in, kh, kw) as the file has it; SAME as TensorFlow pads: the odd pixel at the end."""
+    """x (H, W, C); kernel (out, in, kh, kw) as in the file; SAME padding as in TensorFlow: the odd pixel at the end."""
     k = kernel.shape[2]
     sides = [-(-side // stride) for side in x.shape[:2]]
     pads = [max(0, (new - 1) * stride + k - old) for new, old in zip(sides, x.shape[:2], strict=True)]
@@ -78,7 +78,7 @@ def made_up(path, seed=3):
 
 
 def check_same(model, file, image):
-    """The largest difference of a tap from the plain forward, in parts of the map's largest value."""
+    """The largest difference of a tap from the plain forward, as a fraction of the map's largest value."""
     expected, outputs = folded_forward(file, image.astype(float)), model(image[None].astype(np.float32), training=False)
     worst = 0.0
     for tap, block in (("stride4", 2), ("stride8", 5), ("stride16", 12), ("stride32", 16)):
@@ -103,7 +103,7 @@ def pictures(tmp_path):
 
 
 def test_the_net_equals_the_folded_one_whatever_its_moments(tmp_path, pictures):
-    """65 px is odd, so that a padding on the wrong side would show at every stride."""
+    """65 px is odd, so padding on the wrong side would show at every stride."""
     file = made_up(tmp_path / "folded.npz")
     image = np.random.default_rng(1).integers(0, 256, (65, 96, 3), np.uint8)
     plain = import_folded.mobilenet_v2_from_folded(tmp_path / "folded.npz")
@@ -113,7 +113,7 @@ def test_the_net_equals_the_folded_one_whatever_its_moments(tmp_path, pictures):
     gamma = [model.get_layer("block5_expand_bn").get_weights()[0] for model in (plain, moments)]
     assert np.allclose(gamma[0], 1) and np.abs(gamma[1] - 1).max() > 0.1
 
-    # The moments are those of the images: normalising by a batch of just these changes nothing.
+    # The moments are those of these images, so normalising by a batch of them changes nothing.
     files = sorted(pictures.iterdir())
     batch = np.stack([cv2.resize(cv2.imread(str(path))[..., ::-1], (224, 224), interpolation=cv2.INTER_AREA)
                       for path in files]).astype(np.float32)

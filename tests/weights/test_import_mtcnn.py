@@ -1,4 +1,4 @@
-"""MTCNN weights of others: made-up files of both kinds give the net that computes what the source's net computes."""
+"""MTCNN weights of other projects: imported from made-up files of both kinds, the net computes what its source does."""
 
 import sys
 from pathlib import Path
@@ -39,7 +39,7 @@ def torch_state(stage, rng):
 
 
 def pool(x, size, ceil):
-    """(C, H, W), maximum with stride 2; ceil: windows that begin inside count, as Caffe has it."""
+    """(C, H, W), maximum with stride 2; ceil: windows that begin inside count, as in Caffe."""
     rows, columns = (-(-(side - size) // 2) + 1 if ceil else (side - size) // 2 + 1 for side in x.shape[1:])
     return np.stack([[x[:, 2 * i : 2 * i + size, 2 * j : 2 * j + size].max(axis=(1, 2)) for j in range(columns)]
                      for i in range(rows)]).transpose(2, 0, 1)
@@ -50,7 +50,7 @@ def prelu(x, slope):
 
 
 def torch_forward(state, stage, image):
-    """What facenet-pytorch's net does with an image (side, side, 3): scores and boxes (and landmarks), plain loops."""
+    """facenet-pytorch's net as plain loops: scores and boxes (and landmarks) of an image (side, side, 3)."""
     x = (image.astype(np.float64).transpose(2, 0, 1) - 127.5) / 128
     pools = {"pnet": (2,), "rnet": (3, 3), "onet": (3, 3, 2)}[stage]
     for n, size in enumerate(KERNELS[stage], start=1):
@@ -70,7 +70,7 @@ def torch_forward(state, stage, image):
 
 @pytest.fixture(scope="module")
 def torch_files(tmp_path_factory):
-    """(folder that holds pnet.pt ..., dict stage -> state), or a skip where PyTorch is missing."""
+    """(folder that holds pnet.pt ..., dict stage -> state), skips the test if PyTorch is missing."""
     torch = pytest.importorskip("torch", reason="PyTorch, which writes .pt files, is not installed")
     folder, rng, states = tmp_path_factory.mktemp("torch"), np.random.default_rng(0), {}
     for stage in SIDES:
@@ -112,7 +112,7 @@ def test_a_folder_of_neither_kind(tmp_path):
 
 
 def test_checkpoint_turns_the_colours_round(tmp_path):
-    """A checkpoint as slim writes it, with random values: kernels go over as they are but for BGR in the first."""
+    """A checkpoint as slim writes it, with random values: kernels stay as they are, but the first one is BGR."""
     tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     rng, stored = np.random.default_rng(0), {}
     for stage in SIDES:

@@ -1,7 +1,7 @@
-"""TF-Slim's checkpoints into backbones, against nets of plain TensorFlow operations that made the checkpoints.
+"""TF-Slim's checkpoints imported into backbones, against the nets of plain TensorFlow operations that wrote them.
 
 The nets here follow slim's own: strides at the end of a ResNet's block, in the 3x3 convolution of its last unit, with
-fixed padding and a shortcut that picks every second pixel. They ask for variables by slim's names and shapes.
+fixed padding and a shortcut that takes every second pixel. Their variables have slim's names and shapes.
 """
 
 
@@ -24,7 +24,7 @@ VGG_BLOCKS = ((6, 2), (8, 2), (10, 3), (12, 3), (12, 3))
 
 
 class Variables(dict):
-    """Random values by name, made when they are first asked for; kernels keep the variance of what goes through."""
+    """Random values by name, made when they are first needed; kernels keep the variance of their input."""
 
     rng = np.random.default_rng(3)
 
@@ -60,7 +60,7 @@ def vgg_16(v, images):
 
 
 def resnet_v1_50(v, images):
-    """What slim calls block1 to block4, and the ends of the first three as they would be without their stride."""
+    """What slim calls block1 to block4, and the ends of the first three without their stride."""
     def conv(x, scope, channels, size=1, stride=1, relu=True):
         kernel = v(f"resnet_v1_50/{scope}/weights", size, size, x.shape[-1], channels)
         if stride == 1:
@@ -147,7 +147,7 @@ NETS = {"vgg_16": (vgg_16, 1.0), "resnet_v1_50": (resnet_v1_50, 1.0), "mobilenet
 
 @pytest.fixture(autouse=True)
 def small_nets(monkeypatch):
-    """VGG16 and ResNet of slim's structure with few channels; so many blocks are in no need of their full width."""
+    """VGG16 and ResNet with slim's structure and few channels: the test of so many blocks needs no full width."""
     monkeypatch.setattr(vgg16, "BLOCKS", VGG_BLOCKS)
     monkeypatch.setitem(BACKBONES, "resnet50", ResNet(RESNET_UNITS, RESNET_WIDTHS))
 
@@ -157,7 +157,7 @@ def images_of(size):
 
 
 def write(path, variables, first_format=False):
-    """A TensorFlow checkpoint; first_format: the one file of TensorFlow before 0.12."""
+    """A TensorFlow checkpoint; first_format: the single file of TensorFlow before 0.12."""
     names, values = list(variables), [tf.constant(value) for value in variables.values()]
     if first_format:
         tf.raw_ops.Save(filename=str(path), tensor_names=names, data=values)
@@ -176,7 +176,7 @@ def checkpoint(net, path, **more):
 
 def assert_same(found, expected, tap):
     scale = np.abs(expected).max()
-    assert np.std(expected) > 0.01 * scale > 0  # alive, so that equality says something
+    assert np.std(expected) > 0.01 * scale > 0  # not constant, so that equality means something
     np.testing.assert_allclose(found / scale, expected / scale, atol=1e-4, err_msg=tap)
 
 
@@ -200,8 +200,8 @@ def run_tool(*arguments):
     return run(import_weights.main, ["slim", *map(str, arguments)])
 
 
-def test_the_tool_reads_the_first_format_and_says_what_it_left(tmp_path, capsys):
-    """Moving averages are what slim evaluates with; an optimizer's values and the classifier stay behind."""
+def test_the_tool_reads_the_first_format_and_reports_what_it_left_out(tmp_path, capsys):
+    """slim evaluates with the moving averages; the values of the optimizer and the classifier are left out."""
     variables = checkpoint("mobilenet_v1", tmp_path / "unused.ckpt")
     kernel = "MobilenetV1/Conv2d_0/weights"
     more = {kernel: np.zeros_like(variables[kernel]), f"{kernel}/ExponentialMovingAverage": variables[kernel],

@@ -1,4 +1,4 @@
-"""Weights from PyTorch files, Keras' ImageNet nets and .weights.h5 files into backbones."""
+"""Weights of PyTorch files, Keras' ImageNet nets and .weights.h5 files, loaded into backbones."""
 
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def test_a_net_that_differs_is_not_written(source_files, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text", "other arrays"])
-def test_a_reference_that_is_none_is_named(content, tmp_path):
+def test_a_wrong_reference_file_is_named(content, tmp_path):
     path = tmp_path / "reference.npz"
     if content == "other arrays":
         np.savez(path, image_chw=np.zeros((1, 3, 4, 4)))
@@ -147,7 +147,7 @@ def test_damaged_and_missing_files_are_named(tmp_path, rng):
 
 
 @pytest.mark.parametrize("config", [{"BACKBONE": "mobilenet_v1", "ALPHA": 0.25}, {"BACKBONE": "vgg16"}])
-def test_offline_imagenet_says_what_to_do(config, monkeypatch):
+def test_without_internet_the_error_says_what_to_do(config, monkeypatch):
     asked = []
 
     def no_network(name, *args, **kwargs):
@@ -158,13 +158,13 @@ def test_offline_imagenet_says_what_to_do(config, monkeypatch):
     with pytest.raises(InputError) as raised:
         import_weights.initialise_backbone(detector(config), {**config, "WEIGHTS": "imagenet"})
     message = str(raised.value)
-    assert len(asked) == 1  # it was the download that failed, nothing before it
+    assert len(asked) == 1  # the download failed, nothing before it
     assert "\n" not in message and "no route to host" in message
     assert "--init FILE" in message and config["BACKBONE"] in message
 
 
 def test_the_file_that_keras_offers_loads_from_disk(tmp_path, rng):
-    """Keras' own .h5 (old layout, no top) may be fetched elsewhere and carried over."""
+    """Keras' own .h5 (old layout, no top) may be downloaded on another machine."""
     source = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(None, None, 3))
     for layer in source.layers:
         layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.weights])
@@ -180,7 +180,7 @@ def test_the_file_that_keras_offers_loads_from_disk(tmp_path, rng):
 
 
 def write_old_layout(model, path):
-    """Keras 2's layout of a weights file: a group a layer, names of layers and weights as attributes."""
+    """Keras 2's layout of a weights file: one group per layer, names of layers and weights as attributes."""
     import h5py
 
     with h5py.File(path, "w") as file:

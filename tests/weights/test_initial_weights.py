@@ -1,4 +1,4 @@
-"""--init: what matches by name and shape is taken, what does not is named, what matches nowhere is an error."""
+"""--init loads what matches by name and shape and names the rest; a file that matches nowhere is an error."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def saved(tmp_path, model, cfg=None):
     return path
 
 
-def test_the_same_net_is_taken_whole(tmp_path):
+def test_the_same_net_is_loaded_completely(tmp_path):
     source, target = net(seed=1), net(seed=2)
     report = load_matching_weights(target, saved(tmp_path, source))
     for a, b in zip(source.get_weights(), target.get_weights(), strict=True):
@@ -54,7 +54,7 @@ def test_a_head_of_another_shape_keeps_its_own_weights_and_is_named(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_layers_that_only_one_of_both_has_are_named(tmp_path):
+def test_layers_of_only_one_of_the_two_are_named(tmp_path):
     report = load_matching_weights(net(name="other"), saved(tmp_path, net(name="head")))
     assert report.left == {"other": "not in the file"} and report.unused == ["head"]
     assert "not in this net: head" in str(report)
@@ -86,7 +86,7 @@ def test_a_layer_can_match_and_mean_something_else(tmp_path):
 
 
 def ssd_config(scenes, name, **changes):
-    """SSD on the backbone of three convolutions, 80 px samples in SSD's manner."""
+    """SSD on the backbone of three convolutions, 80 px samples augmented as in SSD."""
     return tiny_config(scenes, NAME=name, FAMILY="ssd", ANCHORS__STRIDES="[16]", ANCHORS__WIDTHS="[20, 40]",
                        ANCHORS__HEIGHTS="[20, 40]", NET__LANDMARKS=False, LOSS__CLASS="mined", LOSS__BOX_SIGMA=1,
                        TARGETS__POSITIVE=0.4, TARGETS__NEGATIVE=0.4, TARGETS__BEST=0.0, TRAIN__DETERMINISTIC=False,
@@ -94,7 +94,7 @@ def ssd_config(scenes, name, **changes):
 
 
 def test_ssd_trains_and_fine_tunes(scenes, capsys):
-    """A few steps lower the loss of the scores; what they gave starts a training whose head has one anchor more."""
+    """A few steps lower the loss of the scores; their weights start a training whose head has one more anchor."""
     first = Trainer(ssd_config(scenes, "ssd_first", TRAIN__STEPS=40, TRAIN__BATCH=8, TRAIN__RATE=1e-2))
     first.run()
     lines = [line.split(",") for line in (scenes / "output/ssd_first/train.csv").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""PyTorch files read without PyTorch. They are written here as torch.save lays them out: zip and older stream."""
+"""PyTorch files read without PyTorch. The tests write them in both formats of torch.save: zip and the older stream."""
 
 import pickle
 import struct
@@ -51,7 +51,7 @@ def fake_torch(monkeypatch):
         setattr(torch, name, type(name, (), {"__module__": "torch"}))
 
     def _rebuild_tensor_v2():
-        """Only its name is pickled."""
+        """Only the name is pickled."""
 
     _rebuild_tensor_v2.__module__ = "torch._utils"
     _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
