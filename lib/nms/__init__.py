@@ -1,9 +1,7 @@
 """Non-maximum suppression: hard, hard by the smaller area, and soft.
 
 Each function exists twice: compiled for the CPU (cpu_nms.pyx, cpu_min_nms.pyx, cpu_soft_nms.pyx), and as a NumPy twin
-(reference.py)
-that states the rule and serves where nothing could be compiled. Suppression on the GPU has its place in this folder and
-is not there yet.
+(reference.py). The twin states the rule, and is used where nothing could be compiled. There is no version for the GPU.
 """
 
 from ..compiled import warn_not_compiled

@@ -1,10 +1,10 @@
 # Buckets of boxes, included by the compiled suppressions.
 #
-# A box lies in one bucket: that of its size class (the octave of its longer side) and of the cell that its centre falls
-# into, cells being CELL times the longest side of the class. Two boxes with an overlap > t have sides that differ at most
-# by the factor 1 / t, and near centres: they have at least t of either side in common, so the centres differ, on each
-# axis, by at most (w1 + w2) / 2 - t * max(w1, w2). So all that a box can overlap so much is in a few cells of a few
-# classes. Buckets are chains in a hash table without keys: two cells in one chain cost extra comparisons, no error.
+# A box is in one bucket: that of its size class (the octave of its longer side) and of the cell that holds its centre.
+# A cell is CELL times as wide as the longest side of the class. Two boxes with an IoU > t have sides that differ by at
+# most the factor 1 / t. Each shared side is at least t times either box's side, so their centres differ, on each axis,
+# by at most (w1 + w2) / 2 - t * max(w1, w2). So all boxes with such an IoU are in a few cells of a few classes. Buckets
+# are chains in a hash table without keys: two cells in one chain cost extra comparisons, and cause no error.
 
 from libc.math cimport fabs, floor
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -15,14 +15,14 @@ cdef enum:
     CLASSES = 256  # every exponent of a float32
     CELL = 2
 
-cdef double LOOSE = 1 + 1e-9  # factor on bounds, so that rounding in them never loses a box
+cdef double LOOSE = 1 + 1e-9  # factor on bounds, so that their rounding never loses a box
 
 
 cdef struct Box:
     float x1, y1, x2, y2
     double area
     int32_t next   # in the chain of its bucket, -1 at the end
-    int32_t index  # in the arrays of the caller
+    int32_t index  # in the caller's arrays
 
 
 cdef struct Buckets:
@@ -36,16 +36,16 @@ cdef struct Buckets:
 cdef struct Query:
     double wide, high, x, y, threshold
     int64_t own, lowest, highest  # classes
-    int64_t step                  # classes looked at; 0 to begin
+    int64_t step                  # classes searched; 0 at the start
 
 
 cdef struct Range:
-    int64_t size_class, first_col, last_col, first_row, last_row  # last included
-    double count  # of cells: a float, since a giant covers any number
+    int64_t size_class, first_col, last_col, first_row, last_row  # the last ones are included
+    double count  # of cells; a float, since a very large box may cover any number of them
 
 
 cdef bint open_buckets(Buckets* buckets, int64_t most) noexcept nogil:
-    """Room for so many boxes; False when memory is short."""
+    """Reserve memory for `most` boxes; False when there is none."""
     cdef uint64_t slots = 16
     while slots < <uint64_t>most:
         slots *= 2
@@ -65,7 +65,7 @@ cdef void close_buckets(Buckets* buckets) noexcept nogil:
 
 
 cdef bint read_box(Box* box, const float* corners, int32_t index) noexcept nogil:
-    """False for a box without area: it overlaps nothing."""
+    """Read a box; False when it has no area, as its IoU with anything is 0."""
     box.x1, box.y1, box.x2, box.y2 = corners[0], corners[1], corners[2], corners[3]
     box.area = (<double>box.x2 - box.x1) * (<double>box.y2 - box.y1)
     box.index = index
@@ -73,7 +73,7 @@ cdef bint read_box(Box* box, const float* corners, int32_t index) noexcept nogil
 
 
 cdef inline int64_t class_of(double side) noexcept nogil:
-    """The exponent of a side > 0 as float32, counted from 0."""
+    """The biased exponent of a side > 0 as float32."""
     cdef float value = <float>side
     cdef uint32_t bits
     memcpy(&bits, &value, sizeof(bits))
@@ -81,7 +81,7 @@ cdef inline int64_t class_of(double side) noexcept nogil:
 
 
 cdef inline double top_of(int64_t size_class) noexcept nogil:
-    """Upper end of the sides of a class: 2 ** (class - 126)."""
+    """Upper limit of the longer sides of a class: 2 ** (class - 126)."""
     cdef uint64_t bits = <uint64_t>(size_class - 126 + 1023) << 52
     cdef double top
     memcpy(&top, &bits, sizeof(top))
@@ -95,14 +95,14 @@ cdef inline double longer_side(Box* box) noexcept nogil:
 
 cdef inline int64_t cell_of(double centre, double inverse) noexcept nogil:
     cdef double number = floor(centre * inverse)  # exact: cells are powers of two
-    # Far away all cells are one: slower there, and still right.
+    # Very far out, all cells are one: slower there, but still correct.
     return <int64_t>(-1e15 if number < -1e15 else (1e15 if number > 1e15 else number))
 
 
 cdef inline uint64_t row_hash(int64_t size_class, int64_t row) noexcept nogil:
     cdef uint64_t mixed = <uint64_t>row * <uint64_t>0x9E3779B97F4A7C15
     mixed += <uint64_t>size_class * <uint64_t>0xC2B2AE3D27D4EB4F
-    return mixed >> 24  # a row's cells then follow one another in the table, and in the cache
+    return mixed >> 24  # so a row's cells are neighbours in the table, and in the cache
 
 
 cdef void insert(Buckets* buckets, Box* box) noexcept nogil:
@@ -120,7 +120,7 @@ cdef void insert(Buckets* buckets, Box* box) noexcept nogil:
 
 
 cdef inline double reach(double side, double other_top, double threshold) noexcept nogil:
-    """Highest distance of two centres on an axis, `side` and anything up to other_top long, at this overlap."""
+    """Largest distance of two centres on an axis at this IoU; the sides are `side` and anything up to other_top."""
     cdef double most = side / threshold if threshold > 0 else other_top
     if other_top < most:
         most = other_top
@@ -132,7 +132,7 @@ cdef inline double reach(double side, double other_top, double threshold) noexce
 
 
 cdef void open_query(Query* query, Box* box, double threshold) noexcept nogil:
-    """What a search for the boxes that may overlap this one by more than threshold needs to know of it."""
+    """Prepare the search for the boxes whose IoU with this one may be > threshold."""
     query.wide, query.high = <double>box.x2 - box.x1, <double>box.y2 - box.y1
     query.x, query.y = (<double>box.x1 + box.x2) / 2, (<double>box.y1 + box.y2) / 2
     query.threshold = threshold
@@ -145,9 +145,9 @@ cdef void open_query(Query* query, Box* box, double threshold) noexcept nogil:
 
 
 cdef inline bint next_range(Buckets* buckets, Query* query, Range* cells) noexcept nogil:
-    """The next class in which boxes may be found, and its cells; False when there is none. Starts with its own class.
+    """Set the next class that may hold such boxes, and its cells; False when there is none.
 
-    One class at a time, since a box that is suppressed mostly is by one of its own.
+    One class at a time, the box's own first, since most suppressed boxes are suppressed by one of their own class.
     """
     cdef double top, inverse, far
     while True:
@@ -170,7 +170,7 @@ cdef inline bint next_range(Buckets* buckets, Query* query, Range* cells) noexce
 
 
 cdef inline double overlap_of(Box* box, Box* other) noexcept nogil:
-    """Intersection over union in float64, with the operations of the twin in its order."""
+    """IoU in float64: the operations of the twin in the same order."""
     cdef float left = box.x1 if box.x1 > other.x1 else other.x1
     cdef float right = box.x2 if box.x2 < other.x2 else other.x2
     cdef float top = box.y1 if box.y1 > other.y1 else other.y1

@@ -1,6 +1,6 @@
-"""Hard suppression by the intersection over the smaller area, compiled; the rule is stated by reference.min_nms.
+"""Hard suppression by the intersection over the smaller area, compiled; the twin reference.min_nms states the rule.
 
-It ends MTCNN's cascade, where a few boxes are left: each is compared with all that are kept.
+It ends MTCNN's cascade, where few boxes are left: each one is compared with all kept boxes.
 """
 
 import numpy as np
@@ -12,7 +12,19 @@ from libc.stdint cimport int64_t
 
 
 def min_nms(boxes, scores, threshold):
-    """(K,) intp indices of the boxes that stay, best first: see reference.min_nms."""
+    """Greedy hard suppression by the intersection over the smaller area; see reference.min_nms.
+
+    Args:
+        boxes (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px.
+        scores (ArrayLike): (N,) float32, higher is better.
+        threshold (float): intersection over the smaller area, 0..1.
+
+    Returns:
+        np.ndarray: (K,) intp indices of the kept boxes, best score first.
+
+    Raises:
+        InputError: a shape is wrong, a score is NaN, a corner is not finite, or the threshold is out of range.
+    """
     boxes, scores = check_nms(boxes, scores)
     cdef double above = check_fraction(threshold, "threshold")
     cdef const float[:, ::1] corners = boxes
@@ -32,7 +44,7 @@ def min_nms(boxes, scores, threshold):
 
 
 cdef inline double smaller_overlap(const float* a, const float* b) noexcept nogil:
-    """Intersection over the smaller area in float64, with the operations of the twin in its order."""
+    """Intersection over the smaller area in float64: the operations of the twin in the same order."""
     cdef double wide = <double>(a[2] if a[2] < b[2] else b[2]) - (a[0] if a[0] > b[0] else b[0])
     cdef double high = <double>(a[3] if a[3] < b[3] else b[3]) - (a[1] if a[1] > b[1] else b[1])
     if wide <= 0 or high <= 0:

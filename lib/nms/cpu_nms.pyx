@@ -1,7 +1,7 @@
-"""Hard non-maximum suppression, compiled; the rule is stated by the twin, reference.nms.
+"""Hard non-maximum suppression, compiled; the twin reference.nms states the rule.
 
-Boxes are sorted by the bits of their scores and taken best first. Each looks only at the kept boxes near it and of like
-size (buckets.pxi), until one suppresses it.
+Boxes are sorted by the bits of their scores and taken best first. Each one is compared only with the kept boxes that
+are near it and of similar size (buckets.pxi), until one of them suppresses it.
 """
 
 import numpy as np
@@ -13,7 +13,20 @@ include "buckets.pxi"
 
 
 def nms(boxes, scores, threshold, limit=None):
-    """(K,) intp indices of the boxes that stay, best first: see reference.nms."""
+    """Greedy hard suppression; see reference.nms.
+
+    Args:
+        boxes (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px.
+        scores (ArrayLike): (N,) float32, higher is better.
+        threshold (float): IoU, 0..1.
+        limit (int | None): largest number of boxes that are kept; None = no limit.
+
+    Returns:
+        np.ndarray: (K,) intp indices of the kept boxes, best score first.
+
+    Raises:
+        InputError: a shape is wrong, a score is NaN, a corner is not finite, or a number is out of range.
+    """
     cdef const float[:, ::1] corners
     cdef const float[::1] ranks
     cdef Py_ssize_t[::1] room
@@ -35,7 +48,7 @@ def nms(boxes, scores, threshold, limit=None):
 
 cdef Py_ssize_t suppress(const float[:, ::1] boxes, const float[::1] scores, double threshold,
                          Py_ssize_t[::1] keep) noexcept nogil:
-    """Fill keep, as far as it goes; the number of kept boxes, or -1 when memory is short."""
+    """Fill `keep` until it is full; return the number of kept boxes, or -1 when there is no memory."""
     cdef Py_ssize_t count = boxes.shape[0], n, kept = 0
     cdef uint64_t* order = <uint64_t*>malloc(2 * count * sizeof(uint64_t))
     cdef Buckets buckets
@@ -61,7 +74,7 @@ cdef Py_ssize_t suppress(const float[:, ::1] boxes, const float[::1] scores, dou
 
 
 cdef bint is_suppressed(Buckets* buckets, Box* box, double threshold) noexcept nogil:
-    """Whether a kept box overlaps this one by more than threshold."""
+    """Whether the IoU of a kept box with this one is > threshold."""
     cdef Query query
     cdef Range cells
     cdef int64_t row, col
@@ -69,7 +82,7 @@ cdef bint is_suppressed(Buckets* buckets, Box* box, double threshold) noexcept n
     cdef int32_t k
     open_query(&query, box, threshold)
     while next_range(buckets, &query, &cells):
-        if cells.count >= buckets.count:  # few boxes, or a giant among dwarfs: straight through all is less work
+        if cells.count >= buckets.count:  # few boxes, or one far larger than the others: testing all is less work
             for k in range(<int32_t>buckets.count):
                 if overlap_of(box, &buckets.boxes[k]) > threshold:
                     return True
@@ -86,9 +99,9 @@ cdef bint is_suppressed(Buckets* buckets, Box* box, double threshold) noexcept n
 
 
 cdef void sort_scores(const float* scores, Py_ssize_t count, uint64_t* order) noexcept nogil:
-    """Fill order with the indices, highest score first and equal ones by index, in the low halves of 64-bit words.
+    """Fill `order` with the indices in the low halves of 64-bit words: highest score first, equal scores by index.
 
-    A radix sort of the scores' bits, 11 at a time; order has room for twice the words.
+    A radix sort of the scores' bits, 11 at a time. `order` holds 2 * count words, as the sort needs both halves.
     """
     cdef uint64_t* source = order
     cdef uint64_t* target = order + count
@@ -99,9 +112,9 @@ cdef void sort_scores(const float* scores, Py_ssize_t count, uint64_t* order) no
     cdef float score
     memset(starts, 0, sizeof(starts))
     for n in range(count):
-        score = scores[n] + <float>0.0  # -0 becomes 0: they are equal
+        score = scores[n] + <float>0.0  # -0 becomes 0, since they are equal
         memcpy(&bits, &score, sizeof(bits))
-        bits = bits if bits & 0x80000000u else ~(bits | 0x80000000u)  # ascending as integers, descending as scores
+        bits = bits if bits & 0x80000000u else ~(bits | 0x80000000u)  # ascending integers are descending scores
         for digit in range(3):
             starts[digit][(bits >> (11 * digit)) & 2047] += 1
         source[n] = (<uint64_t>bits << 32) | <uint64_t>n

@@ -1,7 +1,7 @@
-"""Soft non-maximum suppression, compiled; the rule is stated by the twin, reference.soft_nms.
+"""Soft non-maximum suppression, compiled; the twin reference.soft_nms states the rule.
 
-Scores only fall, so a heap of old scores yields the next best box: a top whose score has fallen since goes back with
-its new one. Each box taken lowers only those near it (buckets.pxi).
+Scores only fall, so a heap of old scores gives the next best box: a top entry whose score has fallen since is put back
+with its new score. Each box that is taken lowers only the scores of boxes near it (buckets.pxi).
 """
 
 import numpy as np
@@ -24,7 +24,24 @@ cdef struct Heap:
 
 
 def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score=0.001):
-    """(K,) intp indices in the order taken and (K,) float32 new scores: see reference.soft_nms."""
+    """Soft suppression; see reference.soft_nms.
+
+    Args:
+        boxes (ArrayLike): (N, 4) float32 x1 y1 x2 y2 in px.
+        scores (ArrayLike): (N,) float32, finite.
+        method (str): "linear" or "gaussian".
+        threshold (float): IoU of the linear method, 0..1.
+        sigma (float): width of the gaussian method, > 0.
+        min_score (float): lowest score that is taken, >= 0.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: (K,) intp indices in the order in which the boxes were taken, and their (K,)
+            float32 new scores.
+
+    Raises:
+        InputError: a shape is wrong, a score or a corner is not finite, the method is unknown, or a number is out of
+            range.
+    """
     cdef const float[:, ::1] corners
     cdef double[::1] falling
     cdef Py_ssize_t[::1] room
@@ -47,7 +64,7 @@ def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score
 
 cdef Py_ssize_t take(const float[:, ::1] boxes, double[::1] current, bint linear, double threshold, double sigma,
                      double min_score, Py_ssize_t[::1] taken) noexcept nogil:
-    """Fill taken, lower current; the number of boxes taken, or -1 when memory is short."""
+    """Fill `taken` and lower `current`; return the number of boxes taken, or -1 when there is no memory."""
     cdef Py_ssize_t count = boxes.shape[0], n, done = 0
     cdef Buckets buckets
     cdef Heap heap
@@ -94,7 +111,7 @@ cdef Py_ssize_t take(const float[:, ::1] boxes, double[::1] current, bint linear
 
 cdef void lower_neighbours(Buckets* buckets, Box* box, double* current, int32_t* seen, bint linear, double threshold,
                            double sigma, double min_score) noexcept nogil:
-    """Lower the scores of the boxes that overlap this one, which leaves its bucket."""
+    """Lower the scores of the boxes that overlap this one; it is removed from its bucket."""
     cdef Query query
     cdef Range cells
     cdef int64_t row, col
@@ -102,7 +119,7 @@ cdef void lower_neighbours(Buckets* buckets, Box* box, double* current, int32_t*
     cdef double least = threshold if linear else 0
     open_query(&query, box, least)
     while next_range(buckets, &query, &cells):
-        if cells.count > <double>buckets.mask:  # a giant among dwarfs: its cells are more than all chains there are
+        if cells.count > <double>buckets.mask:  # far larger than the others: it covers more cells than there are chains
             for col in range(<int64_t>buckets.mask + 1):
                 lower_chain(buckets, &buckets.heads[col], box, current, seen, linear, least, sigma, min_score)
             return
@@ -115,13 +132,13 @@ cdef void lower_neighbours(Buckets* buckets, Box* box, double* current, int32_t*
 
 cdef void lower_chain(Buckets* buckets, int32_t* link, Box* box, double* current, int32_t* seen, bint linear,
                       double least, double sigma, double min_score) noexcept nogil:
-    """Lower the scores along a chain. Two cells can share one: seen holds by whom a box was looked at last."""
+    """Lower the scores along a chain. Two cells can share a chain: `seen` holds the last box that tested each box."""
     cdef Box* other
     cdef double overlap
     while link[0] >= 0:
         other = &buckets.boxes[link[0]]
         if other.index == box.index or current[other.index] < min_score:
-            link[0] = other.next  # taken, or out for good: nobody needs to meet it again
+            link[0] = other.next  # taken, or below min_score for good: no box needs to test it again
             continue
         overlap = overlap_of(box, other) if seen[other.index] != box.index else 0
         seen[other.index] = box.index

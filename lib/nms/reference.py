@@ -1,34 +1,35 @@
-"""NumPy twins of the compiled non-maximum suppression: the statement of the rules.
+"""NumPy twins of the compiled non-maximum suppression; they state the rules.
 
-An overlap is intersection over union of continuous areas, in float64 from float32 coordinates. A box is suppressed when
-its overlap is > threshold, never when it equals it.
+IoU is computed from continuous areas, in float64 from float32 coordinates. A box is suppressed when its IoU with a
+better box is > threshold, never when it equals the threshold.
 """
+
+from __future__ import annotations
 
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..boxes.checks import as_array, as_boxes, check_fraction, same_length
+from ..boxes.checks import as_array, as_boxes, check_finite, check_fraction, same_length
 from ..boxes.reference import overlaps64
 from ..errors import InputError
 
 METHODS = ("linear", "gaussian")
 
 
-def check_nms(boxes, scores):
-    """Boxes as (N, 4) and scores as (N,) float32; InputError for other shapes, NaN, or infinite corners."""
+def check_nms(boxes: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Convert boxes to (N, 4) and scores to (N,) float32; InputError for other shapes, NaN, or infinite corners."""
     boxes, scores = as_boxes(boxes), as_array(scores, "scores", None)
     same_length(boxes, scores, ("boxes", "scores"))
-    if not np.isfinite(boxes).all():
-        row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
-        raise InputError(f"boxes: box {row} is {boxes[row].tolist()}, expected finite numbers")
+    check_finite(boxes)
     if np.isnan(scores).any():
         raise InputError(f"scores: score {int(np.isnan(scores).argmax())} is NaN, expected a number")
     return boxes, scores
 
 
-def check_limit(limit, count):
-    """How many boxes may be kept: `limit` where it is given, all where it is None."""
+def check_limit(limit: int | None, count: int) -> int:
+    """Number of boxes that may be kept: at most `limit`; None = all `count`. InputError for a negative limit."""
     if limit is None:
         return count
     if limit < 0:
@@ -36,14 +37,22 @@ def check_limit(limit, count):
     return min(int(limit), count)
 
 
-def nms(boxes, scores, threshold, limit=None):
-    """Greedy suppression: keep the best box, drop what overlaps it by more than threshold, go on with what is left.
+def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float, limit: int | None = None) -> np.ndarray:
+    """Greedy hard suppression: keep the best box, drop the boxes with an IoU > threshold with it, repeat with the rest.
 
-    boxes: (N, 4) float32 x1 y1 x2 y2 in pixels; scores: (N,) float32, higher is better, equal scores in the order of
-    their index. threshold: overlap in 0..1 above which (strictly) the lower box goes. limit: stop after so many.
-    A box without area overlaps nothing and stays.
-    Returns (K,) intp indices of the kept boxes, best first. Raises InputError (a ValueError) for NaN scores, corners
-    that are not finite, wrong shapes or a threshold out of range.
+    A box without area has IoU 0 with every box, so it is kept.
+
+    Args:
+        boxes: (N, 4) float32 x1 y1 x2 y2 in px.
+        scores: (N,) float32, higher is better; equal scores are taken in the order of their index.
+        threshold: IoU, 0..1.
+        limit: largest number of boxes that are kept; None = no limit.
+
+    Returns:
+        (K,) intp indices of the kept boxes, best score first.
+
+    Raises:
+        InputError: a shape is wrong, a score is NaN, a corner is not finite, or a number is out of range.
     """
     boxes, scores = check_nms(boxes, scores)
     threshold = check_fraction(threshold, "threshold")
@@ -60,20 +69,32 @@ def nms(boxes, scores, threshold, limit=None):
         high = np.minimum(bottom[first], bottom[alive]) - np.maximum(top[first], top[alive])
         common = np.maximum(wide, 0) * np.maximum(high, 0)
         union = area[first] + area[alive] - common
-        overlap = np.divide(common, union, out=np.zeros_like(common), where=common > 0)
-        alive = alive[overlap <= threshold]
+        iou = np.divide(common, union, out=np.zeros_like(common), where=common > 0)
+        alive = alive[iou <= threshold]
     return np.array(keep, dtype=np.intp)
 
 
-def min_nms(boxes, scores, threshold):
-    """Greedy suppression as nms does it, with the intersection over the SMALLER area as the overlap.
+def min_nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> np.ndarray:
+    """Greedy hard suppression as in nms, but by the intersection over the smaller of the two areas instead of the IoU.
 
-    So a box within another goes whatever their sizes: the `min` mode that ends MTCNN's cascade. Arguments and result as
-    those of nms.
+    So of two boxes, one inside the other, the lower score is dropped at any size. MTCNN's cascade ends with this `min`
+    mode.
 
-    >>> boxes, scores = [[0, 0, 40, 40], [10, 10, 20, 20]], [0.9, 0.8]
-    >>> min_nms(boxes, scores, 0.7).tolist(), nms(boxes, scores, 0.7).tolist()
-    ([0], [0, 1])
+    Args:
+        boxes: (N, 4) float32 x1 y1 x2 y2 in px.
+        scores: (N,) float32, higher is better; equal scores are taken in the order of their index.
+        threshold: intersection over the smaller area, 0..1; the lower box is dropped above it.
+
+    Returns:
+        (K,) intp indices of the kept boxes, best score first.
+
+    Raises:
+        InputError: as in nms.
+
+    Examples:
+        >>> boxes, scores = [[0, 0, 40, 40], [10, 10, 20, 20]], [0.9, 0.8]
+        >>> min_nms(boxes, scores, 0.7).tolist(), nms(boxes, scores, 0.7).tolist()
+        ([0], [0, 1])
     """
     boxes, scores = check_nms(boxes, scores)
     threshold = check_fraction(threshold, "threshold")
@@ -92,14 +113,29 @@ def min_nms(boxes, scores, threshold):
     return np.array(keep, dtype=np.intp)
 
 
-def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score=0.001):
-    """Soft suppression: a box that overlaps a better one loses score instead of going (Bodla et al., 1704.04503).
+def soft_nms(boxes: ArrayLike, scores: ArrayLike, method: str = "linear", threshold: float = 0.3, sigma: float = 0.5,
+             min_score: float = 0.001) -> tuple[np.ndarray, np.ndarray]:
+    """Soft suppression: a box that overlaps a better one gets a lower score instead of being dropped.
 
-    boxes: (N, 4) float32 in pixels; scores: (N,) float32, finite. method: "linear" multiplies by (1 - overlap) where
-    the overlap is > threshold; "gaussian" multiplies by exp(-overlap ** 2 / sigma). The best of what is left is taken
-    each time (equal scores: the lowest index) until it scores less than min_score, which is >= 0.
-    Returns (K,) intp indices in the order in which they were taken and (K,) float32 new scores.
-    Raises InputError (a ValueError) for NaN, wrong shapes, an unknown method or numbers out of range.
+    The best of the remaining boxes is taken each time (of equal scores: the lowest index), until none has min_score.
+
+    Args:
+        boxes: (N, 4) float32 x1 y1 x2 y2 in px.
+        scores: (N,) float32, finite.
+        method: "linear" multiplies a score by (1 - IoU) where the IoU is > threshold; "gaussian" multiplies it by
+            exp(-IoU ** 2 / sigma).
+        threshold: IoU of the linear method, 0..1.
+        sigma: width of the gaussian method, > 0.
+        min_score: lowest score that is taken, >= 0.
+
+    Returns:
+        (K,) intp indices in the order in which the boxes were taken, and their (K,) float32 new scores.
+
+    Raises:
+        InputError: a shape is wrong, a score or a corner is not finite, the method is unknown, or a number is out of
+            range.
+
+    Source: Bodla et al., arXiv 1704.04503.
     """
     boxes, scores, threshold, sigma, min_score = check_soft(boxes, scores, method, threshold, sigma, min_score)
     current = scores.astype(np.float64)
@@ -111,17 +147,18 @@ def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score
             break
         taken.append(best)
         alive[best] = False
-        overlap = overlaps64(boxes[best:best + 1], boxes)[0]
-        touched = np.flatnonzero(alive & (overlap > (threshold if method == "linear" else 0)))
+        iou = overlaps64(boxes[best:best + 1], boxes)[0]
+        touched = np.flatnonzero(alive & (iou > (threshold if method == "linear" else 0)))
         if method == "linear":
-            current[touched] *= 1 - overlap[touched]
-        else:  # math.exp and not np.exp: the C library's, which the compiled twin calls too, so they agree to the bit
-            current[touched] *= [math.exp(-(value * value) / sigma) for value in overlap[touched]]
+            current[touched] *= 1 - iou[touched]
+        else:  # math.exp instead of np.exp: the compiled twin also calls the C library, so both agree to the bit
+            current[touched] *= [math.exp(-(value * value) / sigma) for value in iou[touched]]
     return np.array(taken, dtype=np.intp), current[taken].astype(np.float32)
 
 
-def check_soft(boxes, scores, method, threshold, sigma, min_score):
-    """The arguments of soft_nms in one form, shared with the compiled twin."""
+def check_soft(boxes: ArrayLike, scores: ArrayLike, method: str, threshold: float, sigma: float,
+               min_score: float) -> tuple[np.ndarray, np.ndarray, float, float, float]:
+    """Check the arguments of soft_nms and convert them; shared with the compiled twin."""
     boxes, scores = check_nms(boxes, scores)
     if not np.isfinite(scores).all():
         raise InputError(f"scores: score {int((~np.isfinite(scores)).argmax())} is infinite, expected a finite number")
@@ -129,6 +166,6 @@ def check_soft(boxes, scores, method, threshold, sigma, min_score):
         raise InputError(f"method: found {method!r}, expected one of {', '.join(METHODS)}")
     if not (sigma > 0 and math.isfinite(sigma)):
         raise InputError(f"sigma: found {sigma}, expected a number > 0")
-    if not min_score >= 0:  # scores below 0 would rise when they are multiplied by less than 1
+    if not min_score >= 0:  # a negative score would rise when multiplied by less than 1
         raise InputError(f"min_score: found {min_score}, expected a number >= 0")
     return boxes, scores, check_fraction(threshold, "threshold"), float(sigma), float(min_score)

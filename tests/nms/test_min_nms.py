@@ -1,4 +1,4 @@
-"""Suppression by the smaller area: compiled and twin alike, by hand, and beside plain loops."""
+"""Suppression by the smaller area: by hand, and compiled against the NumPy twin and plain loops."""
 
 import numpy as np
 import pytest
@@ -30,18 +30,18 @@ def test_compiled_twin_and_plain_loops(seed):
     boxes = np.concatenate([corner, corner + rng.integers(0, 30, (count, 2))], axis=1).astype(np.float32)
     scores = rng.integers(0, 20, count).astype(np.float32) / 20  # many ties
     for threshold in (0.0, 0.5, 0.7, 1.0):
-        found = min_nms(boxes, scores, threshold)
-        assert found.tolist() == reference.min_nms(boxes, scores, threshold).tolist()
-        assert found.tolist() == plain(boxes, scores, threshold)
+        kept = min_nms(boxes, scores, threshold)
+        assert kept.tolist() == reference.min_nms(boxes, scores, threshold).tolist()
+        assert kept.tolist() == plain(boxes, scores, threshold)
 
 
-def test_a_box_inside_another_goes():
+def test_a_box_inside_another_is_dropped():
     boxes, scores = [[0, 0, 40, 40], [10, 10, 20, 20], [30, 30, 50, 50]], [0.5, 0.9, 0.4]
     assert min_nms(boxes, scores, 0.7).tolist() == [1, 2]
     assert nms(boxes, scores, 0.7).tolist() == [1, 0, 2]
 
 
-def test_an_overlap_at_the_threshold_stays():
+def test_a_box_at_the_threshold_is_kept():
     assert min_nms([[0, 0, 4, 1], [3, 0, 7, 1]], [1, 0.5], 0.25).tolist() == [0, 1]
 
 

@@ -1,4 +1,4 @@
-"""Hard suppression: by hand, against OpenCV's, and compiled against the NumPy twin, index for index."""
+"""Hard suppression: by hand, against OpenCV, and compiled against the NumPy twin, index by index."""
 
 import cv2
 import numpy as np
@@ -12,30 +12,30 @@ from manyfaces.nms import COMPILED, nms, reference
 
 functions = pytest.mark.parametrize("function", [nms, reference.nms], ids=["picked", "twin"])
 compiled = pytest.mark.skipif(not COMPILED, reason="nothing is compiled here: there is only the twin")
-# Overlaps: 0 and 1: 80 / 120 = 2/3, 1 and 2: 2/3, 0 and 2: 60 / 140.
+# IoU: 0 and 1: 80 / 120 = 2/3, 1 and 2: 2/3, 0 and 2: 60 / 140.
 THREE = np.array([[0, 0, 10, 10], [2, 0, 12, 10], [4, 0, 14, 10]], dtype=np.float32)
 
 
 @functions
 def test_by_hand(function):
-    found = function(THREE, [0.9, 0.8, 0.7], 0.5)
-    assert found.dtype == np.intp and found.tolist() == [0, 2]  # the second is gone before it can suppress the third
+    kept = function(THREE, [0.9, 0.8, 0.7], 0.5)
+    assert kept.dtype == np.intp and kept.tolist() == [0, 2]  # the second is dropped before it can suppress the third
     assert function(THREE, [0.8, 0.9, 0.7], 0.5).tolist() == [1]
     assert function(THREE, [0.7, 0.8, 0.9], 0.4).tolist() == [2]
 
 
 @functions
-def test_equal_overlap_stays(function):
+def test_a_box_at_the_threshold_is_kept(function):
     assert function(THREE[:2], [2, 1], 80 / 120).tolist() == [0, 1]
     assert function(THREE[:2], [2, 1], np.nextafter(80 / 120, 0)).tolist() == [0]
-    tenths = [[0, 0, 10, 10], [0, 0, 3, 10]]  # 30 of 100: the literal 0.3 is equal to it
+    tenths = [[0, 0, 10, 10], [0, 0, 3, 10]]  # 30 of 100 is equal to the literal 0.3
     assert function(tenths, [2, 1], 0.3).tolist() == [0, 1]
 
 
 @functions
 def test_thresholds_0_and_1(function):
     boxes = [[0, 0, 10, 10], [0, 0, 10, 10], [10, 0, 20, 10], [9, 9, 11, 11]]
-    assert function(boxes, [4, 3, 2, 1], 0).tolist() == [0, 2]  # touching is no overlap
+    assert function(boxes, [4, 3, 2, 1], 0).tolist() == [0, 2]  # boxes that only touch have IoU 0
     assert function(boxes, [4, 3, 2, 1], 1).tolist() == [0, 1, 2, 3]
 
 
@@ -59,7 +59,7 @@ def test_limit(function):
 def test_empty_one_and_degenerate(function):
     assert function([], [], 0.5).shape == (0,)
     assert function(THREE[:1], [0.1], 0.5).tolist() == [0]
-    flat = [[0, 0, 10, 0], [0, 0, 10, 10], [5, 5, 5, 5], [9, 9, 1, 1]]  # no area: they overlap nothing and stay
+    flat = [[0, 0, 10, 0], [0, 0, 10, 10], [5, 5, 5, 5], [9, 9, 1, 1]]  # without area: IoU 0, so they are kept
     assert function(flat, [1, 2, 3, 4], 0).tolist() == [3, 2, 1, 0]
 
 
@@ -87,18 +87,18 @@ def opencv(boxes, scores, threshold):
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
 def test_equals_opencv(threshold):
-    """On boxes of whole numbers OpenCV computes the same overlaps; equal ones decide otherwise there, so none are."""
+    """For integer boxes OpenCV computes the same IoU. An IoU at the threshold differs there, so none is at it."""
     boxes, scores = crowd_candidates(3000, np.random.default_rng(0), size=(900, 700))
     boxes = np.round(boxes)
     boxes = boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
-    threshold += 1e-3  # 301 / 1000: no overlap of boxes this small equals it
+    threshold += 1e-3  # 301 / 1000: no IoU of boxes this small equals it
     np.testing.assert_array_equal(nms(boxes, scores[:len(boxes)], threshold),
                                   opencv(boxes, scores[:len(boxes)], threshold))
 
 
 @st.composite
 def candidates(draw):
-    """Boxes with ties in place and score, of mixed sizes, and numbers at the ends of what float32 holds."""
+    """Boxes with ties in position and score, of mixed sizes, and with coordinates up to the limits of float32."""
     rng = np.random.default_rng(draw(st.integers(0, 2 ** 32)))
     count = draw(st.sampled_from([0, 1, 2, 5, 20, 60, 200]))
     kind = draw(st.sampled_from(["whole", "mixed", "extreme"]))
@@ -130,17 +130,17 @@ def test_compiled_equals_twin(boxes_and_scores, threshold, limit):
 @compiled
 @pytest.mark.parametrize("count", [1_000, 5_000, 100_000])
 def test_compiled_equals_twin_on_a_crowd(count):
-    # Fewer boxes stay in the largest crowd: the twin's time goes with their number.
+    # Fewer boxes are kept in the largest crowd: the twin's time grows with their number.
     rules = {"stray": 0.01, "per_face": 100} if count == 100_000 else {}
     boxes, scores = crowd_candidates(count, np.random.default_rng(count), **rules)
     if rules:
-        scores = np.round(scores * 5000) / 5000  # some 20 boxes share each score
+        scores = np.round(scores * 5000) / 5000  # about 20 boxes share each score
     np.testing.assert_array_equal(nms(boxes, scores, 0.3), reference.nms(boxes, scores, 0.3))
 
 
 @compiled
-def test_giants_among_dwarfs():
-    """A box over thousands of cells of the small ones: the search must neither miss one nor walk all cells."""
+def test_very_large_boxes_among_small_ones():
+    """A box covers thousands of cells of the small boxes: the search must not miss a box, nor visit all cells."""
     boxes, scores = crowd_candidates(4000, np.random.default_rng(7))
     boxes[::40] = boxes[::40] + np.float32([-900, -900, 900, 900])
     for threshold in (0, 1e-4, 0.3):

@@ -1,4 +1,4 @@
-"""Soft suppression: by hand, at its limits, and compiled against the NumPy twin, to the bit."""
+"""Soft suppression: by hand, at its limits, and compiled against the NumPy twin, equal to the bit."""
 
 import math
 
@@ -13,14 +13,14 @@ from manyfaces.nms import COMPILED, reference, soft_nms
 
 functions = pytest.mark.parametrize("function", [soft_nms, reference.soft_nms], ids=["picked", "twin"])
 compiled = pytest.mark.skipif(not COMPILED, reason="nothing is compiled here: there is only the twin")
-# Overlaps: 0 and 1: 2/3, 1 and 2: 2/3, 0 and 2: 3/7.
+# IoU: 0 and 1: 2/3, 1 and 2: 2/3, 0 and 2: 3/7.
 THREE = np.array([[0, 0, 10, 10], [2, 0, 12, 10], [4, 0, 14, 10]], dtype=np.float32)
 
 
 @functions
 def test_linear_by_hand(function):
     taken, scores = function(THREE, [0.9, 0.8, 0.7], "linear", threshold=0.5)
-    # The first halves none but the second, to 0.8 / 3; the third is taken next, and lowers it again, to 0.8 / 9.
+    # The first lowers only the second, to 0.8 / 3. The third is taken next and lowers the second again, to 0.8 / 9.
     assert taken.dtype == np.intp and scores.dtype == np.float32
     assert taken.tolist() == [0, 2, 1]
     np.testing.assert_allclose(scores, [0.9, 0.7, 0.8 / 9], rtol=1e-6)
@@ -38,10 +38,10 @@ def test_gaussian_by_hand(function):
 @functions
 def test_limits(function):
     assert function(THREE, [0.9, 0.8, 0.7], threshold=0.5, min_score=0.5)[0].tolist() == [0, 2]
-    assert function(THREE, [0.9, 0.8, 0.7], threshold=1)[0].tolist() == [0, 1, 2]  # nothing overlaps by more than 1
+    assert function(THREE, [0.9, 0.8, 0.7], threshold=1)[0].tolist() == [0, 1, 2]  # no IoU is above 1
     assert function(THREE, [0.2, 0.2, 0.2], threshold=1)[0].tolist() == [0, 1, 2]  # equal scores by index
     taken, scores = function(THREE[[0, 0]], [0.5, 0.4], threshold=0.5, min_score=0)
-    assert taken.tolist() == [0, 1] and scores[1] == 0  # 1 - overlap is 0, and 0 is not below 0
+    assert taken.tolist() == [0, 1] and scores[1] == 0  # 1 - IoU is 0, and 0 is not below 0
     taken, scores = function([], [])
     assert taken.shape == scores.shape == (0,)
     flat = function([[0, 0, 10, 0], [0, 0, 10, 10]], [0.5, 0.9])
@@ -58,8 +58,8 @@ def test_bad_input(function):
         function(THREE, [1, 2, np.inf])
 
 
-def assert_same(found, expected):
-    for one, other in zip(found, expected, strict=True):
+def assert_same(actual, expected):
+    for one, other in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -83,5 +83,5 @@ def test_compiled_equals_twin(seed, count, whole, method, threshold, sigma, min_
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
 def test_compiled_equals_twin_on_a_crowd(method):
     boxes, scores = crowd_candidates(2000, np.random.default_rng(3), size=(600, 400))
-    boxes[::100] += np.float32([-500, -500, 500, 500])  # giants over more cells than there are chains
+    boxes[::100] += np.float32([-500, -500, 500, 500])  # large boxes that cover more cells than there are chains
     assert_same(soft_nms(boxes, scores, method, 0.1), reference.soft_nms(boxes, scores, method, 0.1))
