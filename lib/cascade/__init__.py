@@ -1,7 +1,9 @@
-"""MTCNN's cascade (arXiv 1604.02878, section II A): from three nets to the faces of images.
+"""MTCNN's cascade: from three nets to the faces of images.
 
-The nets are functions from a batch of images to a dict of arrays, so that Keras, ONNX Runtime and OpenVINO all serve;
-nothing here loads one.
+The nets are functions from a batch of images to a dict of arrays, so Keras, ONNX Runtime and OpenVINO can all serve.
+Nothing here loads a net.
+
+Source: arXiv 1604.02878, section II A.
 """
 
 from ..compiled import warn_not_compiled

@@ -1,9 +1,13 @@
-"""The cascade itself: P-Net on the pyramid, R-Net and O-Net on the crops of what is left, for many images at once."""
+"""The cascade: P-Net on the pyramid, R-Net and O-Net on crops of its proposals, for many images at once."""
+
+from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from easydict import EasyDict
 
 from ..detections import Detections
 from ..errors import InputError
@@ -14,24 +18,29 @@ from .lanes import side_by_side
 
 STAGES = ("pnet", "rnet", "onet")
 SIDES = {"rnet": 24, "onet": 48}  # px of a crop
-# Crops in one call of the net, and the number that the last call is filled up to a multiple of: few different sizes.
+# Crops per call of a net, and the multiple that the last call is padded to, so that there are few different sizes.
 CALLS = {"rnet": (128, 16), "onet": (32, 4)}
-LANE_CALLS = {"rnet": (16, 16), "onet": (2, 2)}  # where calls run side by side
-TIMES = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")  # parts whose milliseconds Detections.times has
+LANE_CALLS = {"rnet": (16, 16), "onet": (2, 2)}  # where calls run in parallel
+TIMES = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")  # keys of Detections.times
 
 
 class Cascade:
-    """Three nets as a detector.
+    """Three nets as a detector. It may be called from several threads, if the nets may.
 
-    nets: dict pnet, rnet, onet -> function images (B, H, W, 3) uint8 (without CASCADE.ROUND
-    float32) -> dict of arrays `scores` (logits, background and
-    face), `boxes` and, of onet, `landmarks`, as lib/nets/mtcnn.py gives them. Nets with an attribute `lanes` get small
-    calls, so many at once, and may use a result's memory again in the next call of the same thread; others get large
-    calls, one after the other. cfg: its CASCADE section counts.
-    May be called from several threads, if the nets may.
+    Nets with an attribute `lanes` get small calls, that many at once. They may reuse a result's memory in the next call
+    of the same thread. Other nets get large calls, one after the other.
+
+    Args:
+        nets: dict of pnet, rnet and onet: functions from images (B, H, W, 3), uint8 (float32 without CASCADE.ROUND), to
+            a dict of arrays: `scores` (logits of background and face), `boxes` and, from onet, `landmarks`, as
+            lib/nets/mtcnn.py gives them.
+        cfg: config; only its CASCADE section is used.
+
+    Raises:
+        InputError: CASCADE.THRESHOLDS, CASCADE.NMS or CASCADE.FACTOR is out of range.
     """
 
-    def __init__(self, nets, cfg):
+    def __init__(self, nets: Mapping[str, Callable], cfg: EasyDict):
         self.nets, self.cfg, self.inclusive = nets, cfg.CASCADE, cfg.CASCADE.BOXES == "inclusive"
         lanes = min((getattr(net, "lanes", None) or 0 for net in nets.values()), default=0)
         self.lanes, self.calls = max(1, lanes), LANE_CALLS if lanes else CALLS
@@ -44,22 +53,26 @@ class Cascade:
         if not self.cfg.FACTOR < 1:
             raise InputError(f"CASCADE.FACTOR is {self.cfg.FACTOR}, expected less than 1, such as 0.709")
 
-    def detect(self, images):
-        """List of Detections, best first, one for each image (H, W, 3) uint8 RGB of the list.
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Detect the faces of a list of images.
 
-        `times` of each holds milliseconds by the parts TIMES, shared evenly among the images.
+        Args:
+            images: (H, W, 3) uint8 RGB arrays, of any sizes.
+
+        Returns:
+            Detections per image, best score first. Their `times` hold ms per key of TIMES, shared equally between the
+                images.
         """
         clock = Clock()
-        found = self._refine(images, self._propose(images, clock), clock)
-        boxes = [part.boxes for part in found]
-        outputs, boxes, _ = self._look("onet", images, boxes, clock)
+        proposals = self._refine(images, self._propose(images, clock), clock)
+        outputs, boxes, _ = self._score_crops("onet", images, [squares.boxes for squares in proposals], clock)
         results = []
-        for image, part, squares in zip(images, outputs, boxes, strict=True):
-            part, squares = self._passed(part, squares, 2)
-            faces = Detections(calibrate(squares, part["boxes"], self.inclusive), part["scores"],
-                               landmarks_of(squares, part["landmarks"], self.inclusive))
+        for image, values, squares in zip(images, outputs, boxes, strict=True):
+            values, squares = self._passed(values, squares, 2)
+            faces = Detections(calibrate(squares, values["boxes"], self.inclusive), values["scores"],
+                               landmarks_of(squares, values["landmarks"], self.inclusive))
             clock.lap("boxes")
-            if self.inclusive:  # of equal scores the ports take the last, and O-Net's scores come close to 1 in steps
+            if self.inclusive:  # of equal scores the ports take the last; O-Net's scores near 1 are often equal
                 faces = faces.take(slice(None, None, -1))
             faces = faces.take(min_nms(faces.boxes, faces.scores, self.cfg.NMS[3]))
             clock.lap("nms")
@@ -71,24 +84,32 @@ class Cascade:
             faces.times = {name: clock.spent[name] * 1e3 / len(images) for name in TIMES}
         return results
 
-    def candidates(self, images, until="pnet"):
-        """What R-Net (until pnet) or O-Net (until rnet) would look at: a list of (N, 5) float32 x1 y1 x2 y2 score.
+    def candidates(self, images: Sequence[np.ndarray], until: str = "pnet") -> list[np.ndarray]:
+        """Squares that the next net would receive as crops.
 
-        Squares in px of the image, after calibration and NMS. Raises InputError for another `until`.
+        Args:
+            images: (H, W, 3) uint8 RGB arrays.
+            until: the last net that runs: pnet gives R-Net's squares, rnet gives O-Net's.
+
+        Returns:
+            (N, 5) float32 x1 y1 x2 y2 score per image, in px of the image, after calibration and NMS.
+
+        Raises:
+            InputError: `until` is neither.
         """
         if until not in ("pnet", "rnet"):
             raise InputError(f"until is {until!r}, expected pnet or rnet")
-        found = self._propose(images, Clock())
+        proposals = self._propose(images, Clock())
         if until == "rnet":
-            found = self._refine(images, found, Clock())
-        return [np.concatenate([part.boxes, part.scores[:, None]], axis=1) for part in found]
+            proposals = self._refine(images, proposals, Clock())
+        return [np.concatenate([squares.boxes, squares.scores[:, None]], axis=1) for squares in proposals]
 
     # --------------------------------------------------------------- stages
 
     def _propose(self, images, clock):
-        """List of Squares, one an image: what P-Net finds."""
+        """P-Net's proposals: Squares per image."""
         sizes = [image.shape[1::-1] for image in images]
-        found = [[] for _ in images]  # of (boxes, scores, offsets), one a level
+        cells = [[] for _ in images]  # per image: (boxes, scores, offsets) per level
         for levels in pyramid.canvases(sizes, self.cfg.MIN_FACE, self.cfg.FACTOR):
             canvas = pyramid.draw(images, levels, self.cfg.RESAMPLE, self.dtype, self.lanes)
             clock.lap("pyramid")
@@ -98,28 +119,28 @@ class Cascade:
             for level, begin, end in zip(levels, ends, ends[1:], strict=False):
                 if begin < end:
                     kept = begin + nms(boxes[begin:end], scores[begin:end], self.cfg.NMS[0])
-                    found[level.image].append((boxes[kept], scores[kept], offsets[kept]))
+                    cells[level.image].append((boxes[kept], scores[kept], offsets[kept]))
             clock.lap("nms")
-        return [self._proposed(parts, clock) for parts in found]
+        return [self._proposed(by_level, clock) for by_level in cells]
 
     def _cells(self, canvas, levels, sizes, clock):
-        """P-Net's cells from the threshold on: numbers of their levels (N,), ascending, boxes, scores and offsets."""
+        """P-Net's cells at or above the threshold: indices of their levels (N,), ascending, boxes, scores, offsets."""
         least = np.float32(logit(self.cfg.THRESHOLDS[0]))
 
-        def look(strip, clock):
+        def propose(strip, clock):
             first_row, pixels = strip
             outputs = self.nets["pnet"](pixels[None])
             clock.lap("pnet")
             logits = np.asarray(outputs["scores"])[0]
             odds = logits[..., 1] - logits[..., 0]
             rows, columns = np.nonzero(odds >= least)
-            found = rows + first_row, columns, odds[rows, columns], np.asarray(outputs["boxes"])[0, rows, columns]
+            offsets = np.asarray(outputs["boxes"])[0, rows, columns]
             clock.lap("boxes")
-            return found
+            return rows + first_row, columns, odds[rows, columns], offsets
 
         strips = pyramid.strips(canvas, self.strip_pixels)
-        parts = self._side_by_side(look, strips, clock)
-        rows, columns, odds, offsets = (np.concatenate(values) for values in zip(*parts, strict=True))
+        by_strip = self._side_by_side(propose, strips, clock)
+        rows, columns, odds, offsets = (np.concatenate(values) for values in zip(*by_strip, strict=True))
         cells = ((side - pyramid.CELL) // pyramid.STRIDE + 1 for side in canvas.shape[:2])
         which = pyramid.owners(levels, *cells)[rows, columns]
         order = np.argsort(which, kind="stable")[np.count_nonzero(which < 0) :]
@@ -128,28 +149,28 @@ class Cascade:
         boxes = cell_boxes(rows - corners[:, 0], columns - corners[:, 1], which, levels, sizes, self.inclusive)
         return which, boxes, sigmoid(odds[order]), offsets[order]
 
-    def _proposed(self, parts, clock):
-        """Squares of an image from (boxes, scores, offsets) of its levels: NMS across them, then calibration."""
-        if not parts:
+    def _proposed(self, by_level, clock):
+        """Squares of an image from (boxes, scores, offsets) per level: NMS across the levels, then calibration."""
+        if not by_level:
             return Squares.none()
-        boxes, scores, offsets = (np.concatenate(values) for values in zip(*parts, strict=True))
+        boxes, scores, offsets = (np.concatenate(values) for values in zip(*by_level, strict=True))
         kept = nms(boxes, scores, self.cfg.NMS[1])
         clock.lap("nms")
         squares = Squares(square(calibrate(boxes[kept], offsets[kept]), self.inclusive), scores[kept])
         clock.lap("boxes")
         return squares
 
-    def _refine(self, images, found, clock):
-        """List of Squares, one an image: those that R-Net lets pass, calibrated."""
-        outputs, boxes, _ = self._look("rnet", images, [part.boxes for part in found], clock)
+    def _refine(self, images, proposals, clock):
+        """Squares per image that R-Net accepts, calibrated."""
+        outputs, boxes, _ = self._score_crops("rnet", images, [squares.boxes for squares in proposals], clock)
         result = []
-        for part, squares in zip(outputs, boxes, strict=True):
-            part, squares = self._passed(part, squares, 1)
+        for values, squares in zip(outputs, boxes, strict=True):
+            values, squares = self._passed(values, squares, 1)
             clock.lap("boxes")
-            kept = nms(squares, part["scores"], self.cfg.NMS[2])
+            kept = nms(squares, values["scores"], self.cfg.NMS[2])
             clock.lap("nms")
-            moved = calibrate(squares[kept], part["boxes"][kept], self.inclusive)
-            result.append(Squares(square(moved, self.inclusive), part["scores"][kept]))
+            moved = calibrate(squares[kept], values["boxes"][kept], self.inclusive)
+            result.append(Squares(square(moved, self.inclusive), values["scores"][kept]))
             clock.lap("boxes")
         return result
 
@@ -157,11 +178,11 @@ class Cascade:
         kept = outputs["scores"] >= np.float32(self.cfg.THRESHOLDS[stage])
         return {name: values[kept] for name, values in outputs.items()}, squares[kept]
 
-    def _look(self, stage, images, squares, clock):
-        """A net's outputs for the crops of all images, cut and looked at in large batches.
+    def _score_crops(self, stage, images, squares, clock):
+        """Outputs of a net for the crops of all images, in large batches.
 
-        Returns lists with an entry an image: dict of arrays (scores are those of a face, 0..1), the squares (those
-        beyond the image are left out), and their windows.
+        Returns three lists with an entry per image: dict of arrays (scores are those of a face, 0..1), the squares
+        (without those outside the image), and their windows.
         """
         cut = []
         for number, (image, boxes) in enumerate(zip(images, squares, strict=True)):
@@ -169,19 +190,19 @@ class Cascade:
             cut.append((number, boxes[inside], corners[inside]))
         counts = [len(boxes) for _, boxes, _ in cut]
         whose = np.repeat(np.arange(len(images)), counts)
-        corners = np.concatenate([part for _, _, part in cut]) if cut else np.zeros((0, 4), np.int64)
+        corners = np.concatenate([places for _, _, places in cut]) if cut else np.zeros((0, 4), np.int64)
         clock.lap("boxes")
         outputs = self._run(stage, images, whose, corners, clock)
         ends = np.cumsum(counts)[:-1]
-        parts = {name: np.split(values, ends) for name, values in outputs.items()}
-        by_image = [{name: values[n] for name, values in parts.items()} for n in range(len(images))]
-        return by_image, [boxes for _, boxes, _ in cut], [part for _, _, part in cut]
+        splits = {name: np.split(values, ends) for name, values in outputs.items()}
+        by_image = [{name: values[n] for name, values in splits.items()} for n in range(len(images))]
+        return by_image, [boxes for _, boxes, _ in cut], [places for _, _, places in cut]
 
     def _run(self, stage, images, whose, corners, clock):
-        """Dict of the net's outputs (N, ...) for N windows, `whose` (N,) in order of the images."""
+        """Dict of the net's outputs (N, ...) for N windows; `whose` (N,), ascending, is the image of each."""
         side, (most, step) = SIDES[stage], self.calls[stage]
 
-        def look(begin, clock):
+        def call(begin, clock):
             owners, places = whose[begin : begin + most], corners[begin : begin + most]
             numbers, starts = np.unique(owners, return_index=True)
             crops = np.zeros((len(owners) + -len(owners) % step, side, side, 3), self.dtype)
@@ -190,20 +211,20 @@ class Cascade:
                                             dtype=self.dtype)
             clock.lap("crops")
             outputs = self.nets[stage](crops)
-            found = {name: np.array(values[: len(owners)]) for name, values in outputs.items()}
+            outputs = {name: np.array(values[: len(owners)]) for name, values in outputs.items()}
             clock.lap(stage)
-            return found
+            return outputs
 
-        found = self._side_by_side(look, range(0, len(whose), most), clock)
-        if not found:
+        by_call = self._side_by_side(call, range(0, len(whose), most), clock)
+        if not by_call:
             return {"scores": np.zeros(0, np.float32), "boxes": np.zeros((0, 4), np.float32),
                     "landmarks": np.zeros((0, 10), np.float32)}
-        outputs = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        outputs = {name: np.concatenate([values[name] for values in by_call]) for name in by_call[0]}
         outputs["scores"] = sigmoid(outputs["scores"][:, 1] - outputs["scores"][:, 0])
         return outputs
 
     def _side_by_side(self, function, items, clock):
-        """List of function(item, a clock of its own), in lanes; the time that passes is shared out by those clocks."""
+        """List of function(item, its own clock), in lanes; those clocks decide how the elapsed time is shared."""
         def timed(item):
             own = Clock()
             return function(item, own), own.spent
@@ -215,40 +236,49 @@ class Cascade:
 
 @dataclass
 class Squares:
-    """Squares (N, 4) float32 px of an image that the next net looks at, and the scores (N,) of the net before it."""
+    """Squares of an image that the next net receives as crops.
+
+    Attributes:
+        boxes: (N, 4) float32 px.
+        scores: (N,) float32, from the net before.
+    """
 
     boxes: np.ndarray
     scores: np.ndarray
 
     @staticmethod
-    def none():
+    def none() -> Squares:
+        """No square at all."""
         return Squares(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 class Clock:
-    """Seconds by part: `lap(name)` adds what has passed since the last one."""
+    """Seconds per key of TIMES; `lap(name)` adds the time since the last lap to one of them."""
 
     def __init__(self):
         self.spent, self.last = dict.fromkeys(TIMES, 0.0), time.perf_counter()
 
-    def lap(self, name):
+    def lap(self, name: str) -> None:
+        """Add the time since the last lap to `name`."""
         now = time.perf_counter()
         self.spent[name] += now - self.last
         self.last = now
 
-    def share(self, others):
-        """Add what has passed since the last lap to the parts, as the seconds of `others` (dicts) are to each other."""
+    def share(self, others: Sequence[Mapping[str, float]]) -> None:
+        """Divide the time since the last lap in the ratio of the seconds of `others`, dicts per key of TIMES."""
         sums = {name: sum(spent[name] for spent in others) for name in TIMES}
         now, total = time.perf_counter(), sum(sums.values())
-        for name, part in sums.items():
-            self.spent[name] += (now - self.last) * part / (total or 1)
+        for name, seconds in sums.items():
+            self.spent[name] += (now - self.last) * seconds / (total or 1)
         self.last = now
 
 
-def sigmoid(odds):
+def sigmoid(odds: np.ndarray) -> np.ndarray:
+    """Scores (N,) float32, 0..1, of logits (N,)."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-odds.astype(np.float32)))
 
 
-def logit(score):
+def logit(score: float) -> float:
+    """The logit of a score, 0 < score < 1."""
     return np.log(score / (1 - score))

@@ -1,6 +1,6 @@
-"""Windows of an image brought to one size, compiled: pyramid levels and the crops of R-Net and O-Net.
+"""Windows of an image resized to one size, compiled: pyramid levels, and the crops of R-Net and O-Net.
 
-The rules are stated by the twins in reference.py; results are equal to the bit. The interpreter lock is let go.
+The twins in reference.py state the rules; results are equal to the bit. The interpreter lock is released.
 """
 
 import numpy as np
@@ -14,16 +14,32 @@ from libc.string cimport memcpy, memset
 
 cdef struct Axis:
     int64_t source, target
-    int64_t most       # taps of a target pixel at most
-    bint linear        # two taps whose weights sum to UNITS; else taps of weight 1
+    int64_t most       # largest number of taps of a target pixel
+    bint linear        # two taps whose weights sum to 64; otherwise taps of weight 1
     int64_t* first
     int64_t* count
-    uint32_t* weight   # of the second of two taps
+    uint32_t* weight   # weight of the second of two taps
     float* inverse     # 1 / sum of the weights
 
 
 def resample(image, windows, size, method="smooth", fill=FILL, dtype=np.uint8):
-    """(N, height, width, 3): windows of an image, each brought to one size; see reference.resample."""
+    """Resize windows of an image to one size; see reference.resample.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8; the pixels of a row must be contiguous.
+        windows (ArrayLike): (N, 4) int x1 y1 x2 y2 in px, x2 and y2 excluded.
+        size (tuple[int, int]): (width, height) in px.
+        method (str): `mean` or `smooth`.
+        fill (int): grey level outside the image, 0..255.
+        dtype (DTypeLike): uint8, or float32 for values that are not rounded.
+
+    Returns:
+        np.ndarray: (N, height, width, 3) of `dtype`.
+
+    Raises:
+        InputError: the image has another type or shape or is empty, a window is empty, or the method or dtype is
+            unknown.
+    """
     windows = np.ascontiguousarray(check_resample(image, windows, size, method))
     result = np.empty((len(windows), size[1], size[0], 3), check_dtype(dtype))
     fill_targets(image, windows, result, method == "smooth", fill)
@@ -31,11 +47,22 @@ def resample(image, windows, size, method="smooth", fill=FILL, dtype=np.uint8):
 
 
 def resample_into(image, target, method="smooth"):
-    """The whole image brought to the size of `target`, a view of a larger array: see reference.resample_into."""
+    """Resize a whole image into an array, in place; see reference.resample_into.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8; the pixels of a row must be contiguous.
+        target (np.ndarray): (h, w, 3) uint8 or float32, may be a view of a larger array; the pixels of a row must be
+            contiguous.
+        method (str): `mean` or `smooth`.
+
+    Raises:
+        InputError: the image or the target has another type or shape.
+        ValueError: the pixels of a row of the target are not contiguous.
+    """
     check_dtype(target.dtype)
     windows = check_resample(image, [[0, 0, image.shape[1], image.shape[0]]], target.shape[1::-1], method)
     if target.strides[1:] != (3 * target.itemsize, target.itemsize):
-        raise ValueError("resample_into: the pixels of a row of the target must lie side by side")
+        raise ValueError("resample_into: the pixels of a row of the target must be contiguous")
     fill_targets(image, windows, target[None], method == "smooth", 0)
 
 
@@ -59,7 +86,7 @@ cdef fill_targets(image, windows, targets, bint smooth, uint8_t fill):
 cdef bint resample_one(const uint8_t* image, int64_t step, int64_t height, int64_t width, const int64_t* window,
                        bint smooth, uint8_t fill, char* target, int64_t target_step, int64_t rows,
                        int64_t columns, bint whole) noexcept nogil:
-    """One window, in bytes (whole) or float32; False when memory is short."""
+    """Resize one window to uint8 (whole) or float32; False when there is no memory."""
     cdef Axis down, across
     cdef int64_t wide = window[2] - window[0], left = -window[0], right = window[2] - width, row, x
     cdef uint32_t* line
@@ -69,7 +96,7 @@ cdef bint resample_one(const uint8_t* image, int64_t step, int64_t height, int64
     right = wide - left if right > wide - left else right if right > 0 else 0
     memset(&down, 0, sizeof(Axis))
     memset(&across, 0, sizeof(Axis))
-    # A line has room for the taps beyond its end, of weight 0, that are read with the others.
+    # A line has room for taps beyond its end: they have weight 0, but are read with the others.
     room = open_axis(&down, window[3] - window[1], rows, smooth) and open_axis(&across, wide, columns, smooth)
     line = <uint32_t*>malloc((3 * (wide + across.most) + 1) * sizeof(uint32_t))
     sums = <uint32_t*>malloc((3 * columns + 1) * sizeof(uint32_t))
@@ -92,7 +119,7 @@ cdef bint resample_one(const uint8_t* image, int64_t step, int64_t height, int64
 
 
 cdef bint open_axis(Axis* axis, int64_t source, int64_t target, bint smooth) noexcept nogil:
-    """What each target pixel sums up: see reference.taps. False when memory is short."""
+    """Set what each target pixel sums up, see reference.taps; False when there is no memory."""
     cdef int64_t number, place, last
     axis.source, axis.target, axis.most, axis.linear = source, target, 1, smooth and target > source
     axis.first = <int64_t*>malloc(target * sizeof(int64_t))
@@ -103,7 +130,7 @@ cdef bint open_axis(Axis* axis, int64_t source, int64_t target, bint smooth) noe
         return False
     for number in range(target):
         if axis.linear:
-            # Floored, as the twin's: the dividend is made positive by a whole pixel, which is taken off again.
+            # Floored, as in the twin: a whole pixel is added to make the dividend positive, and subtracted again.
             place = (64 * ((2 * number + 1) * source - target) + 128 * target) // (2 * target) - 64
             axis.weight[number] = <uint32_t>(place & 63)
             axis.first[number] = place >> 6
@@ -132,7 +159,7 @@ cdef void close_axis(Axis* axis) noexcept nogil:
 
 cdef void sum_rows(const uint8_t* image, int64_t step, int64_t height, const int64_t* window, Axis* down, int64_t row,
                    int64_t left, int64_t right, uint8_t fill, uint32_t* line) noexcept nogil:
-    """The window's rows that make one row of the target, summed with their weights."""
+    """Weighted sum of the window's rows that make one row of the target."""
     cdef int64_t wide = window[2] - window[0], inside = 3 * (wide - left - right), tap, y, x
     cdef uint32_t weight, total = 64 if down.linear else <uint32_t>down.count[row]
     cdef const uint8_t* source
@@ -167,7 +194,7 @@ cdef void sum_rows(const uint8_t* image, int64_t step, int64_t height, const int
 
 
 cdef void sum_columns(const uint32_t* line, Axis* across, uint32_t* sums) noexcept nogil:
-    """Weighted sums along a line, three channels beside each other."""
+    """Weighted sums along a line of interleaved channels."""
     cdef int64_t column, tap, count
     cdef uint32_t red, green, blue, first, second
     cdef const uint32_t* source

@@ -1,26 +1,37 @@
 """Landmarks of faces whose boxes are known already, by O-Net alone."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
+from easydict import EasyDict
+from numpy.typing import ArrayLike
 
 from . import resample
+from .cascade import SIDES
 from .geometry import landmarks_of, square, windows
 
-SIDE = 48  # px that O-Net looks at
 
+def landmarks_in_boxes(onet: Callable, image: np.ndarray, boxes: ArrayLike, cfg: EasyDict) -> np.ndarray:
+    """Landmarks that O-Net gives on the squares around boxes; one call, and no box is moved.
 
-def landmarks_in_boxes(onet, image, boxes, cfg):
-    """(N, 5, 2) float32 px: what O-Net says on the squares around the boxes; NaN where one lies outside the image.
+    Args:
+        onet: function from crops (N, 48, 48, 3) to a dict with `landmarks` (N, 10).
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4) x1 y1 x2 y2 in px.
+        cfg: the CASCADE section of a config, which states how crops are cut.
 
-    onet: function crops (N, 48, 48, 3) -> dict with `landmarks`. image: (H, W, 3) uint8 RGB. boxes: (N, 4) px.
-    cfg: the section CASCADE, which says how crops are cut. No box is moved: one look, from the box as it is given.
+    Returns:
+        (N, 5, 2) float32 x y in px; NaN where a square is outside the image.
     """
-    inclusive = cfg.BOXES == "inclusive"
+    inclusive, side = cfg.BOXES == "inclusive", SIDES["onet"]
     squares = square(np.asarray(boxes, np.float32).reshape(-1, 4), inclusive)
-    places, inside = windows(squares, image.shape[1::-1], inclusive)
+    corners, inside = windows(squares, image.shape[1::-1], inclusive)
     points = np.full((len(squares), 5, 2), np.nan, np.float32)
     if inside.any():
-        crops = resample(image, places[inside], (SIDE, SIDE), cfg.RESAMPLE,
+        crops = resample(image, corners[inside], (side, side), cfg.RESAMPLE,
                          dtype=np.uint8 if cfg.ROUND else np.float32)
-        found = np.asarray(onet(crops)["landmarks"])
-        points[inside] = landmarks_of(squares[inside], found, inclusive)
+        offsets = np.asarray(onet(crops)["landmarks"])
+        points[inside] = landmarks_of(squares[inside], offsets, inclusive)
     return points

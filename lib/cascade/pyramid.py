@@ -1,28 +1,43 @@
-"""The image pyramid of P-Net, all its levels on one canvas.
+"""The image pyramid of P-Net, with all levels on one canvas.
 
-A level shrinks the image so that faces of one size fill P-Net's window of 12 px. Instead of one call of the net a level
-there is one a canvas, on which levels lie side by side: P-Net pads nothing, so a window within a level sees that level
-alone, and the cells of windows across a seam are left out. A canvas is looked at in strips that overlap by a window,
-all of one height: so no image is too large, what the net works on stays in the processor's cache, strips can be looked
-at side by side, and runtimes that compile anew for every size meet few.
+A level is the image shrunk so that faces of one size fill P-Net's window of 12 px. The net is called once per canvas
+instead of once per level: the levels are placed next to each other. P-Net pads nothing, so a window inside a level
+receives pixels of that level only, and the cells of windows across a seam are left out.
+
+A canvas is processed in strips of one height that overlap by a window. So there is no limit on the image's size, the
+net's data stays in the processor's cache, strips can run in parallel, and runtimes that compile for every new size get
+few sizes.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import resample_into
 from .lanes import side_by_side
 
-CELL, STRIDE = 12, 2  # px: P-Net's window, and from one to the next
+CELL, STRIDE = 12, 2  # px: side of P-Net's window, and step between windows
 MULTIPLE = 128  # px: the width of a canvas is a multiple of it
-CANVAS_PIXELS = 2**21  # of the images on one, and of one call of the net at most
-STRIP_PIXELS, LOWEST, HIGHEST = 2**16, 32, 128  # of a strip; px from one to the next, in multiples of LOWEST
+CANVAS_PIXELS = 2**21  # largest sum of the levels on one canvas with several images, and largest call of the net
+STRIP_PIXELS, LOWEST, HIGHEST = 2**16, 32, 128  # pixels of a strip; limits of the step in px, a multiple of LOWEST
 
 
 @dataclass
 class Level:
-    """One level of an image's pyramid. scale: of the image; (width, height) px; (x, y) px on the canvas, even."""
+    """One level of an image's pyramid.
+
+    Attributes:
+        image: index of the image.
+        scale: factor that the image is scaled by.
+        width: px.
+        height: px.
+        x: left edge on the canvas in px, even.
+        y: upper edge on the canvas in px, even.
+    """
 
     image: int
     scale: float
@@ -32,22 +47,32 @@ class Level:
     y: int = 0
 
     @property
-    def block(self):
-        """(width, height) px on the canvas: even, so that every cell has a whole window."""
+    def block(self) -> tuple[int, int]:
+        """(width, height) on the canvas in px: even, so that every cell has a whole window."""
         return self.width + self.width % 2, self.height + self.height % 2
 
     @property
-    def cells(self):
-        """(columns, rows) of cells whose windows lie in the level."""
+    def cells(self) -> tuple[int, int]:
+        """(columns, rows): numbers of cells whose windows are inside the level."""
         return tuple(max(0, (side - CELL) // STRIDE + 1) for side in self.block)
 
 
-def levels_of(number, width, height, min_face, factor):
-    """Levels of image `number`, the largest first: a face of min_face px has 12 px in the first, `factor` times as many
-    in each that follows, and the last is the smallest whose shorter side still has 12 px.
+def levels_of(number: int, width: int, height: int, min_face: float, factor: float) -> list[Level]:
+    """Levels of one image, the largest first.
 
-    >>> [(level.width, level.height) for level in levels_of(0, 100, 60, 20, 0.7)]
-    [(61, 37), (43, 26), (30, 18), (21, 13)]
+    A face of min_face px has 12 px in the first level, and `factor` times as many in each next one. The last level is
+    the smallest one whose shorter side still has 12 px.
+
+    Args:
+        number: index of the image.
+        width: px of the image.
+        height: px of the image.
+        min_face: side of the smallest face in px.
+        factor: ratio of two successive scales, < 1.
+
+    Examples:
+        >>> [(level.width, level.height) for level in levels_of(0, 100, 60, 20, 0.7)]
+        [(61, 37), (43, 26), (30, 18), (21, 13)]
     """
     levels, scale = [], CELL / min_face
     shorter = min(width, height) * scale
@@ -57,9 +82,15 @@ def levels_of(number, width, height, min_face, factor):
     return levels
 
 
-def canvases(sizes, min_face, factor):
-    """Lists of Levels that share a canvas: all of an image's, and those of several small images. sizes: (width, height)
-    px of the images.
+def canvases(sizes: Sequence[tuple[int, int]], min_face: float, factor: float) -> list[list[Level]]:
+    """Group the levels of all images by canvas: all levels of an image share one, and several small images do.
+
+    Args:
+        sizes: (width, height) in px per image.
+        min_face: see levels_of, as for `factor`.
+
+    Returns:
+        One list of levels per canvas.
     """
     result, area = [], 0
     for number, (width, height) in enumerate(sizes):
@@ -73,56 +104,77 @@ def canvases(sizes, min_face, factor):
     return [levels for levels in result if levels]
 
 
-def pack(levels):
-    """(width, height) px of a canvas that holds the levels; sets their x and y. No two overlap.
+def pack(levels: Sequence[Level]) -> tuple[int, int]:
+    """Place levels on a canvas without overlap, and set their x and y.
 
-    The largest first, each into the smallest free rectangle that takes it; what is left of that at the right and below
-    are two free ones (a guillotine packing). Below them all there is room without end.
+    Levels are placed from the largest to the smallest, each in the smallest free rectangle that holds it. The rest of
+    that rectangle, to the right and below, becomes two free ones (guillotine packing). The canvas grows downwards.
+
+    Returns:
+        (width, height) of the canvas in px.
     """
     width = max(level.block[0] for level in levels)
     width += -width % MULTIPLE
     free, bottom = [], 0
     for level in sorted(levels, key=lambda level: (-level.height, -level.width)):
         wide, high = level.block
-        fitting = [place for place in free if place[2] >= wide and place[3] >= high]
+        fitting = [rectangle for rectangle in free if rectangle[2] >= wide and rectangle[3] >= high]
         if fitting:
-            x, y, room, height = min(fitting, key=lambda place: place[2] * place[3])
+            x, y, room, height = min(fitting, key=lambda rectangle: rectangle[2] * rectangle[3])
             free.remove((x, y, room, height))
         else:
             x, y, room, height = 0, bottom, width, high
             bottom += high
         level.x, level.y = x, y
         right, below = (x + wide, y, room - wide, high), (x, y + high, room, height - high)
-        if (room - wide) * height > room * (height - high):  # the cut that leaves the larger rectangle in one piece
+        if (room - wide) * height > room * (height - high):  # the cut that keeps the larger rectangle whole
             right, below = (x + wide, y, room - wide, height), (x, y + high, wide, height - high)
         free += [right, below]
     step = strip_step(width)
     return width, CELL - STRIDE + step * max(1, -(-(bottom - CELL + STRIDE) // step))
 
 
-def strip_step(width):
-    """px from a strip of a canvas to the next."""
+def strip_step(width: int) -> int:
+    """px from one strip of a canvas of this width to the next."""
     return min(max(STRIP_PIXELS // width // LOWEST * LOWEST, LOWEST), HIGHEST)
 
 
-def draw(images, levels, method, dtype=np.uint8, lanes=1):
-    """The canvas (height, width, 3) of `dtype` with the levels of `images` on it; sets their places."""
+def draw(images: Sequence[np.ndarray], levels: Sequence[Level], method: str, dtype: DTypeLike = np.uint8,
+         lanes: int = 1) -> np.ndarray:
+    """Draw the levels on a new canvas and set their places.
+
+    Args:
+        images: (H, W, 3) uint8 arrays.
+        levels: levels of these images that share the canvas.
+        method: `mean` or `smooth`, see resample.
+        dtype: uint8, or float32 for values that are not rounded.
+        lanes: number of threads.
+
+    Returns:
+        (height, width, 3) canvas of `dtype`.
+    """
     width, height = pack(levels)
     canvas = np.zeros((height, width, 3), dtype)
 
     def level_on_canvas(level):
         block = canvas[level.y : level.y + level.block[1], level.x : level.x + level.block[0]]
         resample_into(images[level.image], block[: level.height, : level.width], method)
-        block[level.height :] = block[level.height - 1]  # an odd side is made even with what is at the edge
+        block[level.height :] = block[level.height - 1]  # repeat the edge to make an odd side even
         block[:, level.width :] = block[:, level.width - 1 : level.width]
 
     side_by_side(level_on_canvas, levels, lanes)
     return canvas
 
 
-def strips(canvas, pixels):
-    """List of (first row of cells, part of the canvas), every cell in just one: single ones, or as many together as
-    have `pixels`.
+def strips(canvas: np.ndarray, pixels: int) -> list[tuple[int, np.ndarray]]:
+    """Cut a canvas into overlapping strips, so that every cell is in exactly one.
+
+    Args:
+        canvas: (height, width, 3).
+        pixels: strips are joined to larger ones up to this many pixels; 0 = not joined.
+
+    Returns:
+        (first row of cells, view of the canvas) per strip.
     """
     height, width = canvas.shape[:2]
     step = strip_step(width)
@@ -130,8 +182,8 @@ def strips(canvas, pixels):
     return [(row // STRIDE, canvas[row : row + step + CELL - STRIDE]) for row in range(0, height - CELL + STRIDE, step)]
 
 
-def owners(levels, rows, columns):
-    """(rows, columns) int16: the number of the level in which a canvas's cell lies, -1 across a seam."""
+def owners(levels: Sequence[Level], rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) int16: index of the level that holds each cell of a canvas; -1 across a seam."""
     result = np.full((rows, columns), -1, np.int16)
     for number, level in enumerate(levels):
         wide, high = level.cells

@@ -1,4 +1,4 @@
-"""The cascade with made-up nets: levels on a canvas, seams, strips, batches, odd images, both conventions of boxes."""
+"""The cascade with artificial nets: levels on a canvas, seams, strips, batches, odd images, both box conventions."""
 
 import threading
 
@@ -24,7 +24,7 @@ def picture(height, width, seed=0):
 
 
 def bright_net(images):
-    """A P-Net made of means: a window of 12 px is a face as far as it is bright. Moves no box."""
+    """A P-Net made of means: the brighter a window of 12 px, the higher its score. It moves no box."""
     sums = images.astype(np.float64).mean(axis=3).cumsum(axis=1).cumsum(axis=2)
     sums = np.pad(sums, ((0, 0), (1, 0), (1, 0)))
     means = (sums[:, 12:, 12:] - sums[:, :-12, 12:] - sums[:, 12:, :-12] + sums[:, :-12, :-12])[:, ::2, ::2] / 144
@@ -33,7 +33,7 @@ def bright_net(images):
 
 
 def bright_crops(images):
-    """R-Net and O-Net alike: bright crops pass; landmarks at fixed places of the crop."""
+    """R-Net and O-Net: bright crops pass; the landmarks are at fixed places of the crop."""
     means = images.mean(axis=(1, 2, 3), dtype=np.float64)
     points = np.tile(np.float32([0.3, 0.4, 0.7, 0.4, 0.5, 0.6, 0.35, 0.8, 0.65, 0.8]), (len(images), 1))
     return {"scores": np.stack([np.zeros_like(means), (means - 128) / 8], axis=1).astype(np.float32),
@@ -44,18 +44,18 @@ NETS = {"pnet": bright_net, "rnet": bright_crops, "onet": bright_crops}
 
 
 def in_lanes(nets, lanes):
-    """The same nets, as those of a runtime that takes small calls, `lanes` at once, each of a size of its own."""
+    """The same nets, as from a runtime that takes small calls, `lanes` at once, each call of its own size."""
     class Lane:
         def __init__(self, net):
             self.net, self.lanes, self.local = net, lanes, threading.local()
 
         def __call__(self, images):
-            kept = self.local.__dict__.setdefault("kept", {})  # memory that a thread's next call uses again
-            found = {}
+            kept = self.local.__dict__.setdefault("kept", {})  # memory that the next call of a thread reuses
+            outputs = {}
             for name, values in self.net(images).items():
-                found[name] = kept.setdefault((name, values.shape), np.empty_like(values))
-                found[name][:] = values
-            return found
+                outputs[name] = kept.setdefault((name, values.shape), np.empty_like(values))
+                outputs[name][:] = values
+            return outputs
 
     return {stage: Lane(net) for stage, net in nets.items()}
 
@@ -72,7 +72,7 @@ def scene(spots, height=200, width=260):
 
 
 @pytest.mark.parametrize("size", [(100, 60), (641, 480), (1024, 1365), (33, 700), (20, 20)])
-def test_levels_lie_apart_on_the_canvas(size):
+def test_levels_do_not_overlap_on_the_canvas(size):
     levels = pyramid.levels_of(0, *size, 20, 0.709)
     width, height = pyramid.pack(levels)
     taken = np.zeros((height, width), int)
@@ -82,7 +82,7 @@ def test_levels_lie_apart_on_the_canvas(size):
         taken[level.y : level.y + level.block[1], level.x : level.x + level.block[0]] += 1
     assert taken.max() == 1 and width % pyramid.MULTIPLE == 0
     strips = pyramid.strips(taken, 0)
-    assert {part.shape for _, part in strips} == {strips[0][1].shape}  # of one size, and all of the canvas
+    assert {strip.shape for _, strip in strips} == {strips[0][1].shape}  # all of one size, and they cover the canvas
     assert [row for row, _ in strips] == [n * (len(strips[0][1]) - 10) // 2 for n in range(len(strips))]
     assert 2 * strips[-1][0] + len(strips[-1][1]) == height
 
@@ -94,7 +94,7 @@ def test_a_canvas_wastes_little():
 
 
 def test_levels_by_hand():
-    """20 px are 12 at scale 0.6; the last level still has 12 px: 60 * 0.6 = 36, 25.5, 18.1, 12.8, then 9."""
+    """20 px are 12 px at scale 0.6; the last level still has 12 px: 60 * 0.6 = 36, 25.5, 18.1, 12.8, then 9."""
     levels = pyramid.levels_of(7, 100, 60, 20, 0.709)
     assert [(level.width, level.height) for level in levels] == [(61, 37), (43, 26), (31, 19), (22, 13)]
     assert {level.image for level in levels} == {7}
@@ -103,7 +103,7 @@ def test_levels_by_hand():
 
 @pytest.mark.parametrize("words", [(), ("CASCADE.RESAMPLE", "mean", "CASCADE.ROUND", "false")])
 def test_cells_on_the_canvas_are_those_of_each_level_alone(words, monkeypatch):
-    """The same boxes and scores as one call of the net a level gives, also when the canvas is cut into strips."""
+    """The same boxes and scores as from one call of the net per level, also when the canvas is cut into strips."""
     cfg, images = config(*words, "CASCADE.THRESHOLDS", "[0.3, 0.5, 0.5]"), [picture(90, 121), picture(64, 64, 1)]
     dtype = np.uint8 if cfg.CASCADE.ROUND else np.float32
     expected = []
@@ -118,7 +118,7 @@ def test_cells_on_the_canvas_are_those_of_each_level_alone(words, monkeypatch):
     assert len(expected) > 50
     for pixels, nets in ((pyramid.CANVAS_PIXELS, NETS), (64 * 64, NETS), (64 * 64, in_lanes(NETS, 3))):
         monkeypatch.setattr(pyramid, "CANVAS_PIXELS", pixels)
-        found, cascade = [], Cascade(nets, cfg)
+        cells, cascade = [], Cascade(nets, cfg)
         sizes = [image.shape[1::-1] for image in images]
         groups = pyramid.canvases(sizes, 20, 0.709)
         assert len(groups) == (1 if pixels > 10**6 else 2)
@@ -129,9 +129,9 @@ def test_cells_on_the_canvas_are_those_of_each_level_alone(words, monkeypatch):
                 level = levels[number]
                 grow = np.array(sizes[level.image]) / (level.width, level.height)
                 x, y = np.rint(box[:2] / grow / 2).astype(int)
-                found.append((level.image, level.width, y, x, np.log(score / (1 - score))))
-        assert [row[:4] for row in sorted(found)] == [row[:4] for row in sorted(expected)]
-        np.testing.assert_allclose([row[4] for row in sorted(found)], [row[4] for row in sorted(expected)], atol=2e-4)
+                cells.append((level.image, level.width, y, x, np.log(score / (1 - score))))
+        assert [row[:4] for row in sorted(cells)] == [row[:4] for row in sorted(expected)]
+        np.testing.assert_allclose([row[4] for row in sorted(cells)], [row[4] for row in sorted(expected)], atol=2e-4)
 
 
 # ----------------------------------------------------------------- geometry
@@ -143,8 +143,8 @@ def test_boxes_of_cells_in_both_conventions():
     which, levels, sizes = np.array([0, 0]), [level], [(100, 60)]
     np.testing.assert_allclose(geometry.cell_boxes(rows, columns, which, levels, sizes, False),
                                np.float32([[0, 0, 12, 12], [10, 6, 22, 18]]) * ([100 / 51, 60 / 31] * 2), rtol=1e-6)
-    found = geometry.cell_boxes(rows, columns, which, levels, sizes, True)
-    assert found.tolist() == [[2, 2, 24, 24], [22, 14, 44, 36]]
+    boxes = geometry.cell_boxes(rows, columns, which, levels, sizes, True)
+    assert boxes.tolist() == [[2, 2, 24, 24], [22, 14, 44, 36]]
     two = [level, pyramid.levels_of(1, 30, 40, 12, 0.5)[0]]
     assert geometry.cell_boxes(rows, columns, np.array([1, 0]), two, [*sizes, (30, 40)], True).tolist() == [
         [1, 1, 12, 12], [22, 14, 44, 36]]
@@ -188,7 +188,7 @@ def test_finds_what_is_bright(boxes):
     assert set(faces.times) == set(TIMES)
 
 
-def test_many_images_are_each_as_alone():
+def test_images_together_give_what_each_gives_alone():
     images = [scene([(30, 40, 40)]), np.zeros((80, 90, 3), np.uint8), scene([(5, 5, 100)], 150, 111), picture(10, 10),
               scene([(0, 0, 25), (60, 60, 22)], 97, 99)]
     cascade = Cascade(NETS, config())
@@ -201,19 +201,19 @@ def test_many_images_are_each_as_alone():
 
 
 def test_lanes_change_nothing():
-    """Small calls side by side give what large ones give, whatever thread takes which."""
+    """Small parallel calls give what large calls give, whichever thread takes which."""
     images = [scene([(30, 40, 40), (150, 100, 60)]), scene([(0, 0, 25), (60, 60, 22)], 97, 99), picture(10, 10)]
     expected = Cascade(NETS, config()).detect(images)
     for lanes in (1, 2, 5):
-        found = Cascade(in_lanes(NETS, lanes), config()).detect(images)
-        for one, other in zip(found, expected, strict=True):
+        results = Cascade(in_lanes(NETS, lanes), config()).detect(images)
+        for one, other in zip(results, expected, strict=True):
             np.testing.assert_array_equal(one.boxes, other.boxes)
             np.testing.assert_array_equal(one.landmarks, other.landmarks)
             np.testing.assert_allclose(one.scores, other.scores, rtol=1e-6)
-            assert all(one.times[part] >= 0 for part in TIMES) and one.times["pnet"] > 0
+            assert all(one.times[name] >= 0 for name in TIMES) and one.times["pnet"] > 0
 
 
-def test_a_batch_is_cut_and_filled_up(monkeypatch):
+def test_a_batch_is_cut_and_padded(monkeypatch):
     sizes = []
 
     def counting(images):
@@ -236,12 +236,12 @@ def test_an_image_of_20000_px():
     assert faces.boxes[:, 0].min() < 140 and faces.boxes[:, 0].max() > 19880
 
 
-def test_candidates_are_what_the_next_net_sees():
-    seen = {}
+def test_candidates_are_what_the_next_net_receives():
+    received = {}
 
     def watch(stage):
         def run(images):
-            seen.setdefault(stage, []).append(images)
+            received.setdefault(stage, []).append(images)
             return bright_crops(images)
         return run
 
@@ -251,15 +251,15 @@ def test_candidates_are_what_the_next_net_sees():
     for until, stage, side in (("pnet", "rnet", 24), ("rnet", "onet", 48)):
         (rows,) = cascade.candidates([image], until)
         crops = resample(image, rows[:, :4].astype(int), (side, side))
-        np.testing.assert_array_equal(crops, np.concatenate(seen[stage])[: len(crops)])
+        np.testing.assert_array_equal(crops, np.concatenate(received[stage])[: len(crops)])
         assert ((rows[:, 4] > 0.5) & (rows[:, 4] <= 1)).all()
     with pytest.raises(InputError, match="until is 'onet'"):
         cascade.candidates([image], "onet")
 
 
-def test_thresholds_stand_alone():
+def test_each_stage_has_its_own_threshold():
     image = scene([(30, 40, 40)])
-    least = min(part.scores.min() for part in Cascade(NETS, config()).detect([image]))
+    least = min(faces.scores.min() for faces in Cascade(NETS, config()).detect([image]))
     strict = Cascade(NETS, config("CASCADE.THRESHOLDS", "[0.6, 0.7, 0.999]")).detect([image])[0]
     assert least >= np.float32(0.7) and (strict.scores >= np.float32(0.999)).all() and len(strict)
 

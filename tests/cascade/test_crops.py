@@ -1,4 +1,4 @@
-"""Resampling: compiled and twin to the bit, both beside OpenCV, and by hand."""
+"""Resampling: compiled and twin equal to the bit, both against OpenCV, and by hand."""
 
 import cv2
 import numpy as np
@@ -23,11 +23,11 @@ def test_equal_to_the_twin_bit_for_bit(method, seed):
     corner = rng.integers(-60, 90, (12, 2))
     windows = np.concatenate([corner, corner + rng.integers(1, 120, (12, 2))], axis=1)
     size = tuple(int(side) for side in rng.integers(1, 60, 2))
-    found = resample(image, windows, size, method)
-    np.testing.assert_array_equal(found, reference.resample(image, windows, size, method))
+    crops = resample(image, windows, size, method)
+    np.testing.assert_array_equal(crops, reference.resample(image, windows, size, method))
     exact = resample(image, windows, size, method, dtype=np.float32)
     np.testing.assert_array_equal(exact, reference.resample(image, windows, size, method, dtype=np.float32))
-    assert np.abs(exact - found).max() <= 0.5
+    assert np.abs(exact - crops).max() <= 0.5
     whole, twins = (np.zeros((70, 80, 3), np.uint8) for _ in range(2))
     for function, canvas in ((resample_into, whole), (reference.resample_into, twins)):
         function(image, canvas[5 : 5 + size[1], 7 : 7 + size[0]], method)
@@ -36,7 +36,7 @@ def test_equal_to_the_twin_bit_for_bit(method, seed):
 
 
 @compiled
-def test_rows_may_lie_apart():
+def test_rows_need_not_be_contiguous():
     image = picture(30, 40)
     np.testing.assert_array_equal(resample(image[::2, 3:20], [[1, 1, 9, 9]], (5, 5)),
                                   resample(image[::2, 3:20].copy(), [[1, 1, 9, 9]], (5, 5)))
@@ -44,25 +44,25 @@ def test_rows_may_lie_apart():
 
 def test_means_by_hand():
     image = np.uint8([[10, 20, 30, 40, 50]])[..., None].repeat(3, axis=2)
-    found = resample(image, [[0, 0, 5, 1]], (2, 1), "mean")[0, 0, :, 0]
-    assert found.tolist() == [20, 40]  # pixels 0 1 2 and 2 3 4, whole as they are
+    crops = resample(image, [[0, 0, 5, 1]], (2, 1), "mean")[0, 0, :, 0]
+    assert crops.tolist() == [20, 40]  # pixels 0 1 2 and 2 3 4, each of them whole
     assert resample(image, [[0, 0, 2, 1]], (4, 1), "mean")[0, 0, :, 0].tolist() == [10, 10, 20, 20]
-    # centres at -0.25, 0.25, 0.75 and 1.25 px: held at the ends, in between 1/4 and 3/4 of the way
+    # centres at -0.25, 0.25, 0.75 and 1.25 px: clamped at the ends, 1/4 and 3/4 of the way in between
     assert resample(image, [[0, 0, 2, 1]], (4, 1), "smooth")[0, 0, :, 0].tolist() == [10, 13, 18, 20]
 
 
 def test_grey_outside():
-    found = resample(picture(4, 4), [[-2, -2, 2, 2], [10, 10, 14, 14]], (4, 4), "mean", 9)
-    assert (found[0, :2] == 9).all() and (found[0, :, :2] == 9).all() and (found[1] == 9).all()
-    np.testing.assert_array_equal(found[0, 2:, 2:], picture(4, 4)[:2, :2])
+    crops = resample(picture(4, 4), [[-2, -2, 2, 2], [10, 10, 14, 14]], (4, 4), "mean", 9)
+    assert (crops[0, :2] == 9).all() and (crops[0, :, :2] == 9).all() and (crops[1] == 9).all()
+    np.testing.assert_array_equal(crops[0, 2:, 2:], picture(4, 4)[:2, :2])
 
 
 @pytest.mark.parametrize(("size", "way"), [((31, 23), cv2.INTER_AREA), ((180, 150), cv2.INTER_LINEAR)])
 def test_beside_opencv(size, way):
-    """Whole divisors: the same mean. Growing: weights in 1/64 instead of 1/2048, so within two grey levels."""
+    """Integer divisors: the same mean. Growing: weights in 1/64 instead of 1/2048, so within two grey levels."""
     image = cv2.GaussianBlur(picture(23 * 4, 31 * 4), (5, 5), 2)
-    found = resample(image, [[0, 0, 124, 92]], size)[0].astype(int)
-    assert np.abs(found - cv2.resize(image, size, interpolation=way)).max() <= (1 if way == cv2.INTER_AREA else 2)
+    crops = resample(image, [[0, 0, 124, 92]], size)[0].astype(int)
+    assert np.abs(crops - cv2.resize(image, size, interpolation=way)).max() <= (1 if way == cv2.INTER_AREA else 2)
 
 
 def test_beside_pytorch():
@@ -83,7 +83,7 @@ def test_bad_input(function):
                              ((image, [[0, 0, 2, 2]], (0, 2)), "sides >= 1"),
                              ((image, [[0, 0, 2, 2]], (2, 2), "cubic"), "'cubic'"),
                              ((image, [[0, 0, 2, 2]], (2, 2), "mean", 0, np.int16), "int16"),
-                             ((image[:, ::2], [[0, 0, 2, 2]], (2, 2)), "side by side")):
+                             ((image[:, ::2], [[0, 0, 2, 2]], (2, 2)), "the pixels of a row contiguous")):
         with pytest.raises(InputError, match=words):
             function(*arguments)
     assert function(image, np.zeros((0, 4)), (3, 2)).shape == (0, 2, 3, 3)
