@@ -1,4 +1,4 @@
-"""Annotation files to roidb, and image files to arrays."""
+"""Reads annotation files into a roidb, and image files into arrays."""
 
 from .images import ImageError, image_size, read_image
 from .readers import READERS

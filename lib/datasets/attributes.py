@@ -1,4 +1,7 @@
-"""Carries WIDER's attributes over to faces of another annotation of the same images, such as RetinaFace's landmarks."""
+"""Copies WIDER's attributes to the same faces in another annotation of the same images.
+
+RetinaFace's landmark file is such an annotation: it has landmarks, but no attributes.
+"""
 
 import numpy as np
 
@@ -6,12 +9,22 @@ from ..errors import InputError
 from .roidb import Roidb
 
 
-def add_attributes(roidb, other, overlap=0.7):
-    """The roidb with the attributes and ignore flags of the same faces in `other`.
+def add_attributes(roidb: Roidb, other: Roidb, overlap: float = 0.7) -> tuple[Roidb, dict[str, int]]:
+    """Add the attributes and ignore flags of the faces in `other` to the same faces in `roidb`.
 
-    Faces of one image are the same when their IoU is at least `overlap`; pairs are formed best first, one to one.
-    Faces of `other` that have no partner and are ignored there join as ignore regions. Returns a new Roidb and a dict
-    of counts: matched, unmatched (attributes -1) and added.
+    Faces of one image are paired one to one, highest IoU first. The boxes and landmarks of `roidb` stay as they are.
+    Ignored faces of `other` without a partner are added as ignore regions.
+
+    Args:
+        roidb: the annotation that is extended. It is not changed.
+        other: an annotation of the same images, with attributes.
+        overlap: lowest IoU of a pair, 0..1.
+
+    Returns:
+        A new Roidb, and the number of faces by "matched", "unmatched" (their attributes are -1) and "added".
+
+    Raises:
+        InputError: when an image of `roidb` is not in `other`.
     """
     by_name = {record.name: record for record in other.records}
     missing = [record.name for record in roidb.records if record.name not in by_name]
@@ -23,8 +36,8 @@ def add_attributes(roidb, other, overlap=0.7):
     return Roidb(records, dict(roidb.dropped), f"{roidb.source} with attributes of {other.source}"), counts
 
 
-def _merged(record, other, overlap, counts):
-    partner = _partners(_overlaps(record.boxes, other.boxes), overlap)
+def _merged(record, other, lowest, counts):
+    partner = _partners(_iou(record.boxes, other.boxes), lowest)
     matched = partner >= 0
     taken = np.zeros(len(other.boxes), bool)
     taken[partner[matched]] = True
@@ -34,34 +47,35 @@ def _merged(record, other, overlap, counts):
     counts["added"] += len(extra)
     attributes = {key: np.concatenate([values, np.full(len(extra), -1)]) for key, values in record.attributes.items()}
     for key, values in other.attributes.items():
-        attributes[key] = np.concatenate([_picked(values, partner, -1), values[extra]]).astype(np.int32)
+        attributes[key] = np.concatenate([_of_partners(values, partner, -1), values[extra]]).astype(np.int32)
     return type(record)(
         record.root, record.image, record.width, record.height,
         np.concatenate([record.boxes, other.boxes[extra]]),
         np.concatenate([record.landmarks, other.landmarks[extra]]),
-        np.concatenate([record.ignore | _picked(other.ignore, partner, False), other.ignore[extra]]), attributes)
+        np.concatenate([record.ignore | _of_partners(other.ignore, partner, False), other.ignore[extra]]), attributes)
 
 
-def _picked(values, partner, default):
-    found = np.full(len(partner), default, dtype=np.asarray(values).dtype)
-    found[partner >= 0] = values[partner[partner >= 0]]
-    return found
+def _of_partners(values, partner, default):
+    """The value of each face's partner, `default` where it has none."""
+    result = np.full(len(partner), default, dtype=np.asarray(values).dtype)
+    result[partner >= 0] = values[partner[partner >= 0]]
+    return result
 
 
-def _partners(overlaps, least):
-    """For each row the column it is paired with, or -1: best pair first, each row and column once."""
-    partner = np.full(len(overlaps), -1, np.intp)
-    rows, columns = np.nonzero(overlaps >= least)
+def _partners(iou, lowest):
+    """(N,) the column that each row is paired with, or -1: best pair first, each row and column once."""
+    partner = np.full(len(iou), -1, np.intp)
+    rows, columns = np.nonzero(iou >= lowest)
     used = set()
-    for at in np.argsort(-overlaps[rows, columns], kind="stable"):
-        row, column = int(rows[at]), int(columns[at])
+    for pair in np.argsort(-iou[rows, columns], kind="stable"):
+        row, column = int(rows[pair]), int(columns[pair])
         if partner[row] < 0 and column not in used:
             partner[row] = column
             used.add(column)
     return partner
 
 
-def _overlaps(boxes, others):
+def _iou(boxes, others):
     """(N, K) IoU in float64."""
     a, b = boxes[:, None].astype(np.float64), others[None].astype(np.float64)
     sides = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0)

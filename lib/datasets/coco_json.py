@@ -1,53 +1,71 @@
-"""COCO's annotation JSON, checked once: what the reader makes a roidb of and the evaluator measures against.
+"""COCO annotation JSON, read and checked once, for the reader and the evaluator.
 
-The file is an object with the lists `images`, `annotations` and `categories`. Everything that is used is looked at
-before it is used; a message names the file and the annotation's id.
+The file is an object with the lists `images`, `annotations` and `categories`. Everything that is used is checked
+first. A message names the file and the annotation's id.
+
+Source: COCO data format (cocodataset.org, "Data format", object and keypoint detection).
 """
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..errors import InputError
-from .roidb import image_name
+from .roidb import image_name, leaves_folder, slashed
 
-# Larger than any picture, and small enough that sums of two are finite and exact to a small part of a pixel.
+# px. Larger than any picture, and small enough that a sum of two is finite and exact to a small fraction of a pixel.
 _LARGEST = 1e9
 
 
 @dataclass
 class CocoFile:
-    """A checked file: path; category, the id of the first category that is a face; categories, the set of all of them.
+    """A checked annotation file.
 
-    images: the file's image objects in its order, with int id, file_name (with "/"), int width and height (0 = not
-    known); faces: image id -> its annotations of these categories, in the file's order, with int id, bbox of four
-    floats x y w h, iscrowd 0 or 1, float area (w * h where the file has none) and all other keys as they were.
+    Attributes:
+        path: the file.
+        category: lowest id of a category that is a face.
+        categories: ids of all categories that are faces.
+        images: image objects in the order of the file. `id` is an int, `file_name` is written with "/", `width` and
+            `height` are ints in px (0 = not known).
+        faces: image id -> its annotations of `categories` in the order of the file. `id` is an int, `bbox` is four
+            floats x y w h in px, `iscrowd` 0 or 1, `area` a float in square px (w * h where the file has none). All
+            other keys are kept as they were.
     """
 
     path: str
     category: int
-    categories: set
-    images: list
-    faces: dict
+    categories: set[int]
+    images: list[dict]
+    faces: dict[int, list[dict]]
 
     @property
-    def ids(self):
-        """Image id by name, which is the file_name without extension; InputError when two images share one."""
-        found = {}
+    def ids(self) -> dict[str, int]:
+        """Image id by name, which is the `file_name` without extension.
+
+        Raises:
+            InputError: when two images have the same name.
+        """
+        ids = {}
         for image in self.images:
             name = image_name(image["file_name"])
-            if name in found:
-                raise InputError(f"{self.path}: images {found[name]} and {image['id']} are both named {name!r}; "
+            if name in ids:
+                raise InputError(f"{self.path}: images {ids[name]} and {image['id']} are both named {name!r}; "
                                  "prediction files could not tell them apart")
-            found[name] = image["id"]
-        return found
+            ids[name] = image["id"]
+        return ids
 
 
-def load_coco(path, classes=None):
-    """Read and check a COCO annotation file; returns a CocoFile.
+def load_coco(path: str | os.PathLike, classes: Collection[str] | None = None) -> CocoFile:
+    """Read and check a COCO annotation file. Annotations of categories that are not faces are left out.
 
-    classes: names of the categories that are faces. None: the only category there is, whatever its name, or of several
-    those named "face". Annotations of other categories are left out. Raises InputError for everything that is wrong.
+    Args:
+        path: the JSON file.
+        classes: names of the categories that are faces. None: the only category, whatever its name, or among several
+            those named "face".
+
+    Raises:
+        InputError: names the file and the object, key or id that is wrong.
     """
     data = read_json(path)
     if not isinstance(data, dict):
@@ -62,26 +80,30 @@ def load_coco(path, classes=None):
     for i, image in enumerate(lists["images"]):
         checked = _image(image, f"{path}, images[{i}]")
         if images.setdefault(checked["id"], checked) is not checked:
-            raise InputError(f"{path}, images[{i}]: id {checked['id']} is taken by an image before it")
+            raise InputError(f"{path}, images[{i}]: id {checked['id']} is already used by an earlier image")
     faces, seen = {key: [] for key in images}, set()
     for i, annotation in enumerate(lists["annotations"]):
         where = f"{path}, annotations[{i}]"
         number = _whole(annotation, "id", where)
         where = f"{path}, annotation {number}"
         if number in seen:
-            raise InputError(f"{where}: its id is taken by an annotation before it")
+            raise InputError(f"{where}: this id is already used by an earlier annotation")
         seen.add(number)
         image, category = (_whole(annotation, key, where) for key in ("image_id", "category_id"))
-        for key, value, among in (("image_id", image, images), ("category_id", category, known)):
-            if value not in among:
-                raise InputError(f"{where}: {key} {value} is none of the file's")
+        for key, value, ids in (("image_id", image, images), ("category_id", category, known)):
+            if value not in ids:
+                raise InputError(f"{where}: {key} {value} is not in the file")
         if category in chosen:
             faces[image].append(_annotation(annotation, where))
     return CocoFile(str(path), min(chosen), chosen, list(images.values()), faces)
 
 
-def read_json(path):
-    """What a JSON file holds; InputError when it is absent or none, with the line."""
+def read_json(path: str | os.PathLike) -> object:
+    """Read a JSON file.
+
+    Raises:
+        InputError: names the file, and the line that is not JSON.
+    """
     try:
         with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
@@ -91,39 +113,39 @@ def read_json(path):
         raise InputError(f"{path}: is a folder, expected a JSON file") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
-    except (ValueError, RecursionError) as error:  # no text, a number of thousands of digits, endless brackets
+    except (ValueError, RecursionError) as error:  # not text, a number of thousands of digits, deep brackets
         raise InputError(f"{path}: not readable as JSON ({type(error).__name__})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def kind_of(value):
-    """What a JSON value is, in words for a message."""
+def kind_of(value: object) -> str:
+    """Describe a JSON value in words for a message."""
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
     return "nothing" if value is None else repr(value)[:40]
 
 
-def is_pixels(value):
-    """True for a number that can be a coordinate: no bool, finite, of a sensible size."""
+def is_pixels(value: object) -> bool:
+    """Tell whether a JSON value can be a coordinate in px: a finite number of sensible size, not a bool."""
     return type(value) in (int, float) and -_LARGEST < value < _LARGEST
 
 
 def _objects(data, key, path):
-    found = data.get(key)
-    if not isinstance(found, list):
-        raise InputError(f"{path}: expected a list in {key!r}, found {kind_of(found)}")
-    for i, value in enumerate(found):
+    values = data.get(key)
+    if not isinstance(values, list):
+        raise InputError(f"{path}: expected a list in {key!r}, found {kind_of(values)}")
+    for i, value in enumerate(values):
         if not isinstance(value, dict):
             raise InputError(f"{path}, {key}[{i}]: expected an object, found {kind_of(value)}")
-    return found
+    return values
 
 
-def _whole(value, key, where):
-    found = value.get(key)
-    if type(found) is not int:
-        raise InputError(f"{where}: expected a whole number in {key!r}, found {kind_of(found)}")
-    return found
+def _whole(data, key, where):
+    value = data.get(key)
+    if type(value) is not int:
+        raise InputError(f"{where}: expected a whole number in {key!r}, found {kind_of(value)}")
+    return value
 
 
 def _chosen(known, classes, path):
@@ -135,7 +157,7 @@ def _chosen(known, classes, path):
     if not chosen:
         names = ", ".join(repr(name) for name in list(known.values())[:10]) or "none"
         wanted = "one category, or one named 'face'" if classes is None else f"one of {sorted(classes)}"
-        raise InputError(f"{path}: expected in 'categories' {wanted}, found {names}")
+        raise InputError(f"{path}: expected {wanted} in 'categories', found {names}")
     return chosen
 
 
@@ -144,11 +166,11 @@ def _image(image, where):
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
         raise InputError(f"{where}: expected a path in 'file_name', found {kind_of(name)}")
-    name = name.replace("\\", "/").removeprefix("./")
-    # Prediction files are written under this name: it must not reach beyond their folder, nor break their first line.
-    if os.path.isabs(name) or ".." in name.split("/") or not name.isprintable():
-        raise InputError(f"{where}: file_name {name[:60]!r} leaves the folder of the images or holds characters that "
-                         "no path has; expected a path below it")
+    name = slashed(name)
+    # Prediction files are written under this name: it must not reach outside their folder or break their first line.
+    if leaves_folder(name) or not name.isprintable():
+        raise InputError(f"{where}: file_name {name[:60]!r} leaves the folder of the images or contains unprintable "
+                         "characters; expected a path below the folder")
     sides = {"file_name": name}
     for key in ("width", "height"):
         sides[key] = 0 if image.get(key) is None else _whole(image, key, where)

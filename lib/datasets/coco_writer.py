@@ -1,6 +1,9 @@
-"""A roidb as COCO annotation JSON: one category, an image or a face a line, the same bytes for the same roidb.
+"""Writes a roidb as COCO annotation JSON.
 
-Numbers are the shortest that readers/coco.py turns back into the float32 of the roidb.
+There is one category, and one line per image and per face. The same roidb gives the same bytes. Numbers have the
+fewest digits from which readers/coco.py gets the float32 of the roidb back.
+
+Source: COCO data format (cocodataset.org, "Data format", object and keypoint detection).
 """
 
 import json
@@ -9,32 +12,34 @@ import os
 import numpy as np
 
 from ..files import write_whole
+from .roidb import Roidb
 
-# COCO's left is the person's, as in its bodies; ours is the image's, and the names say so.
+# In COCO left is the person's left. Here it is the image's left, and the names say so.
 KEYPOINTS = ("left_eye_in_image", "right_eye_in_image", "nose", "left_mouth_corner_in_image",
              "right_mouth_corner_in_image")
 CATEGORY = 1
-LABELLED = 2  # COCO's visibility of a point that is labelled and seen
+LABELLED = 2  # COCO's visibility of a point that is labelled and visible
 
 
-def write_coco(roidb, path):
-    """Write the roidb to `path`, whole or not at all.
+def write_coco(roidb: Roidb, path: str | os.PathLike) -> None:
+    """Write the roidb to `path` atomically.
 
-    Images and faces are numbered from 1 in the roidb's order. Faces to be ignored become iscrowd 1; their attributes
-    are in `attributes`, those not labelled (-1) left out. If any face of the set has landmarks, each face has
-    `keypoints`, with zeros for the points that are not labelled. A width or height of 0 is one that is not known.
+    Images and faces are numbered from 1 in the order of the roidb. Ignored faces have iscrowd 1. Attributes are in
+    `attributes`, except those that are not labelled (-1). If any face has landmarks, each face has `keypoints`, with
+    zeros for points that are not labelled. A width or height of 0 means that it is not known.
     """
     with_points = any(np.isfinite(record.landmarks).any() for record in roidb.records)
     category = {"id": CATEGORY, "name": "face"} | ({"keypoints": KEYPOINTS, "skeleton": []} if with_points else {})
     images = [{"id": i, "file_name": r.image, "width": int(r.width), "height": int(r.height)}
               for i, r in enumerate(roidb.records, 1)]
-    parts = [f'"info": {json.dumps({"description": f"faces of {os.path.basename(roidb.source)}"})}',
-             _listed("categories", [category]), _listed("images", images),
-             _listed("annotations", _annotations(roidb.records, with_points))]
-    write_whole(path, ("{\n" + ",\n".join(parts) + "\n}\n").encode())
+    members = [f'"info": {json.dumps({"description": f"faces of {os.path.basename(roidb.source)}"})}',
+               _listed("categories", [category]), _listed("images", images),
+               _listed("annotations", _annotations(roidb.records, with_points))]
+    write_whole(path, ("{\n" + ",\n".join(members) + "\n}\n").encode())
 
 
 def _listed(key, objects):
+    """A member of the JSON object: a list with one object per line."""
     lines = ",\n".join(json.dumps(value, ensure_ascii=False, allow_nan=False) for value in objects)
     return f'"{key}": [\n{lines}\n]' if lines else f'"{key}": []'
 
@@ -63,10 +68,17 @@ def _keypoints(points):
     return {"keypoints": values, "num_keypoints": int(labelled.sum())}
 
 
-def short_sides(boxes):
-    """Boxes (N, 4) float32 x1 y1 x2 y2 as float64 x y w h of few digits, from which the float32 come back.
+def short_sides(boxes: np.ndarray) -> np.ndarray:
+    """Convert boxes to x y w h with few digits, without loss.
 
-    x + w, added as float64 and rounded to float32, is x2 again: 0.1 to 0.3 is 0.1 and 0.2, not 0.20000000298.
+    x + w, added as float64 and rounded to float32, is x2 again. For x1 = 0.1 and x2 = 0.3, w is 0.2 and not
+    0.20000000298.
+
+    Args:
+        boxes: (N, 4) float32, x1 y1 x2 y2 in px.
+
+    Returns:
+        (N, 4) float64, x y w h in px.
     """
     start, end = _short(boxes[:, :2]), boxes[:, 2:]
     sides = end.astype(np.float64) - start
@@ -80,6 +92,6 @@ def short_sides(boxes):
 
 
 def _short(values):
-    """float32 as the float64 with the fewest digits that rounds to them: 0.1 for 0.1, not 0.10000000149."""
+    """float32 values as the float64 values of fewest digits that round to them: 0.1, not 0.10000000149."""
     values = np.asarray(values, np.float32)
     return np.array([float(str(value)) for value in values.ravel()], np.float64).reshape(values.shape)

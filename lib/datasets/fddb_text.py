@@ -1,41 +1,52 @@
-"""FDDB's text files: an image, the number of its faces, then a line a face; annotations and detections alike.
+"""FDDB's text files: an image, the number of its faces, then one line per face. Detections have the same form.
 
-Annotations are ellipses, `major_axis_radius minor_axis_radius angle center_x center_y 1`, one list a fold
-(FDDB-fold-01-ellipseList.txt to -10-); the angle is that of the major axis against the x axis, in radians, with y
-downwards. Images are named without extension, such as 2002/08/11/big/img_591.
+Annotations are ellipses, `major_axis_radius minor_axis_radius angle center_x center_y 1`, in one list per fold
+(FDDB-fold-01-ellipseList.txt to -10-). Radii and centre are in px. The angle is from the x axis to the major axis, in
+radians, with y downwards. Images are named without extension, such as 2002/08/11/big/img_591.
 """
 
 import glob
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from ..errors import InputError
-from .roidb import image_name
+from .roidb import image_name, slashed
 from .text import floats, is_number, read_lines
 
 ELLIPSE = "major minor angle cx cy 1"
-# Radii and centres beyond this are no faces, and OpenCV, which draws them, counts in 16 bits before the point.
+# px. No face has a larger radius or centre, and OpenCV draws ellipses with 16 bits for the whole part of a number.
 LARGEST = 16_000.0
 
 
 @dataclass
 class Block:
-    """One image of a list: its name, its rows (N, K) float64, and where it stands, for messages."""
+    """One image of a list.
+
+    Attributes:
+        name: image without extension.
+        rows: (N, K) float64, one row per face.
+        where: file and line, for messages.
+    """
 
     name: str
     rows: np.ndarray
     where: str
 
 
-def read_blocks(path, forms):
-    """The images of one file, in its order: a list of Blocks. forms: number of values in a row -> what they are.
+def read_blocks(path: str | os.PathLike, forms: Mapping[int, str]) -> list[Block]:
+    """Read the images of one file, in its order. All rows of a file have the same number of values.
 
-    All rows of a file have the same number of values; a file without any has that of the first form.
-    Raises InputError with file and line.
+    Args:
+        path: the text file.
+        forms: allowed numbers of values in a row -> their names, for messages. A file without rows has the first.
+
+    Raises:
+        InputError: names file and line.
     """
     lines = read_lines(path)
     blocks, seen, at, length = [], {}, 0, None
@@ -43,7 +54,7 @@ def read_blocks(path, forms):
         if not lines[at]:
             at += 1
             continue
-        name, where = image_name(lines[at].replace("\\", "/").removeprefix("./")), f"{path}, line {at + 1}"
+        name, where = image_name(slashed(lines[at])), f"{path}, line {at + 1}"
         if not name:
             raise InputError(f"{where}: expected an image, found {lines[at]!r}")
         if len(lines[at].split()) > 1 and all(map(is_number, lines[at].split())):
@@ -53,7 +64,7 @@ def read_blocks(path, forms):
             raise InputError(f"{where}: image {name} is listed twice, first in line {seen[name]}")
         seen[name] = at + 1
         count = lines[at + 1] if at + 1 < len(lines) else ""
-        if not count.isdecimal() or len(count) > 9:  # longer ones are no numbers of faces, and int() has a limit
+        if not count.isdecimal() or len(count) > 9:  # int() refuses thousands of digits
             raise InputError(f"{path}, line {at + 2}: expected the number of faces of {name}, found {count[:60]!r}")
         first, at = at + 2, at + 2 + int(count)
         fields = [line.split() for line in lines[first:at]]
@@ -81,7 +92,7 @@ def _fast(fields, length):
 
 
 def _slowly(path, lines, first, count, forms, length, name):
-    """Line by line, for an image of which something is wrong: raises the InputError that says what."""
+    """Read an image with a wrong row again, line by line, to raise the InputError that names it."""
     known = " or ".join(f"`{form}`" for form in forms.values())
     for number in range(count):
         line = lines[first + number] if first + number < len(lines) else ""
@@ -96,8 +107,16 @@ def _slowly(path, lines, first, count, forms, length, name):
     raise AssertionError(f"{path}: nothing is wrong with {name}")
 
 
-def check_ellipses(block, path):
-    """InputError for a block (rows major minor angle cx cy ...) with a radius or a centre that cannot be drawn."""
+def check_ellipses(block: Block, path: str | os.PathLike) -> None:
+    """Check that the ellipses of a block can be drawn.
+
+    Args:
+        block: rows major minor angle cx cy, and more.
+        path: the file of the block.
+
+    Raises:
+        InputError: names the line of the first radius or centre out of range.
+    """
     wrong = (block.rows[:, :2] < 0).any(axis=1) | (np.abs(block.rows[:, [0, 1, 3, 4]]) > LARGEST).any(axis=1)
     if wrong.any():
         index = int(np.argmax(wrong))
@@ -106,8 +125,8 @@ def check_ellipses(block, path):
                          f"found the ellipse {' '.join(f'{value:g}' for value in block.rows[index])}")
 
 
-def read_ellipses(path):
-    """The Blocks of an ellipse list, rows (N, 5) major minor angle cx cy. Raises InputError with file and line."""
+def read_ellipses(path: str | os.PathLike) -> list[Block]:
+    """Read an ellipse list; rows are (N, 5), major minor angle cx cy. Raises InputError with file and line."""
     blocks = read_blocks(path, {6: ELLIPSE})
     for block in blocks:
         check_ellipses(block, path)
@@ -115,22 +134,29 @@ def read_ellipses(path):
     return blocks
 
 
-def fold_files(folder):
-    """Dict fold number -> ellipse list, of those that are in the folder. InputError where there is none."""
+def fold_files(folder: str | os.PathLike) -> dict[int, str]:
+    """Find the ellipse lists in a folder: fold number -> path. Raises InputError when there is none."""
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder of FDDB-fold-NN-ellipseList.txt")
-    found = {}
+    paths = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(os.fspath(folder)), "FDDB-fold-*-ellipseList.txt"))):
         number = re.search(r"FDDB-fold-(\d+)-ellipseList\.txt$", path)
         if number:
-            found[int(number[1])] = path
-    if not found:
+            paths[int(number[1])] = path
+    if not paths:
         raise InputError(f"{folder}: holds no FDDB-fold-NN-ellipseList.txt")
-    return found
+    return paths
 
 
-def ellipse_boxes(ellipses):
-    """(N, 4) float64 x1 y1 x2 y2: the boxes that just hold the ellipses (N, 5) major minor angle cx cy."""
+def ellipse_boxes(ellipses: np.ndarray) -> np.ndarray:
+    """Compute the smallest upright boxes around ellipses.
+
+    Args:
+        ellipses: (N, 5), major minor angle cx cy in px and radians.
+
+    Returns:
+        (N, 4) float64, x1 y1 x2 y2 in px.
+    """
     major, minor, angle, x, y = np.asarray(ellipses, np.float64).reshape(-1, 5).T
     wide = np.hypot(major * np.cos(angle), minor * np.sin(angle))
     high = np.hypot(major * np.sin(angle), minor * np.cos(angle))

@@ -1,21 +1,26 @@
-"""Sizes of JPEG and PNG files read from their headers: what to know of 12,880 images without decoding one.
+"""Reads the size of JPEG and PNG files from their headers, without decoding.
 
-JPEG: ITU T.81, annex B (markers and segments); orientation: Exif 2.3, tag 0x0112, also in PNG's eXIf chunk.
+Source: JPEG: ITU T.81, annex B (markers and segments). Orientation: Exif 2.3, tag 0x0112, also in PNG's eXIf chunk.
 """
 
 import io
 import struct
+from typing import BinaryIO
 
 _ORIENTATION = 0x0112
-# Start-of-frame markers hold the size; 0xC4, 0xC8 and 0xCC lie among them and mean something else.
+# Start-of-frame markers hold the size; 0xC4, 0xC8 and 0xCC are in their range and mean something else.
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def header_size(file):
-    """(width, height) of the JPEG or PNG at the start of a binary file, as seen after its EXIF orientation.
+def header_size(file: BinaryIO) -> tuple[int, int] | None:
+    """Read the size of a JPEG or PNG.
 
-    Returns None for another format and for a header that is damaged: let a decoder look at those.
+    Args:
+        file: stands at the start of the image.
+
+    Returns:
+        (width, height) in px after EXIF rotation. None for another format or a damaged header: these need a decoder.
     """
     start = file.read(8)
     file.seek(0)
@@ -32,11 +37,11 @@ def header_size(file):
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def is_cut_short(data):
-    """True when the bytes are a JPEG or PNG that lacks its end: old decoders fill the rest with grey and say nothing.
+def is_cut_short(data: bytes) -> bool:
+    """Tell whether the bytes are a JPEG or PNG without its end. Decoders fill the missing rest with grey, silently.
 
-    A JPEG ends in the marker FFD9. Cameras may append data after it, and an EXIF thumbnail has one of its own, so the
-    marker is looked for between the end of the file and the first scan. A PNG ends in the chunk IEND.
+    A JPEG ends with the marker FFD9. Cameras may append data after it, and an EXIF thumbnail has its own, so the
+    marker is searched between the first scan and the end of the file. A PNG ends with the chunk IEND.
     """
     if data[:2] == b"\xff\xd8":
         if data[-2:] == b"\xff\xd9":
@@ -52,7 +57,7 @@ def is_cut_short(data):
 
 
 def _segments(file):
-    """(marker, length of the payload) of each JPEG segment; the file stands at the payload. Ends at the first scan."""
+    """Yield (marker, payload length) per JPEG segment up to the first scan; the file stands at the payload."""
     file.seek(2)
     while True:
         byte = file.read(1)
@@ -63,7 +68,7 @@ def _segments(file):
         if not byte:
             raise ValueError("the file ends before the first scan")
         marker = byte[0]
-        if marker == 0x01 or 0xD0 <= marker <= 0xD7:  # these stand alone
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:  # these have no payload
             continue
         length = struct.unpack(">H", file.read(2))[0] - 2
         here = file.tell()
@@ -90,7 +95,7 @@ def _jpeg(file):
         elif marker in _FRAMES:
             height, width = struct.unpack(">xHH", file.read(5))
             if not height:
-                raise ValueError("the height stands after the scan")
+                raise ValueError("the height is only given after the scan")
             return width, height, orientation
     raise ValueError("no frame")
 
@@ -114,7 +119,7 @@ def _png(file):
 
 
 def _exif_orientation(exif):
-    """The orientation 1..8 in a TIFF structure; 1 when it is absent or makes no sense."""
+    """The orientation, 1..8, in a TIFF structure; 1 when it is absent or invalid."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
         return 1

@@ -1,7 +1,7 @@
-"""Image files in, (H, W, 3) uint8 RGB out; whatever is wrong with a file becomes one line that names it.
+"""Reads image files as (H, W, 3) uint8 RGB. Errors are one line that names the file.
 
-Grey, palette, CMYK, 16-bit and transparent images come out as 8-bit RGB (transparency is left out), turned as their
-EXIF orientation says. Both functions may be called from several threads: OpenCV decodes without the GIL.
+Grey, palette, CMYK, 16-bit and transparent images become 8-bit RGB (transparency is left out), rotated by their EXIF
+orientation. Several threads may call these functions: OpenCV decodes without the GIL.
 """
 
 import os
@@ -17,15 +17,21 @@ _FLAGS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDU
 
 
 class ImageError(InputError):
-    """A file that should be an image cannot be read as one."""
+    """A file that should be an image cannot be read as an image."""
 
 
-def read_image(source, reduce=1):
-    """Decode an image: (H, W, 3) uint8 RGB, C-contiguous, EXIF orientation applied.
+def read_image(source: str | os.PathLike | bytes | bytearray | memoryview, reduce: int = 1) -> np.ndarray:
+    """Decode an image and apply its EXIF orientation.
 
-    source: a path, or the bytes of a file. reduce: 1, 2, 4 or 8 divides each side, rounded up; for JPEG this happens in
-    the DCT and saves most of the time.
-    Raises ImageError for a file that is absent, empty, cut short or no image.
+    Args:
+        source: a path, or the bytes of a file.
+        reduce: 1, 2, 4 or 8 divides each side, rounded up. A JPEG is reduced in the DCT, which saves most of the time.
+
+    Returns:
+        (H, W, 3) uint8 RGB, C-contiguous.
+
+    Raises:
+        ImageError: when the file is absent, empty, cut short or not an image.
     """
     if reduce not in _FLAGS:
         raise ValueError(f"reduce={reduce!r}: expected 1, 2, 4 or 8")
@@ -41,14 +47,17 @@ def read_image(source, reduce=1):
         raise ImageError(f"{where}: cannot be decoded ({' '.join(str(reason).split())})") from None
     if image is None:
         raise ImageError(f"{where}: cannot be decoded, {_what_it_is(data)}")
-    # BGR in OpenCV; the reduced modes do not know RGB.
+    # OpenCV's reduced modes give BGR only.
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image)
 
 
-def image_size(source):
-    """(width, height) in pixels as read_image would give them: JPEG and PNG from the header, the rest by decoding.
+def image_size(source: str | os.PathLike | bytes | bytearray | memoryview) -> tuple[int, int]:
+    """Find the (width, height) in px of the image that read_image returns.
 
-    Raises ImageError as read_image does, but does not notice a JPEG or PNG that is cut short behind its header.
+    JPEG and PNG files are not decoded, only their header is read.
+
+    Raises:
+        ImageError: as read_image does, but not for a JPEG or PNG that is cut short after its header.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         image = read_image(source)
@@ -80,11 +89,11 @@ def _unreadable(path, error):
 
 
 def _what_it_is(data):
-    """Words for what the bytes look like, where that tells the user more than "no image"."""
+    """Describe for a message what the bytes look like."""
     start = data[:64]
     if data[:2] == b"\xff\xd8" or data[:8] == b"\x89PNG\r\n\x1a\n":
         return "the file is damaged"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
         text = start[:24].decode("ascii").split("\n")[0].strip()
         return f"it holds text ({text!r}...), not an image"
-    return f"it is no image format that OpenCV knows or it is damaged (it starts with {start[:4].hex(' ')})"
+    return f"it is damaged or not an image format that OpenCV knows (it starts with {start[:4].hex(' ')})"

@@ -1,22 +1,36 @@
-"""Whatever a caller holds an image in, as (H, W, 3) uint8 RGB: a path, the bytes of a file, an array, a PIL image."""
+"""Converts an image given as path, bytes of a file, array or PIL image to (H, W, 3) uint8 RGB."""
+
+from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .images import ImageError, read_image
 
+if TYPE_CHECKING:
+    import PIL.Image
+
 EXPECTED = "expected a path, the bytes of an image file, an array (H, W, 3) uint8 RGB or a PIL image"
 
 
-def rgb_image(source, where="image"):
-    """(H, W, 3) uint8 RGB, C-contiguous; where nothing has to be converted, an array comes back as it is.
+def rgb_image(source: str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | PIL.Image.Image,
+              where: str = "image") -> np.ndarray:
+    """Convert any kind of image to an RGB array. Transparency is left out.
 
-    source: path (str or Path), bytes of a file, array uint8 (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, or a
-    PIL image; transparency is left out. Files are turned as their EXIF orientation says; a PIL image is taken as it
-    lies, so that boxes fit the pixels that the caller has. where: what an error calls the image when it has no path.
-    Raises ImageError for anything else: floats, other sizes, other types.
+    Args:
+        source: a path, the bytes of a file, an array, or a PIL image. Arrays are uint8 of shape (H, W), (H, W, 1),
+            (H, W, 3) RGB or (H, W, 4) RGBA. Files are rotated by their EXIF orientation. A PIL image is not, so that
+            boxes fit the pixels of the caller's image.
+        where: name of the image in messages when it has no path.
+
+    Returns:
+        (H, W, 3) uint8 RGB, C-contiguous. An array that is so already is returned without a copy.
+
+    Raises:
+        ImageError: for other types, shapes and values, such as floats.
     """
     if isinstance(source, (str, os.PathLike)):
         return read_image(source)
@@ -25,7 +39,7 @@ def rgb_image(source, where="image"):
             return read_image(source)
         except ImageError as error:
             raise ImageError(f"{where}: {error}") from None
-    pil = sys.modules.get("PIL.Image")  # who holds a PIL image has imported it; nobody else needs it
+    pil = sys.modules.get("PIL.Image")  # a caller with a PIL image has imported PIL
     if pil is not None and isinstance(source, pil.Image):
         return _of_pil(source, where)
     if not hasattr(source, "__array__") or isinstance(source, np.generic):
@@ -44,7 +58,7 @@ def _of_array(array, where):
     if array.dtype != np.uint8:
         advice = {"f": "; scale it to 0..255 and call .round().astype(np.uint8)",
                   "u": "; divide 16-bit values by 256 and call .astype(np.uint8)",
-                  "b": "; a mask is no image"}.get(array.dtype.kind, "")
+                  "b": "; a mask is not an image"}.get(array.dtype.kind, "")
         raise ImageError(f"{found}, expected uint8 with values 0..255{advice}")
     if array.ndim == 4:
         raise ImageError(f"{found}, a batch; expected one image (H, W, 3), or list(batch) for all of them")
@@ -62,14 +76,14 @@ def _of_array(array, where):
 
 
 def _of_pil(image, where):
-    what = f"{where}: PIL image {image.width} x {image.height} of mode {image.mode}"
+    found = f"{where}: PIL image {image.width} x {image.height} of mode {image.mode}"
     if not image.width or not image.height:
-        raise ImageError(f"{what} holds no pixel")
+        raise ImageError(f"{found} holds no pixel")
     try:
         if image.mode.startswith("I;16"):
             return _of_array((np.asarray(image) >> 8).astype(np.uint8), where)  # as 16-bit files are read
-        if image.mode in ("I", "F"):  # their range is anybody's guess
-            raise ImageError(f"{what}, expected 8 bits a channel; scale it to 0..255 and convert it to L or RGB")
+        if image.mode in ("I", "F"):  # their range is not known
+            raise ImageError(f"{found}, expected 8 bits per channel; scale it to 0..255 and convert it to L or RGB")
         return np.ascontiguousarray(np.asarray(image.convert("RGB")))
     except OSError as error:  # PIL reads the file only now
-        raise ImageError(f"{what} cannot be decoded ({error})") from None
+        raise ImageError(f"{found} cannot be decoded ({error})") from None

@@ -1,9 +1,10 @@
-"""The roidb: what every reader gives and every training and evaluation takes; its file; how several are joined.
+"""The roidb: the annotated images of a data set, as every reader returns them. Also its file, and joining several.
 
-Boxes are float32 x1 y1 x2 y2 in pixels, continuous (width = x2 - x1), as annotated: nothing is clipped to the image.
+Boxes are float32 x1 y1 x2 y2 in px, continuous (width = x2 - x1). They are not clipped to the image.
 """
 
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -20,10 +21,16 @@ _FORMAT = "manyfaces roidb 1"
 class Record:
     """One image and its N faces.
 
-    root: folder of the images; image: path below it, with "/"; width, height: pixels after EXIF rotation, 0 when the
-    images were not at hand. boxes (N, 4) float32; landmarks (N, 5, 2) float32 x y, NaN = not labelled, in the order
-    left eye, right eye, nose, left and right mouth corner as seen in the image; ignore (N,) bool: neither a face to
-    find nor background; attributes: name -> (N,) integers, -1 = not labelled.
+    Attributes:
+        root: folder of the images.
+        image: path of the image below `root`, with "/".
+        width: px after EXIF rotation, 0 when the roidb was made without the images.
+        height: as `width`.
+        boxes: (N, 4) float32, x1 y1 x2 y2 in px.
+        landmarks: (N, 5, 2) float32, x y in px, NaN = not labelled. Order: left eye, right eye, nose, left and right
+            mouth corner; left is the image's left.
+        ignore: (N,) bool, True for a region that is neither a face to find nor background.
+        attributes: name -> (N,) integers, -1 = not labelled.
     """
 
     root: str
@@ -33,33 +40,48 @@ class Record:
     boxes: np.ndarray
     landmarks: np.ndarray
     ignore: np.ndarray
-    attributes: dict = field(default_factory=dict)
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
-    def path(self):
-        """Where the image file is."""
+    def path(self) -> str:
+        """Path of the image file."""
         return os.path.join(self.root, *self.image.split("/"))
 
     @property
-    def name(self):
-        """The image without its extension: 0--Parade/x.jpg is 0--Parade/x."""
+    def name(self) -> str:
+        """The image's path without its extension: 0--Parade/x for 0--Parade/x.jpg."""
         return image_name(self.image)
 
 
 @dataclass
 class Roidb:
-    """The records of one data set, what was dropped on the way (reason -> count) and the file they came from."""
+    """The records of one data set.
 
-    records: list
-    dropped: dict = field(default_factory=dict)
+    Attributes:
+        records: one Record per image.
+        dropped: reason -> number of faces or images that the reader left out.
+        source: annotation file that the records come from.
+    """
+
+    records: list[Record]
+    dropped: dict[str, int] = field(default_factory=dict)
     source: str = ""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.records)
 
 
-def scaled(record, image, factor):
-    """(Record, image) with the sides multiplied by a factor, to whole pixels. image: (H, W, 3) uint8 of the record."""
+def scaled(record: Record, image: np.ndarray, factor: float) -> tuple[Record, np.ndarray]:
+    """Scale a record and its image, rounded to whole pixels.
+
+    Args:
+        record: stays as it is.
+        image: (H, W, 3) uint8, the image of the record.
+        factor: multiplies both sides.
+
+    Returns:
+        A new Record, and the image, (height, width, 3) uint8.
+    """
     height, width = image.shape[:2]
     size = max(1, round(width * factor)), max(1, round(height * factor))
     x, y = size[0] / width, size[1] / height
@@ -68,14 +90,32 @@ def scaled(record, image, factor):
                    landmarks=record.landmarks * np.float32([x, y])), image
 
 
-def image_name(image):
-    """The image's path without its extension, if that is one of an image (names may hold other dots)."""
+def image_name(image: str) -> str:
+    """Remove the extension of an image from its path; other dots stay.
+
+    Examples:
+        >>> image_name("0--Parade/x.v2.jpg"), image_name("0--Parade/x.v2")
+        ('0--Parade/x.v2', '0--Parade/x.v2')
+    """
     stem, extension = os.path.splitext(image)
     return stem if extension.lower() in IMAGE_EXTENSIONS else image
 
 
-def save_roidb(roidb, path):
-    """Write the roidb to `path`, whole or not at all. All arrays go as columns: 12,880 images take about 20 ms."""
+def slashed(path: str) -> str:
+    """Write a path as a roidb does: with "/", without a leading "./"."""
+    return path.replace("\\", "/").removeprefix("./")
+
+
+def leaves_folder(path: str) -> bool:
+    """Tell whether a slashed path can lead out of the folder that it is joined to."""
+    return os.path.isabs(path) or ".." in path.split("/")
+
+
+def save_roidb(roidb: Roidb, path: str | os.PathLike) -> None:
+    """Write the roidb to `path` atomically.
+
+    Each array is stored as one column for all images: 12,880 images take about 20 ms.
+    """
     records = roidb.records
     attributes = sorted({key for record in records for key in record.attributes})
     columns = {key: pack(np.concatenate([record.attributes.get(key, np.full(len(record.boxes), -1))
@@ -91,10 +131,15 @@ def save_roidb(roidb, path):
         "attributes": columns}, path)
 
 
-def load_roidb(path, root=None):
-    """Read a roidb that save_roidb wrote; root, when given, replaces the folder of the images.
+def load_roidb(path: str | os.PathLike, root: str | None = None) -> Roidb:
+    """Read a roidb that save_roidb wrote. Nothing in the file can run code (see storage.py).
 
-    Nothing in the file can run code (see storage.py). Raises InputError when the file is absent, no roidb or damaged.
+    Args:
+        path: the .pkl file.
+        root: folder of the images that replaces the stored one.
+
+    Raises:
+        InputError: when the file is absent, damaged or not a roidb.
     """
     data = load_plain(path, hint="build it with tools/build_roidb.py")
     if not isinstance(data, dict) or data.get("format") != _FORMAT:
@@ -120,23 +165,32 @@ def _records(data, root):
         raise ValueError("columns of different length")
     records = []
     for index, end in enumerate(ends):
-        part = slice(end - counts[index], end)
+        rows = slice(end - counts[index], end)
         # Copies, so that changing one record in place does not reach its neighbours.
         records.append(Record(root or data["roots"][index], data["images"][index], *map(int, sizes[index]),
-                              *(columns[key][part].copy() for key in ("boxes", "landmarks", "ignore")),
-                              {key: column[part].copy() for key, column in attributes.items()}))
+                              *(columns[key][rows].copy() for key in ("boxes", "landmarks", "ignore")),
+                              {key: column[rows].copy() for key, column in attributes.items()}))
     return records
 
 
 def _joined(arrays, dtype, shape):
+    """(N, *shape): the arrays one after the other."""
     return np.concatenate([np.asarray(a, dtype).reshape(-1, *shape) for a in arrays] or [np.zeros((0, *shape), dtype)])
 
 
-def select(roidb, only=None, without=None, strict=True):
-    """The roidb's records whose image is in the list `only` and not in the list `without`, in their own order.
+def select(roidb: Roidb, only: Iterable[str] | None = None, without: Iterable[str] | None = None,
+           strict: bool = True) -> Roidb:
+    """Keep the records whose image is in the list `only` and not in the list `without`, in the order of the roidb.
 
-    The lists hold image paths below the root, with or without extension. With strict, a listed image that the roidb
-    does not have raises InputError: a misspelt list must not let selection images slip into the training.
+    Args:
+        roidb: stays as it is.
+        only: image paths below the root, with or without extension. None: all images.
+        without: as `only`. None: no image.
+        strict: refuse a listed image that the roidb does not have. A misspelt list must not let selection images
+            into the training.
+
+    Raises:
+        InputError: with `strict`, names the first listed image that is missing.
     """
     names = {record.name for record in roidb.records}
     chosen = []
@@ -152,11 +206,21 @@ def select(roidb, only=None, without=None, strict=True):
     return Roidb(records, dict(roidb.dropped), roidb.source)
 
 
-def load_sources(sources, weights=None, pickles_dir="data/pickles"):
-    """Join roidbs by name: "wider_train+facemask_train" reads these two .pkl files of pickles_dir.
+def load_sources(sources: str, weights: float | Sequence[float] | Mapping[str, float] | None = None,
+                 pickles_dir: str | os.PathLike = "data/pickles") -> tuple[list[Record], list[float]]:
+    """Read several roidbs and join their records.
 
-    weights: None (all 1), one number for all, or a list or a dict with one number > 0 a source: an image of weight 2 is
-    to be drawn twice as often as one of weight 1. Returns the list of Records and the list of their weights.
+    Args:
+        sources: names joined by +. "wider_train+facemask_train" reads these two .pkl files of `pickles_dir`.
+        weights: > 0. An image of weight 2 is drawn twice as often as one of weight 1. One number for all sources, a
+            list with one number per source, or a dict by name (1 where the name is absent). None: 1.
+        pickles_dir: folder of the .pkl files.
+
+    Returns:
+        The records, and the weight of each.
+
+    Raises:
+        InputError: when a name or a weight is wrong, a file cannot be read, or there is no image.
     """
     names = [name.strip() for name in sources.split("+")]
     if not all(names):
@@ -170,14 +234,15 @@ def load_sources(sources, weights=None, pickles_dir="data/pickles"):
         weights = [1.0 if weights is None else weights] * len(names)
     weights = list(weights) or [1.0] * len(names)
     if len(weights) != len(names):
-        raise InputError(f"{len(weights)} source weights for the {len(names)} sources {sources!r}: give one each")
+        raise InputError(f"{len(weights)} source weights for the {len(names)} sources {sources!r}: "
+                         "expected one per source")
     if not all(isinstance(w, (int, float)) and 0 < w < float("inf") for w in weights):
         raise InputError(f"source weights {weights}: expected a number > 0 for each of {sources!r}")
     records, record_weights = [], []
     for name, weight in zip(names, weights, strict=True):
-        part = load_roidb(os.path.join(pickles_dir, name + ".pkl")).records
-        records += part
-        record_weights += [float(weight)] * len(part)
+        added = load_roidb(os.path.join(pickles_dir, name + ".pkl")).records
+        records += added
+        record_weights += [float(weight)] * len(added)
     if not records:
         raise InputError(f"data sources {sources!r} hold no image")
     return records, record_weights

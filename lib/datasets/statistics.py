@@ -1,15 +1,18 @@
-"""What is in a roidb, as a dict and as a table for people."""
+"""Counts what is in a roidb, as a dict and as a table to print."""
 
 import numpy as np
 
 from ..constants import HEIGHT_EDGES
+from .roidb import Roidb
 
 
-def statistics(roidb):
-    """Counts of a roidb: images, faces, ignored and why, landmarks, heights by bin, dropped and why.
+def statistics(roidb: Roidb) -> dict:
+    """Count the images and faces of a roidb.
 
-    Returns a dict of plain values. "faces" counts the boxes that were kept, "annotated" those and the dropped ones;
-    "heights" covers the faces that are not ignored, in the bins between 0 and HEIGHT_EDGES (px).
+    Returns:
+        Plain values by name. "faces" counts the boxes that were kept, "annotated" also the dropped ones. "ignored by
+        reason" and "dropped" are dicts reason -> count. "heights" is a dict bin -> count over the faces that are not
+        ignored, its bins start at 0 and end at HEIGHT_EDGES (px). "median height" is in px, None without faces.
     """
     records = roidb.records
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *(r.boxes for r in records)])
@@ -32,6 +35,7 @@ def statistics(roidb):
 
 
 def _reasons(records):
+    """Dict reason -> number of ignored faces; a face counts for the first reason that applies."""
     reasons = {}
     for record in records:
         left = record.ignore
@@ -45,19 +49,19 @@ def _reasons(records):
     return reasons
 
 
-def statistics_table(roidb):
-    """The statistics as lines of text, ready to print."""
-    found = statistics(roidb)
-    faces = max(found["faces"], 1)
-    lines = [f"source   {found['source']}",
-             f"images   {found['images']:>8,}   {found['images without faces']:,} without faces"
-             + (f", {found['images of unknown size']:,} of unknown size" if found["images of unknown size"] else ""),
-             f"faces    {found['faces']:>8,}   kept of {found['annotated']:,} annotated; "
-             f"{found['faces with landmarks']:,} with landmarks"]
-    lines += [f"dropped  {count:>8,}   {reason}" for reason, count in sorted(found["dropped"].items())]
-    lines += [f"ignored  {count:>8,}   {reason}" for reason, count in sorted(found["ignored by reason"].items())]
-    if found["median height"] is not None:
-        lines.append(f"height   {found['median height']:>8.1f}   px, the median of the faces that are not ignored")
+def statistics_table(roidb: Roidb) -> str:
+    """Format the statistics as lines of text, ready to print."""
+    counts = statistics(roidb)
+    faces = max(counts["faces"], 1)
+    lines = [f"source   {counts['source']}",
+             f"images   {counts['images']:>8,}   {counts['images without faces']:,} without faces"
+             + (f", {counts['images of unknown size']:,} of unknown size" if counts["images of unknown size"] else ""),
+             f"faces    {counts['faces']:>8,}   kept of {counts['annotated']:,} annotated; "
+             f"{counts['faces with landmarks']:,} with landmarks"]
+    lines += [f"dropped  {count:>8,}   {reason}" for reason, count in sorted(counts["dropped"].items())]
+    lines += [f"ignored  {count:>8,}   {reason}" for reason, count in sorted(counts["ignored by reason"].items())]
+    if counts["median height"] is not None:
+        lines.append(f"height   {counts['median height']:>8.1f}   px, median of the faces that are not ignored")
         lines += [f"  {name:>9} px {count:>8,}   {'#' * round(40 * count / faces)}"
-                  for name, count in found["heights"].items()]
+                  for name, count in counts["heights"].items()]
     return "\n".join(lines)

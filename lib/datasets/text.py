@@ -1,14 +1,17 @@
-"""Lines and numbers of annotation files: any line ending, and errors that name the file and the line."""
+"""Lines and numbers of annotation files. Any line ending is read, and errors name the file and the line."""
 
 import math
+import os
+from collections.abc import Iterator
 
 from ..errors import InputError
 
 
-def read_lines(path):
-    """The stripped lines of a text file (LF, CRLF or CR; UTF-8, with or without a byte order mark).
+def read_lines(path: str | os.PathLike) -> list[str]:
+    """Read the stripped lines of a text file (LF, CRLF or CR; UTF-8, with or without a byte order mark).
 
-    Raises InputError when the file is absent, a folder or not text.
+    Raises:
+        InputError: when the file is absent, a folder or not text.
     """
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -18,20 +21,24 @@ def read_lines(path):
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected a text file") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file (byte {error.start} is no UTF-8)") from None
+        raise InputError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def read_list(path):
-    """The non-empty lines of a list file: one image name a line."""
+def read_list(path: str | os.PathLike) -> list[str]:
+    """Read the non-empty lines of a list file: one image name per line. Raises InputError as read_lines does."""
     return [line for line in read_lines(path) if line]
 
 
-def named_numbers(path):
-    """Yield (where, first field, list of the other fields as floats) of each line `name number ...` that is not empty.
+def named_numbers(path: str | os.PathLike) -> Iterator[tuple[str, str, list[float]]]:
+    """Read the lines `name number ...` of a text file; empty lines are left out.
 
-    where: file and line, for errors. Raises InputError as read_lines and floats do.
+    Yields:
+        (file and line for messages, name, numbers) per line.
+
+    Raises:
+        InputError: as read_lines and floats do.
     """
     for number, line in enumerate(read_lines(path), 1):
         if line:
@@ -40,8 +47,16 @@ def named_numbers(path):
             yield where, name, floats(rest, where)
 
 
-def floats(line, where):
-    """All fields of a line as finite floats; InputError names `where` and the field that is none."""
+def floats(line: str, where: str) -> list[float]:
+    """Read all fields of a line as finite floats.
+
+    Raises:
+        InputError: names `where` (file and line) and the first field that is not a finite number.
+
+    Examples:
+        >>> floats("449 330.5 -1", "labels.txt, line 2")
+        [449.0, 330.5, -1.0]
+    """
     fields = line.split()
     try:
         values = [float(field) for field in fields]
@@ -53,8 +68,8 @@ def floats(line, where):
     raise InputError(f"{where}: expected numbers, found {wrong[:40]!r} in {line[:60]!r}")
 
 
-def is_number(field):
-    """True when the field is a finite number."""
+def is_number(field: str) -> bool:
+    """Tell whether the field is a finite number."""
     try:
         return math.isfinite(float(field))
     except ValueError:

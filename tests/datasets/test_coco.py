@@ -75,19 +75,19 @@ def test_a_file_by_hand(tmp_path):
     (changed(annotations={"a": 1}), "expected a list in 'annotations', found an object"),
     (changed(annotations__1=[]), "annotations[1]: expected an object, found a list"),
     (changed(images__0__id="20"), "images[0]: expected a whole number in 'id', found '20'"),
-    (changed(images__1__id=20), "images[1]: id 20 is taken"),
+    (changed(images__1__id=20), "images[1]: id 20 is already used by an earlier image"),
     (changed(images__1__file_name=None), "images[1]: expected a path in 'file_name', found nothing"),
     (changed(images__1__file_name="../../x.jpg"), "images[1]: file_name '../../x.jpg' leaves the folder"),
     (changed(images__1__file_name="a\\..\\..\\x.jpg"), "leaves the folder"),
     (changed(images__1__file_name="/x.jpg"), "leaves the folder"),
-    (changed(images__1__file_name="x.jpg\n1\n"), "holds characters that no path has"),
+    (changed(images__1__file_name="x.jpg\n1\n"), "leaves the folder of the images or contains unprintable characters"),
     (changed(images__1__file_name="0--A/x.jpg"), "image 10: image 0--A/x.jpg is listed twice"),
     (changed(images__0__width=100.5), "images[0]: expected a whole number in 'width', found 100.5"),
     (changed(images__0__height=-1), "images[0]: expected pixels in 'height', found -1"),
     (changed(annotations__2__id=None), "annotations[2]: expected a whole number in 'id', found nothing"),
-    (changed(annotations__2__id=5), "annotation 5: its id is taken"),
-    (changed(annotations__0__image_id=21), "annotation 5: image_id 21 is none of the file's"),
-    (changed(annotations__0__category_id=1), "annotation 5: category_id 1 is none of the file's"),
+    (changed(annotations__2__id=5), "annotation 5: this id is already used by an earlier annotation"),
+    (changed(annotations__0__image_id=21), "annotation 5: image_id 21 is not in the file"),
+    (changed(annotations__0__category_id=1), "annotation 5: category_id 1 is not in the file"),
     (changed(annotations__2__bbox=None), "annotation 9: expected four numbers x y w h in 'bbox', found nothing"),
     (changed(annotations__2__bbox=[1, 2, 3]), "annotation 9: expected four numbers x y w h in 'bbox', found [1, 2, 3]"),
     (changed(annotations__2__bbox=[1, 2, 3, "4"]), "annotation 9: expected four numbers"),
@@ -98,8 +98,8 @@ def test_a_file_by_hand(tmp_path):
     (changed(annotations__2__area=float("inf")), "annotation 9: expected square pixels in 'area', found inf"),
     (changed(annotations__0__keypoints=["a"] * 15), "annotation 5: expected five times x y visibility in 'keypoints'"),
     (changed(annotations__0__keypoints={"a": 1}), "annotation 5: expected five times x y visibility in 'keypoints'"),
-    (changed(categories__1__name="head"), "one category, or one named 'face', found 'person', 'head'"),
-    (changed(categories=[], annotations=[]), "expected in 'categories' one category, or one named 'face', found none"),
+    (changed(categories__1__name="head"), "one category, or one named 'face' in 'categories', found 'person', 'head'"),
+    (changed(categories=[], annotations=[]), "expected one category, or one named 'face' in 'categories', found none"),
     (changed(images=[], annotations=[]), "lists no image"),
 ])
 def test_what_is_wrong_is_named_by_its_key_or_id(data, message, tmp_path):
@@ -118,7 +118,7 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "x.json").write_bytes(b"\xff\xfe{")
     with pytest.raises(InputError, match=r"x\.json: not readable as JSON"):
         load_coco(tmp_path / "x.json")
-    with pytest.raises(InputError, match=r"expected in 'categories' one of \['cat'\], found 'person', 'Face'"):
+    with pytest.raises(InputError, match=r"expected one of \['cat'\] in 'categories', found 'person', 'Face'"):
         read(tmp_path, FILE, classes={"cat"})
 
 

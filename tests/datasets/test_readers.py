@@ -105,7 +105,7 @@ def test_a_mat_file_that_is_none(tmp_path):
             READERS["wider"](str(path), None)
     from scipy.io import savemat
     savemat(path, {"event_list": np.zeros((2, 2))})
-    with pytest.raises(InputError, match="not laid out as wider_face_train.mat"):
+    with pytest.raises(InputError, match="not structured like wider_face_train.mat"):
         READERS["wider"](str(path), None)
 
 
@@ -151,7 +151,7 @@ def test_ssh_list_has_inclusive_corners_and_no_extension(images, tmp_path):
     assert boxes(roidb) == {"0--A/x.jpg": [[449, 330, 571, 479], [1, 2, 2, 3]], "0--A/y.png": []}
     assert [(r.width, r.height) for r in roidb.records] == [(100, 80)] * 2
     assert list(boxes(read("ssh", tmp_path, text))) == ["0--A/x.jpg", "0--A/y.jpg"]
-    with pytest.raises(InputError, match=r"labels.txt, line 2: expected four numbers a face after 0--A/y, found 3"):
+    with pytest.raises(InputError, match=r"labels.txt, line 2: expected four numbers per face after 0--A/y, found 3"):
         read("ssh", tmp_path, "0--A/x 1 2 3 4\n0--A/y 1 2 3\n")
     with pytest.raises(InputError, match=r"line 1: expected numbers, found 'two'"):
         read("ssh", tmp_path, "0--A/x 1 two 3 4\n")

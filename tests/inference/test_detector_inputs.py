@@ -88,7 +88,7 @@ def test_an_array_that_needs_nothing_is_not_copied():
     (IMAGE / 255, "found an array of float64 (90, 120, 3), expected uint8 with values 0..255; scale it to 0..255"),
     (IMAGE.astype(np.float32), "found an array of float32 (90, 120, 3), expected uint8"),
     (IMAGE.astype(np.uint16), "found an array of uint16 (90, 120, 3), expected uint8 with values 0..255; divide"),
-    (IMAGE.astype(int), "found an array of int64"), (IMAGE > 3, "a mask is no image"),
+    (IMAGE.astype(int), "found an array of int64"), (IMAGE > 3, "a mask is not an image"),
     (IMAGE[None], "found an array of uint8 (1, 90, 120, 3), a batch; expected one image (H, W, 3), or list(batch)"),
     (IMAGE.transpose(2, 0, 1), "found an array of uint8 (3, 90, 120), channels first; expected (H, W, 3)"),
     (IMAGE[..., :2], "expected (H, W, 3) RGB"), (IMAGE[0, :, 0], "expected (H, W, 3) RGB"),
@@ -97,7 +97,7 @@ def test_an_array_that_needs_nothing_is_not_copied():
     (np.float32(3), "found an object of type float32"), ({}, "found an object of type dict"),
     (iter([]), "found an object of type list_iterator"), (b"", "image of 0 bytes: empty file"),
     (b"GIF?", "image of 4 bytes: cannot be decoded"),
-    (Image.new("F", (8, 8)), "PIL image 8 x 8 of mode F, expected 8 bits a channel"),
+    (Image.new("F", (8, 8)), "PIL image 8 x 8 of mode F, expected 8 bits per channel"),
     (Image.new("RGB", (0, 8)), "PIL image 0 x 8 of mode RGB holds no pixel")])
 def test_what_is_no_image_is_named(bad, message):
     detector = square_detector()

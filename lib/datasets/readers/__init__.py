@@ -1,10 +1,18 @@
-"""Annotation files to roidb, one module a format.
+"""Readers of annotation files, one module per format. Each returns a Roidb.
 
-Each reader is called as reader(labels, images, missing="error"): labels is the annotation file (voc, yolo, fddb: a
-folder), images the folder of the images or None when they are not at hand (sizes are then 0, good for statistics only),
-and missing="skip" counts images that are absent or unreadable instead of raising InputError.
+All are called as `reader(labels, images=None, missing="error")`:
+
+- `labels`: the annotation file; a folder for voc and yolo, a file or a folder for fddb.
+- `images`: folder of the images. None when they are not at hand: width and height are then 0 (coco: those of the file),
+  which is enough for statistics. yolo needs the images.
+- `missing`: "error" raises InputError for an image that is missing or unreadable, "skip" counts it as dropped.
+
+voc, coco and yolo also take `classes`: the names (yolo: numbers) of the objects that are faces.
 """
 
+from collections.abc import Callable
+
+from ..roidb import Roidb
 from .coco import read_coco
 from .fddb import read_fddb
 from .landmarks import read_landmarks
@@ -14,5 +22,6 @@ from .voc import read_voc
 from .wider import read_wider
 from .yolo import read_yolo
 
-READERS = {"wider": read_wider, "retinaface": read_retinaface, "ssh": read_ssh, "voc": read_voc, "coco": read_coco,
-           "yolo": read_yolo, "fddb": read_fddb, "landmarks": read_landmarks}
+READERS: dict[str, Callable[..., Roidb]] = {
+    "wider": read_wider, "retinaface": read_retinaface, "ssh": read_ssh, "voc": read_voc, "coco": read_coco,
+    "yolo": read_yolo, "fddb": read_fddb, "landmarks": read_landmarks}

@@ -1,25 +1,40 @@
-"""What the readers share: checks a face and an image once, counts what is dropped, and makes the roidb."""
+"""What the readers share: checks each image and face once, counts what is dropped, and makes the roidb."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from ...errors import InputError
 from ..images import ImageError, image_size
-from ..roidb import IMAGE_EXTENSIONS, Record, Roidb
+from ..roidb import IMAGE_EXTENSIONS, Record, Roidb, leaves_folder, slashed
 
 NO_AREA = "faces without area"
 NO_IMAGE = "images missing"
 BAD_IMAGE = "images unreadable"
 
 
+def corners(sides: np.ndarray) -> np.ndarray:
+    """Convert boxes from (N, 4) x y w h to (N, 4) x1 y1 x2 y2."""
+    return np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)
+
+
 class RoidbBuilder:
     """Collects the images of one annotation file.
 
-    images: folder of the images, or None when they are not at hand; missing: "error" or "skip".
+    Args:
+        source: the annotation file or folder.
+        images: folder of the images, None when they are not at hand.
+        missing: "error" or "skip" images that are missing or unreadable.
+
+    Attributes:
+        root: absolute path of `images`, "" without images.
+
+    Raises:
+        InputError: when the folder `images` does not exist.
     """
 
-    def __init__(self, source, images, missing="error"):
+    def __init__(self, source: str | os.PathLike, images: str | os.PathLike | None, missing: str = "error"):
         if missing not in ("error", "skip"):
             raise ValueError(f"missing={missing!r}: expected 'error' or 'skip'")
         if images is not None and not os.path.isdir(images):
@@ -28,8 +43,8 @@ class RoidbBuilder:
         self.root = "" if images is None else os.path.abspath(images)
         self._records, self._dropped, self._seen, self._absent = [], {}, {}, []
 
-    def find(self, stem):
-        """The image `stem` with the extension that it has on disk; .jpg when there is no image, or none at hand."""
+    def find(self, stem: str) -> str:
+        """Add to `stem` the extension that the image has on disk; .jpg when it is not there or there are no images."""
         if os.path.splitext(stem)[1].lower() in IMAGE_EXTENSIONS:
             return stem
         for extension in IMAGE_EXTENSIONS if self.root else ():
@@ -38,14 +53,25 @@ class RoidbBuilder:
                     return stem + spelling
         return stem + ".jpg"
 
-    def add(self, image, boxes, where, landmarks=None, attributes=None, ignore=None):
-        """Add an image with its boxes, N sequences x1 y1 x2 y2; those without area are dropped and counted.
+    def add(self, image: str, boxes: Sequence | np.ndarray | Callable[[tuple[int, int]], Sequence], where: str,
+            landmarks: np.ndarray | None = None, attributes: Mapping[str, Sequence[int]] | None = None,
+            ignore: Sequence[bool] | None = None) -> None:
+        """Add an image with its faces. Faces without area are dropped and counted.
 
-        boxes may be a function that gives them for a (width, height). where: file and line for messages. landmarks:
-        (N, 5, 2) or None; attributes: name -> N integers; ignore: N flags, else those of the attribute "invalid".
+        Args:
+            image: path below the folder of the images.
+            boxes: N times x1 y1 x2 y2 in px, or a function that returns them for a (width, height) in px.
+            where: file and line for messages.
+            landmarks: (N, 5, 2) x y in px, NaN = not labelled. None: none is labelled.
+            attributes: name -> N integers.
+            ignore: N flags. None: those of the attribute "invalid", if there is one.
+
+        Raises:
+            InputError: when the path leaves the folder, the image was added before, or it is unreadable and
+                `missing` is "error".
         """
-        image = image.replace("\\", "/").removeprefix("./")
-        if os.path.isabs(image) or ".." in image.split("/"):
+        image = slashed(image)
+        if leaves_folder(image):
             raise InputError(f"{where}: image {image!r} leaves the folder of the images; expected a path below it")
         if image in self._seen:
             raise InputError(f"{where}: image {image} is listed twice, first at {self._seen[image]}")
@@ -60,7 +86,7 @@ class RoidbBuilder:
         attributes = {key: np.asarray(values, np.int32).reshape(count) for key, values in (attributes or {}).items()}
         if ignore is None:
             ignore = attributes.get("invalid", np.zeros(count)) == 1
-        # Compared before rounding to float32, in which a tiny box far from the origin could lose its area; and after.
+        # Both before and after rounding to float32: a tiny box far from the origin can lose its area there.
         single = boxes.astype(np.float32)
         keep = np.all((boxes[:, 2:] > boxes[:, :2]) & (single[:, 2:] > single[:, :2]), axis=1)
         self._count(NO_AREA, count - int(keep.sum()))
@@ -68,8 +94,12 @@ class RoidbBuilder:
             self.root, image, *size, single[keep], landmarks.astype(np.float32).reshape(count, 5, 2)[keep],
             np.asarray(ignore, bool).reshape(count)[keep], {key: values[keep] for key, values in attributes.items()}))
 
-    def finish(self):
-        """The Roidb; InputError when images are missing and may not be, or when the file lists none at all."""
+    def finish(self) -> Roidb:
+        """Make the Roidb.
+
+        Raises:
+            InputError: when images are missing and `missing` is "error", or when the file lists no image.
+        """
         if self._absent and self.missing == "error":
             raise InputError(f"{self._absent[0]}: no such image; {len(self._absent)} of {len(self._seen)} images "
                              f"listed in {self.source} are missing (--missing skip leaves them out)")
@@ -78,7 +108,7 @@ class RoidbBuilder:
         return Roidb(self._records, self._dropped, self.source)
 
     def _size(self, image, where):
-        """(width, height) of an image; None when it is missing or unreadable, which is counted or raised."""
+        """(width, height) px of an image; None when it is missing or unreadable, which is counted or raised."""
         if not self.root:
             return 0, 0
         path = os.path.join(self.root, *image.split("/"))

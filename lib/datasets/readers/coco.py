@@ -1,23 +1,35 @@
 """COCO annotation JSON, as coco_writer.py and most labelling tools write it.
 
-`bbox` is x y w h, continuous. `iscrowd` makes an ignore region. Keypoints of five points are the landmarks, in our
-order, and those of visibility 0 are not labelled; keypoints of another number (bodies have 17) are left aside. Whole
-numbers and truth values in an annotation's `attributes` become attributes.
+`bbox` is x y w h in px, continuous. `iscrowd` makes an ignore region. Five keypoints are the landmarks, in the order
+of Record; visibility 0 means not labelled. Another number of keypoints (bodies have 17) is not used. Integers and
+booleans in an annotation's `attributes` become attributes.
+
+Source: COCO data format (cocodataset.org, "Data format", object and keypoint detection).
 """
 
 import os
+from collections.abc import Collection
 
 import numpy as np
 
 from ...errors import InputError
 from ..coco_json import is_pixels, load_coco
-from .builder import RoidbBuilder
+from ..roidb import Roidb
+from .builder import RoidbBuilder, corners
 
 
-def read_coco(labels, images=None, missing="error", classes=None):
-    """Read the file; classes: names of the categories that are faces, None = the only one, or those named "face".
+def read_coco(labels: str | os.PathLike, images: str | os.PathLike | None = None, missing: str = "error",
+              classes: Collection[str] | None = None) -> Roidb:
+    """Read a COCO annotation file. Without `images`, width and height are those of the file.
 
-    Without `images` the sizes are those that the file gives; with them, a size that differs raises InputError.
+    Args:
+        labels: the JSON file.
+        images: folder of the images, None when they are not at hand.
+        missing: "error" or "skip" images that are missing or unreadable.
+        classes: names of the categories that are faces. None: the only category, or among several those named "face".
+
+    Raises:
+        InputError: names what is wrong; also when an image has another size than the file says.
     """
     if os.path.isdir(labels):
         raise InputError(f"{labels}: is a folder, expected a JSON file")
@@ -26,28 +38,27 @@ def read_coco(labels, images=None, missing="error", classes=None):
     names = sorted({name for faces in data.faces.values() for face in faces for name in _attributes(face)})
     for image in data.images:
         faces = data.faces[image["id"]]
-        boxes = np.array([face["bbox"] for face in faces], np.float64).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
+        boxes = corners(np.array([face["bbox"] for face in faces], np.float64).reshape(-1, 4))
         points = [_landmarks(face, f"{labels}, annotation {face['id']}") for face in faces]
-        found = [_attributes(face) for face in faces]
+        attributes = [_attributes(face) for face in faces]
         builder.add(image["file_name"], boxes, f"{labels}, image {image['id']}",
                     landmarks=np.array(points, np.float64).reshape(-1, 5, 2), ignore=[f["iscrowd"] for f in faces],
-                    attributes={name: [values.get(name, -1) for values in found] for name in names})
+                    attributes={name: [values.get(name, -1) for values in attributes] for name in names})
     roidb = builder.finish()
     sizes = {image["file_name"]: (image["width"], image["height"]) for image in data.images}
     for record in roidb.records:
-        said = sizes[record.image]
+        size = sizes[record.image]
         if not builder.root:
-            record.width, record.height = said
-        elif all(said) and said != (record.width, record.height):
-            raise InputError(f"{record.path}: is {record.width} x {record.height} pixels as it is seen, but {labels} "
-                             f"has width {said[0]} and height {said[1]}: its boxes are those of another image, "
-                             "or of one turned or scaled")
+            record.width, record.height = size
+        elif all(size) and size != (record.width, record.height):
+            raise InputError(f"{record.path}: is {record.width} x {record.height} pixels after EXIF rotation, but "
+                             f"{labels} has width {size[0]} and height {size[1]}: its boxes belong to another image, "
+                             "or to a rotated or scaled one")
     return roidb
 
 
 def _attributes(face):
-    """The attributes that fit into a roidb's columns of integers."""
+    """The attributes that fit into the int32 columns of a roidb."""
     values = face.get("attributes")
     if not isinstance(values, dict):
         return {}
@@ -56,7 +67,7 @@ def _attributes(face):
 
 
 def _landmarks(face, where):
-    """(5, 2) x y, NaN for what is not labelled."""
+    """(5, 2) x y in px, NaN = not labelled."""
     points = face.get("keypoints")
     if points is None or isinstance(points, list) and len(points) != 15:
         return np.full((5, 2), np.nan)

@@ -1,19 +1,33 @@
-"""The list of CNN_FacePoint (Sun, Wang and Tang, CVPR 2013), as `trainImageList.txt`: one face with five points a line.
+"""The landmark list of CNN_FacePoint, such as `trainImageList.txt`: one image with one face and five points per line.
 
-`file left right top bottom lex ley rex rey nx ny lmx lmy rmx rmy`: the box comes as two x and two y, the points are
-left eye, right eye, nose, left and right mouth corner as seen in the image. The file may be written with backslashes.
-Other faces of such an image are not labelled: what lies beside the face is not background.
+`file left right top bottom lex ley rex rey nx ny lmx lmy rmx rmy`, in px: the box is two x and then two y. The points
+are left eye, right eye, nose, left and right mouth corner; left is the image's left. `file` may have backslashes.
+Other faces of such an image are not labelled, so the rest of the image is not background.
+
+Source: Sun, Wang and Tang, CVPR 2013 (CNN_FacePoint).
 """
+
+import os
 
 import numpy as np
 
 from ...errors import InputError
+from ..roidb import Roidb
 from ..text import named_numbers
 from .builder import RoidbBuilder
 
 
-def read_landmarks(labels, images=None, missing="error"):
-    """Read the list: each image has one face."""
+def read_landmarks(labels: str | os.PathLike, images: str | os.PathLike | None = None, missing: str = "error") -> Roidb:
+    """Read a landmark list.
+
+    Args:
+        labels: the list.
+        images: folder of the images, None when they are not at hand.
+        missing: "error" or "skip" images that are missing or unreadable.
+
+    Raises:
+        InputError: names the file and line that is wrong.
+    """
     builder = RoidbBuilder(labels, images, missing)
     for where, image, values in named_numbers(labels):
         if len(values) != 14:

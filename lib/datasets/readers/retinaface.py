@@ -1,18 +1,35 @@
 """RetinaFace's `label.txt`: WIDER's faces with five landmarks.
 
-A line `# image`, then a line a face: `x y w h`, five times `x y visibility` (-1 = not labelled), and the blur score.
-The landmarks stand in our order. All that follows the box may be absent.
+A line `# image`, then one line per face: `x y w h` in px, five times `x y visibility` (-1 = not labelled), and the blur
+score. The landmarks are in the order of Record. Everything after the box may be absent.
+
+Source: the annotations of RetinaFace (arXiv 1905.00641).
 """
+
+import os
 
 import numpy as np
 
 from ...errors import InputError
+from ..roidb import Roidb
 from ..text import floats, read_lines
-from .builder import RoidbBuilder
+from .builder import RoidbBuilder, corners
 
 
-def read_retinaface(labels, images=None, missing="error"):
-    """Read label.txt. It does not say which faces are invalid: tools/build_roidb.py --attributes adds that."""
+def read_retinaface(labels: str | os.PathLike, images: str | os.PathLike | None = None,
+                    missing: str = "error") -> Roidb:
+    """Read label.txt.
+
+    The file does not say which faces are invalid; tools/build_roidb.py --attributes adds that.
+
+    Args:
+        labels: the label.txt.
+        images: folder of the images, None when they are not at hand.
+        missing: "error" or "skip" images that are missing or unreadable.
+
+    Raises:
+        InputError: names the file and line that is wrong.
+    """
     builder = RoidbBuilder(labels, images, missing)
     image, where, faces = None, None, []
     for number, line in enumerate([*read_lines(labels), "#"], 1):
@@ -31,14 +48,13 @@ def read_retinaface(labels, images=None, missing="error"):
 def _face(line, where):
     values = floats(line, where)
     if len(values) not in (4, 20):
-        raise InputError(f"{where}: expected 4 numbers (a box) or 20 (landmarks and blur besides), found {len(values)}")
+        raise InputError(f"{where}: expected 4 numbers (a box) or 20 (also landmarks and blur), found {len(values)}")
     return values[:19] + [-1.0] * (19 - len(values))
 
 
 def _add(builder, image, faces, where):
     faces = np.array(faces, np.float64).reshape(-1, 19)
     points = faces[:, 4:].reshape(-1, 5, 3)
-    # A point outside the image may have one negative coordinate; only -1 -1 says that there is none.
+    # A point outside the image may have one negative coordinate; only -1 -1 means that it is not labelled.
     labelled = ~np.all(points[:, :, :2] == -1, axis=2, keepdims=True)
-    builder.add(image, np.concatenate([faces[:, :2], faces[:, :2] + faces[:, 2:4]], axis=1), where,
-                landmarks=np.where(labelled, points[:, :, :2], np.nan))
+    builder.add(image, corners(faces[:, :4]), where, landmarks=np.where(labelled, points[:, :, :2], np.nan))

@@ -1,26 +1,41 @@
-"""Pascal VOC: a folder of .xml files, one an image, each with objects and their bndbox.
+"""Pascal VOC: a folder with one .xml file per image, with a list of `object` and the `bndbox` of each.
 
-The corners are taken as continuous pixels, as the drawing tools of today write them. Objects marked difficult become
-ignore regions, which is what the VOC evaluation makes of them.
+The corners are read as continuous px, as current labelling tools write them. Objects marked `difficult` become ignore
+regions, as in the VOC evaluation.
+
+Source: VOC2007 development kit, annotation files.
 """
 
 import os
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Collection
 
 from ...errors import InputError
+from ..roidb import Roidb
 from ..text import is_number
 from .builder import RoidbBuilder
 
 
 class _PlainTree(ElementTree.TreeBuilder):
-    """Refuses a document type: entities are defined there, and a few lines of them expand to gigabytes."""
+    """Refuses a document type: it can define entities, and a few lines of them expand to gigabytes."""
 
     def doctype(self, name, public, system):
-        raise InputError("it declares a document type, which annotation files do not need and which is not read")
+        raise InputError("it declares a document type, which annotation files do not need; remove the DOCTYPE")
 
 
-def read_voc(labels, images=None, missing="error", classes=None):
-    """Read every .xml below the folder `labels`; classes: names of the objects that are faces, None = all."""
+def read_voc(labels: str | os.PathLike, images: str | os.PathLike | None = None, missing: str = "error",
+             classes: Collection[str] | None = None) -> Roidb:
+    """Read every .xml below a folder.
+
+    Args:
+        labels: the folder.
+        images: folder of the images, None when they are not at hand.
+        missing: "error" or "skip" images that are missing or unreadable.
+        classes: names of the objects that are faces. None: all.
+
+    Raises:
+        InputError: names the file and object that is wrong.
+    """
     if not os.path.isdir(labels):
         raise InputError(f"{labels}: no such folder of .xml annotations")
     builder = RoidbBuilder(labels, images, missing)
@@ -34,7 +49,7 @@ def read_voc(labels, images=None, missing="error", classes=None):
         name = (root.findtext("filename") or "").strip().replace("\\", "/").rsplit("/", 1)[-1]
         image = f"{stem.rpartition('/')[0]}/{name}".lstrip("/") if name else stem
         if name and builder.root and not os.path.isfile(os.path.join(builder.root, image)):
-            image = stem  # files are often renamed together, and the name inside is forgotten
+            image = stem  # files are often renamed together, but not the name inside
         boxes, difficult = [], []
         for index, element in enumerate(root.iter("object"), 1):
             if classes is None or (element.findtext("name") or "").strip() in classes:

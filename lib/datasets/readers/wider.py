@@ -1,8 +1,10 @@
-"""WIDER FACE's own annotation: `*_bbx_gt.txt` and the `.mat` beside it.
+"""WIDER FACE's own annotation: `*_bbx_gt.txt` and the `.mat` beside it. Both give the same roidb.
 
-Text: image, number of faces, then a line `x y w h` a face, with or without the six attributes blur expression
-illumination invalid occlusion pose. An image without faces has the count 0, followed by one line of zeros (the
-official files) or by the next image at once. Both files give the same roidb.
+Text: image, number of faces, then one line per face: `x y w h` in px, with or without the six attributes blur
+expression illumination invalid occlusion pose. An image without faces has the count 0, and then one line of zeros (in
+the official files) or the next image.
+
+Source: readme.txt of wider_face_split.zip.
 """
 
 import os
@@ -10,25 +12,34 @@ import os
 import numpy as np
 
 from ...errors import InputError
+from ..roidb import Roidb
 from ..text import floats, is_number, read_lines
-from .builder import RoidbBuilder
+from .builder import RoidbBuilder, corners
 
 ATTRIBUTES = ("blur", "expression", "illumination", "invalid", "occlusion", "pose")
 
 
-def read_wider(labels, images=None, missing="error"):
-    """Read the official .mat or .txt, told apart by the extension; invalid faces become ignore regions."""
+def read_wider(labels: str | os.PathLike, images: str | os.PathLike | None = None, missing: str = "error") -> Roidb:
+    """Read an official annotation file. Invalid faces become ignore regions.
+
+    Args:
+        labels: wider_face_*_bbx_gt.txt or wider_face_*.mat; the extension decides.
+        images: folder of the images, None when they are not at hand.
+        missing: "error" or "skip" images that are missing or unreadable.
+
+    Raises:
+        InputError: names the file and line that is wrong.
+    """
     builder = RoidbBuilder(labels, images, missing)
     entries = _mat_entries(labels) if os.fspath(labels).lower().endswith(".mat") else _txt_entries(labels)
     for image, faces, where in entries:
-        boxes = np.concatenate([faces[:, :2], faces[:, :2] + faces[:, 2:4]], axis=1)
         attributes = dict(zip(ATTRIBUTES, faces[:, 4:].astype(np.int32).T, strict=True))
-        builder.add(image, boxes, where, attributes=attributes)
+        builder.add(image, corners(faces[:, :4]), where, attributes=attributes)
     return builder.finish()
 
 
 def _txt_entries(path):
-    """(image, (N, 10) x y w h and attributes or -1, where) of each image of the text file."""
+    """Yield (image, (N, 10) x y w h and attributes, -1 where the file has none, where) per image of the text file."""
     lines = read_lines(path)
     at = 0
     while at < len(lines):
@@ -48,7 +59,7 @@ def _txt_entries(path):
             faces.append(_face(lines, at, path, image, count, len(faces)))
             at += 1
         if count.strip("0") == "" and at < len(lines) and set(lines[at].split()) == {"0"}:
-            at += 1  # the line of zeros in place of a face
+            at += 1  # the line of zeros instead of a face
         yield image, np.array(faces, np.float64).reshape(-1, 10), where
 
 
@@ -65,7 +76,7 @@ def _face(lines, at, path, image, count, done):
 
 
 def _mat_entries(path):
-    """The same of the .mat file: cells of events, in each a cell of images."""
+    """Yield the same of the .mat file: a cell per event, in it a cell per image."""
     from scipy.io import loadmat  # slow to import, and only this file needs it
 
     try:
@@ -83,4 +94,5 @@ def _mat_entries(path):
                 image = f"{event[0]}/{file[0]}.jpg"
                 yield image, np.concatenate([boxes, *columns], axis=1), f"{path}, {image}"
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not laid out as wider_face_train.mat ({type(error).__name__}: {error})") from None
+        raise InputError(f"{path}: not structured like wider_face_train.mat "
+                         f"({type(error).__name__}: {error})") from None

@@ -1,54 +1,69 @@
-"""YOLO text: for each image, in a parallel folder, a .txt with a line `class cx cy w h` a face.
+"""YOLO text: one .txt per image in a parallel folder, with one line `class cx cy w h` per face.
 
 The four numbers are fractions of the image's width and height. An image without a .txt has no face.
+
+Source: Ultralytics YOLO detection data set format, and Darknet before it.
 """
 
 import os
+from collections.abc import Collection
 from functools import partial
 
 from ...errors import InputError
-from ..roidb import IMAGE_EXTENSIONS, image_name
+from ..roidb import IMAGE_EXTENSIONS, Roidb, image_name
 from ..text import floats, read_lines
 from .builder import RoidbBuilder
 
-# Annotation tools round: a box on the border may reach past 1 by the last digit.
+# Annotation tools round: a box on the border may exceed 1 in the last digit.
 _SLACK = 1e-3
-# Lists that the same tools put into the folder of the labels.
+# Lists that annotation tools put into the folder of the labels.
 _NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt")
 
 
-def read_yolo(labels, images=None, missing="error", classes=None):
-    """Read the folder `labels` for the images below `images`; classes: numbers that are faces, None = all."""
+def read_yolo(labels: str | os.PathLike, images: str | os.PathLike | None = None, missing: str = "error",
+              classes: Collection[int] | None = None) -> Roidb:
+    """Read a folder of labels.
+
+    Args:
+        labels: folder of the .txt files.
+        images: folder of the images, which is needed here.
+        missing: "error" or "skip" images that are missing or unreadable.
+        classes: class numbers that are faces. None: all.
+
+    Raises:
+        InputError: names the file and line that is wrong; also when `images` is None.
+    """
     if images is None:
         raise InputError("yolo labels are fractions of the image size: the folder of the images is needed (--images)")
     if not os.path.isdir(labels):
         raise InputError(f"{labels}: no such folder of .txt labels")
     builder = RoidbBuilder(labels, images, missing)
-    found = {image_name(path): path for path in _below(images, IMAGE_EXTENSIONS)}
+    paths = {image_name(path): path for path in _below(images, IMAGE_EXTENSIONS)}
     texts = {path[:-4]: path for path in _below(labels, (".txt",)) if path not in _NO_LABELS}
     if not texts:
         raise InputError(f"{labels}: holds no .txt label")
-    for name in sorted(found.keys() | texts.keys()):
+    for name in sorted(paths.keys() | texts.keys()):
         path = os.path.join(labels, texts.get(name, name + ".txt"))
-        image = found.get(name) or builder.find(name)
+        image = paths.get(name) or builder.find(name)
         builder.add(image, partial(_boxes, path if name in texts else None, classes), path)
     return builder.finish()
 
 
 def _boxes(path, classes, size):
-    """The boxes of one .txt (None: there is none) in an image of this size."""
+    """The boxes x1 y1 x2 y2 in px of one .txt (None: there is none) in an image of `size`."""
     lines = enumerate(read_lines(path), 1) if path else ()
     boxes = [_box(line, size, f"{path}, line {number}", classes) for number, line in lines if line]
     return [box for box in boxes if box]
 
 
 def _below(folder, extensions):
-    """Paths below the folder, with "/", of the files with one of these extensions."""
+    """Sorted paths below the folder, with "/", of the files with one of these extensions."""
     return sorted(os.path.relpath(os.path.join(at, file), folder).replace(os.sep, "/")
                   for at, _, files in os.walk(folder) for file in files if file.lower().endswith(extensions))
 
 
 def _box(line, size, where, classes):
+    """The box of one line; None when its class is not a face."""
     values = floats(line, where)
     if len(values) != 5:
         raise InputError(f"{where}: expected `class cx cy w h`, found {len(values)} numbers")

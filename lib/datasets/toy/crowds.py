@@ -1,8 +1,11 @@
-"""Crowds made of small data sets: sheets of many images, each shrunk, with all their faces.
+"""Crowds made of other data sets: sheets of many small images, with all their faces.
 
-Selection images with three faces each say nothing about what a detector's limits (TEST.TOP, TEST.KEEP) cost where there
-are hundreds. A sheet of theirs does, and leaves the test images alone.
+Selection images have few faces each. They do not show what a detector's limits (TEST.TOP, TEST.KEEP) cost in an image
+with hundreds. A sheet of them does, without the use of test images.
 """
+
+import os
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -12,16 +15,27 @@ from ...files import write_whole
 from ..images import read_image
 from ..roidb import Record, Roidb, scaled
 
-GREY = 127
+GREY = 127  # grey level of empty places on a sheet
 EVENT = "crowds"
 
 
-def write_crowds(records, folder, sheets=24, columns=4, side=320, seed=0):
-    """Write `sheets` JPEG files to folder/crowds; returns their Roidb (landmarks and attributes stay behind).
+def write_crowds(records: Iterable[Record], folder: str | os.PathLike, sheets: int = 24, columns: int = 4,
+                 side: int = 320, seed: int = 0) -> Roidb:
+    """Write sheets of images as JPEG files to folder/crowds. The same seed gives the same sheets.
 
-    records: of a roidb; those without a face are left out. Each sheet has columns * columns of them, drawn without
-    repetition, each scaled down or up until its longer side is `side` px and put in the upper left of its cell.
-    The same seed gives the same sheets. Raises InputError where there are too few images with a face.
+    Args:
+        records: images to choose from; those without a face are left out.
+        folder: the sheets' root folder.
+        sheets: number of sheets.
+        columns: a sheet has columns x columns images, drawn without repetition.
+        side: px of a cell. Each image is scaled until its longer side is `side`, and put in the upper left of its cell.
+        seed: seeds the draw.
+
+    Returns:
+        The sheets with their boxes and ignore flags, without landmarks and attributes.
+
+    Raises:
+        InputError: when there are too few images with a face.
     """
     records = [record for record in records if len(record.boxes)]
     if len(records) < columns * columns:
@@ -43,7 +57,7 @@ def write_crowds(records, folder, sheets=24, columns=4, side=320, seed=0):
 
 
 def _paste(record, sheet, top, left, side):
-    """Puts the record's image at (top, left) of the sheet (in place); returns its boxes there, float32 (N, 4)."""
+    """Draw the record's image at (top, left) px of the sheet, in place; (N, 4) float32 boxes on the sheet."""
     image = read_image(record.path)
     record, image = scaled(record, image, side / max(image.shape[:2]))
     sheet[top:top + record.height, left:left + record.width] = image

@@ -1,28 +1,38 @@
-"""A synthetic data set in WIDER FACE's own layout: two portraits pasted onto generated scenes.
+"""A synthetic data set with the files of WIDER FACE: two portraits pasted onto generated scenes.
 
-It lets a newcomer and the tests go the whole way, from annotation files to the official AP, without a download. Every
-scene is derived from (seed, index), so that a set is the same on each machine and a longer one begins with a shorter.
+It takes a newcomer and the tests from annotation files to the official AP without a download. A scene depends on
+(seed, index) only, so a set is the same on every machine, and a longer set begins with a shorter one.
 """
 
 import os
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from ...files import write_whole
+from ..readers.wider import ATTRIBUTES
 from .portraits import portraits
 from .scene import add_object, background, face_of, paste, similarity
 
 EVENT = "0--Toy"
-# The smallest faces that count, in pixels of height: those of the official validation set.
+# Smallest height in px of a face that counts, as in the official validation set.
 COUNTED = {"easy": 34, "medium": 16, "hard": 9}
-LARGEST, SMALLEST = 200, 12
+LARGEST, SMALLEST = 200, 12  # height of a face in px
 
 
-def toy_scene(seed, index, width=640):
-    """One scene: image (H, width, 3) uint8 RGB, boxes (N, 4) and landmarks (N, 5, 2) float32, 0 to 30 faces.
+def toy_scene(seed: int, index: int, width: int = 640) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw one scene with 0 to 30 faces.
 
-    H is 0.55 to 1 of the width; faces are 12 to 200 px high, lie inside the image and do not cover one another.
+    Faces are 12 to 200 px high, lie inside the image and do not cover each other.
+
+    Args:
+        seed: of the data set.
+        index: number of the scene.
+        width: px of the image. Its height is a fraction 0.55 to 1 of it.
+
+    Returns:
+        Image (H, width, 3) uint8 RGB, boxes (N, 4) float32 x1 y1 x2 y2 px, landmarks (N, 5, 2) float32 x y px.
     """
     rng = np.random.default_rng([seed, index])
     height = int(width * rng.uniform(0.55, 1))
@@ -48,7 +58,7 @@ def toy_scene(seed, index, width=640):
 
 
 def _place(rng, size, width, height, taken):
-    """A random place for a face `size` px high: (portrait, matrix, box, landmarks), or None when it is taken."""
+    """A random place for a face `size` px high: (portrait, matrix, box, landmarks), or None if it is not free."""
     portrait = portraits()[rng.integers(2)]
     flip, angle = rng.random() < 0.5, rng.normal(0, 0.12)
     scale = size / (portrait.box[3] - portrait.box[1])
@@ -58,7 +68,7 @@ def _place(rng, size, width, height, taken):
     box, points = face_of(portrait, matrix, flip)
     if (box[:2] < 0).any() or box[2] > width or box[3] > height:
         return None
-    # Heads are pasted from large to small; a hat reaches further than the face.
+    # The space of the whole head: a hat is higher than the face.
     around = np.concatenate([target - 0.85 * size, target + 0.7 * size])
     for other in taken:
         if (np.minimum(around[2:], other[2:]) > np.maximum(around[:2], other[:2])).all():
@@ -68,7 +78,7 @@ def _place(rng, size, width, height, taken):
 
 
 def _photographed(rng, canvas):
-    """The canvas as a camera would give it: sometimes grey, a little unsharp, always with noise."""
+    """The canvas as if photographed: sometimes grey or slightly blurred, always with noise. uint8."""
     if rng.random() < 0.06:
         canvas = np.repeat(canvas.mean(axis=2, keepdims=True), 3, axis=2)
     if rng.random() < 0.3:
@@ -80,13 +90,22 @@ def _photographed(rng, canvas):
     return np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
 
 
-def write_toy(folder, images, seed=0, width=640, progress=None):
-    """Write a data set of `images` scenes below `folder`; returns the paths as a dict.
+def write_toy(folder: str | os.PathLike, images: int, seed: int = 0, width: int = 640,
+              progress: Callable[[int], object] | None = None) -> dict[str, str]:
+    """Write a data set. The images and the text files depend on `images`, `seed` and `width` only.
 
-    images: WIDER_toy/images, with 0--Toy/*.jpg; labels: wider_face_split/wider_face_toy_bbx_gt.txt; retinaface:
-    wider_face_split/retinaface_toy_label.txt, with landmarks; ground_truth: the .mat files of the official evaluation,
-    where easy, medium and hard count faces from 34, 16 and 9 px. progress, when given, is called with the number of
-    scenes done. The images and the text files depend on nothing but images, seed and width.
+    Args:
+        folder: the data set is written below it.
+        images: number of scenes.
+        seed: of the data set.
+        width: px of each image.
+        progress: is called with the number of scenes done.
+
+    Returns:
+        Paths by name. "images": WIDER_toy/images, with 0--Toy/*.jpg. "labels":
+        wider_face_split/wider_face_toy_bbx_gt.txt. "retinaface": wider_face_split/retinaface_toy_label.txt, with
+        landmarks. "ground_truth": folder of the .mat files of the official evaluation, where easy, medium and hard
+        count faces from 34, 16 and 9 px.
     """
     paths = {"images": os.path.join(folder, "WIDER_toy", "images"),
              "labels": os.path.join(folder, "wider_face_split", "wider_face_toy_bbx_gt.txt"),
@@ -98,8 +117,7 @@ def write_toy(folder, images, seed=0, width=640, progress=None):
         names.append(f"0_Toy_{index:05d}")
         quality = int(np.random.default_rng([seed, index, 1]).integers(70, 96))
         encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        write_whole(os.path.join(paths["images"], EVENT, names[-1] + ".jpg"), encoded.tobytes(),
-                    sync=False)
+        write_whole(os.path.join(paths["images"], EVENT, names[-1] + ".jpg"), encoded.tobytes(), sync=False)
         sides = np.round(np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64), 2)
         faces.append(sides)
         plain += _plain_lines(f"{EVENT}/{names[-1]}.jpg", sides)
@@ -135,11 +153,11 @@ def _write_ground_truth(folder, names, faces):
     lists = {"event_list": _cells([EVENT]), "file_list": _cells([_cells(names)]),
              "face_bbx_list": _cells([_cells(boxes)])}
     zeros = _cells([_cells([np.zeros((len(rows), 1), np.uint8) for rows in boxes])])
-    for name in ("blur", "expression", "illumination", "invalid", "occlusion", "pose"):
+    for name in ATTRIBUTES:
         lists[f"{name}_label_list"] = zeros
     savemat(os.path.join(folder, "wider_face_val.mat"), lists)
-    for setting, least in COUNTED.items():
-        counted = [np.flatnonzero(rows[:, 3] >= least)[:, None] + 1 for rows in boxes]  # MATLAB counts from 1
+    for setting, smallest in COUNTED.items():
+        counted = [np.flatnonzero(rows[:, 3] >= smallest)[:, None] + 1 for rows in boxes]  # MATLAB counts from 1
         savemat(os.path.join(folder, f"wider_{setting}_val.mat"), lists | {"gt_list": _cells([_cells(counted)])})
 
 
@@ -151,10 +169,11 @@ def _cells(values):
     return cells
 
 
-def portrait_collage(width=1600, height=1000, seed=0):
-    """A crowd of the two portraits, small faces far away and large ones in front: (height, width, 3) uint8 RGB.
+def portrait_collage(width: int = 1600, height: int = 1000, seed: int = 0) -> np.ndarray:
+    """Draw a crowd of the two portraits: rows of people, each row about a fifth larger than the one behind it.
 
-    Rows of people stand behind one another, each row about a fifth larger than the one behind it.
+    Returns:
+        (height, width, 3) uint8 RGB.
     """
     rng = np.random.default_rng([seed, width, height])
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]

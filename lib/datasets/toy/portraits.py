@@ -1,7 +1,7 @@
-"""Two public-domain portraits that come with matplotlib and scikit-image, cut out by hand: faces without a download.
+"""Two public-domain portraits that come with matplotlib and scikit-image: faces without a download.
 
 Rear Admiral Grace Hopper (US Navy; matplotlib's grace_hopper.jpg) and Eileen Collins (NASA; scikit-image's
-astronaut.png). All coordinates below are pixels of those two files, read off an enlarged grid.
+astronaut.png). All coordinates below are px of these two files, read by hand from an enlarged grid.
 """
 
 import importlib.util
@@ -18,15 +18,23 @@ from ..images import read_image
 
 @dataclass(frozen=True)
 class Portrait:
-    """image (H, W, 3) uint8 RGB; box (4,) x1 y1 x2 y2 of the face; landmarks (5, 2); head and bust: (H, W) uint8 masks,
-    soft at their edge; objects: slices (y, x) of the picture that show no face."""
+    """A portrait with its face, its outlines, and objects to paste that are not faces.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        box: (4,) float64, x1 y1 x2 y2 of the face in px.
+        landmarks: (5, 2) float64, x y in px, in the order of Record.
+        head: (H, W) uint8 mask, 0..255, soft at the edge.
+        bust: as `head`, with the shoulders.
+        objects: slices (y, x) of the image that show no face.
+    """
 
     image: np.ndarray
     box: np.ndarray
     landmarks: np.ndarray
     head: np.ndarray
     bust: np.ndarray
-    objects: tuple
+    objects: tuple[tuple[slice, slice], ...]
 
 
 _HOPPER = {
@@ -57,23 +65,27 @@ _COLLINS = {
 
 
 @lru_cache(maxsize=1)
-def portraits():
-    """The two Portraits; InputError when matplotlib or scikit-image, or the picture in it, is not installed."""
+def portraits() -> tuple[Portrait, Portrait]:
+    """Load the two portraits.
+
+    Raises:
+        InputError: when matplotlib or scikit-image, or the image in it, is not installed.
+    """
     return (_portrait("matplotlib", ("mpl-data", "sample_data", "grace_hopper.jpg"), (600, 512), _HOPPER),
             _portrait("skimage", ("data", "astronaut.png"), (512, 512), _COLLINS))
 
 
-def _portrait(package, parts, shape, facts):
-    # The package is found, not imported: both take longer to import than the toy scene takes to draw.
+def _portrait(package, names, shape, facts):
+    # The package is not imported: that takes longer than drawing a toy scene.
     spec = importlib.util.find_spec(package)
-    path = os.path.join(spec.submodule_search_locations[0], *parts) if spec else None
+    path = os.path.join(spec.submodule_search_locations[0], *names) if spec else None
     if path is None or not os.path.isfile(path):
-        raise InputError(f"the portrait {parts[-1]} of the package {package} is not installed "
+        raise InputError(f"the portrait {names[-1]} of the package {package} is not installed "
                          "(pip install matplotlib scikit-image)")
     image = read_image(path)
     if image.shape[:2] != shape:
         raise InputError(f"{path}: expected {shape[1]}x{shape[0]} pixels, found {image.shape[1]}x{image.shape[0]}; "
-                         "this version of the package ships another picture")
+                         "this version of the package ships another image")
     head = _mask(shape, facts["head"])
     bust = np.maximum(head, _mask(shape, facts["shoulders"]))
     objects = tuple((slice(y1, y2), slice(x1, x2)) for x1, y1, x2, y2 in facts["objects"])
@@ -88,5 +100,5 @@ def _mask(shape, polygon):
 
 
 def _soft(mask):
-    """The mask eaten back by two pixels and blurred, so that no rim of the old background comes along."""
+    """The mask reduced by two pixels and blurred, so that no edge of the old background is pasted."""
     return cv2.GaussianBlur(cv2.erode(mask, np.ones((5, 5), np.uint8)), (0, 0), 2)

@@ -1,15 +1,18 @@
-"""Drawing for the toy scenes: backgrounds, objects, and heads pasted with a soft edge at any size and angle."""
+"""Draws the toy scenes: backgrounds, objects, and heads pasted with a soft edge at any size and angle."""
 
 import cv2
 import numpy as np
 
-from .portraits import portraits
+from ...constants import FLIPPED_LANDMARKS
+from .portraits import Portrait, portraits
 
-FLIPPED = [1, 0, 2, 4, 3]  # a mirrored face's left eye is the other one
 
+def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Draw a background of clouds, gradient, stripes or tiles, with shapes on top.
 
-def background(rng, width, height):
-    """A (height, width, 3) float32 background, 0..255: clouds, gradient, stripes or tiles, with shapes on top."""
+    Returns:
+        (height, width, 3) float32, 0..255.
+    """
     canvas = _clouds(rng, width, height)
     kind = rng.integers(4)
     if kind == 1:
@@ -44,7 +47,7 @@ def _clouds(rng, width, height):
 
 
 def _colour(rng):
-    """Any colour, or one near that of skin: a net must not get by with colour alone."""
+    """Any colour, or one close to skin: colour alone must not tell faces from background."""
     if rng.random() < 0.3:
         return (np.array([215, 165, 140]) * rng.uniform(0.4, 1.1) + rng.normal(0, 8, 3)).astype(np.float32)
     return rng.uniform(0, 255, 3).astype(np.float32)
@@ -65,8 +68,8 @@ def _shape(rng, canvas):
             cv2.fillPoly(canvas, [corners.astype(np.int32)], colour, cv2.LINE_AA)
 
 
-def add_object(rng, canvas):
-    """Paste a part of a portrait that shows no face (flag, coat, badge, helmet) at any size and angle."""
+def add_object(rng: np.random.Generator, canvas: np.ndarray) -> None:
+    """Paste an object of a portrait (flag, coat, badge, helmet) onto the float32 canvas, at any size and angle."""
     portrait = portraits()[rng.integers(2)]
     piece = portrait.image[portrait.objects[rng.integers(len(portrait.objects))]]
     height, width = piece.shape[:2]
@@ -76,39 +79,58 @@ def add_object(rng, canvas):
         mask = np.zeros((height, width), np.uint8)
         cv2.ellipse(mask, (width // 2, height // 2), (int(width * 0.45), int(height * 0.45)), 0, 0, 360, 255, -1)
     scale = np.exp(rng.uniform(np.log(14), np.log(220))) / height
-    at = rng.uniform(0, (canvas.shape[1], canvas.shape[0]))
-    matrix = similarity((width / 2, height / 2), at, scale, rng.uniform(-0.6, 0.6), rng.random() < 0.5)
+    target = rng.uniform(0, (canvas.shape[1], canvas.shape[0]))
+    matrix = similarity((width / 2, height / 2), target, scale, rng.uniform(-0.6, 0.6), rng.random() < 0.5)
     paste(canvas, piece, mask, matrix, rng)
 
 
-def similarity(origin, target, scale, angle, flip):
-    """(2, 3) matrix that moves `origin` to `target`, scaled, turned by `angle` radians and, if flip, mirrored first."""
+def similarity(origin: np.ndarray, target: np.ndarray, scale: float, angle: float, flip: bool) -> np.ndarray:
+    """Make the (2, 3) matrix that moves the point `origin` to `target`.
+
+    It mirrors left to right first if `flip`, then scales and rotates by `angle` radians.
+    """
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[-cos if flip else cos, -sin], [-sin if flip else sin, cos]])
     return np.column_stack([linear, np.asarray(target) - linear @ np.asarray(origin)])
 
 
-def face_of(portrait, matrix, flip):
-    """Box (4,) and landmarks (5, 2) of a portrait's face after `matrix` (similarity).
+def face_of(portrait: Portrait, matrix: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Move the face of a portrait.
 
-    The box of a turned face is that of the turned ellipse in the portrait's box: that of the turned box is too large.
+    The box of a rotated face is the box around the rotated ellipse in the portrait's box. The box around the rotated
+    box would be too large.
+
+    Args:
+        portrait: whose face it is.
+        matrix: (2, 3), from similarity.
+        flip: whether the matrix mirrors.
+
+    Returns:
+        Box (4,) x1 y1 x2 y2 and landmarks (5, 2) x y, in px of the target.
     """
     centre = matrix[:, :2] @ (portrait.box[:2] + portrait.box[2:]) / 2 + matrix[:, 2]
     half = np.sqrt((matrix[:, :2] ** 2) @ ((portrait.box[2:] - portrait.box[:2]) / 2) ** 2)
     landmarks = portrait.landmarks @ matrix[:, :2].T + matrix[:, 2]
-    return np.concatenate([centre - half, centre + half]), landmarks[FLIPPED] if flip else landmarks
+    return np.concatenate([centre - half, centre + half]), landmarks[FLIPPED_LANDMARKS, :] if flip else landmarks
 
 
-def paste(canvas, image, mask, matrix, rng=None):
-    """Draw `image` (H, W, 3) uint8 where `mask` (H, W) says onto the float32 canvas in place, moved by `matrix`.
+def paste(canvas: np.ndarray, image: np.ndarray, mask: np.ndarray, matrix: np.ndarray,
+          rng: np.random.Generator | None = None) -> None:
+    """Draw an image onto the canvas, in place.
 
-    matrix (2, 3) acts on continuous coordinates: (0, 0) is the corner of the first pixel. rng varies the light.
+    Args:
+        canvas: (height, width, 3) float32, 0..255.
+        image: (H, W, 3) uint8.
+        mask: (H, W) uint8, 0 = transparent, 255 = opaque.
+        matrix: (2, 3), moves points of the image to the canvas. Coordinates are continuous: (0, 0) is the corner of
+            the first pixel.
+        rng: varies the light of the image. None: the light stays.
     """
-    # Halved until less than a factor of two is left: a warp alone would skip pixels.
+    # Halve until less than a factor of two is left: a warp alone would skip pixels.
     while np.hypot(*matrix[:, 0]) < 0.5 and min(image.shape[:2]) > 1:
         half = (max(image.shape[1] // 2, 1), max(image.shape[0] // 2, 1))
         factors = np.array([image.shape[1] / half[0], image.shape[0] / half[1]])
-        image, mask = (cv2.resize(part, half, interpolation=cv2.INTER_AREA) for part in (image, mask))
+        image, mask = (cv2.resize(array, half, interpolation=cv2.INTER_AREA) for array in (image, mask))
         matrix = np.column_stack([matrix[:, :2] * factors, matrix[:, 2]])
     height, width = image.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) @ matrix[:, :2].T + matrix[:, 2]
@@ -116,7 +138,7 @@ def paste(canvas, image, mask, matrix, rng=None):
     high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, (canvas.shape[1], canvas.shape[0]))
     if (high <= low).any():
         return
-    # OpenCV counts from the centre of the first pixel.
+    # In OpenCV (0, 0) is the centre of the first pixel.
     shift = matrix[:, :2].sum(axis=1) / 2 - 0.5 + matrix[:, 2] - low
     local = np.column_stack([matrix[:, :2], shift])
     size = tuple(int(side) for side in high - low)
@@ -125,12 +147,12 @@ def paste(canvas, image, mask, matrix, rng=None):
     moved = moved.astype(np.float32)
     if rng is not None:
         moved = _relit(rng, moved)
-    part = canvas[low[1]:high[1], low[0]:high[0]]
-    part += alpha * (moved - part)
+    window = canvas[low[1]:high[1], low[0]:high[0]]
+    window += alpha * (moved - window)
 
 
 def _relit(rng, image):
-    """Another brightness, contrast, tint and a light from one side."""
+    """The image in another brightness, contrast and tint, with light from one side."""
     mean = image.mean()
     image = (image - mean) * rng.uniform(0.6, 1.3) + mean * rng.uniform(0.5, 1.3)
     image = image * rng.normal(1, 0.06, 3).astype(np.float32)
