@@ -1,4 +1,4 @@
-"""The similarity transform by hand and against scikit-image's; aligned faces by where marked points come to lie."""
+"""The similarity transform by hand and against scikit-image; aligned faces by the new places of marked points."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
 
 
 def placed(angle, scale, shift):
-    """REFERENCE_POINTS turned by `angle` degrees, scaled, shifted: landmarks of a face that lies so."""
+    """REFERENCE_POINTS turned by `angle` degrees, scaled, shifted: the landmarks of such a face."""
     c, s = scale * np.cos(np.radians(angle)), scale * np.sin(np.radians(angle))
     return REFERENCE_POINTS @ np.array([[c, s], [-s, c]]) + shift
 
@@ -23,7 +23,7 @@ def placed(angle, scale, shift):
 @pytest.mark.parametrize("target, expected", [
     (SQUARE, [[1, 0, 0], [0, 1, 0]]), (SQUARE + (3, -2), [[1, 0, 3], [0, 1, -2]]),
     (2.5 * SQUARE, [[2.5, 0, 0], [0, 2.5, 0]]), ([[0, 0], [0, 1], [-1, 1], [-1, 0]], [[0, -1, 0], [1, 0, 0]]),
-    # A mirrored square is no turn of a square: the best that remains is a point, at its centre.
+    # A mirrored square is not a rotated square: the best fit is a point at its centre.
     ([[1, 0], [0, 0], [0, 1], [1, 1]], [[0, 0, 0.5], [0, 0, 0.5]])])
 def test_transforms_by_hand(target, expected):
     np.testing.assert_allclose(similarity_transform(SQUARE, target), expected, atol=1e-12)
@@ -65,7 +65,7 @@ def marked(points, width, height, radius):
 @pytest.mark.parametrize("angle, scale, shift", [
     (0, 1, (0, 0)), (30, 2, (200, 60)), (-75, 3.7, (100, 500)), (180, 1.3, (300, 300)), (10, 0.4, (120, 80)),
     (5, 8, (60, 40))])
-def test_landmarks_come_to_lie_at_the_reference_points(angle, scale, shift, size):
+def test_landmarks_move_to_the_reference_points(angle, scale, shift, size):
     points = placed(angle, scale, shift)
     faces = align(marked(points, 900, 900, 3 * scale), points[None], size)
     assert faces.shape == (1, size, size, 3) and faces.dtype == np.uint8
@@ -84,7 +84,7 @@ def test_a_face_in_its_place_comes_out_pixel_by_pixel():
     np.testing.assert_array_equal(whole, image[40:152, 150:262])
 
 
-def test_what_lies_outside_the_image_is_black():
+def test_outside_the_image_it_is_black():
     image = np.full((112, 112, 3), 200, np.uint8)
     face = align(image, (REFERENCE_POINTS + (-40, 0))[None])[0]
     assert (face[1:-1, :39] == 0).all() and (face[1:-1, 41:-1] == 200).all()
@@ -92,7 +92,7 @@ def test_what_lies_outside_the_image_is_black():
 
 
 def test_a_large_face_is_averaged_not_sampled():
-    # Stripes of 2 px, shrunk 8 times: any sampling of single pixels gives stripes or moire; their mean is 127.5.
+    # Stripes of 2 px, shrunk 8 times: sampling single pixels would give stripes or moire; their mean is 127.5.
     image = np.zeros((1000, 1000, 3), np.uint8)
     image[:, ::4] = image[:, 1::4] = 255
     face = align(image, placed(0, 8, (50, 50))[None])[0].astype(int)
@@ -106,7 +106,7 @@ def test_an_image_wider_than_opencv_takes():
     assert (align(image, points[None])[0][2:-2, 2:-2] == 90).all()
 
 
-def test_both_portraits_look_upright_and_alike_large():
+def test_both_portraits_are_upright_and_of_similar_size():
     for portrait in portraits():
         face = align(portrait.image, portrait.landmarks[None], 112)[0]
         transform = similarity_transform(portrait.landmarks, REFERENCE_POINTS)

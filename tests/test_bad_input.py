@@ -1,4 +1,4 @@
-"""What is wrong gives one clear line, the rest of the work goes on, and nothing already written is lost.
+"""Bad input gives one clear line, the rest of the work continues, and no file that exists is lost.
 
 Images and folders, weights, a full disk. Annotation files: tests/datasets/test_readers.py.
 """
@@ -39,7 +39,7 @@ def encoded(image, form="JPEG", **options):
 
 
 def turned(orientation):
-    """SQUARE as a camera stores it that was held another way."""
+    """SQUARE as a camera stores it that was held in another orientation."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     back = {6: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180, 2: Image.Transpose.FLIP_LEFT_RIGHT}
@@ -47,7 +47,7 @@ def turned(orientation):
 
 
 def huge_png(side):
-    """A header that promises side x side pixels, and 20 bytes of them."""
+    """A header of side x side pixels, with only 20 bytes of them."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -93,7 +93,7 @@ def boxes(path):
     return np.array([line.split() for line in path.read_text().splitlines()[2:]], float).reshape(-1, 5)[:, :4]
 
 
-def test_odd_images_are_detected_in_as_they_are_seen(tmp_path):
+def test_faces_in_unusual_images_are_detected_upright(tmp_path):
     folder = folder_of(tmp_path, GOOD | WITHOUT_SQUARE)
     result = detect_folder(square_detector(), folder, tmp_path / "out")
     assert result["failed"] == [] and result["images"] == len(GOOD) + len(WITHOUT_SQUARE)
@@ -104,7 +104,7 @@ def test_odd_images_are_detected_in_as_they_are_seen(tmp_path):
         assert len(boxes(tmp_path / "out" / (name.rsplit(".", 1)[0] + ".txt"))) == 0, name
 
 
-def test_twenty_thousand_pixels_are_no_matter(tmp_path):
+def test_twenty_thousand_pixels_are_no_problem(tmp_path):
     wide = encoded(picture(20000, 50, (19900, 10, 30)), "PNG")
     large = encoded(picture(20000, 3000, (12000, 800, 1200)), quality=30)
     folder = folder_of(tmp_path, {"wide.png": wide, "large.jpg": large})
@@ -119,7 +119,7 @@ def test_twenty_thousand_pixels_are_no_matter(tmp_path):
     assert np.abs(boxes(tmp_path / "out/large.txt") - [12000, 800, 1200, 1200]).max() <= 20
 
 
-def test_a_bad_image_is_one_line_and_the_others_go_on(tmp_path, capsys):
+def test_a_bad_image_is_one_line_and_the_others_are_detected(tmp_path, capsys):
     folder = folder_of(tmp_path, {"good.jpg": JPEG} | {name: data for name, (data, _) in BAD.items()})
     stale = tmp_path / "out" / "half.txt"
     stale.parent.mkdir()
@@ -153,7 +153,7 @@ def test_exit_codes_say_whether_anything_was_done(tool, monkeypatch, tmp_path, c
     assert capsys.readouterr().err == f"error: {folder}/none: no such folder of images\n"
 
 
-def test_the_demonstration_goes_on_as_well(tmp_path, capsys):
+def test_the_demo_continues_too(tmp_path, capsys):
     folder = folder_of(tmp_path, {"a.jpg": JPEG, "b.jpg": JPEG[:100], "c.mp4": b"no film", "d.jpg": b""})
     warnings = []
     seen, failed = run_demo(Demo(square_detector(), tmp_path / "out", score=0.3), find_sources([folder]),
@@ -183,14 +183,14 @@ def small(tmp_path_factory):
     return cfg, path
 
 
-def test_a_net_with_its_weights_looks_at_images_of_any_size(small):
+def test_a_net_with_its_weights_takes_images_of_any_size(small):
     detector = testing.load_detector(*small)
     for width, height in ((1, 1), (33, 7), (2000, 5), (100, 80)):
         found = detector.detect(picture(width, height))
         assert (found.boxes[:, 2:] <= [width, height]).all() and (found.boxes >= 0).all()
 
 
-def test_what_ships_loads_by_its_name(small, tmp_path, monkeypatch):
+def test_shipped_weights_load_by_name(small, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     cfg, path = small
     save_config(cfg, tmp_path / "mine.yml")
@@ -203,7 +203,7 @@ def test_what_ships_loads_by_its_name(small, tmp_path, monkeypatch):
     assert len(expected) > 10
 
 
-def test_images_in_a_batch_are_seen_as_alone(small):
+def test_images_in_a_batch_give_what_each_gives_alone(small):
     cfg, path = small
     detector = testing.load_detector(load_config(None, [*SMALL, "TEST.BATCH", "4"]), path)
     rng = np.random.default_rng(0)
@@ -219,7 +219,7 @@ def test_images_in_a_batch_are_seen_as_alone(small):
 @pytest.mark.parametrize("changes, message", [
     (["NET.ALPHA", "0.5"], "NET.ALPHA 0.25, the config has 0.5"),
     (["NET.LANDMARKS", "True"], "NET.LANDMARKS False, the config has True"),
-    (["ANCHORS.SIZES", "[[8, 16], [64, 128], [256, 512]]"], "ANCHORS.SIZES"),  # of the same shape, and yet wrong
+    (["ANCHORS.SIZES", "[[8, 16], [64, 128], [256, 512]]"], "ANCHORS.SIZES"),  # of the same shape, but wrong
     (["NET.VARIANT", "torch"], "NET.VARIANT 'keras', the config has 'torch'")])
 def test_weights_of_another_net_are_refused(changes, message, small):
     with pytest.raises(InputError, match="w.weights.h5: these weights were trained with") as error:
@@ -227,7 +227,7 @@ def test_weights_of_another_net_are_refused(changes, message, small):
     assert message in str(error.value)
 
 
-def test_weights_that_do_not_say_what_they_are_of_are_refused_by_their_shapes(small, tmp_path, recwarn):
+def test_weights_that_do_not_name_their_net_are_refused_by_their_shapes(small, tmp_path, recwarn):
     import h5py
 
     path = tmp_path / "x.weights.h5"
@@ -238,7 +238,7 @@ def test_weights_that_do_not_say_what_they_are_of_are_refused_by_their_shapes(sm
     with pytest.raises(InputError, match="x.weights.h5: these weights are of another net") as error:
         testing.load_detector(load_config(None, [*SMALL, "NET.LANDMARKS", "True"]), path)
     assert "\n" not in str(error.value)
-    assert not [warning for warning in recwarn if "container" in str(warning.message)]  # Keras' pages of them
+    assert not [warning for warning in recwarn if "container" in str(warning.message)]  # Keras prints pages of them
 
 
 @pytest.mark.parametrize("data", [b"", b"no weights", None], ids=["empty", "text", "cut"])
@@ -267,7 +267,7 @@ def test_missing_weights_say_what_to_do(tool, tmp_path, monkeypatch, capsys):
 
 @contextmanager
 def files_of_at_most(size):
-    """Writing fails in the system, as on a full disk, once a file has so many bytes (EFBIG in place of ENOSPC)."""
+    """Writing fails in the system, as on a full disk, once a file has this many bytes (EFBIG instead of ENOSPC)."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -298,7 +298,7 @@ def test_a_full_disk_leaves_the_earlier_weights_and_checkpoint(small, tmp_path, 
     assert capfd.readouterr().err == ""  # HDF5 would print pages
 
 
-def test_a_training_says_so_and_goes_on(tmp_path):
+def test_a_training_reports_it_and_continues(tmp_path):
     from manyfaces.engine.train import Trainer
 
     def write():

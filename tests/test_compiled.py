@@ -1,4 +1,4 @@
-"""Without compiled modules NumPy serves: with one warning, and with the same results."""
+"""Without compiled modules the NumPy twins are used: with one warning, and with the same results."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ print(boxes.overlaps([[0, 0, 4, 4]], [[2, 0, 6, 4]]).tolist(),
 """
 
 
-def test_numpy_serves_with_one_warning():
+def test_numpy_twins_are_used_with_one_warning():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     said, results = done.stdout.splitlines()
     assert said.count("not compiled") == 1 and "Install a C compiler" in said

@@ -1,4 +1,4 @@
-"""Config: strict merging, errors that name file, key, what was found and what was expected, bases, forth and back."""
+"""Config: strict merging, bases, saved and loaded; errors name file, key, what was found and what was expected."""
 
 import subprocess
 import sys
@@ -94,7 +94,7 @@ def test_unknown_keys_are_errors_with_the_nearest_one(key, nearest):
     assert str(error.value) == f"--set: unknown key {key}; did you mean {nearest}?"
 
 
-def test_a_key_like_none_has_no_suggestion():
+def test_a_key_unlike_all_others_has_no_suggestion():
     with pytest.raises(InputError) as error:
         load_config(overrides=["QQQQQ.ZZZZZ", "1"])
     assert "did you mean" not in str(error.value)
@@ -168,7 +168,7 @@ def test_saved_and_loaded_is_the_same(tmp_path):
         assert again == cfg
         assert [type(value) for _, value in flat_items(again)] == [type(value) for _, value in flat_items(cfg)]
         assert sorted(entry.name for entry in path.parent.iterdir()) == ["config.yml"], "nothing is left beside it"
-        # Whoever reads it without manyfaces sees plain YAML with all keys.
+        # A reader without manyfaces finds plain YAML with all keys.
         assert yaml.safe_load(path.read_text())["TRAIN"].keys() == DEFAULTS["TRAIN"].keys()
 
 

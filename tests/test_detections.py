@@ -1,4 +1,4 @@
-"""Detections: faces one by one, thresholds, JSON, and pictures made of them; by hand."""
+"""Detections: faces one by one, thresholds, JSON, and images made from them; by hand."""
 
 import json
 
@@ -100,7 +100,7 @@ def test_wrong_json_names_the_key(text, message):
         Detections.from_json(text)
 
 
-# -------------------------------------------------------------------- pictures
+# ---------------------------------------------------------------------- images
 
 
 def test_draw_takes_any_image_and_its_own_threshold(tmp_path):
@@ -122,7 +122,7 @@ def test_crop_by_hand():
     for part, (x1, y1, x2, y2) in zip(found.crop(image, 0), [(10, 20, 50, 70), (60, 20, 91, 61), (0, 0, 8, 8)],
                                       strict=True):
         np.testing.assert_array_equal(part, image[y1:y2, x1:x2])
-    # A fifth of 40 x 50 at each side; what lies below the image (84 > 80 px) is cut off.
+    # A fifth of 40 x 50 at each side; what is below the image (84 > 80 px) is cut off.
     np.testing.assert_array_equal(found.crop(image, 0.2)[0], image[10:80, 2:58])
     part = found.crop(image)[0]
     part[:] = 0

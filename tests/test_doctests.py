@@ -1,4 +1,4 @@
-"""The examples in docstrings are true, in every module that has one."""
+"""The examples in docstrings give what they show, in every module that has one."""
 
 import doctest
 import importlib

@@ -26,7 +26,7 @@ def test_a_box_is_a_line_in_the_colour_of_its_score_and_the_image_stays():
     assert mask[18:82, 28:72].sum() == mask.sum() > 150  # nothing outside
     assert not mask[25:75, 35:65].any()  # and nothing inside
     colour = score_colours([0.8])[0].astype(int)
-    on_edge = drawn[50, 29:31].astype(int)  # antialiased: a mixture, but nearer to the colour than to the image
+    on_edge = drawn[50, 29:31].astype(int)  # antialiased: a mixture, but closer to the colour than to the image
     assert np.abs(on_edge - colour).sum(axis=1).min() < np.abs(120 - colour).sum() / 2
 
 
@@ -38,7 +38,7 @@ def test_only_faces_from_the_score_on_are_drawn():
     np.testing.assert_array_equal(draw(image, faces, 0.7), image)
 
 
-def test_the_surer_face_is_on_top():
+def test_the_face_with_the_higher_score_is_on_top():
     boxes = [[20, 20, 80, 80], [20, 20, 80, 80]]
     one, other = (draw(grey(100, 100), Detections(boxes, scores), 0.5) for scores in ([0.95, 0.55], [0.55, 0.95]))
     np.testing.assert_array_equal(one, other)

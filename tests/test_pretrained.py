@@ -1,4 +1,4 @@
-"""The weights that ship: they load by their name, fit their size limit, and find the faces of the two portraits."""
+"""The shipped weights load by their name, are within their size limit, and find the faces of the two portraits."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from manyfaces.runtimes.files import stage_files
 NAMES = pretrained.names()
 
 
-def test_the_default_of_the_demonstration_ships():
+def test_the_default_of_the_demo_ships():
     assert "ssh_mobilenet_v1_025" in NAMES
 
 

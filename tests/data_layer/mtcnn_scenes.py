@@ -1,4 +1,4 @@
-"""A few images with faces for the tests of MTCNN's samples; run as a program it makes samples of COUNT entries.
+"""Images with faces for the tests of MTCNN's samples; run as a program it makes samples of COUNT entries.
 
 mtcnn_scenes.py FOLDER COUNT: prints the peak memory in MB.
 """
@@ -19,7 +19,7 @@ POINTS = np.float32([[.3, .4], [.7, .4], [.5, .6], [.35, .8], [.65, .8]])
 
 
 def write_records(folder, count, files=5):
-    """`count` Records of `files` images, over and over; every third face has landmarks."""
+    """`count` Records of `files` images, repeated; every third face has landmarks."""
     folder.mkdir(parents=True, exist_ok=True)
     rng, records = np.random.default_rng(7), []
     for n in range(files):
@@ -41,7 +41,7 @@ def config(**keys):
 
 
 def maker(records, propose=None, **keys):
-    """SampleMaker of the records, the first five of which are the selection as well."""
+    """SampleMaker of the records, whose first five are also the selection."""
     return SampleMaker(config(**keys), 12, {"train": Sources(records, records), "select": Sources(records[:5], [])},
                        propose)
 
@@ -58,7 +58,7 @@ if __name__ == "__main__":
     import resource
 
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
-    # So many samples an image, however many images there are.
+    # This many samples per image, for any number of images.
     counts = "[" + ", ".join(str(n * count) for n in (3, 3, 2, 10)) + "]"
     made = make(folder / "samples", maker(write_records(folder / "images", count), MTCNN__COUNTS=counts))
     print(sum(made.counts("train").values()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -1,4 +1,4 @@
-"""Augmentation: boxes and points stay on what they mark, all chance comes from one generator."""
+"""Augmentation: boxes and points stay on what they mark; one generator draws everything."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ def section(**keys):
 
 
 def scene(boxes, width=240, height=180, image="a.png"):
-    """A Record of white squares on black with two coloured eyes, and the picture itself."""
+    """A Record of white squares on black with two coloured eyes, and the image itself."""
     picture = np.zeros((height, width, 3), np.uint8)
     points = np.zeros((len(boxes), 5, 2), np.float32)
     for (x1, y1, x2, y2), at in zip(boxes, points, strict=True):
@@ -38,7 +38,7 @@ def scene(boxes, width=240, height=180, image="a.png"):
 
 
 def centre_of(image, ink):
-    """(x, y) of the pixels nearly of a colour, or None."""
+    """(x, y) of the pixels close to a colour, or None."""
     rows, columns = np.nonzero(np.abs(image.astype(int) - ink).max(axis=2) < 60)
     return (columns.mean() + 0.5, rows.mean() + 0.5) if len(rows) > 3 else None
 
@@ -58,7 +58,7 @@ def test_boxes_and_landmarks_stay_where_the_face_is(keys):
             sides, apart = box[2:] - box[:2], landmarks[1, 0] - landmarks[0, 0]
             if np.isnan(landmarks).any() or sides[0] < 25 or np.abs(sides / apart - 2).max() > 0.1:
                 continue  # cut, so what is left of an eye has another centre
-            # In a mirrored image the eye that is on the left now was painted as the right one.
+            # In a mirrored image the eye on the left was painted as the right one.
             inks = [LEFT_EYE, RIGHT_EYE]
             mirrored = centre_of(sample["image"], LEFT_EYE)[0] > centre_of(sample["image"], RIGHT_EYE)[0]
             for point, ink in zip(landmarks[:2], inks[::-1] if mirrored else inks, strict=True):
@@ -102,7 +102,7 @@ def test_scales_and_face_sizes_are_kept():
 
 
 def test_stretch_changes_the_aspect_of_faces():
-    """Width to height between 0.5 and 2, half of them wider than high; the area stays what the scale makes of it."""
+    """Width to height between 0.5 and 2, half of them wider than high; only the scale changes the area."""
     record, picture = scene([(90, 60, 130, 100)])
     aspects, areas = [], []
     for seed in range(150):
@@ -141,7 +141,7 @@ def test_cut_and_small_faces_become_ignore_regions():
         assert np.isnan(sample["landmarks"][sample["ignore"] & ~small]).all()
 
 
-def test_ignore_regions_stay_and_are_not_looked_for():
+def test_ignore_regions_stay_and_attract_no_window():
     record, picture = scene([(20, 20, 60, 60), (150, 100, 190, 140)])
     record.ignore[0] = True
     for seed in range(20):
@@ -164,14 +164,14 @@ def test_flip_by_hand_and_twice():
     once = flip(sample)
     np.testing.assert_array_equal(once["image"], picture[:, ::-1])
     assert once["boxes"].tolist() == [[110, 40, 180, 110]]
-    # Left eye, right eye, nose, left and right mouth corner: each pair has changed sides and then places.
+    # Left eye, right eye, nose, left and right mouth corner: each pair has changed sides and then order.
     np.testing.assert_array_equal(once["landmarks"][0, :, 0], 240 - record.landmarks[0, [1, 0, 2, 4, 3], 0])
     twice = flip(once)
     for key in sample:
         np.testing.assert_array_equal(twice[key], sample[key])
 
 
-def test_all_chance_comes_from_the_generator():
+def test_everything_random_comes_from_the_generator():
     record, picture = scene([(60, 40, 130, 110), (10, 10, 40, 40)])
     cfg = section(COLOUR=0.5, FLIP=0.5, MOSAIC=0.5, BLUR=0.5, GREY=0.1)
     before = picture.copy()
@@ -209,7 +209,7 @@ def test_colour_by_hand():
     grey = colour(image, np.random.default_rng(0), section(GREY=1.0))
     luma = image @ np.float32([0.299, 0.587, 0.114])
     assert np.abs(grey - luma[..., None]).max() < 0.6
-    # Whatever the light, grey stays grey but for rounding, and brighter stays brighter.
+    # In any light grey stays grey except for rounding, and brighter stays brighter.
     ramp = np.repeat(np.arange(60, 190, dtype=np.uint8)[None, :, None], 3, axis=2)
     for seed in range(30):
         found = colour(ramp, np.random.default_rng(seed), section(COLOUR=1.0)).astype(int)
@@ -225,17 +225,17 @@ def test_lost_resolution_keeps_size_and_lowers_detail():
         assert found.astype(float).var() < image.astype(float).var()
 
 
-def test_resolution_is_lost_to_the_factor_that_is_asked_for(monkeypatch):
-    """Noise shrunk to a part f of its sides keeps about f * f of its independent values, and so of its variance.
+def test_resolution_is_lost_by_the_requested_factor(monkeypatch):
+    """Noise shrunk to a fraction f of its sides keeps about f * f of its independent values, and so of its variance.
 
-    JPEG at the small size, which half of them get, takes from that.
+    JPEG at the small size, which half of them get, lowers that.
     """
     image = np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8)
     seeds = [seed for seed in range(40) if np.random.default_rng(seed).random() < 0.7]  # the others become JPEGs
     assert len(seeds) > 20
 
     def kept():
-        """(2, seeds) parts of the variance."""
+        """(2, seeds) fractions of the variance."""
         return np.array([[lose_resolution(image, np.random.default_rng(seed), (factor, factor)).astype(float).var()
                           for seed in seeds] for factor in (0.25, 0.5)]) / image.var()
 
@@ -248,7 +248,7 @@ def test_resolution_is_lost_to_the_factor_that_is_asked_for(monkeypatch):
 
 
 def test_some_lose_more_along_one_side():
-    """How much finer the detail along x is than along y: of noise 1 before, and 1 again where the factors are one."""
+    """The ratio of detail along x to that along y: for noise 1 before, and 1 again where the factors are equal."""
     image = np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8)
 
     def finer(seed, factors):
@@ -279,7 +279,7 @@ def test_a_reduced_decode_gives_the_same_sample(tmp_path):
         asked.clear()
         for seed in range(5):
             reduced = augment(record, read, np.random.default_rng(seed), cfg)
-            record.image = "a.jpg" if expected == {1} else "a.other"  # whose decoder is not asked to reduce
+            record.image = "a.jpg" if expected == {1} else "a.other"  # whose decoder does not reduce
             whole = augment(record, lambda r, reduce: read_image(tmp_path / "a.jpg"), np.random.default_rng(seed), cfg)
             record.image = "a.jpg"
             np.testing.assert_allclose(reduced["boxes"], whole["boxes"], atol=1.01)

@@ -1,4 +1,4 @@
-"""SSD's windows: by hand, by their rules over many draws, and as samples whose boxes lie on the faces."""
+"""SSD's windows: by hand, by their rules over many draws, and as samples whose boxes are on the faces."""
 
 
 import numpy as np
@@ -41,7 +41,7 @@ def is_whole(window):
 def test_fitting_by_hand():
     face = np.float32([[0, 0, 40, 40], [150, 10, 190, 50]])
     crops = np.float64([
-        [0, 0, 40, 80],     # overlap 1600 / 3200 with the first face
+        [0, 0, 40, 80],     # IoU 1600 / 3200 with the first face
         [0, 0, 40, 81],     # narrower than 1 : 2
         [0, 0, 160, 80],    # 1600 / 12800 = 0.125
         [150, 10, 190, 50],  # the second face itself
@@ -61,7 +61,7 @@ def test_a_crop_keeps_its_overlap_with_a_face(least):
     found = windows(EXPAND_PROBABILITY=0.0, CROP_OVERLAPS=[least])
     crops = [window for window in found if not is_whole(window)]
     kept = np.array([overlap(window, FACES[0]) >= least for window in crops])
-    # Of three choices one is the whole image, one any crop, and one a crop that reaches the overlap where 50 trials do.
+    # Of three choices one is the whole image, one any crop, and one a crop that reaches the IoU if any of 50 does.
     assert 0.25 < np.mean([is_whole(window) for window in found]) < 0.6
     assert 0.3 < kept.mean() < 1
     for x1, y1, x2, y2 in crops:
@@ -71,7 +71,7 @@ def test_a_crop_keeps_its_overlap_with_a_face(least):
 
 
 def test_only_constrained_crops_reach_a_high_overlap():
-    """A third of the windows is drawn with the constraint: many more reach it than by chance alone."""
+    """A third of the windows is drawn with the constraint: many more reach it than without."""
     constrained, chance = (np.mean([overlap(window, FACES[0]) >= 0.45 for window in windows(900, CROP_OVERLAPS=least)])
                            for least in ([0.45], []))
     assert constrained > 0.2 > 2 * chance
@@ -155,7 +155,7 @@ def test_tiny_images(size):
         assert sample["image"].shape == (120, 120, 3)
 
 
-def test_all_chance_comes_from_the_generator():
+def test_everything_random_comes_from_the_generator():
     record, picture = scene()
     samples = [augment(record, lambda r, reduce: picture, np.random.default_rng(seed), section(COLOUR=0.5, FLIP=0.5))
                for seed in (1, 1, 2)]

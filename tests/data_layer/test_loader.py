@@ -1,4 +1,4 @@
-"""The loader: a batch follows from config and step alone; weights, threads, caches and unreadable files."""
+"""The loader: a batch depends only on config and step; weights, threads, caches and unreadable files."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ def config(**keys):
 
 
 def encode(sample):
-    """Targets of fixed shape that show what the sample holds."""
+    """Targets of fixed shape that depend on the sample."""
     return {"faces": np.float32(len(sample["boxes"])), "corners": sample["boxes"].sum(axis=0, dtype=np.float32)}
 
 
@@ -61,13 +61,13 @@ def test_data_do_not_depend_on_threads_prefetch_or_cache(records, workers, prefe
     assert list(batch)[0] == "images"
 
 
-def test_a_run_that_begins_later_sees_the_same(records):
+def test_a_run_that_starts_later_gets_the_same_batches(records):
     whole = dict(Loader(records, np.ones(10), encode, config()).run(0, 6))
     for step, batch in Loader(records, np.ones(10), encode, config()).run(4, 6):
         same(batch, whole[step])
 
 
-def test_epochs_show_every_image_once_and_differ(records):
+def test_epochs_use_every_image_once_and_differ(records):
     loader = Loader(records, np.ones(10), encode, config(TRAIN__BATCH=5))
     epochs = [[*loader.batch(2 * e)["names"], *loader.batch(2 * e + 1)["names"]] for e in range(3)]
     assert all(sorted(epoch) == sorted(r.path for r in records) for epoch in epochs)
@@ -81,7 +81,7 @@ def test_the_augmentation_of_an_image_changes_from_epoch_to_epoch(records):
     assert not np.array_equal(loader.batch(0)["images"], loader.batch(1)["images"])
 
 
-def test_weights_of_sources_say_how_often_an_image_is_shown(records):
+def test_weights_of_sources_say_how_often_an_image_is_used(records):
     weights = [2.0] * 4 + [0.5] * 6
     loader = Loader(records, weights, encode, config(TRAIN__BATCH=11))
     assert loader.size == 11
@@ -111,7 +111,7 @@ def test_the_last_steps_are_clean(records):
     mixed, clean = config(**keys), config(**keys, AUGMENT__CLEAN_STEPS=2)
     none = config(**{**keys, "AUGMENT__MOSAIC": 0.0, "AUGMENT__BLUR": 0.0})
     for step in range(6):
-        # Steps are the same as without mosaics but for the draws that decide on one.
+        # Steps are the same as without mosaics except for the draws that decide on one.
         seen = Loader(records, np.ones(10), encode, clean).batch(step)
         other = Loader(records, np.ones(10), encode, mixed).batch(step)
         assert np.array_equal(seen["images"], other["images"]) == (step < 4)
@@ -147,7 +147,7 @@ def test_errors_of_a_thread_reach_the_caller(records):
         Loader([], [], encode, config())
 
 
-def test_arrays_of_different_shape_do_not_slip_into_a_batch():
+def test_arrays_of_different_shape_are_refused():
     batch = Minibatch(2)
     batch.put(1, np.zeros((4, 4, 3), np.uint8), {"labels": np.zeros(8, np.int8)}, "a.jpg")
     with pytest.raises(ValueError, match=r"b\.jpg: labels is \(1,\), the first sample's is \(8,\)"):
@@ -178,7 +178,7 @@ def test_the_cache_holds_what_it_may(records):
     read = CachedReader(megabytes=1)
     assert read(records[0]) is read(records[0])
     size = read(records[0]).nbytes
-    read.left = size  # room for one more of that size at most
+    read.left = size  # space for at most one more of that size
     for record in records:
         read(record)
     assert read.left >= 0 and sum(image.nbytes for image in read.images.values()) <= 2 * size

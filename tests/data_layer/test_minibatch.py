@@ -1,4 +1,4 @@
-"""The compiled parts of a minibatch: by hand, beside OpenCV, and against their NumPy twins to the bit."""
+"""The compiled functions for minibatches: by hand, against OpenCV, and bit for bit against their NumPy twins."""
 
 import cv2
 import numpy as np
@@ -61,7 +61,7 @@ def test_shrink_to_the_same_size_and_of_a_flat_image_changes_nothing(module):
 
 
 @modules
-def test_shrink_refuses_what_is_no_image(module):
+def test_shrink_refuses_other_arrays(module):
     for bad in (np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(InputError, match="shrink: found"):
             module.shrink(bad, (2, 2))
@@ -79,7 +79,7 @@ def test_compiled_shrink_equals_its_twin(seed, height, width, target_height, tar
     image = image[:, ::-1] if layout == "mirrored" else image
     image = np.asfortranarray(image) if layout == "columns first" else image
     image.flags.writeable = layout != "read only"
-    # Enlarging is no use of it, but one side may round up by a pixel.
+    # It is not made for enlarging, but one side may round up by a pixel.
     size = min(target_width, image.shape[1] + 1), min(target_height, image.shape[0] + 1)
     np.testing.assert_array_equal(picked.shrink(image, size), reference.shrink(image, size))
 
@@ -117,7 +117,7 @@ def test_no_faces(module):
     boxes, ignore, landmarks = module.visible_faces(*NO_FACES, (1, 1), (0, 0), (10, 10), 4, 0.3)
     assert (boxes.shape, ignore.shape, landmarks.shape) == ((0, 4), (0,), (0, 5, 2))
     assert (boxes.dtype, ignore.dtype, landmarks.dtype) == (np.float32, bool, np.float32)
-    # All outside is the same as none.
+    # All outside gives the same as none.
     outside = module.visible_faces([[20, 0, 30, 5]], [False], np.zeros((1, 5, 2)), (1, 1), (0, 0), (10, 10), 4, 0.3)
     assert [len(part) for part in outside] == [0, 0, 0]
 

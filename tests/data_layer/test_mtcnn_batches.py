@@ -28,7 +28,7 @@ def test_every_batch_is_mixed_and_so_is_every_sixth_of_it(samples):
         assert (np.sort(label, axis=1) == [-2, -1, 0, 0, 0, 1]).all()
 
 
-def test_a_batch_follows_from_its_step(samples):
+def test_a_batch_depends_only_on_its_step(samples):
     first, second = loader(samples), loader(samples, LOADER__WORKERS=1, LOADER__PREFETCH=1)
     for step, batch in first.run(3, 9):
         again = second.batch(step)
@@ -39,7 +39,7 @@ def test_a_batch_follows_from_its_step(samples):
     assert not np.array_equal(first.batch(3)["images"], loader(samples, SEED=4).batch(3)["images"])
 
 
-def test_each_kind_goes_round_before_a_record_comes_again(samples):
+def test_all_records_of_a_kind_are_used_before_one_repeats(samples):
     loaded = loader(samples)
     total = int(loaded.ends["positive"][-1])
     shown = [place for step in range(total * 6 // 24 + 1) for place in loaded.places(step) if place[0] == "positive"]
@@ -47,7 +47,7 @@ def test_each_kind_goes_round_before_a_record_comes_again(samples):
     assert loaded.size == len(loaded.records) == sum(int(ends[-1]) for ends in loaded.ends.values())
 
 
-def test_a_kind_without_records_leaves_its_place_to_the_others(tmp_path, samples):
+def test_the_others_fill_the_places_of_a_kind_without_records(tmp_path, samples):
     folder = make(tmp_path / "made", maker(write_records(tmp_path / "images", 10), MTCNN__COUNTS="[50, 50, 0, 150]"))
     label = loader(folder.path, TRAIN__BATCH=25).batch(0)["label"]
     assert [int((label == KINDS[kind]).sum()) for kind in KINDS] == [5, 5, 0, 15]
@@ -83,7 +83,7 @@ def test_a_mirrored_crop_mirrors_box_and_points():
     assert not after["landmarks"].any() and not after["box"].any()
 
 
-def test_light_and_grey_change_pixels_alone():
+def test_light_and_grey_change_only_pixels():
     before, after = augment(1, [.1, .2, -.3, .1], [0] * 10, COLOUR=1.0)
     moved = after["images"][0].astype(int) - before[0]
     assert np.abs(moved).max() > 3 and np.corrcoef(before.ravel(), after["images"].ravel())[0, 1] > 0.95
@@ -94,8 +94,8 @@ def test_light_and_grey_change_pixels_alone():
     np.testing.assert_array_equal(same, after["images"])
 
 
-def test_a_zoomed_crop_shows_what_its_box_and_points_say():
-    """Grey levels are the place in the crop, so those at the corners of the new crop say which part of it that is."""
+def test_a_zoomed_crop_fits_its_box_and_points():
+    """Grey levels encode the place in the crop, so the corners of the new crop show its place in the old one."""
     ramp = np.arange(48, dtype=np.float32)
     images = np.uint8(np.stack([*np.meshgrid(ramp * 5, ramp * 5), np.zeros((48, 48))], axis=2))
     cfg = SimpleNamespace(FLIP=0.0, COLOUR=0.0, GREY=0.0, BLUR=0.0, ERASE=0.0, ZOOM_IN=0.4)

@@ -1,4 +1,4 @@
-"""The folder of MTCNN's samples: a run that was killed ends with the same bytes, memory does not grow, errors name."""
+"""The folder of MTCNN's samples: a killed run ends with the same bytes, memory does not grow, errors are clear."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def records(tmp_path_factory):
 
 
 def contents(folder):
-    """File -> bytes of all that a run leaves, but for the journal's order of lines."""
+    """File -> bytes of everything a run writes; the lines of the journal are sorted."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.suffix == ".tfrecord"
             else sorted(path.read_bytes().splitlines()) for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -33,7 +33,7 @@ class Killed(Exception):
 
 
 class Killer:
-    """Progress that ends the run after so many images."""
+    """Progress that ends the run after this many images."""
 
     def __init__(self, images):
         self.left = images
@@ -44,8 +44,8 @@ class Killer:
             raise Killed
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(records, tmp_path):
-    """300 tasks are 5 shards of 60. Killed in the first, and in the fourth; a half-written file and line are left."""
+def test_a_killed_run_continues_to_the_same_bytes(records, tmp_path):
+    """300 tasks are 5 shards of 60. Killed in the first and in the fourth; a half-written file and line remain."""
     whole = make(tmp_path / "whole", maker(records))
     assert {part: len(rows) for part, rows in whole.shards.items()} == {"train": 5, "select": 1}
     for images, shards in ((30, 0), (210, 3)):
@@ -62,7 +62,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(records, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in before}, "what is done is not done again"
 
 
-def test_samples_are_as_many_as_wanted_and_of_the_image_that_they_name(records, tmp_path):
+def test_samples_have_the_wanted_number_and_come_from_the_image_they_name(records, tmp_path):
     folder = make(tmp_path, maker(records))
     counts = folder.counts("train")
     for kind, wanted in zip(KINDS, config().MTCNN.COUNTS, strict=True):
@@ -75,7 +75,7 @@ def test_samples_are_as_many_as_wanted_and_of_the_image_that_they_name(records, 
         assert (sides > 0.7).all()
 
 
-def test_what_a_cascade_proposes_is_learnt(records, tmp_path):
+def test_the_proposals_of_a_cascade_become_samples(records, tmp_path):
     """It proposes each image's first face and one corner; the corner becomes a negative, and nothing else does."""
     corner = np.float32([170, 120, 200, 150])
     free = [r for r in records[:5] if not any((box[2] > 170) & (box[3] > 120) for box in r.boxes)]
@@ -105,7 +105,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     assert many > 8 * few and large < small + 30, found
 
 
-def test_an_image_that_cannot_be_read_is_said_and_left_out(records, tmp_path, capsys):
+def test_an_image_that_cannot_be_read_is_reported_and_left_out(records, tmp_path, capsys):
     absent = Record(str(tmp_path), "absent.jpg", 200, 150, *(getattr(records[0], key) for key in
                                                              ("boxes", "landmarks", "ignore")))
     folder = make(tmp_path / "samples", maker([*records[:5], absent]))
@@ -113,7 +113,7 @@ def test_an_image_that_cannot_be_read_is_said_and_left_out(records, tmp_path, ca
     assert len(folder.shards["train"][0]["unreadable"]) == 2, "for its boxes, and for its landmarks"
 
 
-def test_other_settings_do_not_mix(records, tmp_path):
+def test_samples_of_other_settings_are_refused(records, tmp_path):
     make(tmp_path, maker(records[:10]))
     with pytest.raises(InputError, match=r"made with MTCNN\.POSITIVE 0\.65, now it is 0\.7; --anew makes them anew"):
         make(tmp_path, maker(records[:10], MTCNN__POSITIVE=0.7))

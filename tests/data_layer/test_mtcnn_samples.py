@@ -1,4 +1,4 @@
-"""MTCNN's samples: which squares are what, against plain loops; landmarks, against dots painted where they are."""
+"""MTCNN's samples: the kinds of squares against plain loops; landmarks against painted dots."""
 
 import math
 
@@ -25,25 +25,25 @@ def record(boxes, ignore=None, landmarks=None, size=(320, 240)):
 
 
 def iou(a, b):
-    """Of two boxes, by the definition."""
+    """IoU of two boxes, by the definition."""
     wide, high = (max(0.0, min(a[n + 2], b[n + 2]) - max(a[n], b[n])) for n in (0, 1))
     areas = [(c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)]
     return wide * high / (sum(areas) - wide * high)
 
 
-def test_a_square_is_judged_by_its_overlap():
-    """A face of 100 x 100 px, and squares of that size beside it: moved by d, they overlap by (100 - d) / (100 + d)."""
+def test_the_kind_of_a_square_depends_on_its_iou():
+    """A face of 100 x 100 px, and squares of the same size: moved by d, their IoU is (100 - d) / (100 + d)."""
     face = np.float32([[100, 100, 200, 200]])
     moves = [0, 20, 22, 42, 44, 53, 54, 55, 100]  # .667 at 20, .639 at 22, .408 at 42, .389 at 44, .307, .299
     squares = np.float32([[100 + d, 100, 200 + d, 200] for d in moves])
     owner, kind = judge(squares, face, np.zeros((0, 4), np.float32), CFG)
     assert kind.tolist() == ["positive", "positive", "part", "part", "", "", "negative", "negative", "negative"]
     assert owner.tolist() == [0] * 9
-    touching = np.float32([[254, 100, 255, 101]])  # of an ignore region, inside the squares at 55 and 100 alone
+    touching = np.float32([[254, 100, 255, 101]])  # of an ignore region, only inside the squares at 55 and 100
     assert judge(squares, face, touching, CFG)[1].tolist()[-3:] == ["negative", "", ""]
 
 
-def test_a_narrow_face_has_positives_although_no_square_reaches_the_usual_overlap():
+def test_a_narrow_face_has_positives_although_no_square_reaches_the_usual_iou():
     narrow = np.float32([[0, 0, 40, 100]])
     best = max(iou((20 - s / 2, 50 - s / 2, 20 + s / 2, 50 + s / 2), narrow[0]) for s in np.arange(40, 100, 0.1))
     assert best < CFG.POSITIVE
@@ -54,7 +54,7 @@ def test_a_narrow_face_has_positives_although_no_square_reaches_the_usual_overla
 
 @st.composite
 def scenes(draw):
-    """Faces, of which some are ignored or small, and squares that a cascade might propose."""
+    """Faces, some of them ignored or small, and squares that a cascade might propose."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     count = draw(st.integers(0, 6))
     sides = np.exp(rng.uniform(np.log(4), np.log(120), (count, 2)))
@@ -91,7 +91,7 @@ def test_every_sample_is_what_its_kind_says(scene):
                 assert CFG.PART - 1e-6 <= overlaps[best] < least + 1e-6
 
 
-def test_mined_squares_come_first_and_chance_fills_only_part_of_the_negatives():
+def test_mined_squares_come_first_and_random_ones_fill_only_some_of_the_negatives():
     image = record([[100, 80, 180, 160]])
     mined = np.float32([[100, 80, 180, 160], [101, 80, 181, 160], [10, 10, 40, 40], [200, 20, 260, 80]])
     found = squares_of_image(image, Quotas(4, 0, 0, 8), np.random.default_rng(1), CFG, mined)
@@ -120,7 +120,7 @@ def painted(points, size=(200, 160)):
     return image.clip(0, 255).astype(np.uint8), colours
 
 
-def test_landmarks_stay_on_what_they_name_however_a_crop_is_moved_and_turned():
+def test_landmarks_stay_on_their_points_however_a_crop_is_moved_and_turned():
     points = np.float64([[80, 60], [120, 62], [101, 80], [84, 100], [118, 101]])
     image, colours = painted(points)
     face = record([[65, 40, 135, 120]], landmarks=points[None], size=(200, 160))
@@ -141,7 +141,7 @@ def test_landmarks_stay_on_what_they_name_however_a_crop_is_moved_and_turned():
             assert abs(centre[0] - px) < 0.6 and abs(centre[1] - py) < 0.6
 
 
-def test_faces_without_all_five_points_and_small_ones_teach_no_landmarks():
+def test_faces_without_all_five_points_and_small_ones_give_no_landmark_samples():
     points = np.float32([[[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]]] * 4)
     points[1, 4] = np.nan
     boxes = [[0, 0, 40, 40]] * 3 + [[0, 0, 20, 20]]
@@ -151,8 +151,8 @@ def test_faces_without_all_five_points_and_small_ones_teach_no_landmarks():
     assert len(crops) == 3
 
 
-def test_images_are_looked_at_in_another_scale(tmp_path):
-    """A mark of 40 x 30 px in an image of 200 x 150: halved, face and mark still lie on one another."""
+def test_images_are_sampled_at_another_scale(tmp_path):
+    """A mark of 40 x 30 px in an image of 200 x 150: halved, face and mark still coincide."""
     from manyfaces.datasets.roidb import scaled
 
     image = np.zeros((150, 200, 3), np.uint8)

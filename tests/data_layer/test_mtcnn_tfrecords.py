@@ -42,7 +42,7 @@ def test_the_checksum_of_a_published_text():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_written_is_read_again_in_any_order(kind, tmp_path):
+def test_written_samples_are_read_in_any_order(kind, tmp_path):
     images, boxes, landmarks = written(tmp_path / "x.tfrecord", kind)
     records = open_samples(tmp_path / "x.tfrecord", kind, 12)
     order = [5, 0, 3]
@@ -65,7 +65,7 @@ def test_tensorflow_reads_the_files(tmp_path):
         np.testing.assert_array_equal(found["landmarks"], landmarks[n])
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
+def test_a_file_appears_completely_or_not_at_all(tmp_path):
     with pytest.raises(KeyboardInterrupt), SampleWriter(tmp_path / "x.tfrecord", "part", 12) as writer:
         writer.write(*made(2, 12))
         assert not (tmp_path / "x.tfrecord").exists()
@@ -76,7 +76,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert not list(tmp_path.iterdir()), "no file without records"
 
 
-def test_files_that_are_none_are_named(tmp_path):
+def test_files_of_another_kind_are_named(tmp_path):
     path = tmp_path / "x.tfrecord"
     with pytest.raises(InputError, match=r"x\.tfrecord: cannot be read \(No such file"):
         open_samples(path, "part", 12)
