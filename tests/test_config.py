@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from manyfaces.config import CHOICES, DEFAULTS, NULLABLE, POSITIVE, default_config, flat_items, load_config, save_config
+from manyfaces.config import DEFAULTS, default_config, flat_items, load_config, save_config
 from manyfaces.errors import InputError
 
 
@@ -27,13 +27,6 @@ def test_defaults_are_a_fresh_copy():
     cfg.ANCHORS.SIZES[0].append(99)
     cfg.TRAIN.STEPS = 1
     assert default_config().ANCHORS.SIZES[0] == [16, 32] and default_config().TRAIN.STEPS == 300000
-
-
-def test_tables_of_special_keys_name_keys_that_exist():
-    known = dict(flat_items(DEFAULTS))
-    assert set(CHOICES) | set(NULLABLE) | set(POSITIVE) <= set(known)
-    assert all(known[key] in choices for key, choices in CHOICES.items())
-    assert all(known[key] > 0 for key in POSITIVE)
 
 
 def test_yaml_then_overrides(write):
@@ -77,7 +70,7 @@ def test_an_error_in_a_base_names_the_base(write):
     write("base.yml", "TRAIN: {STEP: 1}\n")
     with pytest.raises(InputError, match=r"base\.yml: unknown key TRAIN\.STEP; did you mean TRAIN\.STEPS\?"):
         load_config(write("child.yml", "BASE: base.yml\n"))
-    with pytest.raises(InputError, match=r"absent\.yml: no config can be read there"):
+    with pytest.raises(InputError, match=r"absent\.yml: cannot be read as a config"):
         load_config(write("orphan.yml", "BASE: absent.yml\n"))
     with pytest.raises(InputError, match=r"odd\.yml: BASE is 3, expected the path of another YAML"):
         load_config(write("odd.yml", "BASE: 3\n"))
@@ -117,7 +110,7 @@ def test_a_key_unlike_all_others_has_no_suggestion():
     ("TEST.SCALES", "[1, big]", "holds 'big', expected entries such as [1.0]"),
     ("TEST.SCALES", "[true]", "holds True, expected entries such as [1.0]"),
     ("AUGMENT.FACE_SIZES", "[a, b]", "holds 'a'"),
-    ("AUGMENT.SCALES", "[0.5]", "[0.5], expected 2 entries such as [0.3, 2.0]"),
+    ("AUGMENT.SCALES", "[0.5]", "[0.5], expected 2 numbers, each more than 0, lowest first, such as [0.3, 2.0]"),
     ("ANCHORS.SIZES", "[16, 32, 64]", "holds 16, expected entries such as [[16, 32]"),
     ("TRAIN.DATASETS", "3", "3 (int), expected str"),
     ("TRAIN.MODE", "both", "'both', expected one of joint, random, group"),
@@ -147,9 +140,9 @@ def test_text_that_is_no_yaml_and_files_that_are_no_config(write, tmp_path):
     (tmp_path / "binary.yml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"binary\.yml.*not YAML"):
         load_config(tmp_path / "binary.yml")
-    with pytest.raises(InputError, match="no config can be read there"):
+    with pytest.raises(InputError, match="cannot be read as a config"):
         load_config(tmp_path)
-    with pytest.raises(InputError, match=r"--set SEED: '\[1' is no YAML value"):
+    with pytest.raises(InputError, match=r"--set SEED: '\[1' is not a YAML value"):
         load_config(overrides=["SEED", "[1"])
     with pytest.raises(InputError, match="--set takes pairs KEY VALUE: found 3 words, the last is 'NAME'"):
         load_config(overrides=["SEED", "1", "NAME"])

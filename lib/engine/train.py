@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import flat_items, load_config, save_config
+from ..config import flat_items, load_config, roles_of, save_config
 from ..data_layer.batch_sizes import check_batch
 from ..errors import InputError
 from ..inference.detector import Detector
@@ -26,8 +26,8 @@ from .logs import CsvLog, TensorBoard
 from .schedule import Patience, build_optimizer, counted_in_steps, l2, rate_at, rate_in_words
 from .training_data import training_loader, training_selection
 
-# What may differ between the parts of one training without changing its weights.
-FREE = ("OUTPUT_DIR", "DATA_DIR", "LOADER", "TEST", "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "TRAIN.IMAGES_EVERY")
+# Keys with these roles alone may differ between the parts of one training without changing its weights.
+FREE = {"place", "running", "testing", "drawing"}
 
 
 class NonFiniteLoss(InputError):
@@ -104,7 +104,7 @@ class Trainer:
         self.cfg.TRAIN.INIT = self.cfg.TRAIN.INIT or saved.TRAIN.INIT  # --init need not be said again
         then, now = dict(flat_items(saved)), dict(flat_items(self.cfg))
         for key in now:
-            if then[key] != now[key] and not key.startswith(FREE):
+            if then[key] != now[key] and roles_of(key) - FREE:
                 raise InputError(f"{path}: the training there has {key} {then[key]!r}, now it is {now[key]!r}; "
                                  f"resume with the same value, or train under another NAME")
 

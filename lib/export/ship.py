@@ -8,14 +8,12 @@ import tempfile
 from pathlib import Path
 
 from .. import pretrained
-from ..config import default_config, load_config, override, save_config
+from ..config import default_config, keys_with, load_config, override, save_config
 from ..errors import InputError
 from ..runtimes.files import STAGES, is_cascade, stage_file, trained_weights
 from ..runtimes.sidecar import licence_of
 
 LIMIT = 5_000_000  # bytes of a file; they are part of every clone and every installed package
-NOT_SHIPPED = ("DATA_DIR", "OUTPUT_DIR", "TRAIN.INIT", "MTCNN.SAMPLES", "MTCNN.PNET",
-               "MTCNN.RNET")  # keys that say where a training ran
 
 
 def ship(run, folder=None, name=None, weights=None, overrides=(), half=False, licence=None):
@@ -40,7 +38,7 @@ def ship(run, folder=None, name=None, weights=None, overrides=(), half=False, li
         raise InputError(f"{run}: holds one of MTCNN's nets; --run takes the folder that holds the trainings of all "
                          f"three, such as {Path(run).parent}")
     cfg.NAME = name or cfg.NAME
-    for key in NOT_SHIPPED:
+    for key in keys_with("place"):
         override(cfg, [key, _value(defaults, key)])
     override(cfg, overrides)
     learnt = [names for each in configs for names in (each.TRAIN.DATASETS, each.MTCNN.LANDMARKS) if names]

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from .. import pretrained
-from ..config import load_config, override
+from ..config import load_config, override, roles_of
 from ..errors import InputError
 from ..runtimes.models import open_model
 from ..runtimes.sessions import PRECISIONS, RUNTIMES, readers
@@ -85,7 +85,7 @@ def _exported(path, overrides, runtime, threads, precision):
 
 def _fixed(overrides):
     """The keys among [KEY, VALUE, ...] that are built into an exported model."""
-    return [key for key in overrides[::2] if not key.startswith(("TEST.", "CASCADE."))]
+    return [key for key in overrides[::2] if "." not in key or "testing" not in roles_of(key)]
 
 
 def _keras(config, weights, overrides, runtime, precision):

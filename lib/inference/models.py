@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from .. import pretrained
+from ..config import roles_of
 from ..errors import InputError
 from ..runtimes.files import STAGES, digest, is_cascade, stage_files
 from .detector import Detector
-
-NOT_DECISIVE = ("BATCH", "DEMO_SCORE")  # keys of TEST that change no prediction
 
 
 def load_detector(cfg, weights=None):
@@ -45,7 +44,8 @@ def _weights_file(cfg, weights):
 def settings_of(cfg, weights=None, scales=None, flip=None):
     """Dict of what decides the predictions: the weights' name and hash, and the TEST section with scales and flip."""
     weights = _weights_file(cfg, weights)
-    test = {key.lower(): value for key, value in cfg.TEST.items() if key not in NOT_DECISIVE}
+    test = {key.lower(): value for key, value in cfg.TEST.items()
+            if not roles_of(f"TEST.{key}") & {"drawing", "running"}}
     if cfg.FAMILY == "mtcnn":
         test |= {f"cascade_{key.lower()}": value for key, value in cfg.CASCADE.items()}
     test |= {"scales": list(scales or cfg.TEST.SCALES), "flip": bool(cfg.TEST.FLIP if flip is None else flip)}

@@ -7,7 +7,7 @@ whole config, the licence of the training data, and the hash of the file that it
 import json
 from pathlib import Path
 
-from ..config import OF_TRAINING, flat_items, load_config, override
+from ..config import flat_items, load_config, override, roles_of
 from ..errors import InputError
 from ..files import write_whole
 from .files import digest
@@ -17,9 +17,6 @@ KEYS = {"format": int, "made_by": str, "file": str, "sha256": str, "family": str
         "precision": str, "input": dict, "outputs": list, "anchors": list, "thresholds": dict, "licence": str,
         "config": dict}
 INPUT_KEYS = ("name", "type", "layout", "colour", "range", "height", "width", "multiple")
-# Keys of the config, or groups of them, that an exported model runs by; the others, and those of them that are
-# OF_TRAINING, say how it was trained.
-DECISIVE = ("FAMILY.", "NET.", "ANCHORS.", "GRID.", "MTCNN.STAGE.", "CASCADE.", "TARGETS.VARIANCES.", "TEST.")
 CONTENTS = ("maps", "faces")  # the net's maps, or faces after decoding and NMS inside the model
 
 RESEARCH = "images for research only, and so are weights trained on them"
@@ -108,7 +105,7 @@ def config_of(path, facts):
     """The config (EasyDict) that a sidecar holds, whichever version of this package wrote it.
 
     What this version does not know, or not with such a value, keeps its default where it is about training alone: an
-    exported model runs without it. InputError that names the key where it decides what the model finds (DECISIVE).
+    exported model runs without it. InputError that names the key where it decides what the model finds.
     """
     cfg = load_config()
     for key, value in flat_items(facts["config"]):
@@ -124,8 +121,8 @@ def config_of(path, facts):
 
 
 def _decides(key):
-    """Whether a model runs by a key of its config (or a group of keys)."""
-    return key not in OF_TRAINING and any(f"{key}.".startswith(part) or part.startswith(f"{key}.") for part in DECISIVE)
+    """Whether an exported model runs by a key of its config (or by a key of that group)."""
+    return not key.startswith("MTCNN.FC") and bool(roles_of(key) & {"net", "testing"})
 
 
 def licence_of(datasets):

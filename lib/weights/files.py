@@ -5,12 +5,9 @@ import json
 import warnings
 from pathlib import Path
 
-from ..config import OF_TRAINING, flat_items
+from ..config import flat_items, keys_with
 from ..errors import InputError
 from ..files import write_whole
-
-# What weights do not fit any more when it changes, although their shapes may: a part of the config stands in the file.
-NET_SECTIONS = ("FAMILY", "NET", "ANCHORS", "GRID", "MTCNN.STAGE", "MTCNN.FC", "TARGETS.VARIANCES")
 
 
 class _Memory(io.BytesIO):
@@ -68,5 +65,5 @@ def load_weights(model, path, cfg=None):
 
 def net_of(cfg):
     """Dict key -> value of what the config says of the net."""
-    return {key: value for key, value in json.loads(json.dumps(dict(flat_items(cfg)))).items()
-            if key.startswith(NET_SECTIONS) and key not in OF_TRAINING}
+    values = json.loads(json.dumps(dict(flat_items(cfg))))
+    return {key: values[key] for key in keys_with("net")}

@@ -265,7 +265,8 @@ def test_each_stage_has_its_own_threshold():
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("CASCADE.THRESHOLDS", "[0.6, 0.7]"), "expected 3 numbers"), (("CASCADE.NMS", "[0, 0.7, 0.7, 0.7]"), "between"),
+    (("CASCADE.THRESHOLDS", "[0.6, 0.7]"), "expected 3 numbers"),
+    (("CASCADE.NMS", "[0, 0.7, 0.7, 0.7]"), "more than 0"),
     (("CASCADE.FACTOR", "1.0"), "less than 1")])
 def test_bad_settings(words, message):
     with pytest.raises(InputError, match=message):

@@ -54,12 +54,6 @@ class SampleLoader(Loader):
             raise InputError(f"{folder.path}: the samples there are for {folder.settings['stage']}, MTCNN.STAGE is "
                              f"{cfg.MTCNN.STAGE}; make those with tools/mtcnn_samples.py --stage {cfg.MTCNN.STAGE}")
         self.ends = {kind: np.cumsum([len(shard) for shard in shards]) for kind, shards in self.shards.items()}
-        if len(cfg.MTCNN.RATIO) != len(KINDS) or not all(isinstance(n, int) and n >= 0 for n in cfg.MTCNN.RATIO):
-            raise InputError(f"MTCNN.RATIO is {cfg.MTCNN.RATIO}, expected a whole number for each of "
-                             f"{', '.join(KINDS)}")
-        if not 0 <= cfg.AUGMENT.ZOOM_IN < 1:
-            raise InputError(f"AUGMENT.ZOOM_IN is {cfg.AUGMENT.ZOOM_IN}, expected a part of a crop's sides from 0 to "
-                             f"less than 1")
         self.kinds = turns_of_kinds(cfg.MTCNN.RATIO, [kind for kind, shards in self.shards.items() if shards])
         if not {"positive", "negative"} <= set(self.kinds):
             raise InputError(f"{folder.path}: has {folder.counts('train')}, with MTCNN.RATIO {cfg.MTCNN.RATIO} nothing "

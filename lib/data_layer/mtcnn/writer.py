@@ -15,6 +15,7 @@ import numpy as np
 
 from ...boxes import overlaps
 from ...cascade import resample
+from ...config import flat_items, keys_with
 from ...datasets.images import ImageError, read_image
 from ...datasets.roidb import scaled
 from .landmarks import landmark_samples
@@ -24,9 +25,6 @@ from .tfrecords import KINDS, SampleWriter
 SHARDS, SHARD_IMAGES = 64, 64  # at most so many shards of a part; at least so many images a shard while there are fewer
 SCALING = 1  # stands behind an image's number where the generator of its scale is seeded
 GROUP_IMAGES, GROUP_PIXELS = 8, 8_000_000  # that are looked at together
-SAMPLING = ("COUNTS", "POSITIVE", "PART", "NEGATIVE", "NARROW", "MIN_FACE", "LANDMARK_FACE", "ROTATION",
-            "SCALES")  # keys that decide samples
-MINING = ("MINE_THRESHOLDS", "MINE_MIN_FACE", "EASY")  # those that do besides where a cascade mines
 
 
 @dataclass
@@ -62,11 +60,11 @@ class SampleMaker:
 
     def settings(self):
         """Dict of all that decides the samples."""
-        mtcnn = self.cfg.MTCNN
-        keys = SAMPLING + (MINING if self.propose else ())
+        mtcnn, values = self.cfg.MTCNN, dict(flat_items(self.cfg))
+        keys = keys_with("samples") + (keys_with("mining") if self.propose else ())
         result = {"stage": mtcnn.STAGE, "side": self.side, "SEED": self.cfg.SEED,
                   "CASCADE.RESAMPLE": self.cfg.CASCADE.RESAMPLE,
-                  **{f"MTCNN.{key}": mtcnn[key] for key in keys},
+                  **{key: values[key] for key in keys},
                   "shards": {part: sources.shards for part, sources in self.parts.items()},
                   **{f"images of {part}": _mark(sources) for part, sources in self.parts.items()}}
         return result | ({"weights": self.weights, "CASCADE": dict(self.cfg.CASCADE)} if self.propose else {})

@@ -9,11 +9,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from ...config import roles_of
 from ...errors import InputError
 from ...files import write_whole
 from ...runtimes.files import stage_files
-
-NOT_DECISIVE = ("BATCH", "DEMO_SCORE", "SCORE")  # keys of TEST that change no face that is drawn
 
 
 def detector_mark(detector):
@@ -23,7 +22,8 @@ def detector_mark(detector):
         name = Path(detector.source).name
         for file in stage_files(detector.source):
             digest.update(file.read_bytes())
-    test = {key: value for key, value in detector.cfg.TEST.items() if key not in NOT_DECISIVE}
+    test = {key: value for key, value in detector.cfg.TEST.items()
+            if key != "SCORE" and not roles_of(f"TEST.{key}") & {"drawing", "running"}}  # a line has its own threshold
     test |= dict(detector.cfg.CASCADE) if detector.cfg.FAMILY == "mtcnn" else {}
     digest.update(json.dumps(test, sort_keys=True).encode())
     return f"{name} {digest.hexdigest()[:12]}"

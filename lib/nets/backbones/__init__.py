@@ -30,7 +30,7 @@ def build_backbone(name, images, cfg, preprocess=None):
     """Feature maps of the backbone `name`.
 
     images: (B, H, W, 3) KerasTensor, RGB 0..255. cfg: a mapping, the NET section of the config; a key that is not
-    there takes the default of lib/config.py. preprocess: of blocks.NORMALISATIONS, None: what its weights expect.
+    there takes the default of lib/config/keys.py. preprocess: of blocks.NORMALISATIONS, None: what its weights expect.
     Returns dict name of tap -> KerasTensor; the module's TAPS lists names, strides and channels.
     Raises InputError on an unknown backbone or variant, or more frozen stages than there are.
     """

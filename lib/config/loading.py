@@ -1,0 +1,142 @@
+"""Configs: the defaults, merged strictly with a YAML file and with KEY VALUE overrides, checked, and saved."""
+
+import copy
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from easydict import EasyDict
+
+from ..errors import InputError
+from ..files import write_whole
+from .keys import RULES, defaults
+from .rules import NotAllowedError
+
+DEFAULTS = defaults()
+
+
+def default_config() -> EasyDict:
+    """Return a fresh copy of the defaults."""
+    return EasyDict(copy.deepcopy(DEFAULTS))
+
+
+def load_config(path: str | os.PathLike | None = None, overrides: Iterable = ()) -> EasyDict:
+    """Return the defaults, changed by a YAML file and then by overrides.
+
+    Args:
+        path: YAML file; its BASE, if it names one, is read before it. None: none.
+        overrides: KEY, VALUE, KEY, VALUE, ... A value that is text is read as YAML, so `"[0.5, 1]"` is a list.
+
+    Raises:
+        InputError: names the file, the key, what was found and what was expected.
+
+    Examples:
+        >>> cfg = load_config(overrides=["TRAIN.BATCH", "8"])
+        >>> cfg.TRAIN.BATCH
+        8
+    """
+    cfg = default_config()
+    if path is not None:
+        for file, values in _yaml_chain(path):
+            _merge(cfg, values, str(file), "")
+        cfg.NAME = cfg.NAME or Path(path).stem
+    override(cfg, overrides)
+    return cfg
+
+
+def override(cfg: EasyDict, overrides: Iterable) -> None:
+    """Change keys of a config in place, with the checks of `load_config`.
+
+    Args:
+        cfg: the config that is changed.
+        overrides: KEY, VALUE, KEY, VALUE, ... as for `load_config`.
+
+    Raises:
+        InputError: names the key, what was found and what was expected.
+    """
+    overrides = list(overrides)
+    if len(overrides) % 2:
+        raise InputError(f"--set takes pairs KEY VALUE: found {len(overrides)} words, the last is {overrides[-1]!r}")
+    for key, text in zip(overrides[::2], overrides[1::2], strict=True):
+        try:
+            value = yaml.safe_load(text) if isinstance(text, str) else text
+        except yaml.YAMLError:
+            raise InputError(f"--set {key}: {text!r} is not a YAML value") from None
+        for name in reversed(key.split(".")):
+            value = {name: value}
+        _merge(cfg, value, "--set", "")
+
+
+def save_config(cfg: Mapping, path: str | os.PathLike) -> None:
+    """Write all keys of a config as YAML, atomically; `load_config` of the file gives the same config."""
+    write_whole(path, yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None).encode())
+
+
+def _yaml_chain(path, seen=()):
+    """[(file, values)], the file's BASE before it."""
+    path = Path(path)
+    if path.resolve() in seen:
+        raise InputError(f"{path}: BASE leads back to this file; a config may not be its own base")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as a config ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: found a {type(values).__name__}, expected keys such as `FAMILY: ssh`")
+    base = values.pop("BASE", None)
+    if base is not None and not isinstance(base, str):
+        raise InputError(f"{path}: BASE is {base!r}, expected the path of another YAML, relative to this one")
+    chain = _yaml_chain(path.parent / base, (*seen, path.resolve())) if base else []
+    return [*chain, (path, values)]
+
+
+def _merge(cfg, values, where, prefix):
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if key not in cfg:
+            while isinstance(value, dict) and value:
+                key, value = next(iter(value.items()))
+                name += f".{key}"
+            near = _nearest(name)
+            raise InputError(f"{where}: unknown key {name}" + (f"; did you mean {near}?" if near else ""))
+        if isinstance(cfg[key], dict):
+            if not isinstance(value, dict):
+                raise InputError(f"{where}: {name} is a group of keys, found {value!r}; expected e.g. "
+                                 f"{name}.{next(iter(cfg[key]))}")
+            _merge(cfg[key], value, where, name + ".")
+        else:
+            try:
+                cfg[key] = RULES[name].check(value)
+            except NotAllowedError as error:
+                raise InputError(f"{where}: {name} {error}") from None
+
+
+def _nearest(name):
+    """The known key that was probably meant, or None: one with the same last word, else one with a similar name."""
+    wanted, known = name.upper(), [*RULES, *DEFAULTS]
+    same = [key for key in known if key.rpartition(".")[2] == wanted.rpartition(".")[2]]
+    return next(iter(difflib.get_close_matches(wanted, same, 1, 0.0) or difflib.get_close_matches(wanted, known, 1)),
+                None)
+
+
+def flat_items(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (key such as TRAIN.STEPS, value) for every value of a config."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flat_items(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
