@@ -259,7 +259,7 @@ def test_missing_weights_say_what_to_do(tool, tmp_path, monkeypatch, capsys):
     assert run(tool("test").main, [*arguments, "--weights", str(tmp_path / "x.weights.h5")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path}/x.weights.h5: no such weights file\n"
     assert run(tool("demo").main, ["--cfg", str(tmp_path / "none.yml")]) == 2
-    assert "none.yml: no config can be read there" in capsys.readouterr().err
+    assert "none.yml: cannot be read as a config" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------- full disk

@@ -133,7 +133,7 @@ def test_overrides_reach_the_config_that_the_family_decodes_by(shipped, monkeypa
     (("y",), ("keras",), r"no weights ship for y \(there are: only_keras, only_onnx, x\)"),
     (("./y",), ("keras",), r"./y: expected a name \(only_keras, only_onnx, x\), a model \(.onnx, .xml or .tflite\) or"),
     (("y.weights.h5",), ("keras",), "weights alone do not say of which net; give its config"),
-    (("none.yml",), ("keras",), "none.yml: no config can be read there"),
+    (("none.yml",), ("keras",), "none.yml: cannot be read as a config"),
     (("x", None, (), "tensorrt"), ("litert",), "'tensorrt', expected one of onnxruntime, openvino, litert, keras; "
                                                "installed are litert"),
     (("x.onnx", "w.weights.h5"), (), "x.onnx: holds its own weights, found w.weights.h5 beside it"),
