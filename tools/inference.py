@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Find faces with an exported model (.onnx, .xml, .tflite), without Keras and TensorFlow."""
+"""The earlier name of tools/demo.py --weights MODEL: find faces with an exported model (.onnx, .xml, .tflite)."""
 
 import _start
 

@@ -1,12 +1,17 @@
-"""Find faces in images, folders, globs, videos or a camera, and draw them with landmarks and a bar of scores.
+"""Find faces in images, folders, globs, videos or a camera, and draw them with landmarks and a bar of score colours.
 
-Without a SOURCE it looks at demo/data, or where that is empty at two public-domain portraits and a crowd made of them.
-The table names milliseconds of the net, of decoding and of NMS, after the net has seen an image of that size once.
+Without a SOURCE the images of demo/data are used, or two public-domain portraits and a crowd made of them where that is
+empty. The table holds milliseconds of the net, of decoding and of NMS; the first call for a size is not timed.
 
-With --json FILE each image or frame is a line of FILE as soon as it is done, and sources that FILE and the folder of
-pictures hold already are left out: stop it when you like and go on later. A video keeps its frame rate, not its sound.
+With --json FILE each image or frame becomes a line of FILE as soon as it is done. A later run with the same FILE leaves
+out what FILE and the folder of pictures hold already. A video keeps its frame rate, but not its sound.
+
+An exported model needs its MODEL.json beside it, and neither Keras nor TensorFlow. Exit code 0 when at least one source
+was done (those left out are named), 2 when none could be read.
 """
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
@@ -18,26 +23,33 @@ EXAMPLE = """
 tools/demo.py
 tools/demo.py holiday/ "more/*.jpg" film.mp4 --out found --json found/faces.jsonl --score 0.4
 tools/demo.py 0 --frames 200          # the first camera; Ctrl-C ends it, too
-tools/demo.py --weights model.onnx photo.jpg
+tools/demo.py --weights model.onnx photo.jpg --json - --threads 2 > faces.jsonl
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int | None:
+    """The command line of tools/demo.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="image, folder, glob, video or number of a camera")
-    parser.add_argument("--cfg", metavar="FILE", help=f"the experiment, a YAML of cfgs/ (default: {NAME} as it ships)")
+    parser.add_argument("--cfg", metavar="FILE", help=f"config of the experiment, a YAML of cfgs/ (default: {NAME} as "
+                        "it ships)")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
                         "or an exported model (.onnx, .xml, .tflite), which needs no --cfg")
     parser.add_argument("--runtime", metavar="NAME", help="openvino, onnxruntime, litert or keras (default: the "
                         "fastest that is installed)")
     parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "
-                        "bf16 takes OpenVINO and half the time; int8 is the file's own (default: the file's)")
-    parser.add_argument("--out", default=str(ROOT / "demo" / "visualize"), metavar="DIR", help="where pictures go")
-    parser.add_argument("--json", metavar="FILE", help="one line of JSON an image or frame: boxes, scores, landmarks")
-    parser.add_argument("--anew", action="store_true", help="do all sources, also those that FILE has")
-    parser.add_argument("--score", type=float, metavar="S", help="draw and count faces from this score (default: "
-                        "TEST.DEMO_SCORE of the config)")
-    parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after so many; 0: never")
+                        "bf16 needs OpenVINO and takes half the time; int8 needs a file of that kind (default: as the "
+                        "file is)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of an exported model's runtime (default: all cores)")
+    parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize; with "
+                        "--json -: none are written)")
+    parser.add_argument("--no-pictures", action="store_true", help="write no pictures and videos")
+    parser.add_argument("--json", metavar="FILE", help="one line of JSON per image or frame: boxes, scores, landmarks; "
+                        "-: on standard output, instead of the table")
+    parser.add_argument("--anew", action="store_true", help="do all sources again and overwrite the file of --json")
+    parser.add_argument("--score", type=float, metavar="S", help="lowest score of a face that is drawn and counted "
+                        "(default: TEST.DEMO_SCORE of the config)")
+    parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after N frames; 0: never")
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
     options = parser.parse_args(arguments)
     quiet_decoders()
@@ -45,32 +57,42 @@ def main(arguments=None):
         raise InputError(f"--score {options.score:g}: expected a number between 0 and 1")
     if options.frames < 0:
         raise InputError(f"--frames {options.frames}: expected 0 or more")
+    if options.no_pictures and options.out:
+        raise InputError(f"--out {options.out}: pictures are written there, which --no-pictures forbids")
 
+    # Imported here, so that --help does not wait for them.
     from ..inference.demo.demo import Demo, run_demo
-    from ..inference.demo.journal import Journal, detector_mark
-    from ..inference.demo.sources import default_sources, find_sources  # late: --help need not wait for them
+    from ..inference.demo.journal import Journal, Printed, detector_mark
+    from ..inference.demo.sources import default_sources, find_sources
     from ..inference.loading import detector_of
 
+    printed = options.json == "-"
+    out = options.out or (None if printed or options.no_pictures else ROOT / "demo" / "visualize")
     sources = find_sources(options.sources) if options.sources else default_sources(ROOT / "demo" / "data")
-    detector = detector_of(options.cfg, options.weights, options.set, options.runtime, default=NAME,
+    detector = detector_of(options.cfg, options.weights, options.set, options.runtime, options.threads, default=NAME,
                            precision=options.precision)
     cfg = detector.cfg
     score = cfg.TEST.DEMO_SCORE if options.score is None else options.score
     cfg.TEST.SCORE = min(cfg.TEST.SCORE, score)
     journal, todo = None, sources
-    if options.json:
+    if printed:
+        journal = Printed(detector_mark(detector))
+    elif options.json:
         journal = Journal(options.json, detector_mark(detector), score, options.anew)
-        todo = journal.start(sources, options.out, options.frames)
+        todo = journal.start(sources, out, options.frames)
     there = f"{len(sources) - len(todo)} were there already" if len(todo) < len(sources) else ""
     if not todo:
-        print(f"{options.out}: all {len(sources)} were there already (--anew does them again)")
+        print(f"{out or options.json}: all {len(sources)} were there already (--anew does them again)")
         return 0
     try:
-        seen, failed = run_demo(Demo(detector, options.out, score, options.frames, journal), todo)
+        done, failed = run_demo(Demo(detector, out, score, options.frames, journal), todo,
+                                note=(lambda _: None) if printed else None)
     finally:
         if journal:
             journal.close()
-    if not seen:
+    if not done:
         raise InputError(f"none of the {len(todo)} sources could be read")
-    print("; ".join(filter(None, [f"wrote {len(seen)} to {options.out}", there,
-                                  f"{len(failed)} left out" if failed else ""])))
+    wrote = f"wrote {len(done)} to {out}" if out else f"{len(done)} done"
+    print("; ".join(filter(None, [wrote, there, f"{len(failed)} left out" if failed else ""])),
+          file=sys.stderr if printed else sys.stdout)
+    return 0

@@ -125,7 +125,8 @@ def test_eight_bit_maps_follow_the_float_ones(family, kind):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_tools_need_the_file_and_its_sidecar_alone(family, tmp_path):
     path, _ = small_exported(family, "onnx")
-    without_keras("inference", path, picture_folder() / "a.png", "--json", tmp_path / "found.jsonl", "--score", "0.5")
+    without_keras("demo", "--weights", path, picture_folder() / "a.png", "--json", tmp_path / "found.jsonl",
+                  "--score", "0.5", "--no-pictures")
     row = json.loads((tmp_path / "found.jsonl").read_text())
     expected = keras_detector(family).detect(portraits()[0].image)
     assert len(row["faces"]) == len(expected) > 0

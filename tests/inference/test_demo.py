@@ -85,6 +85,17 @@ def test_a_second_run_skips_what_is_done(tool, stand_in, tmp_path, capsys):
     assert "wrote 3" in capsys.readouterr().out and len(lines(path)) == 3
 
 
+def test_without_pictures_the_lines_alone_say_what_is_done(tool, stand_in, tmp_path, capsys):
+    folder, path = folder_of_three(tmp_path), tmp_path / "f.jsonl"
+    arguments = ["--weights", stand_in, "--json", path, "--score", "0.3", folder]
+    assert demo(tool, *arguments, "--no-pictures") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "3 done" and "picture" not in lines(path)[0]
+    assert demo(tool, *arguments, "--no-pictures") == 0
+    assert capsys.readouterr().out == f"{path}: all 3 were there already (--anew does them again)\n"
+    assert demo(tool, *arguments, "--out", tmp_path / "out") == 0  # pictures are wanted now
+    assert len(lines(path)) == 3 and len(list((tmp_path / "out").iterdir())) == 3
+
+
 def test_every_line_is_there_as_soon_as_its_image_is_done(tmp_path):
     folder, path = folder_of_three(tmp_path), tmp_path / "f.jsonl"
     journal = Journal(path, "x", 0.3)

@@ -56,6 +56,16 @@ def test_demo_reads_and_writes_video(tool, stand_in, tmp_path, capsys):
     assert [row["seconds"] for row in rows] == [0, 0.1, 0.2, 0.3]
 
 
+def test_without_pictures_a_video_gives_its_lines(tool, stand_in, tmp_path, capsys):
+    clip, out = film(tmp_path / "film.avi"), tmp_path / "out"
+    assert demo(tool, "--weights", stand_in, "--score", "0.3", clip, "--out", out, "--json", tmp_path / "f.json") == 0
+    assert demo(tool, "--weights", stand_in, "--score", "0.3", clip, "--no-pictures", "--json", tmp_path / "g.json") == 0
+    pairs = list(zip(lines(tmp_path / "f.json"), lines(tmp_path / "g.json"), strict=True))
+    for row, alone in pairs:
+        assert row.pop("picture") == "film.mp4" and row.pop("ms") and alone.pop("ms") and row == alone
+    assert len(pairs) == 6 and [path.name for path in out.iterdir()] == ["film.mp4"]
+
+
 @pytest.mark.parametrize("rate", [10, 30000 / 1001, 23.976, 60, 0.5])
 def test_a_video_keeps_its_frame_rate_and_its_frames(rate, tmp_path):
     clip = film(tmp_path / "film.avi", 8, rate)

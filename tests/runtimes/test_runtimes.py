@@ -20,41 +20,70 @@ KINDS = ["onnx", "faces", "openvino", "litert"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_inference_finds_the_portraits_without_keras(kind, tmp_path):
+def test_demo_finds_the_portraits_without_keras(kind, tmp_path):
     path, _ = exported(kind)
-    out = without_keras("inference", path, picture_folder(), "--out", tmp_path, "--json", tmp_path / "found.jsonl")
-    assert out == ""
+    out = without_keras("demo", "--weights", path, picture_folder(), "--out", tmp_path, "--json",
+                        tmp_path / "found.jsonl")
+    assert out.splitlines()[-1] == f"wrote 2 to {tmp_path}"
     rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
     assert [len(row["faces"]) for row in rows] == [1, 1]
     for row, portrait in zip(rows, portraits(), strict=True):
         np.testing.assert_allclose(row["faces"][0]["box"], portrait.box, atol=0.2 * np.ptp(portrait.box[::2]))
         assert set(row["ms"]) == {"net", "decode", "nms"} and row["height"] == len(portrait.image)
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["a.png", "b.png"]
+    assert sorted(path.name for path in tmp_path.glob("*.jpg")) == ["a.jpg", "b.jpg"]
 
 
-def test_inference_prints_a_table(capsys, tool):
+def test_demo_prints_a_table_of_an_exported_model(capsys, tool):
     path, _ = exported("onnx")
-    assert run_tool(tool("inference").main, [str(path), str(picture_folder() / "*.png"), "--threads", "1"]) == 0
-    header, first, second = capsys.readouterr().out.splitlines()
+    assert run_tool(tool("demo").main, ["--weights", str(path), str(picture_folder() / "*.png"), "--threads", "1",
+                                        "--no-pictures"]) == 0
+    header, first, second, last = capsys.readouterr().out.splitlines()
+    assert last == "2 done"
     assert header.split() == ["source", "size", "faces", "best", "net", "decode", "nms"]
     assert first.split()[-6:-4] == ["512x600", "1"] and second.split()[-6:-4] == ["512x512", "1"]
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["m.h5", "a.png"], "m.h5: expected an exported model: .onnx, .xml or .tflite"),
+    (["m.h5", "PICTURES"], "m.h5: no such weights file"),
     (["none.onnx", "PICTURES"], "none.onnx: no such model file"),
     (["MODEL", "none.png"], "none.png: no such file or folder"),
-    (["MODEL", "0"], "0: is a camera, expected images; tools/demo.py"),
+    (["MODEL", "PICTURES", "--cfg", "x.yml"], "an exported model brings its own config; leave x.yml out"),
+    (["MODEL", "PICTURES", "--no-pictures", "--out", "x"], "--out x: pictures are written there, which --no-pictures"),
     (["MODEL", "PICTURES", "--score", "2"], "--score 2: expected a number between 0 and 1"),
     (["MODEL", "PICTURES", "--threads", "0"], "threads is 0, expected 1 or more"),
     (["MODEL", "PICTURES", "--runtime", "litert"], "litert"),
     (["MODEL", "PICTURES", "--set", "NET.ALPHA", "1"], "NET.ALPHA"),
-    (["MODEL", "MODEL"], "none of the 1 images could be read"),
+    (["MODEL", "MODEL"], "none of the 1 sources could be read"),
 ])
-def test_inference_names_bad_input(arguments, message, tool, capsys, tmp_path):
+def test_demo_names_bad_input_beside_a_model(arguments, message, tool, capsys, tmp_path):
     names = {"MODEL": str(exported("onnx")[0]), "PICTURES": str(picture_folder())}
-    assert run_tool(tool("inference").main, [names.get(word, word) for word in arguments]) == 2
+    arguments = [names.get(word, word) for word in arguments]
+    out = [] if "--out" in arguments else ["--out", str(tmp_path)]
+    assert run_tool(tool("demo").main, ["--weights", *arguments, *out]) == 2
     assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_goes_to_standard_output_and_inference_is_demo(tool, capsys):
+    words = [str(exported("onnx")[0]), str(picture_folder()), "--json", "-"]
+    assert run_tool(tool("demo").main, ["--weights", *words]) == 0
+    ours = capsys.readouterr()
+    assert ours.err.splitlines()[-1] == "2 done"
+    assert run_tool(tool("inference").main, words) == 0
+    earlier = capsys.readouterr()
+    assert earlier.err.startswith("tools/inference.py is tools/demo.py --weights MODEL now\n")
+    for text in (ours.out, earlier.out):
+        rows = [json.loads(line) for line in text.splitlines()]
+        assert [len(row["faces"]) for row in rows] == [1, 1] and "picture" not in rows[0]
+
+
+def test_inference_writes_pictures_only_where_it_is_told(tool, monkeypatch):
+    called = []
+    monkeypatch.setattr("manyfaces.commands.demo.main", called.append)
+    for words in (["m.onnx", "a.png"], ["m.onnx", "a.png", "--out", "found"]):
+        run_tool(tool("inference").main, words)
+    assert called == [["--weights", "m.onnx", "a.png", "--anew", "--no-pictures"],
+                      ["--weights", "m.onnx", "a.png", "--out", "found", "--anew"]]
 
 
 def test_the_test_tool_takes_an_exported_model_without_a_config_or_keras(tmp_path):

@@ -1,21 +1,30 @@
-"""The demonstration's JSON lines: one line an image or frame, written at once, and read again by the next run.
+"""The demonstration's JSON lines: one line per image or frame, written at once, and read again by the next run.
 
 A line is what Detections.to_json gives, so that Detections.from_json reads it, with source, width, height (px of the
-full-size image), ms, picture (file name in the folder of pictures) and by (which detector); a frame of a video also has
-frame (from 0), seconds, and `"end": true` where it was the video's last.
+full-size image), ms, picture (file name in the folder of pictures, where one was written) and by (which detector). A
+frame of a video also has frame (from 0), seconds, and `"end": true` where it was the last of the video.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...config import roles_of
 from ...errors import InputError
 from ...files import write_whole
 from ...runtimes.files import stage_files
 
+if TYPE_CHECKING:
+    from ..detector import Detector
+    from .sources import Source
 
-def detector_mark(detector):
+
+def detector_mark(detector: Detector) -> str:
     """Text that changes with the detector's weights and its TEST section: the file's name and 12 digits of a hash."""
     digest, name = hashlib.sha256(), detector.cfg.NAME or detector.cfg.FAMILY
     if detector.source is not None:
@@ -29,14 +38,42 @@ def detector_mark(detector):
     return f"{name} {digest.hexdigest()[:12]}"
 
 
-class Journal:
-    """The lines at `path`; `done(source)` says what an earlier run did, `add(row)` appends a line.
+def _line(row, by):
+    return json.dumps({**row, "by": by}, allow_nan=False)
 
-    by, threshold: of this run. A file of another detector or threshold is an InputError, and so is one that holds
-    something else; with anew it is written anew. A last line that was cut short is left out.
+
+class Printed:
+    """JSON lines on standard output: no later run continues from them.
+
+    Args:
+        by: the detector_mark of this run.
     """
 
-    def __init__(self, path, by, threshold, anew=False):
+    def __init__(self, by: str):
+        self.by = by
+
+    def add(self, row: dict) -> None:
+        """Print a dict as a line."""
+        print(_line(row, self.by), flush=True)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Journal:
+    """JSON lines in a file, from which a later run continues. A last line that was cut short is ignored.
+
+    Args:
+        path: the file; it need not exist.
+        by: the detector_mark of this run.
+        threshold: the lowest score of this run.
+        anew: ignore what the file holds.
+
+    Raises:
+        InputError: the file holds something else, or lines of another detector or threshold.
+    """
+
+    def __init__(self, path: str | os.PathLike, by: str, threshold: float, anew: bool = False):
         self.path, self.by, self.threshold, self.file = Path(path), by, threshold, None
         self.rows = [] if anew else self._read()  # (line, row)
 
@@ -46,7 +83,7 @@ class Journal:
         except FileNotFoundError:
             return []
         rows = []
-        for number, line in enumerate(lines[:-1], 1):  # what stands after the last end of line was cut short
+        for number, line in enumerate(lines[:-1], 1):  # what follows the last end of line was cut short
             where = f"{self.path} line {number}"
             try:
                 row = json.loads(line)
@@ -54,36 +91,43 @@ class Journal:
                 row = None
             if not isinstance(row, dict) or not isinstance(row.get("source"), str) or "by" not in row:
                 raise InputError(f"{where}: found {line[:40].decode(errors='replace')!r}, expected a line of an "
-                                 f"earlier run; choose another --json, or --anew to write it anew")
+                                 f"earlier run; choose another --json, or --anew to overwrite the file")
             for key, now in (("by", self.by), ("threshold", self.threshold)):
                 if row.get(key) != now:
                     raise InputError(f"{where}: {key} is {row.get(key)!r}, now it is {now!r}; choose another --json, "
-                                     f"or --anew to write it anew")
+                                     f"or --anew to overwrite the file")
             rows.append((line, row))
         return rows
 
-    def start(self, sources, pictures, limit=0):
-        """The sources that are still to be done; the lines of those are taken out, for they will be written anew.
+    def start(self, sources: Sequence[Source], pictures: str | os.PathLike | None, limit: int = 0) -> list[Source]:
+        """Open the file for new lines; lines of sources that are to be done again are removed from it.
 
-        pictures: folder where the picture of a source that is done must lie. limit: frames of a video, 0: all.
+        Args:
+            sources: all sources of this run.
+            pictures: folder that must hold the picture of a source that is done; None: no pictures are wanted.
+            limit: largest number of frames of a video, 0: all.
+
+        Returns:
+            The sources that are still to be done.
         """
         done = {row["source"] for _, row in self.rows if self._complete(row, limit)
-                and (Path(pictures) / str(row.get("picture"))).is_file()}
+                and (pictures is None or (Path(pictures) / str(row.get("picture"))).is_file())}
         todo = [source for source in sources if source.kind == "camera" or source.where not in done]
         again = {source.where for source in todo}
         kept = [line + b"\n" for line, row in self.rows if row["source"] not in again]
         write_whole(self.path, b"".join(kept))
-        self.file = open(self.path, "ab", buffering=0)  # a line is one write: it is there or it is not
+        self.file = open(self.path, "ab", buffering=0)  # a line is one write: all of it is there or none
         return todo
 
     @staticmethod
     def _complete(row, limit):
         return "frame" not in row or row.get("end") or (limit and row["frame"] >= limit - 1)
 
-    def add(self, row):
+    def add(self, row: dict) -> None:
         """Append a dict as a line."""
-        self.file.write(json.dumps({**row, "by": self.by}, allow_nan=False).encode() + b"\n")
+        self.file.write(_line(row, self.by).encode() + b"\n")
 
-    def close(self):
+    def close(self) -> None:
+        """Close the file."""
         if self.file:
             self.file.close()
