@@ -1,7 +1,7 @@
 """Export trained weights as ONNX, OpenVINO IR, LiteRT or SavedModel, for use without Keras.
 
 RGB images (B, H, W, 3) 0..255 go in as they are, normalisation and padding are inside. With --nms (ONNX) faces come
-out, else the net's maps, which tools/inference.py and manyfaces.Detector decode. MODEL.json beside the file says
+out, else the net's maps, which tools/demo.py and manyfaces.Detector decode. MODEL.json beside the file says
 everything about it. The file is run beside Keras on real images before it is written; maps that differ by more than
 1e-4 (of the map's largest value, where that is over 1) are an error and no file.
 """
