@@ -58,8 +58,9 @@ def test_demo_reads_and_writes_video(tool, stand_in, tmp_path, capsys):
 
 def test_without_pictures_a_video_gives_its_lines(tool, stand_in, tmp_path, capsys):
     clip, out = film(tmp_path / "film.avi"), tmp_path / "out"
-    assert demo(tool, "--weights", stand_in, "--score", "0.3", clip, "--out", out, "--json", tmp_path / "f.json") == 0
-    assert demo(tool, "--weights", stand_in, "--score", "0.3", clip, "--no-pictures", "--json", tmp_path / "g.json") == 0
+    words = ["--weights", stand_in, "--score", "0.3", clip]
+    assert demo(tool, *words, "--out", out, "--json", tmp_path / "f.json") == 0
+    assert demo(tool, *words, "--no-pictures", "--json", tmp_path / "g.json") == 0
     pairs = list(zip(lines(tmp_path / "f.json"), lines(tmp_path / "g.json"), strict=True))
     for row, alone in pairs:
         assert row.pop("picture") == "film.mp4" and row.pop("ms") and alone.pop("ms") and row == alone
