@@ -1,6 +1,6 @@
 """From roidb to minibatch: augment, encode, assemble, load ahead.
 
-What pays compiled exists twice: in minibatch.pyx and crc32c.pyx, and as a NumPy twin in reference.py that states the
+What pays compiled exists twice: in minibatch.pyx, and as a NumPy twin in reference.py that states the
 rule and serves where nothing could be compiled.
 """
 
@@ -8,13 +8,12 @@ from ..compiled import warn_not_compiled
 
 try:
     from .minibatch import shrink, visible_faces
-    from .mtcnn.crc32c import masked_crc32c
 
     COMPILED = True
 except ImportError:
-    from .reference import masked_crc32c, shrink, visible_faces
+    from .reference import shrink, visible_faces
 
     COMPILED = False
     warn_not_compiled()
 
-__all__ = ["COMPILED", "masked_crc32c", "shrink", "visible_faces"]
+__all__ = ["COMPILED", "shrink", "visible_faces"]

@@ -4,8 +4,6 @@ import numpy as np
 
 from ..errors import InputError
 
-CRC_POLYNOMIAL = 0x82F63B78  # Castagnoli's, with the lowest bit first
-CRC_MASK = 0xA282EAD8  # TFRecord adds it to the checksum turned by 15 bits
 ROW_UNITS, COLUMN_UNITS = 2**8, 2**14  # a weight of 1: sums of bytes by rows fit in 16 bits, by columns in 32
 
 
@@ -81,35 +79,3 @@ def check_faces(boxes, ignore, landmarks):
         raise InputError(f"faces: found boxes {boxes.shape}, ignore {ignore.shape}, landmarks {landmarks.shape}; "
                          "expected (N, 4), (N,) and (N, points, 2)")
     return boxes, ignore, landmarks
-
-
-def masked_crc32c(rows):
-    """Checksums as TFRecord files hold them: CRC-32C (RFC 3720, appendix B.4), turned right by 15 bits, plus CRC_MASK.
-
-    rows: (N, L) uint8, one text a row. Returns (N,) uint32. Raises InputError for another kind of array.
-
-    >>> [hex(crc) for crc in masked_crc32c(np.frombuffer(b"123456789", np.uint8)[None])]
-    ['0xc78ab0e5']
-    """
-    rows, (table,) = check_rows(rows), crc_tables(1)
-    crc = np.full(len(rows), 0xFFFFFFFF, np.uint32)
-    for column in rows.T:
-        crc = table[(crc ^ column) & 255] ^ crc >> 8
-    crc = ~crc
-    return (crc >> 15 | crc << 17) + np.uint32(CRC_MASK)
-
-
-def crc_tables(count):
-    """(count, 256) uint32: what a byte does to the checksum when 0, 1 ... count - 1 bytes follow it."""
-    tables = np.arange(256, dtype=np.uint32)[None]
-    for _ in range(8):
-        tables = np.where(tables & 1, tables >> 1 ^ np.uint32(CRC_POLYNOMIAL), tables >> 1)
-    for _ in range(count - 1):
-        tables = np.concatenate([tables, (tables[0, tables[-1] & 255] ^ tables[-1] >> 8)[None]])
-    return tables
-
-
-def check_rows(rows):
-    if rows.ndim != 2 or rows.dtype != np.uint8:
-        raise InputError(f"checksums: found {rows.dtype} {rows.shape}, expected uint8 (N, L)")
-    return np.ascontiguousarray(rows)
