@@ -235,7 +235,7 @@ def test_weights_that_do_not_name_their_net_are_refused_by_their_shapes(small, t
     with h5py.File(path, "r+") as file:
         del file.attrs["manyfaces"]
     testing.load_detector(small[0], path)
-    with pytest.raises(InputError, match="x.weights.h5: these weights are of another net") as error:
+    with pytest.raises(InputError, match="x.weights.h5: these weights belong to another net") as error:
         testing.load_detector(load_config(None, [*SMALL, "NET.LANDMARKS", "True"]), path)
     assert "\n" not in str(error.value)
     assert not [warning for warning in recwarn if "container" in str(warning.message)]  # Keras prints pages of them
@@ -245,7 +245,7 @@ def test_weights_that_do_not_name_their_net_are_refused_by_their_shapes(small, t
 def test_broken_weights_are_one_line(data, small, tmp_path):
     path = tmp_path / "x.weights.h5"
     path.write_bytes(small[1].read_bytes()[:20000] if data is None else data)
-    with pytest.raises(InputError, match="x.weights.h5: no whole weights file") as error:
+    with pytest.raises(InputError, match="x.weights.h5: not a complete weights file") as error:
         testing.load_detector(small[0], path)
     assert "\n" not in str(error.value)
 

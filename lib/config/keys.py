@@ -153,7 +153,7 @@ KEYS = Group("", {
     }),
     "TRAIN": Group("training", {
         "DATASETS": text("wider_train"),  # names in DATA_DIR/pickles, joined by +
-        "DATASET_WEIGHTS": numbers([], empty=True, least=0, example=[1.0, 2.0]),  # how often an epoch shows each image,
+        "DATASET_WEIGHTS": numbers([], empty=True, over=0, example=[1.0, 2.0]),  # how often an epoch shows each image,
         # per data set; empty: once
         "CROWDS": from_0(0.0),  # an image with n faces is shown n ** CROWDS times as often as one with a single face
         "SELECT": text(""),  # data sets that choose the best checkpoint, joined by +; empty: none

@@ -1,1 +1,1 @@
-"""What drives the nets: training, testing, checkpoints, import of weights. Only here and in lib/nets Keras comes in."""
+"""Training: the loop, checkpoints, logs, schedule, selection, and mining of samples with a cascade."""

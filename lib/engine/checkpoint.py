@@ -1,37 +1,69 @@
-"""The state of a training, and weights: files that appear whole or not at all.
+"""The state of a training as one .npz file, written atomically.
 
-A state is one .npz: the step, the best score so far, and every variable of the net, of its average and of the
-optimizer. With the data order derived from (seed, epoch, index) that is all a resumed run needs.
+It holds the step, the best score so far, and every variable of the net, of its moving average and of the optimizer. The
+data order follows from (seed, epoch, index), so a resumed run needs nothing else.
 """
 
+from __future__ import annotations
+
 import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..files import whole_file
 
+if TYPE_CHECKING:
+    import keras
 
-def save_state(path, groups, **facts):
-    """groups: dict name -> list of Keras variables; facts: JSON values such as step. Raises OSError."""
-    arrays = {f"{name}/{i:04d}": v.numpy() for name, part in groups.items() for i, v in enumerate(part)}
+
+def save_state(path: str | os.PathLike, groups: Mapping[str, Sequence[keras.Variable]], **facts: Any) -> None:
+    """Write a state.
+
+    Args:
+        path: the .npz.
+        groups: name -> variables.
+        facts: JSON values, such as step.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    arrays = {f"{name}/{i:04d}": v.numpy() for name, variables in groups.items() for i, v in enumerate(variables)}
     with whole_file(path) as beside, open(beside, "wb") as file:
         np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
 
 
-def read_facts(path):
-    """The facts of a state alone; InputError where the file is not such a state."""
+def read_facts(path: str | os.PathLike) -> dict[str, Any]:
+    """Read only the facts of a state.
+
+    Raises:
+        InputError: the file is missing or is not a state.
+    """
     return load_state(path, {})
 
 
-def load_state(path, groups):
-    """Assign the variables in `groups` and return the facts; InputError where the file is not such a state."""
+def load_state(path: str | os.PathLike, groups: Mapping[str, Sequence[keras.Variable]]) -> dict[str, Any]:
+    """Read a state into variables.
+
+    Args:
+        path: the .npz.
+        groups: name -> variables, which get the values of the file.
+
+    Returns:
+        The facts that `save_state` was given.
+
+    Raises:
+        InputError: the file is missing, is not a state, or is the state of another net.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
-            for name, part in groups.items():
+            for name, variables in groups.items():
                 arrays = [file[f"{name}/{i:04d}"] for i in range(sum(k.startswith(name + "/") for k in file.files))]
-                _assign(path, name, part, arrays)
+                _assign(path, name, variables, arrays)
     except FileNotFoundError:
         raise InputError(f"{path}: no checkpoint to resume from; start without --resume") from None
     except InputError:

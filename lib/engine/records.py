@@ -1,16 +1,27 @@
-"""The records of a training or its selection: the sources of a config, without crowded images where wanted."""
+"""The records of a training or of its selection."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from ..datasets.roidb import load_sources
+from easydict import EasyDict
+
+from ..datasets.roidb import Record, load_sources
 from ..errors import InputError
 
 
-def config_records(cfg, sources, weights=()):
-    """(records, weights) of the sources joined by +, as load_sources gives them; TRAIN.MAX_FACES is applied and said.
+def config_records(cfg: EasyDict, sources: str, weights: Iterable[float] = ()) -> tuple[list[Record], list[float]]:
+    """Load records and how often an epoch shows each.
 
-    TRAIN.CROWDS raises the weights of images with many faces. A face counts unless it is ignored. Raises InputError
-    when no image is left.
+    TRAIN.MAX_FACES leaves out crowded images and prints how many. TRAIN.CROWDS raises the weights of images with many
+    faces. Ignored faces are not counted.
+
+    Args:
+        cfg: the whole config.
+        sources: names of roidbs in DATA_DIR/pickles, joined by +.
+        weights: how often an epoch shows the images of each source; empty: once.
+
+    Raises:
+        InputError: no image is left.
     """
     records, weights = load_sources(sources, list(weights), Path(cfg.DATA_DIR) / "pickles")
     most, faces = cfg.TRAIN.MAX_FACES, [int((~record.ignore).sum()) for record in records]

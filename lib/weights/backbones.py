@@ -1,13 +1,16 @@
-"""Bring weights from elsewhere into a net: PyTorch's MobileNetV1, Keras' ImageNet weights, a backbone's .weights.h5.
+"""Weights for the backbone of a net: PyTorch's MobileNetV1, Keras' ImageNet nets, or the .weights.h5 of a backbone.
 
-A detector's backbone layers have the names of the backbone built alone, so weights move by layer name.
+The layers of a backbone have the same names in a detector and in a model of the backbone alone. Weights are copied by
+these names.
 """
 
 import os
 import re
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import h5py
 import keras
@@ -23,23 +26,41 @@ TORCH_BLOCKS_BEFORE_STAGE = {1: 0, 2: 5, 3: 11}  # stage1 is conv1 and blocks 1.
 
 @dataclass
 class LoadReport:
-    """Names of layers: whose weights were set, and which have weights but found none."""
+    """What was loaded into a model.
 
-    loaded: list
-    missing: list
+    Attributes:
+        loaded: names of the layers whose weights were set.
+        missing: names of the layers that have weights, but not in the file.
+    """
+
+    loaded: list[str]
+    missing: list[str]
 
     def __str__(self):
         return f"{len(self.loaded)} layers loaded, {len(self.missing)} not in the file"
 
 
-def backbone_model(name, cfg, preprocess=None):
-    """keras.Model of a backbone alone, dict of taps out; what it saves, `load_backbone_weights` reads."""
+def backbone_model(name: str, cfg: Mapping, preprocess: str | None = None) -> keras.Model:
+    """Return a model of a backbone alone; its weights file can be read with `load_backbone_weights`.
+
+    Args:
+        name: a backbone of manyfaces.nets.backbones.
+        cfg: the NET section of a config; missing keys have their defaults.
+        preprocess: normalisation of the images; None: the one that the weights of the backbone expect.
+
+    Returns:
+        Model from images to a dict of feature maps.
+    """
     images = keras.Input((None, None, 3), name="image")
     return keras.Model(images, build_backbone(name, images, cfg, preprocess=preprocess), name=name)
 
 
-def save_backbone_weights(model, path):
-    """Write the .weights.h5 of a backbone; it appears whole or not at all."""
+def save_backbone_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Write the .weights.h5 of a backbone atomically.
+
+    Raises:
+        InputError: the name does not end in .weights.h5.
+    """
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
         raise InputError(f"{path}: expected a name that ends in .weights.h5")
@@ -54,8 +75,17 @@ def save_backbone_weights(model, path):
         partial.unlink(missing_ok=True)
 
 
-def set_layer_weights(layer, values, source):
-    """Set a layer's variables from a list of arrays; raises InputError that names layer and shapes."""
+def set_layer_weights(layer: keras.Layer, values: Sequence[np.ndarray], source: str | os.PathLike) -> None:
+    """Set the variables of a layer.
+
+    Args:
+        layer: the layer.
+        values: arrays, in the order of `layer.weights`.
+        source: where they come from, for the error.
+
+    Raises:
+        InputError: a shape differs; it names the layer and the shapes.
+    """
     _check_shapes(layer, values, source)
     layer.set_weights(values)
 
@@ -68,19 +98,23 @@ def _check_shapes(layer, values, source):
                          "or NET.VARIANT?")
 
 
-def read_layers(path):
-    """Layers of a Keras 3 .weights.h5: dict layer name -> (class in lower case, list of arrays as layer.weights).
+def read_layers(path: str | os.PathLike) -> dict[str, tuple[str, list[np.ndarray]]]:
+    """Read the layers of a Keras 3 .weights.h5.
 
-    Raises InputError when the file is missing, damaged or of another kind.
+    Returns:
+        Layer name -> (class in lower case, arrays in the order of `layer.weights`).
+
+    Raises:
+        InputError: the file is missing, damaged or of another kind.
     """
     path, stored = Path(path), {}
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a .weights.h5")
 
     def visit(group_name, group):  # Keras writes .../leaky_re_lu_3/vars with the layer's name as attribute
-        parts = group_name.split("/")
-        if len(parts) > 1 and parts[-1] == "vars" and "name" in group.attrs:
-            kind = re.sub(r"_\d+$", "", parts[-2]).replace("_", "")
+        folders = group_name.split("/")
+        if len(folders) > 1 and folders[-1] == "vars" and "name" in group.attrs:
+            kind = re.sub(r"_\d+$", "", folders[-2]).replace("_", "")
             stored[group.attrs["name"]] = (kind, [np.asarray(group[str(index)]) for index in range(len(group))])
 
     try:
@@ -93,12 +127,19 @@ def read_layers(path):
     return stored
 
 
-def load_backbone_weights(model, path):
-    """Set the weights of every layer of `model` that the .weights.h5 at `path` has under the same name.
+def load_backbone_weights(model: keras.Model, path: str | os.PathLike) -> LoadReport:
+    """Set the weights of every layer of a model that the file has under the same name.
 
-    model: a detector, or a backbone alone. Returns a LoadReport. All is checked before anything is set.
-    Raises InputError when no layer matches, or a layer of the same name is of another kind (the variants of
-    MobileNetV1 differ in their activations only, not in their shapes) or shape: layer, found, expected.
+    Everything is checked before any weight is set. The kinds of the layers are compared as well, because the variants
+    of MobileNetV1 have equal shapes and differ only in their activations.
+
+    Args:
+        model: a detector, or a backbone alone.
+        path: a .weights.h5.
+
+    Raises:
+        InputError: no layer matches, or a layer of the same name has another kind or shape; it names the layer, what
+            was found and what was expected.
     """
     stored = read_layers(path)
     own = {layer.name: layer for layer in model.layers}
@@ -124,11 +165,19 @@ def _first(names, count=3):
     return ", ".join(list(names)[:count]) + (", ..." if len(names) > count else "")
 
 
-def initialise_backbone(model, cfg):
-    """Set the backbone layers of `model` as cfg.WEIGHTS says; cfg: the NET section of the config.
+def initialise_backbone(model: keras.Model, cfg: Mapping) -> LoadReport | None:
+    """Load initial weights of the backbone.
 
-    WEIGHTS: empty (nothing is done), `imagenet`, a .weights.h5 of the backbone, or Keras' own .h5.
-    Returns a LoadReport, None when WEIGHTS is empty. Raises InputError.
+    Args:
+        model: a detector, or a backbone alone.
+        cfg: the NET section of the config. Its WEIGHTS are `imagenet`, a .weights.h5 of the backbone, Keras' own .h5,
+            or empty: then nothing is done.
+
+    Returns:
+        The report; None if WEIGHTS is empty.
+
+    Raises:
+        InputError: there are no such weights, or they do not fit.
     """
     weights = cfg.get("WEIGHTS")
     if not weights:
@@ -138,12 +187,19 @@ def initialise_backbone(model, cfg):
     return load_backbone_weights(model, weights)
 
 
-def mobilenet_v1_from_torch(path, alpha=0.25, preprocess=None):
-    """The `torch` variant of MobileNetV1 with the weights of a PyTorch state dict.
+def mobilenet_v1_from_torch(path: str | os.PathLike, alpha: float = 0.25,
+                            preprocess: str | None = None) -> keras.Model:
+    """Return the `torch` variant of MobileNetV1 with the weights of a PyTorch state dict.
 
-    path: state dict with keys stage1..3: `stage1.0` is convolution and batch normalisation, every other entry is
-    depthwise convolution (0), batch normalisation (1), pointwise convolution (3), batch normalisation (4).
-    Returns the keras.Model, see backbone_model. Raises InputError when a key is missing or a shape differs.
+    Args:
+        path: state dict with the keys stage1 to stage3. `stage1.0` is a convolution and batch normalisation. Every
+            other entry is a depthwise convolution (0), batch normalisation (1), a pointwise convolution (3) and batch
+            normalisation (4).
+        alpha: width multiplier.
+        preprocess: as for `backbone_model`.
+
+    Raises:
+        InputError: a key is missing or a shape differs.
     """
     state = read_state_dict(path)
     model = backbone_model("mobilenet_v1", {"VARIANT": "torch", "ALPHA": alpha}, preprocess)
@@ -158,8 +214,8 @@ def mobilenet_v1_from_torch(path, alpha=0.25, preprocess=None):
         axes = (2, 3, 0, 1) if name.endswith("depthwise") else (2, 3, 1, 0)
         set_layer_weights(model.get_layer(name), [kernel.transpose(axes)], path)
         bn = f"{prefix}.{conv_index + 1}"
-        parts = [value(f"{bn}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
-        set_layer_weights(model.get_layer(f"{name}_bn"), parts, path)
+        arrays = [value(f"{bn}.{kind}") for kind in ("weight", "bias", "running_mean", "running_var")]
+        set_layer_weights(model.get_layer(f"{name}_bn"), arrays, path)
 
     set_conv_bn("conv1", "stage1.0", 0)
     for block in range(1, 14):
@@ -170,12 +226,19 @@ def mobilenet_v1_from_torch(path, alpha=0.25, preprocess=None):
     return model
 
 
-def compare_with_reference(model, path):
-    """Differences from the source net's maps.
+def compare_with_reference(model: keras.Model, path: str | os.PathLike) -> list[tuple[str, float, float]]:
+    """Compare the feature maps of a backbone with those of the net that its weights come from.
 
-    model: built with preprocess="none". path: .npz with image_chw (1, 3, H, W) as the source net takes it and its
-    maps (1, C, h, w) under the names of REFERENCE_MAPS. Returns rows (tap, largest absolute difference, the same
-    relative to the map's largest magnitude). Raises InputError on a file that is not so, or maps of other shapes.
+    Args:
+        model: a backbone that was built with preprocess="none".
+        path: .npz with image_chw (1, 3, H, W), the input of the source net, and its maps (1, C, h, w) under the names
+            of REFERENCE_MAPS.
+
+    Returns:
+        Rows of (name of the map, largest absolute difference, the same divided by the map's largest magnitude).
+
+    Raises:
+        InputError: the file cannot be read, lacks an array, or has maps of other shapes.
     """
     try:
         with np.load(path, allow_pickle=False) as reference:
@@ -195,11 +258,18 @@ def compare_with_reference(model, path):
     return rows
 
 
-def load_imagenet_weights(model, name, cfg, weights="imagenet"):
-    """Set the backbone layers of `model` from keras.applications' net, copied layer by layer.
+def load_imagenet_weights(model: keras.Model, name: str, cfg: Mapping,
+                          weights: str | os.PathLike = "imagenet") -> LoadReport:
+    """Copy the weights of the net of keras.applications into the backbone layers of a model.
 
-    weights: `imagenet` (Keras downloads them, or finds them in its cache) or the path of the .h5 that Keras offers.
-    Returns a LoadReport. Raises InputError when they cannot be had, or Keras has none for the variant or width.
+    Args:
+        model: a detector, or a backbone alone.
+        name: the backbone.
+        cfg: the NET section of the config.
+        weights: `imagenet` (Keras downloads them, or finds them in its cache) or the path of the .h5 that Keras offers.
+
+    Raises:
+        InputError: the weights are not available, or Keras has none for the variant or width.
     """
     module = backbone_module(name)
     try:
@@ -209,17 +279,23 @@ def load_imagenet_weights(model, name, cfg, weights="imagenet"):
     except Exception as error:  # of urllib, the OS or h5py, as the download or the file fails
         reason = " ".join(str(error).split())
         raise InputError(
-            f"NET.WEIGHTS: found {weights}, but the ImageNet weights of {name} cannot be had ({reason}); without a "
-            "network name a file in NET.WEIGHTS, or a trained detector with --init FILE, or leave NET.WEIGHTS empty "
-            "to start from random weights"
+            f"NET.WEIGHTS: found {weights}, but the ImageNet weights of {name} cannot be loaded ({reason}); if "
+            "there is no network, name a file in NET.WEIGHTS, or a trained detector with --init FILE, or leave "
+            "NET.WEIGHTS empty to start from random weights"
         ) from error
     return copy_keras_weights(model, source, module)
 
 
-def copy_keras_weights(model, source, module):
-    """Copy keras.applications' net `source` into those layers of `model` that belong to the backbone `module`.
+def copy_keras_weights(model: keras.Model, source: keras.Model, module: ModuleType) -> LoadReport:
+    """Copy the weights of a net of keras.applications into the backbone layers of a model.
 
-    Returns a LoadReport. Raises InputError when a shape differs or nothing matches.
+    Args:
+        model: a detector, or a backbone alone.
+        source: the net of keras.applications.
+        module: the backbone's module, which translates names and arrays.
+
+    Raises:
+        InputError: a shape differs or no layer matches.
     """
     stored = {layer.name: layer.get_weights() for layer in source.layers}
     loaded, missing = [], []

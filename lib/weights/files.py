@@ -1,26 +1,43 @@
-"""Weights of a detector: .weights.h5 files that appear whole or not at all, and know which net they are of."""
+"""Weights of a detector: .weights.h5 files that are written atomically and hold the config keys of their net."""
+
+from __future__ import annotations
 
 import io
 import json
+import os
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from easydict import EasyDict
 
 from ..config import flat_items, keys_with
 from ..errors import InputError
 from ..files import write_whole
 
+if TYPE_CHECKING:
+    import keras
+
 
 class _Memory(io.BytesIO):
-    """A file in memory for Keras, which asks a file's name for its ending."""
+    """A file in memory for Keras, which needs the ending of a file's name."""
 
     def __str__(self):
         return "memory.weights.h5"
 
 
-def save_weights(model, path, cfg=None):
-    """Keras weights at `path` (.weights.h5), whole or not at all; with what `cfg` says of the net. Raises OSError.
+def save_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | None = None) -> None:
+    """Write the weights of a model atomically.
 
-    They are made in memory: HDF5 that meets a full disk prints pages of errors, and may crash when its file is closed.
+    They are made in memory first: on a full disk HDF5 prints pages of errors, and may crash when its file is closed.
+
+    Args:
+        model: the model.
+        path: the .weights.h5.
+        cfg: the config of the model; its keys of the net are saved too.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     memory = _Memory()
     model.save_weights(memory)
@@ -32,10 +49,16 @@ def save_weights(model, path, cfg=None):
     write_whole(path, memory.getvalue())
 
 
-def load_weights(model, path, cfg=None):
-    """Weights of a whole detector from `path`; InputError where they are missing, broken or of another net.
+def load_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | None = None) -> None:
+    """Read the weights of a whole detector into a model.
 
-    cfg: the config of the model, which is compared with the one that the weights were saved with.
+    Args:
+        model: the model.
+        path: the .weights.h5.
+        cfg: the config of the model, which is compared with the one that the weights were saved with.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds the weights of another net.
     """
     path = Path(path)
     if not path.is_file():
@@ -47,7 +70,7 @@ def load_weights(model, path, cfg=None):
             saved = json.loads(file.attrs.get("manyfaces", "{}"))
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: no whole weights file ({reason[:200]}); copy or train it again") from None
+        raise InputError(f"{path}: not a complete weights file ({reason[:200]}); copy or train it again") from None
     now = net_of(cfg) if cfg is not None else {}
     for key in now:
         if key in saved and saved[key] != now[key]:
@@ -59,11 +82,11 @@ def load_weights(model, path, cfg=None):
             model.load_weights(path)
     except Exception as error:  # Keras and h5py raise many kinds, none of them part of an interface
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: these weights are of another net than the config describes ({reason[:200]}); use "
+        raise InputError(f"{path}: these weights belong to another net than the config describes ({reason[:200]}); use "
                          f"the config that they were trained with") from None
 
 
-def net_of(cfg):
-    """Dict key -> value of what the config says of the net."""
+def net_of(cfg: EasyDict) -> dict[str, Any]:
+    """Return the keys of a config that decide the net, such as NET.ALPHA, with their values."""
     values = json.loads(json.dumps(dict(flat_items(cfg))))
     return {key: values[key] for key in keys_with("net")}

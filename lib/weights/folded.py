@@ -1,15 +1,17 @@
-"""MobileNetV2 from weights whose batch normalisation was folded into the convolutions, as deployed models have them.
+"""MobileNetV2 from weights whose batch normalisation is folded into the convolutions, as in deployed models.
 
-The file is an .npz with two arrays for each layer in the order of the net, `NN_conv_sS_w` or `NN_dw_sS_w` (out, in, kh,
-kw) and `NN_..._b` (out,), S its stride: the first convolution, the layers of blocks 0 to 16 and, unused here, what
-follows them (`51_conv_s1` of 1,280 channels and `52_fc_s1`, the classifier). The net is that of keras.applications:
-TensorFlow's SAME padding, ReLU6, RGB in -1..1.
+The file is an .npz with two arrays per layer, in the order of the net: `NN_conv_sS_w` or `NN_dw_sS_w` (out, in, kh, kw)
+and `NN_..._b` (out,); S is the stride. It has the first convolution, the layers of blocks 0 to 16, and the layers after
+them (`51_conv_s1` of 1,280 channels and `52_fc_s1`, the classifier), which are not used. The net is that of
+keras.applications: TensorFlow's SAME padding, ReLU6, RGB in -1..1.
 
-A folded layer computes W x + b. Batch normalisation behind W, gamma (W x - mean) / sqrt(variance + epsilon) + beta, is
-the same function for any mean and variance when gamma = sqrt(variance + epsilon) and beta = b + mean. What they are
-only decides how training begins: with the moments that real images have, normalising by a batch changes little.
+A folded layer computes W x + b. Batch normalisation after W, gamma (W x - mean) / sqrt(variance + epsilon) + beta, is
+the same function for any mean and variance when gamma = sqrt(variance + epsilon) and beta = b + mean. The choice of
+mean and variance only decides how training begins: with the moments of real images, normalising by a batch changes
+little.
 """
 
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -24,14 +26,18 @@ from ..errors import InputError
 from .backbones import backbone_model, set_layer_weights
 
 KEY = re.compile(r"(\d+)_(conv|dw)_s(\d)_w")
-INPUT = 224  # px, what the net was trained on
-IMAGES, BATCH = 128, 8  # that the moments are taken of, and that are looked at together
+INPUT = 224  # px, side of the images that the net was trained on
+IMAGES, BATCH = 128, 8  # images that give the moments, and images per call of the net
 
 
-def read_folded(path):
-    """List of (kind `conv` or `dw`, stride, kernel float32 as Keras has it, bias float32), in the file's order.
+def read_folded(path: str | os.PathLike) -> list[tuple[str, int, np.ndarray, np.ndarray]]:
+    """Read folded layers, in the order of the file.
 
-    Raises InputError where the file is missing, damaged, or has other names.
+    Returns:
+        Tuples of (`conv` or `dw`, stride, kernel float32 in the order of Keras, bias float32).
+
+    Raises:
+        InputError: the file is missing, damaged, or has arrays of other names.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -52,11 +58,16 @@ def read_folded(path):
     return layers
 
 
-def mobilenet_v2_from_folded(path, images=None):
-    """keras.Model of the backbone (variant keras, width 1) that computes what the folded layers compute.
+def mobilenet_v2_from_folded(path: str | os.PathLike, images: str | os.PathLike | None = None) -> keras.Model:
+    """Return the backbone (variant keras, width 1) that computes the same as the folded layers.
 
-    images: folder whose images give the moments of batch normalisation (IMAGES of them, evenly spread over the sorted
-    names); None: mean 0 and variance 1 in every channel. Raises InputError that names file, layer, found and expected.
+    Args:
+        path: the .npz of folded layers.
+        images: folder whose images give the moments of batch normalisation: IMAGES of them, evenly spread over the
+            sorted names. None: mean 0 and variance 1 in every channel.
+
+    Raises:
+        InputError: names the file, the layer, what was found and what was expected.
     """
     model = backbone_model("mobilenet_v2", {"VARIANT": "keras", "ALPHA": 1.0})
     names = [layer.name for layer in model.layers if layer.weights and not layer.name.endswith("_bn")]
@@ -78,11 +89,11 @@ def mobilenet_v2_from_folded(path, images=None):
 
 
 def _normalise(model, name, bias, mean, variance):
-    """Batch normalisation behind layer `name` that only adds the bias, with these moments; variance None: about 1."""
+    """Let the batch normalisation after a layer add only the bias, with these moments; variance None: about 1."""
     bn = model.get_layer(f"{name}_bn")
     if variance is None:
         variance = np.full(len(bias), 1 - bn.epsilon)
-    # Float32 as stored decides what gamma must be, so that the function stays the same to the last digits.
+    # gamma is computed from the moments as stored, in float32, so that the function is the same to the last digits.
     mean, variance = np.float32(mean), np.float32(variance)
     gamma = np.sqrt(variance.astype(np.float64) + np.float32(bn.epsilon))
     set_layer_weights(bn, [np.float32(gamma), np.float32(bias + mean.astype(np.float64)), mean, variance], name)
@@ -97,10 +108,10 @@ def _moments(model, names, folder):
     for start in range(0, len(chosen), BATCH):
         batch = np.stack([cv2.resize(read_image(Path(folder, files[n])), (INPUT, INPUT), interpolation=cv2.INTER_AREA)
                           for n in chosen[start : start + BATCH]]).astype(np.float32)
-        parts = []
+        moments = []
         for values in inner(batch, training=False):
             values = keras.ops.convert_to_numpy(values).reshape(-1, values.shape[-1])
             mean = values.mean(axis=0, dtype=np.float64)
-            parts.append(np.stack([mean, (values - np.float32(mean)).var(axis=0, dtype=np.float64) + mean**2]))
-        sums = [before + part * (len(batch) / len(chosen)) for before, part in zip(sums, parts, strict=True)]
+            moments.append(np.stack([mean, (values - np.float32(mean)).var(axis=0, dtype=np.float64) + mean**2]))
+        sums = [total + own * (len(batch) / len(chosen)) for total, own in zip(sums, moments, strict=True)]
     return [(mean, np.maximum(square - mean**2, 0)) for mean, square in sums]

@@ -1,14 +1,17 @@
-"""MTCNN weights of others: TensorFlow 1 checkpoints with slim's names, and the .pt files of facenet-pytorch.
+"""MTCNN weights of other projects: TensorFlow 1 checkpoints with slim's names, and the .pt files of facenet-pytorch.
 
-Both nets see (pixel - 127.5) / 128. The first were trained on BGR images: the channels of their first kernel are turned
-round here. The second come from the authors' Caffe models, whose images were transposed: their fully connected layer
-takes columns before rows, their landmarks are five x, then five y; both are put in order here.
+Both nets receive (pixel - 127.5) / 128. The first were trained on BGR images, so the channels of their first kernel are
+reversed here. The second come from the authors' Caffe models, whose images were transposed: their fully connected layer
+takes columns before rows, and their landmarks are five x, then five y. Both are reordered here.
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from easydict import EasyDict
 
 from ..config import load_config, save_config
 from ..errors import InputError
@@ -19,9 +22,9 @@ from .torch import read_state_dict
 
 HEADS = ("scores", "boxes", "landmarks")
 LANDMARK_ORDER = np.arange(10).reshape(2, 5).T.ravel()  # x0 .. x4 y0 .. y4 -> x0 y0 .. x4 y4
-# Sides of the map that the fully connected layer takes, and its channels.
+# Rows, columns and channels of the map that the fully connected layer takes.
 FLATTENED = {"rnet": (3, 3, 64), "onet": (3, 3, 128)}
-# What cfgs/mtcnn.yml says.
+# The same values as in cfgs/mtcnn.yml.
 CONFIG = ("FAMILY", "mtcnn", "NAME", "mtcnn", "NET.LANDMARKS", True, "TEST.NMS", 0.7, "TEST.DEMO_SCORE", 0.7)
 TORCH_HEADS = {"pnet": ("conv4_1", "conv4_2"), "rnet": ("dense5_1", "dense5_2"),
                "onet": ("dense6_1", "dense6_2", "dense6_3")}
@@ -30,19 +33,25 @@ CONVOLUTIONS = {"pnet": 3, "rnet": 3, "onet": 4}
 
 @dataclass
 class Source:
-    """What a folder holds: `words` set in a config the variant of the nets and how the source runs them,
-    `layers(stage)` gives their weights.
+    """The nets of another project in a folder.
 
-    layers: dict layer name -> list of arrays as the Keras layer has them.
+    Attributes:
+        words: KEY, VALUE, ... for a config: the variant of the nets, and how the project runs them.
+        layers: stage -> layer name -> arrays in the order of the Keras layer.
+        text: name of the kind, for messages.
     """
 
     words: tuple
-    layers: object
+    layers: Callable[[str], dict[str, list[np.ndarray]]]
     text: str
 
 
-def read_source(folder):
-    """The Source in a folder. Raises InputError where it holds neither kind."""
+def read_source(folder: str | os.PathLike) -> Source:
+    """Return the nets in a folder.
+
+    Raises:
+        InputError: the folder holds neither kind.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -50,19 +59,26 @@ def read_source(folder):
         words = ("NET.LANDMARKS", False, "CASCADE.RESAMPLE", "mean", "CASCADE.ROUND", False)
         return Source((*words, "CASCADE.BOXES", "inclusive"), lambda stage: _torch_layers(folder, stage),
                       "facenet-pytorch")
-    found = {stage: sorted(folder.rglob(f"{stage[0].upper()}Net*.index")) for stage in STAGES}
-    if all(found.values()):
+    checkpoints = {stage: sorted(folder.rglob(f"{stage[0].upper()}Net*.index")) for stage in STAGES}
+    if all(checkpoints.values()):
         return Source(("MTCNN.FC", "relu", "CASCADE.BOXES", "inclusive"),
-                      lambda stage: _checkpoint_layers(_only(found[stage], folder), stage), "TensorFlow 1")
+                      lambda stage: _checkpoint_layers(_only(checkpoints[stage], folder), stage), "TensorFlow 1")
     raise InputError(f"{folder}: expected pnet.pt, rnet.pt and onet.pt (the data folder of facenet-pytorch), or "
                      f"PNet-N.index, RNet-N.index and ONet-N.index below it (TensorFlow 1 checkpoints)")
 
 
-def import_mtcnn(source, out):
-    """Write out/mtcnn_STAGE.weights.h5 of the three nets, and out/mtcnn.yml, the config that runs them as the source
-    does. Returns (the config, the path that stands for the three: out/mtcnn.weights.h5).
+def import_mtcnn(source: str | os.PathLike, out: str | os.PathLike) -> tuple[EasyDict, Path]:
+    """Write out/mtcnn_STAGE.weights.h5 of the three nets, and out/mtcnn.yml, which runs them as the source does.
 
-    source: a folder, see read_source. Raises InputError that names file, layer, found and expected.
+    Args:
+        source: a folder, see `read_source`.
+        out: folder for the files.
+
+    Returns:
+        The config, and out/mtcnn.weights.h5: the name that other commands take for the three files.
+
+    Raises:
+        InputError: names the file, the layer, what was found and what was expected.
     """
     source, out = read_source(source), Path(out)
     cfg = load_config(overrides=[*CONFIG, *source.words])
@@ -80,7 +96,7 @@ def import_mtcnn(source, out):
 
 def _only(paths, folder):
     if len(paths) > 1:
-        raise InputError(f"{folder}: found {', '.join(path.name for path in paths)}, expected one checkpoint a net")
+        raise InputError(f"{folder}: found {', '.join(path.name for path in paths)}, expected one checkpoint per net")
     return paths[0].with_suffix("")
 
 

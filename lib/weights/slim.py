@@ -1,22 +1,28 @@
-"""Backbones from TF-Slim's checkpoints: vgg_16, resnet_v1_50, 101 and 152, MobilenetV1 and MobilenetV2 at any width.
+"""Backbones from TF-Slim's checkpoints: vgg_16, resnet_v1_50, 101 and 152, MobilenetV1 and MobilenetV2 of any width.
 
 A checkpoint is a file `NAME.ckpt` (TensorFlow's first format) or `NAME.ckpt.index` with `NAME.ckpt.data-...` (the
 second). A convolution's variables are `SCOPE/weights` (kh, kw, in, out), or `SCOPE/depthwise_weights` (kh, kw, in, 1),
-with `SCOPE/biases` or `SCOPE/BatchNorm/{gamma,beta,moving_mean,moving_variance}`. Where a variable has a moving average
-beside it (`.../ExponentialMovingAverage`, in the MobileNets of 2018) that is taken: slim evaluates with it.
+with `SCOPE/biases` or `SCOPE/BatchNorm/{gamma,beta,moving_mean,moving_variance}`. If a variable has a moving average
+(`.../ExponentialMovingAverage`, in the MobileNets of 2018), the moving average is used, as slim evaluates with it.
 
-Slim's nets take RGB: VGG16 and ResNet less a mean, MobileNets in -1..1, as `preprocess` of the backbones has it.
+Slim's nets receive RGB: VGG16 and ResNet minus a mean, MobileNets in -1..1, as with `preprocess` of the backbones.
 """
 
+import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from ..nets.backbones import backbone_module
 from .backbones import backbone_model, set_layer_weights
+
+if TYPE_CHECKING:
+    import keras
 
 NETS = {  # slim's name: scope of the variables, backbone, NET section of the config
     "vgg_16": ("vgg_16", "vgg16", {}),
@@ -27,20 +33,26 @@ NETS = {  # slim's name: scope of the variables, backbone, NET section of the co
     "mobilenet_v2": ("MobilenetV2", "mobilenet_v2", {"VARIANT": "keras"}),
 }
 MOVING_AVERAGE = "/ExponentialMovingAverage"
-PARTS = ("gamma", "beta", "moving_mean", "moving_variance")  # of batch normalisation, in Keras' order
+BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")  # in the order of Keras
 
 
 @dataclass
 class SlimReport:
-    """What became of a checkpoint's variables: how many were taken, how many of them moving averages; names of those
-    not used, and how many more are an optimizer's or a moving average's values of the variables that were taken."""
+    """Which variables of a checkpoint were used.
+
+    Attributes:
+        taken: number of variables that were used.
+        averages: how many of them are moving averages.
+        unused: names of variables that were not used.
+        slots: number of further values for the used variables: those of an optimizer, or raw ones beside an average.
+    """
 
     taken: int
     averages: int
-    unused: list
+    unused: list[str]
     slots: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{self.taken} variables taken" + (f", {self.averages} of them moving averages" * (self.averages > 0))]
         lines += [f"not used: {', '.join(self.unused)}"] * bool(self.unused)
         lines += [f"not used: {self.slots} values of an optimizer, or of which there is a moving average"] * bool(
@@ -48,11 +60,16 @@ class SlimReport:
         return "\n".join(lines)
 
 
-def backbone_from_slim(net, path, alpha=1.0):
-    """(keras.Model of the backbone, SlimReport) with the weights of a checkpoint.
+def backbone_from_slim(net: str, path: str | os.PathLike, alpha: float = 1.0) -> tuple["keras.Model", SlimReport]:
+    """Return a backbone with the weights of a checkpoint, and a report.
 
-    net: of NETS. path: the checkpoint, or the folder of one. alpha: the width multiplier (depth multiplier in slim's
-    words), MobileNets only. Raises InputError when the file cannot be read, lacks a variable, or a shape differs.
+    Args:
+        net: a key of NETS.
+        path: the checkpoint, or a folder with one.
+        alpha: width multiplier (depth multiplier in slim's words), for MobileNets only.
+
+    Raises:
+        InputError: the file cannot be read, a variable is missing, or a shape differs.
     """
     scope, backbone, cfg = NETS[net]
     if not alpha > 0:
@@ -72,18 +89,25 @@ def backbone_from_slim(net, path, alpha=1.0):
 def _names(layer, slim_scope):
     """Names of a layer's variables below the net's scope, in the order of layer.weights."""
     if layer.name.endswith("_bn"):
-        return [f"{slim_scope(layer.name.removesuffix('_bn'))}/BatchNorm/{part}" for part in PARTS]
+        return [f"{slim_scope(layer.name.removesuffix('_bn'))}/BatchNorm/{name}" for name in BATCH_NORM]
     kernel = "depthwise_weights" if type(layer).__name__ == "DepthwiseConv2D" else "weights"
     return [f"{slim_scope(layer.name)}/{kind}" for kind in [kernel, "biases"][: len(layer.weights)]]
 
 
 class SlimCheckpoint:
-    """The variables of a TensorFlow checkpoint, and which of them were asked for."""
+    """The variables of a TensorFlow checkpoint, and which of them were used.
 
-    def __init__(self, path):
+    Args:
+        path: the checkpoint, or a folder with one.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
         import tensorflow as tf
 
-        # What users name is often one of the files that a checkpoint of the second format consists of.
+        # Users often name one of the files of a checkpoint of the second format.
         self.path = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", str(path))
         self.failures = tf.errors.OpError, IndexError, ValueError, OSError
         try:
@@ -93,10 +117,10 @@ class SlimCheckpoint:
             there = "cannot be read as one" if Path(path).exists() else "no such file"
             raise InputError(f"{path}: {there} ({_one_line(error)}), expected a TensorFlow checkpoint: NAME.ckpt, or "
                              "the part before .index and .data-00000-of-00001") from None
-        self.taken = {}  # name -> name of what was taken for it
+        self.taken: dict[str, str] = {}  # name -> name of the variable that was used for it
 
-    def check(self, names, net):
-        """InputError where one of `names` is not there."""
+    def check(self, names: Iterable[str], net: str) -> None:
+        """Raise InputError if one of the names is missing."""
         missing = [name for name in names if name not in self.shapes]
         if missing:
             found = ", ".join(sorted({name.split("/")[0] for name in self.shapes}))
@@ -104,8 +128,8 @@ class SlimCheckpoint:
             raise InputError(f"{self.path}: has no variable {missing[0]}{more}; it holds {len(self.shapes)} variables "
                              f"of {found[:200]}, expected TF-Slim's {net}; another --net?")
 
-    def value(self, name):
-        """Array float32 of a variable, or of its moving average where there is one."""
+    def value(self, name: str) -> np.ndarray:
+        """Return a variable as float32, or its moving average if there is one."""
         average = name + MOVING_AVERAGE
         self.taken[name] = average if average in self.shapes else name
         try:
@@ -114,7 +138,8 @@ class SlimCheckpoint:
             raise InputError(f"{self.path}: {name} cannot be read ({_one_line(error)}); copy the checkpoint again"
                              ) from None
 
-    def report(self):
+    def report(self) -> SlimReport:
+        """Return which variables were used so far."""
         rest = sorted(set(self.shapes) - set(self.taken.values()))
         unused = [name for name in rest if name not in self.taken and name.rpartition("/")[0] not in self.taken]
         averages = sum(name != taken for name, taken in self.taken.items())

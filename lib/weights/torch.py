@@ -1,10 +1,11 @@
 """Read the tensors of a PyTorch state dict without PyTorch.
 
-Both formats of `torch.save` are understood: the zip archive (PyTorch 1.6 and later: `data.pkl` beside one raw file a
-storage) and the older stream (magic number, protocol, system info, object, storage keys, then the storages one after
-the other). Pickles go through an unpickler that knows six names and refuses every other, so a file cannot run code.
+It reads both formats of `torch.save`: the zip archive (PyTorch 1.6 and later: `data.pkl` and one raw file per storage),
+and the older stream (magic number, protocol, system info, object, storage keys, then the storages one after another).
+The unpickler refuses all names but ordered dicts, tensors and storages, so a file cannot run code.
 """
 
+import os
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -30,7 +31,7 @@ STORAGE_DTYPES = {
 
 
 class _Tensor:
-    """A view of a storage that may not have been read yet: the older stream holds the numbers after the pickle."""
+    """A view of a storage. It may not have been read yet: in the older stream the numbers follow the pickle."""
 
     def __init__(self, storage, offset, shape, strides):
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
@@ -55,7 +56,7 @@ def _rebuild_parameter(tensor, *_):
 
 
 class _StateUnpickler(pickle.Unpickler):
-    """Knows ordered dicts, tensors and storages; anything else in the pickle is refused by name."""
+    """Loads ordered dicts, tensors and storages; anything else in the pickle is refused with its name."""
 
     def __init__(self, file, storages):
         super().__init__(file, encoding="latin1")
@@ -74,7 +75,7 @@ class _StateUnpickler(pickle.Unpickler):
 
     def persistent_load(self, reference):
         if len(reference) >= 6 and reference[5] is not None:
-            raise pickle.UnpicklingError("a storage that is a view of another is not supported; save the dict anew")
+            raise pickle.UnpicklingError("a storage that is a view of another is not supported; save the dict again")
         kind, dtype, key, _, size = reference[:5]
         if kind != "storage":
             raise pickle.UnpicklingError(f"found a persistent {kind!r}, expected a storage")
@@ -114,11 +115,17 @@ def _read_legacy(path):
     return content
 
 
-def read_state_dict(path):
-    """Tensors of a PyTorch file by name.
+def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read the tensors of a PyTorch file.
 
-    path: a state dict, or a checkpoint that holds one under `state_dict`. A leading `module.` (DataParallel) is cut.
-    Returns dict name -> NumPy array, in the file's order. Raises InputError when it is not such a file or is cut.
+    Args:
+        path: a state dict, or a checkpoint that holds one under `state_dict`.
+
+    Returns:
+        Name -> array, in the order of the file. A leading `module.` (DataParallel) is removed from the names.
+
+    Raises:
+        InputError: the file is not a state dict, or is incomplete.
     """
     path = Path(path)
     if not path.is_file():
@@ -127,7 +134,7 @@ def read_state_dict(path):
         content = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
         state = content.get("state_dict", content)
         tensors = {name: value.to_numpy() for name, value in state.items() if isinstance(value, _Tensor)}
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # a damaged pickle raises almost any exception
         raise InputError(f"{path}: cannot be read as a PyTorch state dict: {error}") from error
     if not tensors:
         raise InputError(f"{path}: holds no tensors, expected a PyTorch state dict")

@@ -123,10 +123,10 @@ def test_weights_come_back_and_name_their_net(tmp_path):
     message = r"x\.weights\.h5: these weights were trained with NET\.ALPHA 0\.5, the config has 1"
     with pytest.raises(InputError, match=message):
         load_weights(other, path, load_config())
-    with pytest.raises(InputError, match="these weights are of another net than the config describes"):
+    with pytest.raises(InputError, match="these weights belong to another net than the config describes"):
         load_weights(dense(5), path, cfg)
     with pytest.raises(InputError, match="no such weights file"):
         load_weights(other, tmp_path / "y.weights.h5")
     path.write_bytes(path.read_bytes()[:900])
-    with pytest.raises(InputError, match=r"x\.weights\.h5: no whole weights file"):
+    with pytest.raises(InputError, match=r"x\.weights\.h5: not a complete weights file"):
         load_weights(other, path)

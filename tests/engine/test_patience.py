@@ -47,8 +47,8 @@ def test_it_does_what_the_callbacks_of_keras_do(seed):
 
 
 def test_it_needs_a_selection():
-    for words, message in ((["TRAIN.SCHEDULE", "plateau"], "TRAIN.SCHEDULE plateau looks at the selection, but"),
-                           (["TRAIN.STOP_AFTER", "30"], "TRAIN.STOP_AFTER 30 looks at the selection, but TRAIN")):
+    for words, message in ((["TRAIN.SCHEDULE", "plateau"], "TRAIN.SCHEDULE plateau needs a selection, but"),
+                           (["TRAIN.STOP_AFTER", "30"], "TRAIN.STOP_AFTER 30 needs a selection, but TRAIN")):
         with pytest.raises(InputError, match=message):
             Patience(load_config(overrides=words).TRAIN)
 

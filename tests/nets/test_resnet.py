@@ -138,7 +138,7 @@ def test_offline_imagenet_says_what_to_do(monkeypatch):
 
     monkeypatch.setattr(keras.applications, "ResNet152", no_network)
     cfg = {"BACKBONE": "resnet152", "WEIGHTS": "imagenet"}
-    with pytest.raises(InputError, match="ImageNet weights of resnet152 cannot be had .*no route.*--init FILE"):
+    with pytest.raises(InputError, match="ImageNet weights of resnet152 cannot be loaded .*no route.*--init FILE"):
         initialise_backbone(None, cfg)
     with pytest.raises(InputError, match="NET.VARIANT: Keras has no weights for 'slim', expected keras"):
         initialise_backbone(None, {**cfg, "VARIANT": "slim"})
