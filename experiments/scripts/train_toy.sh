@@ -3,8 +3,8 @@
 # cfgs/toy_ssh.yml on them from random initial weights, tests it on other scenes, and evaluates by the official protocol.
 #
 # Usage: experiments/scripts/train_toy.sh
-#   Needs 3 to 4 minutes on 2 cores. Scenes stay in data/toy, the run in output/toy_ssh. Exit code 1 when the AP of
-#   easy, medium or hard stays under 0.90.
+#   Needs about 6 minutes on 2 cores that other work uses too. Scenes stay in data/toy, the run in output/toy_ssh. Exit
+#   code 1 when the AP of easy, medium or hard stays under 0.90.
 set -euo pipefail
 source "$(dirname "$0")/names.sh"
 case ${1:-} in -h | --help) usage; exit ;; esac
