@@ -1,7 +1,7 @@
-"""From roidb to minibatch: augment, encode, assemble, load ahead.
+"""Makes minibatches of a roidb: augmentation, encoding, and loading ahead of time.
 
-What pays compiled exists twice: in minibatch.pyx, and as a NumPy twin in reference.py that states the
-rule and serves where nothing could be compiled.
+The functions that are worth compiling exist twice: in minibatch.pyx, and as NumPy twins in reference.py. The twins
+state the rules, and are used where nothing could be compiled.
 """
 
 from ..compiled import warn_not_compiled

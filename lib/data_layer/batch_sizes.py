@@ -1,21 +1,36 @@
 """How many samples each step takes, and whether several devices can share them equally."""
 
+from easydict import EasyDict
+
 from ..errors import InputError
 
 
-def turns(cfg, batch):
-    """[(side in px, samples)] of the steps, which take turns; `batch` samples are of the first side.
+def turns(cfg: EasyDict, batch: int) -> list[tuple[int, int]]:
+    """List the image sizes that steps take in turn.
 
-    A larger side takes fewer samples: the pixels of a step, and so its time and memory, stay about the same.
+    A larger size takes fewer samples: the pixels of a step, and so its time and memory, stay about the same.
+
+    Args:
+        cfg: the whole config; AUGMENT.SIZES or AUGMENT.SIZE counts.
+        batch: number of samples of the first size.
+
+    Returns:
+        (side in px, number of samples) per turn.
     """
     sizes = cfg.AUGMENT.SIZES or [cfg.AUGMENT.SIZE]
     return [(size, max(1, round(batch * (sizes[0] / size) ** 2))) for size in sizes]
 
 
-def check_batch(cfg, count, together=1):
-    """InputError unless each step's samples divide by `count` devices; names the nearest batch sizes that do.
+def check_batch(cfg: EasyDict, count: int, together: int = 1) -> None:
+    """Check that devices can share the samples of each step equally.
 
-    together: samples whose losses depend on one another (MTCNN mines in groups), which stay on one device.
+    Args:
+        cfg: the whole config.
+        count: number of devices.
+        together: number of samples whose losses depend on each other (MTCNN mines in groups). They stay on one device.
+
+    Raises:
+        InputError: names the nearest batch sizes that can be shared.
     """
     if count < 1:
         raise InputError(f"--devices is {count}, expected 1 or more")
@@ -27,9 +42,9 @@ def check_batch(cfg, count, together=1):
     if fits(batch):
         return
     below, above = range(batch - 1, 0, -1), range(batch + 1, 64 * (batch + count * together))
-    near = [str(other) for part in (below, above) for other in [next(filter(fits, part), None)] if other]
-    parts = " and ".join(f"{samples} of {size} px" for size, samples in turns(cfg, batch))
-    steps = f" (steps of {parts})" if cfg.AUGMENT.SIZES else ""
+    near = [str(other) for sizes in (below, above) for other in [next(filter(fits, sizes), None)] if other]
+    samples_of_sizes = " and ".join(f"{samples} of {size} px" for size, samples in turns(cfg, batch))
+    steps = f" (steps of {samples_of_sizes})" if cfg.AUGMENT.SIZES else ""
     groups = f" in groups of {together}" if together > 1 else ""
     raise InputError(f"TRAIN.BATCH is {batch}{steps}, which {count} devices together cannot share equally{groups}; "
                      f"expected a batch that they can, the nearest: {' and '.join(near) or 'none'}")

@@ -1,39 +1,55 @@
-"""Loader: step -> minibatch, made ahead by threads, in an order that can be recomputed.
+"""Loader: makes the minibatch of each step, ahead of time in threads, in an order that can be computed again.
 
-Sample i of epoch e draws all its chance from a generator seeded by (seed, e, i). So a batch is a function of the
-config and the step alone: a resumed run sees what the uninterrupted one would have seen, whatever the number of
-threads. Threads serve because reading, decoding, resizing and encoding all release the interpreter lock.
+Sample i of epoch e takes all randomness from a generator seeded by (seed, e, i). So a batch is a function of the config
+and the step only: a resumed run receives the same batches as an uninterrupted one, with any number of threads. Threads
+are enough because reading, decoding, resizing and encoding all release the interpreter lock.
 """
 
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from easydict import EasyDict
 
 from ..datasets.images import ImageError, read_image
+from ..datasets.roidb import Record
 from ..errors import InputError
 from .augment import augment
 from .batch_sizes import turns
 
-ORDER = 2**32 - 1  # stands in place of a sample's number where the order of an epoch is drawn
-TRIES = 5  # images that may be unreadable one after the other before a sample is given up
+ORDER = 2**32 - 1  # seeds the order of an epoch, where the seed of a sample has its number
+TRIES = 5  # images in a row that may be unreadable before a sample fails
 
 
 class Loader:
     """Minibatches of a roidb for a family.
 
-    records: list of Record. weights: how often an epoch shows each (all 1: every image once). encode: the family's
-    `encode`. cfg: the whole config. read: function (Record, reduce) -> image, None: from the files, cached.
-    `loader.run(start, stop)` yields (step, batch); batch is a dict of the images (B, S, S, 3) uint8, the family's
-    targets, and `names`, the list of the images' paths. uint8 goes to the net: as float32 it would be four times as
-    much to write and to copy.
+    A batch is a dict: "images" (B, S, S, 3) uint8 RGB, the family's targets, and "names", the paths of the images. The
+    net receives uint8, because float32 would be four times as much to write and copy.
+
+    Args:
+        records: images to train on.
+        weights: how often an epoch shows each record. All 1: every image once.
+        encode: the family's `encode`, from a sample (augment) to a dict of targets.
+        cfg: the whole config.
+        read: reads the image of a record; its second argument divides the sides. None: a CachedReader.
+
+    Attributes:
+        size: number of samples in an epoch.
+        waited: seconds that `run` has waited for data.
+        unreadable: messages of images that were left out.
+
+    Raises:
+        InputError: when there are no records.
     """
 
-    def __init__(self, records, weights, encode, cfg, read=None):
+    def __init__(self, records: Sequence[Record], weights: Sequence[float] | np.ndarray,
+                 encode: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], cfg: EasyDict,
+                 read: Callable[[Record, int], np.ndarray] | None = None):
         if not records:
             raise InputError(f"TRAIN.DATASETS {cfg.TRAIN.DATASETS!r} holds no image; see tools/build_roidb.py")
         self.records, self.encode, self.cfg = records, encode, cfg
@@ -41,38 +57,45 @@ class Loader:
         self.bounds = np.cumsum(np.asarray(weights, np.float64))
         self.size = max(cfg.TRAIN.BATCH, round(self.bounds[-1]))
         self.turns = turns(cfg, cfg.TRAIN.BATCH)
-        self.waited = 0.0  # seconds that `run` has waited for data
-        self.unreadable = set()  # messages of images that were left out
+        self.waited = 0.0
+        self.unreadable: set[str] = set()
         self._orders = {}
         self._lock = threading.Lock()
 
-    def order(self, epoch):
-        """Numbers of the records of an epoch, (size,): each as often as its weight says, fractions by chance."""
+    def order(self, epoch: int) -> np.ndarray:
+        """(size,) numbers of the records of an epoch: each as often as its weight, fractions at random."""
         with self._lock:
             if epoch not in self._orders:
                 rng = np.random.default_rng([self.cfg.SEED, epoch, ORDER])
                 spread = (np.arange(self.size) + rng.random()) * (self.bounds[-1] / self.size)
                 numbers = np.minimum(np.searchsorted(self.bounds, spread, side="right"), len(self.records) - 1)
-                # Around the end of an epoch the threads work in two of them.
+                # At the end of an epoch the threads work in two epochs.
                 self._orders = {e: order for e, order in self._orders.items() if abs(e - epoch) == 1}
                 self._orders[epoch] = rng.permutation(numbers)
             return self._orders[epoch]
 
-    def plan(self, step):
+    def plan(self, step: int) -> tuple[int, int, int]:
         """(number of the first sample, number of samples, their side in px) of a step.
 
-        Samples are counted through all epochs; an epoch may end in the middle of a batch.
+        Sample numbers continue through all epochs; an epoch may end in the middle of a batch.
         """
         cycles, turn = divmod(step, len(self.turns))
         counts = [count for _, count in self.turns]
         size, count = self.turns[turn]
         return cycles * sum(counts) + sum(counts[:turn]), count, size
 
-    def sample(self, step, place):
-        """The sample at `place` of the batch of `step`: (image (S, S, 3) uint8, dict of targets, path of the image).
+    def sample(self, step: int, place: int) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+        """Make the sample at `place` of the batch of `step`.
 
-        An image that cannot be read is said once on stderr, and another one, drawn by the sample's own generator,
-        takes its place.
+        An image that cannot be read is reported once on stderr and replaced by another one, which the sample's own
+        generator draws.
+
+        Returns:
+            Image (S, S, 3) uint8 RGB, dict of targets, path of the image.
+
+        Raises:
+            ImageError: when TRIES images in a row cannot be read.
+            InputError: names the image that does not fit its record or cannot be encoded.
         """
         first, _, size = self.plan(step)
         epoch, number = divmod(first + place, self.size)
@@ -86,7 +109,7 @@ class Loader:
                 break
             except ImageError as error:
                 if not left:
-                    raise ImageError(f"{error}; {TRIES} images one after the other could not be read") from None
+                    raise ImageError(f"{error}; {TRIES} images in a row could not be read") from None
                 self._leave_out(str(error))
                 record = self._another(rng)
         try:
@@ -102,17 +125,17 @@ class Loader:
         with self._lock:
             if message not in self.unreadable:
                 self.unreadable.add(message)
-                print(f"warning: {message}; another image takes its place", file=sys.stderr, flush=True)
+                print(f"warning: {message}; another image is used instead", file=sys.stderr, flush=True)
 
-    def batch(self, step):
-        """The minibatch of a step, made here and now."""
+    def batch(self, step: int) -> dict:
+        """Make the minibatch of a step, in this thread."""
         count = self.plan(step)[1]
         batch = Minibatch(count)
         for place in range(count):
             batch.put(place, *self.sample(step, place))
         return batch.arrays()
 
-    def run(self, start, stop):
+    def run(self, start: int, stop: int) -> Iterator[tuple[int, dict]]:
         """Yield (step, batch) for start <= step < stop, prepared ahead by LOADER.WORKERS threads."""
         ahead = deque()
         pool = ThreadPoolExecutor(max(1, self.cfg.LOADER.WORKERS), thread_name_prefix="loader")
@@ -139,53 +162,64 @@ class Loader:
             for place in places:
                 batch.put(place, *self.sample(step, place))
 
-        # A share of the batch for each thread: handing over sample by sample would cost more turns of the lock.
+        # One task per thread, not per sample: that needs the interpreter lock less often.
         workers = max(1, self.cfg.LOADER.WORKERS)
         return batch, [pool.submit(fill, range(first, count, workers)) for first in range(min(workers, count))]
 
 
 class Minibatch:
-    """A batch that threads fill place by place; its arrays are made when the first sample is there.
+    """A batch that threads fill place by place. The first sample decides the shapes of its arrays.
 
-    Copying a sample to its place is what NumPy does as fast as memory allows, and without the interpreter lock
-    (tools/benchmark.py loader), so nothing is compiled here.
+    NumPy copies a sample as fast as memory allows, and without the interpreter lock (tools/benchmark.py loader), so
+    nothing is compiled here.
+
+    Args:
+        count: number of samples.
     """
 
-    def __init__(self, count):
+    def __init__(self, count: int):
         self.names = [None] * count
         self._arrays = None
         self._lock = threading.Lock()
 
-    def put(self, place, image, targets, name):
-        """Copy a sample to its place. Raises ValueError when its arrays are not shaped as the first sample's."""
-        parts = {"images": image, **targets}
+    def put(self, place: int, image: np.ndarray, targets: dict[str, np.ndarray], name: str) -> None:
+        """Copy a sample to its place.
+
+        Raises:
+            ValueError: when its arrays have other shapes than those of the first sample.
+        """
+        sample = {"images": image, **targets}
         with self._lock:
             if self._arrays is None:
-                self._arrays = {key: np.empty((len(self.names), *part.shape), part.dtype)
-                                for key, part in parts.items()}
-        for key, part in parts.items():
-            if part.shape != self._arrays[key].shape[1:]:  # which NumPy would broadcast where it can
-                raise ValueError(f"{name}: {key} is {part.shape}, the first sample's is {self._arrays[key].shape[1:]}")
-            self._arrays[key][place] = part
+                self._arrays = {key: np.empty((len(self.names), *array.shape), array.dtype)
+                                for key, array in sample.items()}
+        for key, array in sample.items():
+            if array.shape != self._arrays[key].shape[1:]:  # NumPy would broadcast where it can
+                raise ValueError(f"{name}: {key} is {array.shape}, the first sample's is {self._arrays[key].shape[1:]}")
+            self._arrays[key][place] = array
         self.names[place] = name
 
-    def arrays(self):
-        """Dict of the batched arrays, `images` first, and `names`; every place must have been filled."""
+    def arrays(self) -> dict:
+        """The batched arrays by name, "images" first, and the list "names". Every place must have been filled."""
         return {**self._arrays, "names": self.names}
 
 
 class CachedReader:
-    """(Record, reduce) -> image (H, W, 3) uint8 RGB; decoded images stay in memory until `megabytes` are used.
+    """Reads the images of records, (H, W, 3) uint8 RGB, and keeps the first ones in memory.
 
-    There is no eviction: an epoch passes over all images once, and then first come is as good as any other choice.
+    Nothing is removed from the cache: an epoch reads every image once, so no choice of images is better.
+
+    Args:
+        megabytes: size of the cache in MiB.
     """
 
-    def __init__(self, megabytes=0):
+    def __init__(self, megabytes: float = 0):
         self.left = megabytes * 2**20
         self.images = {}
         self._lock = threading.Lock()
 
-    def __call__(self, record, reduce=1):
+    def __call__(self, record: Record, reduce: int = 1) -> np.ndarray:
+        """Read the image; `reduce` (1, 2, 4 or 8) divides its sides."""
         key = record.path, reduce
         image = self.images.get(key)
         if image is None:

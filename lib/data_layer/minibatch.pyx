@@ -1,7 +1,7 @@
-"""The parts of a minibatch that pay compiled: shrinking an image, and moving its faces into a window.
+"""The parts of a minibatch that are worth compiling: shrinking an image, and moving its faces into a window.
 
-The rules are stated by the twins in reference.py; results are equal to the bit. Both let go of the interpreter lock, so
-that the loader's threads work beside each other and beside the training.
+The twins in reference.py state the rules, and results are equal to the bit. Both functions release the interpreter
+lock, so that the loader's threads run in parallel with each other and with the training.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from libc.string cimport memcpy
 
 
 def shrink(image, size):
-    """(height, width, 3) uint8 of (H, W, 3): each pixel the mean of the area that it covers; see reference.shrink."""
+    """Make an image smaller: each pixel is the mean of the area that it covers. See reference.shrink."""
     check_shrink(image, size)
     if image.strides[1:] != (3, 1):
         image = np.ascontiguousarray(image)
@@ -26,7 +26,7 @@ def shrink(image, size):
     cdef int[::1] top = np.empty(rows, dtype=np.intc), left = np.empty(columns, dtype=np.intc)
     cdef unsigned short[:, ::1] down = np.empty((rows, taps_down), dtype=np.ushort)
     cdef unsigned short[:, ::1] across = np.empty((columns, taps_across), dtype=np.ushort)
-    # A sum, a pixel that a tap adds to it, and a tap's weights, each once a channel: what is long vectorises well.
+    # Sums, the pixels that a tap adds to them, and a tap's weights, each per channel: long arrays vectorise well.
     cdef unsigned int[::1] sums = np.empty(3 * columns, dtype=np.uintc)
     cdef unsigned short[::1] pixels = np.empty(3 * columns + 1, dtype=np.ushort)
     cdef unsigned short[:, ::1] weights = np.empty((taps_across, 3 * columns), dtype=np.ushort)
@@ -49,7 +49,7 @@ def shrink(image, size):
 
 
 cdef Py_ssize_t most_taps(Py_ssize_t source, Py_ssize_t target) noexcept nogil:
-    """How many source pixels one target pixel meets at most."""
+    """Largest number of source pixels that cover one target pixel."""
     cdef double factor = <double>source / target, begin
     cdef Py_ssize_t number, most = 1, taps
     for number in range(target):
@@ -60,8 +60,8 @@ cdef Py_ssize_t most_taps(Py_ssize_t source, Py_ssize_t target) noexcept nogil:
 
 
 cdef void coverage(Py_ssize_t source, double units, int[::1] first, unsigned short[:, ::1] weights) noexcept nogil:
-    """The first source pixel of each target pixel, and the weights of those that follow: see reference.coverage."""
-    cdef double factor = <double>source / first.shape[0], begin, part
+    """First source pixel of each target pixel, and the weights from there on: see reference.coverage."""
+    cdef double factor = <double>source / first.shape[0], begin, covered
     cdef Py_ssize_t number, tap
     cdef int before, now
     for number in range(first.shape[0]):
@@ -69,9 +69,9 @@ cdef void coverage(Py_ssize_t source, double units, int[::1] first, unsigned sho
         first[number] = <int>floor(begin)
         before = 0
         for tap in range(weights.shape[1]):
-            part = (first[number] + tap + 1 - begin) / factor
-            part = 0 if part < 0 else 1 if part > 1 else part
-            now = <int>rint(part * units)
+            covered = (first[number] + tap + 1 - begin) / factor
+            covered = 0 if covered < 0 else 1 if covered > 1 else covered
+            now = <int>rint(covered * units)
             weights[number, tap] = <unsigned short>(now - before)
             before = now
 
@@ -86,22 +86,22 @@ cdef void mean_of_rows(const unsigned char* source, Py_ssize_t step, Py_ssize_t 
     for tap in range(1, taps):
         weight = weights[tap]
         source += step
-        if weight:  # beyond the last row there is none
+        if weight:  # after the last row there is no tap
             for x in range(values):
                 line[x] += source[x] * weight
 
 
 cdef void mean_of_columns(const unsigned short* line, const int[::1] first, const unsigned short[:, ::1] weights,
                           unsigned short* pixels, unsigned int* sums, unsigned char* target) noexcept nogil:
-    """Weighted sums along a line, rounded. The pixels that a tap adds are first laid side by side."""
+    """Weighted sums along a line, rounded. The pixels that a tap adds are first copied side by side."""
     cdef Py_ssize_t columns = first.shape[0], values = 3 * first.shape[0], tap, column, x
     cdef const unsigned short* weight
     for x in range(values):
-        sums[x] = 1 << 21  # half of what is shifted away
+        sums[x] = 1 << 21  # half of the divisor 2**22: rounds
     for tap in range(weights.shape[0]):
         weight = &weights[tap, 0]
         for column in range(columns):
-            memcpy(&pixels[3 * column], &line[3 * (first[column] + tap)], 8)  # 4 values: the next pixel mends the last
+            memcpy(&pixels[3 * column], &line[3 * (first[column] + tap)], 8)  # 4 values; the next pixel overwrites the fourth
         for x in range(values):
             sums[x] += <unsigned int>pixels[x] * weight[x]
     for x in range(values):
@@ -109,7 +109,7 @@ cdef void mean_of_columns(const unsigned short* line, const int[::1] first, cons
 
 
 def visible_faces(boxes, ignore, landmarks, scale, shift, size, min_face, min_visible):
-    """Boxes, ignore flags and landmarks of an image as a window of it shows them: see reference.visible_faces."""
+    """Move the boxes, ignore flags and landmarks of an image into a window of it. See reference.visible_faces."""
     boxes, ignore, landmarks = check_faces(boxes, ignore, landmarks)
     kept_boxes, kept_ignore, kept_landmarks = np.empty_like(boxes), np.empty_like(ignore), np.empty_like(landmarks)
     cdef Py_ssize_t kept
@@ -120,9 +120,9 @@ def visible_faces(boxes, ignore, landmarks, scale, shift, size, min_face, min_vi
     cdef unsigned char[::1] to_i = kept_ignore.view(np.uint8)
     cdef float[:, :, ::1] to_p = kept_landmarks
     cdef float[2] scales = [scale[0], scale[1]], shifts = [shift[0], shift[1]], limits = [size[0], size[1]]
-    cdef float smallest = min_face, least = min_visible
+    cdef float smallest = min_face, lowest = min_visible
     with nogil:
-        kept = move_faces(b, i, p, scales, shifts, limits, smallest, least, to_b, to_i, to_p)
+        kept = move_faces(b, i, p, scales, shifts, limits, smallest, lowest, to_b, to_i, to_p)
     return kept_boxes[:kept], kept_ignore[:kept], kept_landmarks[:kept]
 
 
@@ -130,31 +130,32 @@ cdef Py_ssize_t move_faces(const float[:, ::1] boxes, const unsigned char[::1] i
                            const float* scale, const float* shift, const float* limit, float min_face,
                            float min_visible, float[:, ::1] to_boxes, unsigned char[::1] to_ignore,
                            float[:, :, ::1] to_landmarks) noexcept nogil:
+    """Write the K faces that the window shows to the first K rows of the `to_` arrays; returns K."""
     cdef Py_ssize_t n, axis, point, kept = 0
     cdef float low, high
-    cdef float[2] whole
-    cdef float[2] part
-    cdef bint inside
+    cdef float[2] sides
+    cdef float[2] inside
+    cdef bint complete
     for n in range(boxes.shape[0]):
         for axis in range(2):
             low = boxes[n, axis] * scale[axis] + shift[axis]
             high = boxes[n, axis + 2] * scale[axis] + shift[axis]
-            whole[axis] = high - low
+            sides[axis] = high - low
             low = 0 if low < 0 else limit[axis] if low > limit[axis] else low
             high = 0 if high < 0 else limit[axis] if high > limit[axis] else high
-            part[axis] = high - low
+            inside[axis] = high - low
             to_boxes[kept, axis], to_boxes[kept, axis + 2] = low, high
-        if not (part[0] > 0 and part[1] > 0):
+        if not (inside[0] > 0 and inside[1] > 0):
             continue
-        to_ignore[kept] = (ignore[n] or part[0] * part[1] / (whole[0] * whole[1]) < min_visible
-                           or whole[0] < min_face or whole[1] < min_face)
-        inside = True
+        to_ignore[kept] = (ignore[n] or inside[0] * inside[1] / (sides[0] * sides[1]) < min_visible
+                           or sides[0] < min_face or sides[1] < min_face)
+        complete = True
         for point in range(landmarks.shape[1]):
             for axis in range(2):
                 low = landmarks[n, point, axis] * scale[axis] + shift[axis]
                 to_landmarks[kept, point, axis] = low
-                inside = inside and low >= 0 and low <= limit[axis]  # NaN, not labelled, is not inside
-        if not inside:
+                complete = complete and low >= 0 and low <= limit[axis]  # False for NaN, not labelled
+        if not complete:
             to_landmarks[kept, :, :] = NAN
         kept += 1
     return kept

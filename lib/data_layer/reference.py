@@ -1,21 +1,33 @@
-"""NumPy twins of the compiled parts of a minibatch: they state the rules, and serve where nothing could be compiled."""
+"""NumPy twins of the compiled functions: they state the rules, and are used where nothing could be compiled."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import InputError
 
-ROW_UNITS, COLUMN_UNITS = 2**8, 2**14  # a weight of 1: sums of bytes by rows fit in 16 bits, by columns in 32
+ROW_UNITS, COLUMN_UNITS = 2**8, 2**14  # a weight of 1: sums of bytes over rows fit in 16 bits, over columns in 32
 
 
-def shrink(image, size):
-    """An image made smaller: each pixel is the mean of the area of the source that it covers.
+def shrink(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Make an image smaller: each pixel is the mean of the area of the source that it covers.
 
-    image: (H, W, 3) uint8. size: (width, height) px, at least 1. Returns (height, width, 3) uint8, equal to OpenCV's
-    INTER_AREA within one grey level: rows are weighed in units of 1/256, columns in units of 1/16384.
-    Raises InputError for another kind of array or an empty one.
+    Rows are weighted in units of 1/256, columns in units of 1/16384. The result equals OpenCV's INTER_AREA within one
+    grey level.
 
-    >>> shrink(np.uint8([[[0, 0, 90]], [[60, 3, 90]], [[90, 6, 90]]]), (1, 1))
-    array([[[50,  3, 90]]], dtype=uint8)
+    Args:
+        image: (H, W, 3) uint8.
+        size: (width, height) px, at least 1.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        InputError: for another kind of array or an empty one.
+
+    Examples:
+        >>> shrink(np.uint8([[[0, 0, 90]], [[60, 3, 90]], [[90, 6, 90]]]), (1, 1))
+        array([[[50,  3, 90]]], dtype=uint8)
     """
     check_shrink(image, size)
     rows, columns = coverage(image.shape[0], size[1], ROW_UNITS), coverage(image.shape[1], size[0], COLUMN_UNITS)
@@ -24,11 +36,19 @@ def shrink(image, size):
     return ((sums + 2**21) >> 22).astype(np.uint8)
 
 
-def coverage(source, target, units):
-    """How `source` pixels share in `target` pixels along an axis: a list of taps (index (target,), weights (target,)).
+def coverage(source: int, target: int, units: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Compute the weights of source pixels in target pixels along one axis.
 
-    Weights are integers that sum to `units` over the taps: the covered part of each source pixel, rounded so that the
-    part covered up to any pixel is right within half a unit.
+    A weight is the fraction of the target pixel that the source pixel covers, in `units`, as an integer. Weights summed
+    from the first tap on are right within half a unit. All weights of a target pixel sum to `units`.
+
+    Args:
+        source: number of source pixels.
+        target: number of target pixels.
+        units: weight of a whole target pixel.
+
+    Returns:
+        One (index (target,), weights (target,)) per tap.
     """
     factor = source / target
     begin = np.arange(target) * factor
@@ -42,36 +62,52 @@ def coverage(source, target, units):
     return list(zip(index.T, weights.T, strict=True))
 
 
-def check_shrink(image, size):
+def check_shrink(image: np.ndarray, size: Sequence[int]) -> None:
+    """Raise InputError when shrink cannot take its arguments."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size or min(size) < 1:
         raise InputError(f"shrink: found {image.dtype} {image.shape} to {size}, expected uint8 (H, W, 3) and "
                          "sides >= 1")
 
 
-def visible_faces(boxes, ignore, landmarks, scale, shift, size, min_face, min_visible):
-    """Faces as a window of the image shows them: those outside go, doubtful ones become ignore regions.
+def visible_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray, scale: Sequence[float],
+                  shift: Sequence[float], size: Sequence[int], min_face: float, min_visible: float
+                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Move the faces of an image into a window of it. Faces outside are removed, doubtful ones become ignore regions.
 
-    boxes (N, 4) float32 px, ignore (N,) bool, landmarks (N, P, 2) float32, NaN = not labelled. A point moves to
-    point * scale + shift, each of them (x, y); size: (width, height) px of the window.
-    A face is ignored where less than `min_visible` of its area is inside or its shorter side is under `min_face` px of
-    the window. Where a landmark is outside, all of that face become NaN.
-    Returns (boxes (K, 4) clipped to the window, ignore (K,), landmarks (K, P, 2)) of the faces that are left, in order.
+    Args:
+        boxes: (N, 4) float32, x1 y1 x2 y2 px of the image.
+        ignore: (N,) bool.
+        landmarks: (N, P, 2) float32, x y px of the image, NaN = not labelled.
+        scale: (x, y). A point moves to point * scale + shift.
+        shift: (x, y) px.
+        size: (width, height) px of the window.
+        min_face: px of the window. A face with a shorter side is ignored.
+        min_visible: fraction of the area, 0..1. A face with less than that inside the window is ignored.
+
+    Returns:
+        Of the K faces that are left, in order: boxes (K, 4) float32, clipped to the window; ignore (K,) bool; landmarks
+        (K, P, 2) float32. If one landmark of a face is outside the window, all of them are NaN.
+
+    Raises:
+        InputError: when the arrays have wrong shapes.
     """
     boxes, ignore, landmarks = check_faces(boxes, ignore, landmarks)
     scale, shift, limits = np.float32(scale), np.float32(shift), np.float32(size)
     boxes = boxes * np.tile(scale, 2) + np.tile(shift, 2)
     clipped = np.clip(boxes, 0, np.tile(limits, 2))
-    sides, whole = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
-    kept = (sides > 0).all(axis=1)
-    clipped, sides, whole = clipped[kept], sides[kept], whole[kept]
-    visible = sides[:, 0] * sides[:, 1] / (whole[:, 0] * whole[:, 1])
-    ignore = ignore[kept] | (visible < np.float32(min_visible)) | (whole < np.float32(min_face)).any(axis=1)
+    inside, sides = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
+    kept = (inside > 0).all(axis=1)
+    clipped, inside, sides = clipped[kept], inside[kept], sides[kept]
+    visible = inside[:, 0] * inside[:, 1] / (sides[:, 0] * sides[:, 1])
+    ignore = ignore[kept] | (visible < np.float32(min_visible)) | (sides < np.float32(min_face)).any(axis=1)
     landmarks = landmarks[kept] * scale + shift
-    inside = ((landmarks >= 0) & (landmarks <= limits)).all(axis=(1, 2))
-    return clipped, ignore, np.where(inside[:, None, None], landmarks, np.float32(np.nan))
+    complete = ((landmarks >= 0) & (landmarks <= limits)).all(axis=(1, 2))
+    return clipped, ignore, np.where(complete[:, None, None], landmarks, np.float32(np.nan))
 
 
-def check_faces(boxes, ignore, landmarks):
+def check_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray
+                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Convert the arrays of faces to contiguous float32, bool, float32. Raises InputError for wrong shapes."""
     boxes = np.ascontiguousarray(boxes, dtype=np.float32)
     ignore, landmarks = np.ascontiguousarray(ignore, dtype=bool), np.ascontiguousarray(landmarks, dtype=np.float32)
     count = len(ignore)

@@ -130,10 +130,10 @@ def test_an_unreadable_image_is_replaced_and_named_once(records, tmp_path, capsy
     loader.batch(1)
     assert len(loader.unreadable) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"warning: {bad.path}: ") and "another image takes its place" in line
+    assert line.startswith(f"warning: {bad.path}: ") and "another image is used instead" in line
     for _, batch in Loader(some, np.ones(6), encode, config(TRAIN__BATCH=6, LOADER__WORKERS=3)).run(0, 1):
         same(batch, first)
-    with pytest.raises(ImageError, match="5 images one after the other could not be read"):
+    with pytest.raises(ImageError, match="5 images in a row could not be read"):
         list(Loader([bad], [1.0], encode, config()).run(0, 1))
 
 

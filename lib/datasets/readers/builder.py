@@ -54,8 +54,8 @@ class RoidbBuilder:
         return stem + ".jpg"
 
     def add(self, image: str, boxes: Sequence | np.ndarray | Callable[[tuple[int, int]], Sequence], where: str,
-            landmarks: np.ndarray | None = None, attributes: Mapping[str, Sequence[int]] | None = None,
-            ignore: Sequence[bool] | None = None) -> None:
+            landmarks: np.ndarray | None = None, attributes: Mapping[str, Sequence[int] | np.ndarray] | None = None,
+            ignore: Sequence[bool] | np.ndarray | None = None) -> None:
         """Add an image with its faces. Faces without area are dropped and counted.
 
         Args:

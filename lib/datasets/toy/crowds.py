@@ -45,12 +45,12 @@ def write_crowds(records: Iterable[Record], folder: str | os.PathLike, sheets: i
     for number in range(sheets):
         sheet = np.full((columns * side, columns * side, 3), GREY, np.uint8)
         chosen = [records[i] for i in rng.permutation(len(records))[:columns * columns]]
-        boxes = [_paste(record, sheet, cell // columns * side, cell % columns * side, side)
-                 for cell, record in enumerate(chosen)]
+        boxes = np.concatenate([_paste(record, sheet, cell // columns * side, cell % columns * side, side)
+                                for cell, record in enumerate(chosen)])
+        ignore = np.concatenate([record.ignore for record in chosen])
         name = f"{EVENT}/{number:04d}.jpg"
         encoded = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
         write_whole(f"{folder}/{name}", encoded.tobytes(), sync=False)
-        boxes, ignore = np.concatenate(boxes), np.concatenate([record.ignore for record in chosen])
         made.append(Record(str(folder), name, sheet.shape[1], sheet.shape[0], boxes,
                            np.full((len(boxes), 5, 2), np.nan, np.float32), ignore))
     return Roidb(made, source=f"{sheets} sheets of {columns} x {columns} images, {side} px each, seed {seed}")

@@ -1,5 +1,7 @@
 """Draws the toy scenes: backgrounds, objects, and heads pasted with a soft edge at any size and angle."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -84,7 +86,8 @@ def add_object(rng: np.random.Generator, canvas: np.ndarray) -> None:
     paste(canvas, piece, mask, matrix, rng)
 
 
-def similarity(origin: np.ndarray, target: np.ndarray, scale: float, angle: float, flip: bool) -> np.ndarray:
+def similarity(origin: Sequence[float] | np.ndarray, target: Sequence[float] | np.ndarray, scale: float, angle: float,
+               flip: bool) -> np.ndarray:
     """Make the (2, 3) matrix that moves the point `origin` to `target`.
 
     It mirrors left to right first if `flip`, then scales and rotates by `angle` radians.
