@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from ..datasets.roidb import Record, Roidb
 from .pairing import pair_by_name, rows_or_none
 from .voc import ap_of, match_faces
 from .wider import average_precision
+
+if TYPE_CHECKING:
+    from .files.predictions import Predictions
 
 COARSE_EDGES = tuple(edge for edge in HEIGHT_EDGES if edge != SMALL_FACE)
 """The edges of the tables that follow a protocol of their own: COCO and the breakdown of WIDER FACE."""
@@ -33,7 +37,7 @@ def bin_name(low: float, high: float | None) -> str:
     return f"{low:g}-{high:g}" if high is not None and np.isfinite(high) else f"{low:g}-"
 
 
-def evaluate_roidb(predictions: Mapping[str, Mapping[str, np.ndarray]], roidb: Roidb, subset: bool = False,
+def evaluate_roidb(predictions: Predictions, roidb: Roidb, subset: bool = False,
                    edges: Sequence[float] = HEIGHT_EDGES) -> dict:
     """AP of prediction files on the images of a roidb.
 
@@ -41,7 +45,7 @@ def evaluate_roidb(predictions: Mapping[str, Mapping[str, np.ndarray]], roidb: R
     every score as a threshold.
 
     Args:
-        predictions: event -> image name -> (P, 5) float64 x y w h score in px, from `read_predictions`.
+        predictions: of read_predictions.
         roidb: the faces.
         subset: count only the images that have a prediction file.
         edges: heights in px between the bins.
@@ -68,14 +72,14 @@ def evaluate_roidb(predictions: Mapping[str, Mapping[str, np.ndarray]], roidb: R
             "heights": heights}
 
 
-def recall_by_height(predictions: Mapping[str, Mapping[str, np.ndarray]], roidb: Roidb, precision: float = 0.9,
-                     score: float = 0.02, subset: bool = False, edges: Sequence[float] = HEIGHT_EDGES) -> dict:
+def recall_by_height(predictions: Predictions, roidb: Roidb, precision: float = 0.9, score: float = 0.02,
+                     subset: bool = False, edges: Sequence[float] = HEIGHT_EDGES) -> dict:
     """Recall by face height, at the lowest score that keeps a precision over the set, and at a given score.
 
     Detections are matched as for AP50. Detections of equal score enter together. Those on ignored faces are left out.
 
     Args:
-        predictions: event -> image name -> (P, 5) float64 x y w h score in px, from `read_predictions`.
+        predictions: of read_predictions.
         roidb: the faces.
         precision: the first point is at the lowest score with this precision or more, 0..1.
         score: the second point is at this score.

@@ -1,14 +1,77 @@
-"""The area under a precision-recall curve, as Pascal VOC (2010 and later) defines it; WIDER FACE uses the same."""
+"""Precision-recall curves of matched predictions, and the area under them.
+
+Pascal VOC (2010 and later) and WIDER FACE define the area in the same way.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ..datasets.roidb import Record
+from .files.ground_truth import GroundTruth
 
-def area_under_curve(recall, precision):
-    """All-point average precision: the area under the monotone envelope of the curve.
+THRESHOLDS = 1000
 
-    recall, precision: (N,) floats along falling thresholds; recall does not fall. Returns a float, 0 for N = 0.
+
+@dataclass
+class Matches:
+    """A set of predictions matched with its boxes: P predictions, G boxes, S settings.
+
+    Attributes:
+        images: the images that are evaluated.
+        rows: (P, 5) float64, x y w h score in px, image by image, in falling score (equal ones in the file's order).
+        image: (P,) intp, the number of each prediction's image.
+        boxes: (G, 4) float64, x y w h in px, image by image.
+        owner: (G,) intp, the number of each box's image.
+        counted: (G, S) bool, the faces that count in each setting.
+        faces: setting -> number of faces that count.
+        best: (P,) intp, the box with the highest IoU, if that is 0.5 or more; -1: none.
+        first: (P,) bool, the prediction is the first of its image to reach its box.
+        stretched: (P,) float64, the scores, mapped so that those of the whole set fill 0..1.
+        every_score: (Q,) float64, all scores of the set, also of images without any box, where the protocol ignores
+            the predictions.
+    """
+
+    images: list[GroundTruth] | list[Record]
+    rows: np.ndarray
+    image: np.ndarray
+    boxes: np.ndarray
+    owner: np.ndarray
+    counted: np.ndarray
+    faces: dict[str, int]
+    best: np.ndarray
+    first: np.ndarray
+    stretched: np.ndarray
+    every_score: np.ndarray
+
+    @cached_property
+    def ranks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What every curve needs.
+
+        Returns:
+            (P,) indices of the predictions by falling score over all images; (1000,) how many of them each threshold
+            lets in; how many each distinct score lets in.
+        """
+        order = np.argsort(-self.rows[:, 4])
+        falling, thresholds = -self.stretched[order], 1 - np.arange(1, THRESHOLDS + 1) / THRESHOLDS
+        levels = 1 + np.flatnonzero(np.diff(self.rows[order, 4], append=np.nan))
+        return order, np.searchsorted(falling, -thresholds, side="right"), levels
+
+
+def area_under_curve(recall: np.ndarray, precision: np.ndarray) -> float:
+    """Average precision at all points: the area under the monotone envelope of a curve.
+
+    Args:
+        recall: (N,) float64, 0..1, at falling thresholds; it does not fall.
+        precision: (N,) float64, 0..1, at the same thresholds.
+
+    Returns:
+        The area, 0..1; 0 for N = 0.
+
+    Source: The Pascal Visual Object Classes Challenge 2010 development kit, average precision.
     """
     recall = np.concatenate([[0.0], recall, [1.0]])
     precision = np.concatenate([[0.0], precision, [0.0]])
@@ -18,8 +81,15 @@ def area_under_curve(recall, precision):
 
 @dataclass
 class Curve:
-    """recall and precision (1000,) float64 at falling thresholds, ap: the area under them as the protocol computes it,
-    exact: the same with every distinct score as a threshold, faces: how many count."""
+    """A precision-recall curve and its area.
+
+    Attributes:
+        recall: (1000,) float64, 0..1, at falling thresholds.
+        precision: (1000,) float64, 0..1, at the same thresholds; 0 where no prediction has been let in.
+        ap: the area under them, as the protocol computes it.
+        exact: the area with every distinct score as a threshold.
+        faces: number of faces that count.
+    """
 
     recall: np.ndarray
     precision: np.ndarray
@@ -28,26 +98,23 @@ class Curve:
     faces: int
 
 
-def curve_of(matches, counted, looked_at=None):
-    """The Curve for any choice of counted faces, (G,) bool; predictions on other faces are left out.
+def curve_of(matches: Matches, counted: np.ndarray, looked_at: np.ndarray | None = None) -> Curve:
+    """The curve for any choice of counted faces. Predictions on other faces are left out.
 
-    looked_at (P,) bool: which of the predictions without a box are proposals, such as those of some heights or of some
-    images only; None: all.
+    Args:
+        matches: of match_wider; P predictions, G faces.
+        counted: (G,) bool, the faces that count.
+        looked_at: (P,) bool, the predictions without a face that are false positives, such as those of some heights or
+            of some images; None: all.
     """
     counted, (order, bins, levels) = np.asarray(counted, bool), matches.ranks
     matched = np.flatnonzero(matches.best >= 0)
     proposal = np.ones(len(matches.best), bool) if looked_at is None else np.array(looked_at, bool)
     proposal[matched] = counted[matches.best[matched]]
-    # Running sums along falling scores replace 1,000 cuts of every image.
-    proposals, recalled = np.cumsum(proposal[order]), np.cumsum((proposal & matches.first)[order])
-    total = int(counted.sum())
-    recall, precision = _points(proposals, recalled, bins, total)
-    exact = area_under_curve(*_points(proposals, recalled, levels, total))
-    return Curve(recall, precision, area_under_curve(recall, precision), exact, total)
-
-
-def _points(proposals, recalled, inside, total):
-    """Recall and precision where the first `inside` predictions are let in."""
-    proposals = np.concatenate([[0], proposals])[inside]
-    recalled = np.concatenate([[0], recalled])[inside]
-    return recalled / max(total, 1), recalled / np.maximum(proposals, 1)
+    # Running sums along falling scores, from 0 predictions on, replace 1,000 cuts of every image.
+    proposals, recalled = (np.concatenate([[0], np.cumsum(flags[order])])
+                           for flags in (proposal, proposal & matches.first))
+    faces = int(counted.sum())
+    recall, precision = recalled / max(faces, 1), recalled / np.maximum(proposals, 1)
+    return Curve(recall[bins], precision[bins], area_under_curve(recall[bins], precision[bins]),
+                 area_under_curve(recall[levels], precision[levels]), faces)

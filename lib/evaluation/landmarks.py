@@ -1,33 +1,46 @@
-"""Landmark error: how far five points lie from the labelled ones, in parts of the distance between the eyes.
+"""Landmark error: the distance of five points from the labelled ones, as a fraction of the distance between the eyes.
 
 The error of a face is the mean over its five points of the distance in px from the labelled point, divided by the
-distance in px between the labelled left and right eye. That of a set is the mean over its faces.
+distance in px between the labelled left and right eye. The error of a set is the mean over its faces.
 """
+
+from __future__ import annotations
 
 import numpy as np
 
-FAILURE = 0.1  # a face with a larger error counts as one that failed
+from ..datasets.roidb import Record
+
+FAILURE = 0.1
+"""A face with a larger error counts as failed."""
 
 
-def landmark_errors(found, labelled):
-    """(N,) errors of faces: found and labelled (N, 5, 2) px, left eye and right eye first. NaN where a point is.
+def landmark_errors(found: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """The errors of faces.
 
-    >>> labelled = np.float64([[[0, 0], [40, 0], [20, 20], [5, 40], [35, 40]]])
-    >>> landmark_errors(labelled + [3, 4], labelled).tolist()  # 5 px off, eyes 40 px apart
-    [0.125]
+    Args:
+        found: (N, 5, 2) px, left eye and right eye first.
+        labelled: (N, 5, 2) px, in the same order.
+
+    Returns:
+        (N,) float64; NaN for a face with a NaN point.
+
+    Examples:
+        >>> labelled = np.float64([[[0, 0], [40, 0], [20, 20], [5, 40], [35, 40]]])
+        >>> landmark_errors(labelled + [3, 4], labelled).tolist()  # 5 px off, eyes 40 px apart
+        [0.125]
     """
     labelled = np.asarray(labelled, np.float64)
     distances = np.linalg.norm(np.asarray(found, np.float64) - labelled, axis=2)
     return distances.mean(axis=1) / eye_distances(labelled)
 
 
-def eye_distances(landmarks):
+def eye_distances(landmarks: np.ndarray) -> np.ndarray:
     """(N,) px between the first two of (N, 5, 2) points."""
     return np.linalg.norm(landmarks[:, 0] - landmarks[:, 1], axis=1)
 
 
-def measurable(record):
-    """(N,) bool: faces of a Record that are not ignored, have all five points, and whose eyes are 1 px apart or more.
+def measurable(record: Record) -> np.ndarray:
+    """(N,) bool: faces that are not ignored and have all five points, with the eyes 1 px apart or more.
 
     In a full profile both eyes may be labelled at one place: then there is nothing to divide by.
     """
@@ -35,8 +48,16 @@ def measurable(record):
     return ~record.ignore & np.isfinite(points).all(axis=(1, 2)) & (np.nan_to_num(eye_distances(points)) >= 1)
 
 
-def error_summary(errors):
-    """Dict of faces (how many have an error), error (mean), median and failed (part over FAILURE); NaN left out."""
+def error_summary(errors: np.ndarray) -> dict:
+    """The figures of a set of faces.
+
+    Args:
+        errors: (N,), of landmark_errors; NaN is left out.
+
+    Returns:
+        `faces` (number of errors), `error` (their mean), `median`, `failed` (the fraction over FAILURE). All but
+        `faces` are None without faces.
+    """
     errors = np.asarray(errors, np.float64)
     errors = errors[np.isfinite(errors)]
     if not len(errors):

@@ -1,14 +1,14 @@
-"""Which box does each prediction belong to, compiled; the rule is stated by the twin in reference.py.
+"""The box that each prediction belongs to, compiled. The twin in reference.py states the rule.
 
-Boxes that overlap by `iou` or more have left edges that are close together, so the boxes of an image are sorted by
-their left edge and a prediction looks only at the few in its reach.
+Boxes whose IoU is `iou` or more have left edges that are close together. So the boxes of an image are sorted by their
+left edge, and a prediction is compared only with the few in its reach.
 """
 
 import numpy as np
 
 
 def best_boxes(predictions, images, boxes, owners, double iou, double extra=1.0):
-    """(P,) intp indices into boxes, -1 = none: see reference.best_boxes."""
+    """(P,) intp indices into boxes; -1: none. See reference.best_boxes."""
     predictions = np.ascontiguousarray(predictions[:, :4], np.float64)
     boxes, images = np.asarray(boxes, np.float64), np.ascontiguousarray(images, np.intp)
     best = np.full(len(predictions), -1, np.intp)
@@ -25,14 +25,15 @@ cdef void match(const double[:, ::1] predictions, const Py_ssize_t[::1] images, 
                 const Py_ssize_t[::1] order, const Py_ssize_t[::1] starts, double iou, double extra,
                 Py_ssize_t[::1] best) noexcept nogil:
     cdef Py_ssize_t p, low, high, middle, end, winner
-    cdef double x1, y1, x2, y2, area, wide, most, slack, overlap, left, right
+    cdef double x1, y1, x2, y2, area, wide, most, slack, value, left, right
     for p in range(predictions.shape[0]):
         x1, y1 = predictions[p, 0], predictions[p, 1]
         x2, y2 = x1 + predictions[p, 2], y1 + predictions[p, 3]
         wide = x2 - x1 + extra
         area = wide * (y2 - y1 + extra)
-        # An overlap of `iou` covers that part of either width w and v: then v <= w / iou, and the left edge of the box
-        # lies at most w (1 - iou) to the right of ours and at most v (1 - iou) to its left. The slack absorbs rounding.
+        # An IoU of `iou` covers at least that fraction of either width w and v: then v <= w / iou, and the left edge of
+        # the box lies at most w (1 - iou) to the right of ours and at most v (1 - iou) to its left. The slack absorbs
+        # rounding.
         slack = 1 + 1e-9 * ((x1 if x1 > 0 else -x1) + wide / iou)
         left, right = x1 - wide / iou * (1 - iou) - slack, x1 + wide * (1 - iou) + slack
         low, end = starts[images[p]], starts[images[p] + 1]
@@ -45,10 +46,10 @@ cdef void match(const double[:, ::1] predictions, const Py_ssize_t[::1] images, 
                 high = middle
         most, winner = iou, -1
         while low < end and boxes[low, 0] <= right:
-            overlap = intersection_over_union(x1, y1, x2, y2, area, &boxes[low, 0], extra)
-            # Of equal overlaps the first box in the ground truth's order wins, not the first by its edge.
-            if overlap > most or overlap == most and (winner < 0 or order[low] < winner):
-                most, winner = overlap, order[low]
+            value = intersection_over_union(x1, y1, x2, y2, area, &boxes[low, 0], extra)
+            # Of equal IoU the first box in the ground truth's order wins, not the first by its edge.
+            if value > most or value == most and (winner < 0 or order[low] < winner):
+                most, winner = value, order[low]
             low += 1
         best[p] = winner
 

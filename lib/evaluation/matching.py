@@ -1,4 +1,4 @@
-"""Matching and parsing, compiled where that was possible, else by their twins in reference.py."""
+"""Matching and parsing: compiled where possible, otherwise the NumPy twins of reference.py."""
 
 from ..compiled import warn_not_compiled
 

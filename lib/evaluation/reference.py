@@ -1,61 +1,74 @@
-"""The compiled functions of this folder as NumPy and Python state them; they serve where nothing could be compiled."""
+"""NumPy and Python twins of the compiled functions of this folder; they serve where nothing could be compiled."""
+
+from __future__ import annotations
 
 from itertools import chain
 
 import numpy as np
 
-# Pairs of a prediction and a box that are looked at together: bounds the memory.
+# Pairs of a prediction and a box that are compared at a time: bounds the memory.
 _BLOCK = 1_000_000
 
 
-def best_boxes(predictions, images, boxes, owners, iou, extra=1.0):
-    """The box of the same image that each prediction overlaps most, if by `iou` or more.
+def best_boxes(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarray, owners: np.ndarray, iou: float,
+               extra: float = 1.0) -> np.ndarray:
+    """The box of the same image with which each prediction has the highest IoU, if that is `iou` or more.
 
-    predictions (P, >=4) and boxes (G, 4): float64 x y w h, whose sides count as `extra` pixels longer (1 in WIDER
-    FACE's protocol, 0 for continuous boxes); images (P,) and owners (G,): the number of the image of each. iou: in
-    (0, 1].
-    Returns (P,) intp: indices into boxes, -1 = none. Of boxes that are overlapped equally the first is taken.
+    Args:
+        predictions: (P, >=4) float64, x y w h in px.
+        images: (P,) int, the number of each prediction's image.
+        boxes: (G, 4) float64, x y w h in px.
+        owners: (G,) int, the number of each box's image.
+        iou: above 0, at most 1.
+        extra: px by which a side is longer than its box: 1 in WIDER FACE's protocol, 0 for continuous boxes.
+
+    Returns:
+        (P,) intp indices into boxes; -1: none. Of boxes with equal IoU the first is taken.
     """
     best = np.full(len(predictions), -1, np.intp)
     images, owners = np.asarray(images), np.asarray(owners)
     of_image, to_image = np.argsort(images, kind="stable"), np.argsort(owners, kind="stable")
     known = np.unique(owners)
     starts, ends = np.searchsorted(images[of_image], known), np.searchsorted(images[of_image], known, side="right")
-    parts = np.split(to_image, np.searchsorted(owners[to_image], known[1:]))
-    for start, end, there in zip(starts, ends, parts, strict=False):
-        step = max(1, _BLOCK // max(1, len(there)))
+    boxes_by_image = np.split(to_image, np.searchsorted(owners[to_image], known[1:]))
+    for start, end, candidates in zip(starts, ends, boxes_by_image, strict=False):
+        step = max(1, _BLOCK // max(1, len(candidates)))
         for block in range(start, end, step):
             rows = of_image[block:min(block + step, end)]
-            with np.errstate(all="ignore"):  # numbers near the largest float64 overlap nothing
-                overlaps = _overlaps(predictions[rows, None], boxes[None, there], extra)
-            most = overlaps.argmax(axis=1)
-            enough = overlaps[np.arange(len(rows)), most] >= iou
-            best[rows[enough]] = there[most[enough]]
+            with np.errstate(all="ignore"):  # numbers near the largest float64 have no IoU
+                ious = _ious(predictions[rows, None], boxes[None, candidates], extra)
+            most = ious.argmax(axis=1)
+            enough = ious[np.arange(len(rows)), most] >= iou
+            best[rows[enough]] = candidates[most[enough]]
     return best
 
 
-def _overlaps(a, b, extra):
+def _ious(a, b, extra):
     """IoU of x y w h boxes, those of a with those of b; -1 where they do not meet."""
     ax, ay, bx, by = a[..., 0] + a[..., 2], a[..., 1] + a[..., 3], b[..., 0] + b[..., 2], b[..., 1] + b[..., 3]
     width = np.minimum(ax, bx) - np.maximum(a[..., 0], b[..., 0]) + extra
     height = np.minimum(ay, by) - np.maximum(a[..., 1], b[..., 1]) + extra
-    # The sides are those between the corners, not w and h, as in the official tools: it may differ in the last bit.
+    # The sides are those between the corners, not w and h, as in the official tools: the last bit may differ.
     union = (ax - a[..., 0] + extra) * (ay - a[..., 1] + extra) + (
         (bx - b[..., 0] + extra) * (by - b[..., 1] + extra)) - width * height
     meet = (width > 0) & (height > 0)  # so both areas are positive, and the union
     return np.divide(width * height, union, out=np.full(meet.shape, -1.0), where=meet)
 
 
-def parse_faces(data):
-    """The faces of a whole prediction file: (N, 5) float64 x y w h score, or None where anything is unusual.
+def parse_faces(data: bytes) -> np.ndarray | None:
+    """The faces of a whole prediction file.
 
-    data: bytes, lines that end in LF, CR or CRLF: a name, the number N of faces, then five finite numbers a face, as
-    Python's float reads them; lines without text may follow.
+    Args:
+        data: lines that end in LF, CR or CRLF: a name, the number N of faces, then five finite numbers per face, as
+            Python's float reads them. Lines without text may follow.
+
+    Returns:
+        (N, 5) float64, x y w h score; None where anything is unusual.
     """
     lines = data.splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
-    if len(lines) < 2 or len(lines[0].split()) == 5:  # five fields may be a face, which is for others to judge
+    if len(lines) < 2 or len(lines[0].split()) == 5:  # five fields may be a face: the line-by-line reader decides
         return None
     count, rows = lines[1].strip(), list(map(bytes.split, lines[2:]))
     if not count.isdigit() or count.lstrip(b"0") != str(len(rows) or "").encode() or not set(map(len, rows)) <= {5}:

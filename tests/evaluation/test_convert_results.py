@@ -175,9 +175,9 @@ def test_folder_to_json_to_folder_keeps_every_float32(tmp_path_factory, rows):
 
 def test_what_cannot_be_written_is_not(tmp_path):
     boxes, scores = np.zeros((1, 4)), np.ones(1)
-    with pytest.raises(InputError, match="no image id is known of b.jpg; there are such as a"):
+    with pytest.raises(InputError, match="image b.jpg has no id; expected images such as a"):
         write_coco_results(tmp_path / "r.json", {"a": (boxes, scores), "b.jpg": (boxes, scores)}, {"a.jpg": 1})
     for values in ((boxes * np.nan, scores), (boxes, scores * np.inf)):
-        with pytest.raises(InputError, match="the detections of a hold what is no finite number"):
+        with pytest.raises(InputError, match="a detection of a is not finite; nothing is written"):
             write_coco_results(tmp_path / "r.json", {"a": values}, {"a": 1})
     assert list(tmp_path.iterdir()) == []

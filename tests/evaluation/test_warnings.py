@@ -1,4 +1,4 @@
-"""What evaluate_wider says of predictions that lost something; each loss alone, and none for a set without."""
+"""Warnings of evaluate_wider about predictions that lost something: each loss alone, and none for a good set."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from manyfaces.evaluation import SETTINGS, GroundTruth, evaluate_wider
 
 @pytest.fixture(scope="module")
 def crowd():
-    """(files, truth): 40 images with 12 faces each, all found with scores over all of 0..1, and as many strays."""
+    """(files, truth): 40 images with 12 faces each, all found with scores over 0..1, and strays."""
     rng = np.random.default_rng(0)
     files, truth = {}, []
     for index in range(40):
@@ -21,7 +21,7 @@ def crowd():
     return files, truth
 
 
-def said(crowd, change):
+def warnings_of(crowd, change):
     files, truth = crowd
     changed = {name: change(rows.copy()) for name, rows in files.items()}
     return evaluate_wider({"e": {name: rows for name, rows in changed.items() if rows is not None}}, truth)["warnings"]
@@ -39,28 +39,30 @@ def whole(rows):
     return rows
 
 
-def test_nothing_is_said_of_a_good_set(crowd):
-    assert said(crowd, lambda rows: rows) == []
+def test_a_good_set_has_no_warning(crowd):
+    assert warnings_of(crowd, lambda rows: rows) == []
 
 
 @pytest.mark.parametrize(("change", "text"), [
-    (whole, "all boxes are whole numbers; boxes cut by int() scored 86.5 / 81.4 / 64.1 instead of 87.9 / 82.4 / 65.1"),
-    (lambda rows: rows[rows[:, 4] >= 0.5], "no score is under 0.5; a score threshold of 0.5 scored 84.6 / 77.5 / 57.9"),
+    (whole, "all boxes are whole numbers: write them as floats. Boxes cut by int() scored 86.5 / 81.4 / 64.1 instead "
+     "of 87.9 / 82.4 / 65.1"),
+    (lambda rows: rows[rows[:, 4] >= 0.5],
+     "no score is under 0.5: keep detections from 0.02 on. A score threshold of 0.5 scored 84.6 / 77.5 / 57.9"),
     (scores(lambda s: s.round(2)), "only 98 distinct scores for 1,740 predictions"),
     (lambda rows: rows[np.random.default_rng(0).permutation(len(rows))],
      "40 of 40 files are not sorted by score: they are sorted here, as by the official tools. A port that does not "
-     "sort found 47.6 / 56.2 / 53.7"),
+     "sort scored 47.6 / 56.2 / 53.7"),
     (lambda rows: np.concatenate([rows[:7], rows[-3:]]),
-     "no file holds more than 10 boxes, and 40 hold just as many: 16.7% / 16.7% / 16.7%"),
+     "no file has more than 10 boxes, and 40 files have exactly that many: 16.7% / 16.7% / 16.7%"),
     (scores(lambda s: 1 / (1 + np.exp(-40 * (s - 0.3)))), "within a thousandth of the highest"),
     (scores(lambda s: s * 0 + 0.5), "all 1,740 scores are equal (0.5)")])
-def test_each_loss_is_said_alone(crowd, change, text):
-    found = said(crowd, change)
-    assert len(found) == 1 and text in found[0]
+def test_each_loss_is_reported_alone(crowd, change, text):
+    warnings = warnings_of(crowd, change)
+    assert len(warnings) == 1 and text in warnings[0]
 
 
 def test_scores_that_are_no_probabilities_have_no_threshold(crowd):
-    assert said(crowd, scores(lambda s: 10 * s + 5)) == []
+    assert warnings_of(crowd, scores(lambda s: 10 * s + 5)) == []
 
 
 def test_missing_files_and_what_they_cost(crowd):

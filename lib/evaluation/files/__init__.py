@@ -1,0 +1,1 @@
+"""Files of WIDER FACE's protocol: predictions, the official ground truth, and what predictions may have lost."""

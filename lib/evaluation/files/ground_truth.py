@@ -1,5 +1,6 @@
-"""The official ground truth of WIDER FACE: which faces there are, which of them count in each setting, and what is
-said of each (blur, occlusion and so on)."""
+"""The official ground truth of WIDER FACE: the faces, those that count in each setting, and their attributes."""
+
+from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
@@ -14,23 +15,35 @@ ATTRIBUTES = ("blur", "expression", "illumination", "invalid", "occlusion", "pos
 
 @dataclass
 class GroundTruth:
-    """One image: event, name without extension, boxes (N, 4) float64 x y w h, counted: setting -> (N,) bool.
+    """One image.
 
-    attributes: those of ATTRIBUTES that the ground truth has, each (N,) int as the annotation numbers them (blur 0
-    clear, 1 normal, 2 heavy; occlusion 0 none, 1 partial, 2 heavy; the others 0 or 1).
+    Attributes:
+        event: folder of the image.
+        name: file name without extension.
+        boxes: (N, 4) float64, x y w h in px.
+        counted: setting -> (N,) bool, the faces that count.
+        attributes: those of ATTRIBUTES that the ground truth has, each (N,) int as the annotation numbers them (blur
+            0 clear, 1 normal, 2 heavy; occlusion 0 none, 1 partial, 2 heavy; the others 0 or 1).
     """
 
     event: str
     name: str
     boxes: np.ndarray
-    counted: dict
-    attributes: dict = field(default_factory=dict)
+    counted: dict[str, np.ndarray]
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def read_ground_truth(folder):
-    """The images of wider_face_val.mat with the counted faces of wider_{easy,medium,hard}_val.mat: list of GroundTruth.
+def read_ground_truth(folder: str | os.PathLike) -> list[GroundTruth]:
+    """Read wider_face_val.mat and wider_{easy,medium,hard}_val.mat.
 
-    Raises InputError when a file is absent or not laid out so.
+    Args:
+        folder: where the four files are.
+
+    Returns:
+        The images, in the order of wider_face_val.mat.
+
+    Raises:
+        InputError: a file is missing or has another structure.
     """
     names = {attribute: f"{attribute}_label_list" for attribute in ATTRIBUTES}
     faces = _load(folder, "wider_face_val.mat", ("event_list", "file_list", "face_bbx_list"), names.values())

@@ -1,6 +1,6 @@
-"""The faces in a prediction file, compiled: a shortcut for files in which nothing is unusual.
+"""The faces in a prediction file, compiled, for files in which nothing is unusual.
 
-What the shortcut does not take it leaves to the twin in reference.py and to the reader that goes line by line.
+The twin in reference.py states the rule. Other files are left to the line-by-line reader of predictions.py.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ def parse_faces(bytes data):
         fields += 1
         while at < end and not is_space(at[0]) and not is_newline(at[0]):
             at += 1
-    if fields == 5:  # perhaps a face: somebody else may judge that
+    if fields == 5:  # perhaps a face: the line-by-line reader decides
         return None
     at = spaces(line_end(at, end), end)
     if at == end or not is_digit(at[0]):
@@ -88,7 +88,7 @@ cdef inline const char* line_end(const char* at, const char* end) noexcept nogil
 
 
 cdef const char* number(const char* start, const char* end, double* value) except? NULL:
-    """Read one finite decimal number; past its last character, or NULL. Rounds as Python's float does."""
+    """Read one finite decimal number, rounded as by Python's float; returns past its last character, or NULL."""
     cdef const char* at = start
     cdef const char* first
     cdef char* stop

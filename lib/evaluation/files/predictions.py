@@ -1,4 +1,6 @@
-"""WIDER FACE's prediction files, `event/name.txt`: the image, the number of faces, then `x y w h score` a face."""
+"""WIDER FACE's prediction files, `event/name.txt`: the image, the number of faces, then `x y w h score` per face."""
+
+from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
@@ -10,27 +12,45 @@ from ...errors import InputError
 from ...files import write_whole
 from ..matching import parse_faces
 
+Predictions = dict[str, dict[str, np.ndarray]]
+"""Event ("" for none) -> image name without extension -> (N, 5) float64 x y w h score in px."""
+
 
 @dataclass
 class Skipped:
-    """What a lenient reading left out: files without a usable head, lines that are no face, counts that were wrong."""
+    """What a lenient reading left out.
+
+    Attributes:
+        files: number of files without a usable head.
+        lines: number of lines that are no face.
+        counts: number of files whose count of faces was wrong.
+        messages: one sentence for each.
+    """
 
     files: int = 0
     lines: int = 0
     counts: int = 0
-    messages: list = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
 
-def read_predictions(folder, skipped=None):
-    """Every .txt below `folder`: dict event -> dict name -> (N, 5) float64 x y w h score, in the file's order.
+def read_predictions(folder: str | os.PathLike, skipped: Skipped | None = None) -> Predictions:
+    """Read every .txt below a folder.
 
-    event is the folder of the file below `folder` ("" for none), name the file without .txt. A malformed file raises
-    InputError with file and line; when `skipped` (a Skipped) is given, what is malformed is left out and counted there.
+    Args:
+        folder: of event/name.txt; the event is the path of the file's folder below it.
+        skipped: makes the reading lenient: malformed files and lines are left out and counted there.
+
+    Returns:
+        The faces, in the order of each file.
+
+    Raises:
+        InputError: the folder or its prediction files are missing; or a file is malformed and `skipped` is None, with
+            file and line.
     """
     folder = os.fspath(folder)
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder of predictions")
-    found = {}
+    predictions = {}
     for at, folders, files in os.walk(folder):
         folders.sort()
         event = os.path.relpath(at, folder).replace(os.sep, "/")
@@ -38,14 +58,25 @@ def read_predictions(folder, skipped=None):
         faces = {name: read_prediction_file(path, skipped) for name, path in texts.items()}
         faces = {name: rows for name, rows in faces.items() if rows is not None}
         if faces:
-            found["" if event == "." else event] = faces
-    if not found:
+            predictions["" if event == "." else event] = faces
+    if not predictions:
         raise InputError(f"{folder}: holds no prediction file (.txt)")
-    return found
+    return predictions
 
 
-def read_prediction_file(path, skipped=None):
-    """The faces of one file, (N, 5) float64; None when a lenient reading finds no usable head. See read_predictions."""
+def read_prediction_file(path: str | os.PathLike, skipped: Skipped | None = None) -> np.ndarray | None:
+    """Read the faces of one file.
+
+    Args:
+        path: the file.
+        skipped: as in read_predictions.
+
+    Returns:
+        (N, 5) float64, x y w h score in px; None where a lenient reading finds no usable head.
+
+    Raises:
+        InputError: the file cannot be read, or as in read_predictions.
+    """
     try:
         with open(path, "rb", buffering=0) as file:
             data = file.readall()
@@ -56,7 +87,7 @@ def read_prediction_file(path, skipped=None):
 
 
 def _line_by_line(path, lines, skipped):
-    """For a file in which something is unusual, and mostly wrong."""
+    """The faces of a file in which something is unusual, and usually wrong."""
     while lines and not lines[-1].strip():
         lines.pop()
     count = lines[1].strip() if len(lines) > 1 else b""
@@ -81,7 +112,7 @@ def _is_face(row):
 
 def _skip(skipped, message, kind):
     if skipped is None:
-        raise InputError(message + " (--lenient skips such things)")
+        raise InputError(message + " (--lenient skips what is malformed)")
     setattr(skipped, kind, getattr(skipped, kind) + 1)
     skipped.messages.append(message)
 
@@ -90,10 +121,14 @@ def _shown(data):
     return repr(data[:60].decode("utf-8", "replace"))
 
 
-def write_prediction_file(path, image, boxes, scores):
-    """Write the faces of one image: boxes (N, 4) float32 x1 y1 x2 y2, scores (N,) float32; nothing is rounded.
+def write_prediction_file(path: str | os.PathLike, image: str, boxes: np.ndarray, scores: np.ndarray) -> None:
+    """Write the faces of one image. Nine digits restore every float32.
 
-    Nine digits bring every float32 back as it was.
+    Args:
+        path: the file to write.
+        image: the first line.
+        boxes: (N, 4) float32, x1 y1 x2 y2 in px.
+        scores: (N,) float32.
     """
     boxes, scores = np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
     rows = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], scores])

@@ -1,0 +1,1 @@
+"""Beyond the figures of WIDER FACE: breakdowns, kinds of errors, plots, and the HTML report."""

@@ -1,1 +1,1 @@
-"""The page of tools/report.py, one HTML file: report.py says what is on it, page.py how it is written."""
+"""The page of tools/report.py, one HTML file: report.py and sections.py say what is on it, page.py writes HTML."""
