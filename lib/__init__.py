@@ -3,7 +3,7 @@
     from manyfaces import Detector
     faces = Detector.load("ssh_mobilenet_v1_025").detect("photo.jpg").above(0.5)
 
-Importing the package loads neither TensorFlow nor Keras, nor NumPy: they come in with the first name that needs them.
+Importing the package loads neither TensorFlow nor Keras nor NumPy. The first name that needs them loads them.
 """
 
 __version__ = "0.1.0"

@@ -1,22 +1,39 @@
-"""What a detector gives: `Detections`, the faces of one image, and `Face`, one of them.
+"""The result of a detector: `Detections`, the faces of one image, and `Face`, one of them.
 
->>> faces = Detections([[10, 20, 50, 70], [60, 20, 90, 60]], [0.9, 0.25])
->>> faces
-Detections(2 faces, best 0.900, boxes only)
->>> len(faces.above(0.5)), faces[0].score.item() > 0.8, [face.box.tolist() for face in faces[1:]]
-(1, True, [[60.0, 20.0, 90.0, 60.0]])
+Examples:
+    >>> faces = Detections([[10, 20, 50, 70], [60, 20, 90, 60]], [0.9, 0.25])
+    >>> faces
+    Detections(2 faces, best 0.900, boxes only)
+    >>> len(faces.above(0.5)), faces[0].score.item() > 0.8, [face.box.tolist() for face in faces[1:]]
+    (1, True, [[60.0, 20.0, 90.0, 60.0]])
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 
 from .constants import FLIPPED_LANDMARKS
 
+if TYPE_CHECKING:
+    import os
+
+    from PIL import Image
+
+    ImageSource: TypeAlias = str | os.PathLike | bytes | np.ndarray | Image.Image
+
 
 class Face(NamedTuple):
-    """One face: box (4,) float32 x1 y1 x2 y2 px, score 0..1, landmarks (5, 2) float32 px or None."""
+    """One face.
+
+    Attributes:
+        box: (4,) float32 x1 y1 x2 y2 in px.
+        score: 0..1.
+        landmarks: (5, 2) float32 x y in px, or None.
+    """
 
     box: np.ndarray
     score: np.float32
@@ -25,35 +42,44 @@ class Face(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Detections:
-    """Faces in one image, best score first once `Detector` has them.
+    """Faces of one image, best score first if they come from `Detector`.
 
-    boxes (N, 4) float32 x1 y1 x2 y2 px; scores (N,) float32 0..1; landmarks (N, 5, 2) float32 px or None (left eye,
-    right eye, nose, left and right corner of the mouth; left is the image's left; NaN: not known); `times` holds
-    milliseconds of net, decode and nms where they were measured; from the score `threshold` on, faces are worth
-    showing (Detector sets it to TEST.DEMO_SCORE of its config).
+    `faces[3]` and iteration give a Face; `faces[:3]`, `faces[mask]` and `faces[integers]` give Detections.
 
-    `faces[3]` and iteration give a Face, `faces[:3]`, `faces[mask]` and `faces[integers]` Detections.
+    Attributes:
+        boxes: (N, 4) float32 x1 y1 x2 y2 in px.
+        scores: (N,) float32, 0..1.
+        landmarks: (N, 5, 2) float32 x y in px, or None: left eye, right eye, nose, left and right corner of the mouth.
+            Left is the image's left; NaN = unknown.
+        times: ms of net, decode and nms, if they were measured.
+        threshold: score from which faces are worth showing; Detector sets it to TEST.DEMO_SCORE of its config.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     landmarks: np.ndarray | None = None
-    times: dict = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
     threshold: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.boxes = np.asarray(self.boxes, np.float32).reshape(-1, 4)
         self.scores = np.asarray(self.scores, np.float32).reshape(-1)
         if self.landmarks is not None:
             self.landmarks = np.asarray(self.landmarks, np.float32).reshape(-1, 5, 2)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.scores)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         best = f", best {float(self.scores.max()):.3f}" if len(self) else ""
         points = "boxes only" if self.landmarks is None else "with landmarks"
         return f"Detections({len(self)} face{'' if len(self) == 1 else 's'}{best}, {points})"
+
+    @overload
+    def __getitem__(self, index: int | np.integer) -> Face: ...
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> Detections: ...
 
     def __getitem__(self, index):
         if isinstance(index, (int, np.integer)):
@@ -61,30 +87,30 @@ class Detections:
             return Face(self.boxes[index], self.scores[index], points)
         return self.take(index)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Face]:
         return (self[i] for i in range(len(self)))
 
     # ------------------------------------------------------------- choose, move
 
-    def take(self, index):
-        """The faces at `index` (integers, a mask or a slice)."""
+    def take(self, index: slice | Sequence[int] | np.ndarray) -> Detections:
+        """The faces at `index`: integers, a mask or a slice."""
         return self._with(self.boxes[index], self.scores[index],
                           None if self.landmarks is None else self.landmarks[index])
 
-    def above(self, score=None):
-        """The faces whose score is `score` or more; None: `threshold`. What is left takes it for its threshold."""
+    def above(self, score: float | None = None) -> Detections:
+        """The faces whose score is >= `score`, which becomes their threshold; None = `threshold`."""
         score = self.threshold if score is None else float(score)
         kept = self.take(self.scores >= np.float32(score))
         kept.threshold = score
         return kept
 
-    def scaled(self, x, y):
-        """The same faces in an image stretched by x and y."""
+    def scaled(self, x: float, y: float) -> Detections:
+        """The same faces in an image scaled by the factors x and y."""
         boxes = self.boxes * np.float32([x, y, x, y])
         return self._with(boxes, self.scores, None if self.landmarks is None else self.landmarks * np.float32([x, y]))
 
-    def mirrored(self, width):
-        """The same faces in the image flipped left to right; left and right landmarks change places."""
+    def mirrored(self, width: float) -> Detections:
+        """The same faces in the image flipped left to right, `width` px wide; left and right landmarks are swapped."""
         boxes = np.stack([width - self.boxes[:, 2], self.boxes[:, 1], width - self.boxes[:, 0], self.boxes[:, 3]], 1)
         landmarks = self.landmarks
         if landmarks is not None:
@@ -95,84 +121,115 @@ class Detections:
         return Detections(boxes, scores, landmarks, dict(self.times), self.threshold)
 
     @staticmethod
-    def concatenate(parts):
+    def concatenate(parts: Sequence[Detections]) -> Detections:
         """All faces of several Detections; their times are summed, the threshold is the first one's."""
-        landmarks = [part.landmarks for part in parts]
+        landmarks = [faces.landmarks for faces in parts]
         times = {}
-        for part in parts:
-            for key, value in part.times.items():
+        for faces in parts:
+            for key, value in faces.times.items():
                 times[key] = times.get(key, 0.0) + value
-        return Detections(np.concatenate([part.boxes for part in parts]),
-                          np.concatenate([part.scores for part in parts]),
+        return Detections(np.concatenate([faces.boxes for faces in parts]),
+                          np.concatenate([faces.scores for faces in parts]),
                           None if any(points is None for points in landmarks) else np.concatenate(landmarks), times,
                           parts[0].threshold)
 
     # ------------------------------------------------------------------ pictures
 
-    # An image is whatever Detector.detect takes: a path, bytes, an array (H, W, 3) uint8 RGB or a PIL image. These
-    # methods import what they need when they are called: a net's decode needs none of it.
+    # An image is anything that Detector.detect takes. These methods import what they need when they are called, since a
+    # net's decode needs none of it.
 
-    def draw(self, image, min_score=None, colour_bar=False):
-        """The image with boxes and landmarks in it, (H, W, 3) uint8 RGB; faces below min_score are left out.
+    def draw(self, image: ImageSource, min_score: float | None = None, colour_bar: bool = False) -> np.ndarray:
+        """Draw boxes and landmarks into a copy of an image.
 
-        min_score: None: `threshold`. colour_bar: a strip at the right that says which colour is which score.
-        Raises ImageError where the image is none.
+        Args:
+            image: path, bytes of a file, (H, W, 3) uint8 RGB array, or PIL image.
+            min_score: faces below it are left out; None = `threshold`.
+            colour_bar: add a strip at the right that explains the colours.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            ImageError: the image cannot be read.
         """
         from .datasets.pixels import rgb_image
         from .drawing import draw
 
         return draw(rgb_image(image), self, self.threshold if min_score is None else min_score, colour_bar)
 
-    def crop(self, image, margin=0.2):
-        """A list of (h, w, 3) uint8 RGB arrays, one a face: its box, grown at each side by `margin` of that side.
+    def crop(self, image: ImageSource, margin: float = 0.2) -> list[np.ndarray]:
+        """Cut the faces out of an image.
 
-        What would lie outside the image is cut off. Raises InputError where a box lies outside altogether.
+        Args:
+            image: path, bytes of a file, (H, W, 3) uint8 RGB array, or PIL image.
+            margin: fraction of a box's side that is added at each end of it; the result is clipped to the image.
+
+        Returns:
+            (h, w, 3) uint8 RGB, one per face.
+
+        Raises:
+            InputError: the margin is wrong, or a box is outside the image.
+            ImageError: the image cannot be read.
         """
         from .align import crop
         from .datasets.pixels import rgb_image
 
         return crop(rgb_image(image), self.boxes, margin)
 
-    def align(self, image, size=112):
-        """Faces turned upright and brought to one size, (N, size, size, 3) uint8 RGB, as face recognition takes them.
+    def align(self, image: ImageSource, size: int = 112) -> np.ndarray:
+        """Turn the faces upright and scale them to one size, as face recognition needs them.
 
-        The five landmarks come to lie at manyfaces.align.REFERENCE_POINTS, which are for 112 px and grow with `size`.
-        Raises InputError where the detector gives no landmarks, or one is not known.
+        The five landmarks come near manyfaces.align.REFERENCE_POINTS, which are for 112 px and grow with `size`.
+
+        Args:
+            image: path, bytes of a file, (H, W, 3) uint8 RGB array, or PIL image.
+            size: side of a face in px.
+
+        Returns:
+            (N, size, size, 3) uint8 RGB.
+
+        Raises:
+            InputError: the detector gives no landmarks, those of a face are unknown, or the size is wrong.
+            ImageError: the image cannot be read.
         """
         from .align import align
         from .datasets.pixels import rgb_image
         from .errors import InputError
 
         if self.landmarks is None:
-            raise InputError("these faces have no landmarks, so they cannot be aligned; take a detector whose config "
+            raise InputError("these faces have no landmarks, so they cannot be aligned; use a detector whose config "
                              "has NET.LANDMARKS, such as ssh_mobilenet_v1_025, or crop() them")
         return align(rgb_image(image), self.landmarks, size)
 
     # ---------------------------------------------------------------------- JSON
 
-    def to_dict(self):
-        """What to_json writes, as a dict of plain Python values."""
+    def to_dict(self) -> dict[str, Any]:
+        """The content of to_json as a dict of plain Python values."""
         from .detections_json import as_dict
 
         return as_dict(self)
 
-    def to_json(self, indent=None):
+    def to_json(self, indent: int | None = None) -> str:
         """JSON text: {"threshold": 0.5, "landmarks": true, "faces": [{"box": .., "score": .., "landmarks": ..}]}.
 
-        box: [x1, y1, x2, y2] px; landmarks: five [x, y] px, null for a point that is not known, and no such key in a
-        face where the detector gives none ("landmarks": false). Numbers are the shortest that give the same float32
-        again, so from_json(to_json()) is the same to the bit; `times` stay behind.
+        A box is [x1, y1, x2, y2] in px. The landmarks of a face are five [x, y] in px, null for an unknown point. The
+        key is left out if the detector gives none ("landmarks": false). Numbers are the shortest that give the same
+        float32 again, so from_json(to_json()) is equal to the bit. `times` are not written.
 
-        >>> Detections([[1, 2, 3.1, 4]], [0.9]).to_json()
-        '{"threshold": 0.5, "landmarks": false, "faces": [{"box": [1.0, 2.0, 3.1, 4.0], "score": 0.9}]}'
+        Args:
+            indent: as for json.dumps; None = one line.
+
+        Examples:
+            >>> Detections([[1, 2, 3.1, 4]], [0.9]).to_json()
+            '{"threshold": 0.5, "landmarks": false, "faces": [{"box": [1.0, 2.0, 3.1, 4.0], "score": 0.9}]}'
         """
         import json
 
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
     @staticmethod
-    def from_json(text):
-        """Detections of what to_json (text) or to_dict (dict) gave. Raises InputError that names the wrong key."""
+    def from_json(text: str | bytes | bytearray | dict) -> Detections:
+        """Detections from the text of to_json or the dict of to_dict; InputError names a wrong key."""
         from .detections_json import from_dict
 
         boxes, scores, landmarks, threshold = from_dict(text)

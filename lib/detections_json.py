@@ -1,21 +1,27 @@
 """Detections as JSON and back; `Detections.to_json` describes the format."""
 
+from __future__ import annotations
+
 import json
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from .detections import Detections
 
-def as_dict(detections):
-    """Dict of plain values: threshold, landmarks (whether there are any), faces."""
+
+def as_dict(detections: Detections) -> dict[str, Any]:
+    """Plain values: threshold, landmarks (whether there are any), faces."""
     return {"threshold": float(detections.threshold), "landmarks": detections.landmarks is not None,
             "faces": face_dicts(detections)}
 
 
-def face_dicts(detections):
-    """List of one dict a face: box, score and, where the detector gives them, landmarks."""
+def face_dicts(detections: Detections) -> list[dict[str, Any]]:
+    """One dict per face: box, score and, if the detector gives them, landmarks."""
     faces = [{"box": _plain(box), "score": _plain(score)}
              for box, score in zip(detections.boxes, detections.scores, strict=True)]
     if detections.landmarks is not None:
@@ -25,16 +31,23 @@ def face_dicts(detections):
 
 
 def _plain(values):
-    """float32 as the shortest decimal that reads back to the same float32, not as its long float64 expansion."""
+    """Convert float32 to the shortest decimals that give the same float32, not to their long float64 expansions."""
     if values.ndim:
         return [float(str(value)) for value in values]
     return float(str(values))
 
 
-def from_dict(source):
-    """(boxes, scores, landmarks or None, threshold), plain lists, of JSON text or of the dict in it.
+def from_dict(source: str | bytes | bytearray | dict) -> tuple[list, list, list | None, float]:
+    """Read and check what as_dict gave.
 
-    Raises InputError that names the key, what was found and what was expected.
+    Args:
+        source: JSON text, or the dict in it.
+
+    Returns:
+        Plain lists: boxes (N, 4) px, scores (N,), landmarks (N, 5, 2) px or None; then the threshold.
+
+    Raises:
+        InputError: a key is missing or has a wrong value; it names the key, what was found and what was expected.
     """
     if isinstance(source, (str, bytes, bytearray)):
         try:
@@ -70,9 +83,9 @@ def _points(face, where):
     points = face.get("landmarks")
     if not isinstance(points, list) or len(points) != 5:
         raise InputError(f"Detections.from_json: {where} is {points!r}, expected five points")
-    found = []
+    rows = []
     for point in points:
         if point is not None and (not isinstance(point, list) or len(point) != 2):
             raise InputError(f"Detections.from_json: {where} holds {point!r}, expected [x, y] or null")
-        found.append([math.nan] * 2 if point is None else [_number(value, where) for value in point])
-    return found
+        rows.append([math.nan] * 2 if point is None else [_number(value, where) for value in point])
+    return rows

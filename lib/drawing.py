@@ -1,35 +1,50 @@
-"""Detections drawn into an image: boxes in the colour of their score, landmarks as dots, a bar to read the colours by.
+"""Draw detections into an image: boxes in the colour of their score, landmarks as dots, and a colour bar.
 
-Lines, dots and letters grow with the image, so that a picture of 10,000 px reads like one of 600 px; around small faces
-they stay thin enough to leave the face visible.
+Lines, dots and letters grow with the image, so that a picture of 10,000 px is as readable as one of 600 px. Around
+small faces they stay thin, so that the face remains visible.
 """
+
+from __future__ import annotations
 
 from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
-LOWEST = 0.5  # the bar begins here, or at min_score where that is lower
+from .detections import Detections
+
+LOWEST = 0.5  # lowest score of the bar, or min_score if that is lower
 # Left eye, right eye, nose, left and right corner of the mouth: left is the image's left.
 LANDMARK_COLOURS = ((255, 60, 60), (255, 225, 0), (0, 230, 120), (255, 0, 220), (0, 200, 255))
 SMALLEST_WITH_DOTS = 14  # px, shorter side of a box; five dots would hide a smaller face
-FRACTION = 4  # bits behind the binary point of the coordinates that OpenCV is given
-LIMIT = 2**15  # px beyond which a coordinate is cut, for OpenCV takes 32-bit integers
+FRACTION = 4  # fractional bits of OpenCV's fixed-point coordinates
+LIMIT = 2**15  # px; coordinates are clipped to it, since OpenCV takes 32-bit integers
 
 
-def draw(image, detections, min_score=0.5, colour_bar=False, landmarks=True):
-    """The image with the detections in it; the image itself stays as it was.
+def draw(image: np.ndarray, detections: Detections, min_score: float = 0.5, colour_bar: bool = False,
+         landmarks: bool = True) -> np.ndarray:
+    """Draw detections into a copy of an image.
 
-    image: (H, W, 3) uint8 RGB. detections: Detections, those below min_score are left out. Returns (H, W, 3) uint8;
-    with colour_bar a strip of about 0.1 of the image's mean side is added at the right and the width grows by it.
-    Raises ValueError for another shape or type of image.
+    Args:
+        image: (H, W, 3) uint8 RGB; it is not changed.
+        detections: the faces.
+        min_score: faces below it are left out.
+        colour_bar: add a strip at the right that explains the colours. Its width is about 0.1 of the image's mean side.
+        landmarks: draw them if there are any.
+
+    Returns:
+        (H, W, 3) uint8 RGB; wider with colour_bar.
+
+    Raises:
+        ValueError: the image has another shape or type.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     drawn = np.array(image, order="C")
     low = min(LOWEST, float(min_score))
     kept = np.flatnonzero(detections.scores >= min_score)
-    kept = kept[np.argsort(detections.scores[kept], kind="stable")]  # the surest on top
+    kept = kept[np.argsort(detections.scores[kept], kind="stable")]  # the highest score on top
     colours = score_colours(detections.scores[kept], low)
     line = max(1.0, np.sqrt(image.shape[0] * image.shape[1]) / 350)  # px
     for index, colour in zip(kept, colours.tolist(), strict=True):
@@ -41,11 +56,11 @@ def draw(image, detections, min_score=0.5, colour_bar=False, landmarks=True):
     return np.concatenate([drawn, bar(image.shape[0], image.shape[1], low)], axis=1) if colour_bar else drawn
 
 
-def score_colours(scores, low=LOWEST):
-    """(N, 3) uint8 RGB for scores (N,): blue at `low` and below, over green to red at 1 (OpenCV's turbo map)."""
-    part = np.clip((np.asarray(scores, np.float64) - low) / max(1 - low, 1e-9), 0, 1)
-    # Both ends of the map are nearly black; 0.1 to 0.88 of it stays bright.
-    return _turbo()[np.round(255 * (0.1 + 0.78 * part)).astype(np.uint8).reshape(-1)]
+def score_colours(scores: ArrayLike, low: float = LOWEST) -> np.ndarray:
+    """Colours of scores (N,), as (N, 3) uint8 RGB: blue up to `low`, then green, red at 1 (OpenCV's turbo map)."""
+    fraction = np.clip((np.asarray(scores, np.float64) - low) / max(1 - low, 1e-9), 0, 1)
+    # Both ends of the map are nearly black; from 0.1 to 0.88 it is bright.
+    return _turbo()[np.round(255 * (0.1 + 0.78 * fraction)).astype(np.uint8).reshape(-1)]
 
 
 @lru_cache(maxsize=1)
@@ -54,8 +69,8 @@ def _turbo():
     return cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]
 
 
-def bar(height, width, low=LOWEST):
-    """The strip that explains the colours: (height, W, 3) uint8, W from the size of the image it stands beside."""
+def bar(height: int, width: int, low: float = LOWEST) -> np.ndarray:
+    """The strip that explains the colours, (height, W, 3) uint8 RGB, for an image of this height and width in px."""
     letter = int(max(9, np.sqrt(height * width) / 40))  # px, height of a digit
     letter = max(3, min(letter, height // 5))  # room for two labels
     stroke = max(1, letter // 9)
@@ -63,7 +78,7 @@ def bar(height, width, low=LOWEST):
     (text, digits), _ = cv2.getTextSize("0.0", cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
     gap, ramp = max(1, letter // 2), max(3, letter)
     strip = np.full((height, gap + ramp + gap + text + gap, 3), 255, np.uint8)
-    top, bottom = digits, max(digits + 1, height - digits)  # so that the outer labels keep inside
+    top, bottom = digits, max(digits + 1, height - digits)  # so that the outer labels stay inside
     rows = np.linspace(1, low, bottom - top)
     strip[top:bottom, gap : gap + ramp] = score_colours(rows, low)[:, None]
     for label in _labels(low, (bottom - top) / (1.6 * digits)):
@@ -75,7 +90,7 @@ def bar(height, width, low=LOWEST):
 
 
 def _labels(low, room):
-    """Tenths between low and 1 for the bar, as many as there is room for, always with 1."""
+    """Labels of the bar: tenths from `low` to 1, at most about `room` of them, always with 1."""
     tenths = range(int(np.ceil(round(10 * low, 6))), 11)
     step = next((step for step in (1, 2, 5) if (len(tenths) - 1) / step <= room), 10)
     return [tenth / 10 for tenth in tenths if (10 - tenth) % step == 0]
@@ -94,6 +109,6 @@ def _dots(image, points, radius):
 
 
 def _fixed(values):
-    """Continuous px as OpenCV's fixed-point numbers; its pixel centres are whole numbers, ours lie at one half."""
+    """Continuous px as OpenCV's fixed-point numbers; its pixel centres are whole numbers, here they are at one half."""
     values = np.clip(np.asarray(values, np.float64) - 0.5, -LIMIT, LIMIT)
     return tuple(np.round(values * 2**FRACTION).astype(int).tolist())

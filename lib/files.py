@@ -1,18 +1,29 @@
-"""Files that appear whole or not at all: written beside, flushed to disk, renamed."""
+"""Files that are written atomically: next to their place first, then flushed to disk and renamed."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole_file(path, suffix="", sync=True):
-    """A path beside `path` for a writer that wants a name; on success it takes the place of `path`, else it goes.
+def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> Iterator[Path]:
+    """Give a temporary path next to `path` to a writer that needs a file name.
 
-    suffix: an ending that the writer insists on, such as `.weights.h5`. Without sync the old or the new content
-    survives the death of the process, but not that of the machine: for thousands of small files that can be made
-    again. Folders are made. Raises OSError as the writing does, for a full disk for example, and leaves what was there.
+    On success the temporary file replaces `path`; otherwise it is removed and `path` is unchanged. Missing folders are
+    made.
+
+    Args:
+        path: the file to write.
+        suffix: an ending that the writer requires, such as `.weights.h5`.
+        sync: flush to disk before the rename. Without it, the old or the new content survives the death of the
+            process, but not that of the machine: for thousands of small files that can be made again.
+
+    Raises:
+        OSError: the file cannot be written, for example on a full disk; it names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,14 +37,14 @@ def whole_file(path, suffix="", sync=True):
     except OSError as error:
         if error.errno is None:
             raise
-        # A write that fails does not know its file, and the name beside it says nothing to the user.
+        # A failed write does not know its file, and the temporary name means nothing to the user.
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
 
 
-def write_whole(path, data, sync=True):
-    """Write bytes to `path` so that it has either its old or its new content, whatever happens on the way."""
+def write_whole(path: str | os.PathLike, data: bytes, sync: bool = True) -> None:
+    """Write bytes to `path` so that it always has either its old or its new content; see whole_file."""
     with whole_file(path, sync=sync) as beside:
         beside.write_bytes(data)

@@ -1,21 +1,33 @@
-"""How far a long command has come: a bar on a terminal, plain lines in a log."""
+"""Progress of a long command: a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from typing import TextIO
 
 
 class Progress:
-    """`with Progress(3226, "images") as progress:`, then `progress.advance()` and, for a line, `progress.note(text)`.
+    """Context manager that reports progress to standard error, so that standard output holds results only.
 
-    On a terminal tqdm draws a bar where it is installed; elsewhere a line says number, rate and time left every `every`
-    seconds, and at the end. total: None where nobody knows it, as for a camera. `done`: how many were done before. All
-    of it goes to standard error, so that standard output holds results only.
+    On a terminal tqdm draws a bar, if it is installed. Elsewhere a line reports the count, the rate and the time left.
+
+    Args:
+        total: count at the end; None = unknown, as for a camera.
+        unit: plural name of what is counted, such as `images`.
+        every: seconds between two lines.
+        done: count at the start.
+
+    Examples:
+        >>> with Progress(3226, "images", every=60) as progress:
+        ...     progress.advance()
     """
 
-    def __init__(self, total, unit, every=30.0, done=0):
+    def __init__(self, total: int | None, unit: str, every: float = 30.0, done: int = 0):
         self.total, self.unit, self.every = total, unit, every
         self.first, self.done, self.began = done, done, time.perf_counter()
-        self.said = self.began
+        self.reported = self.began
         self.bar = self._bar() if sys.stderr.isatty() else None
 
     def _bar(self):
@@ -25,15 +37,20 @@ class Progress:
             return None
         return tqdm(total=self.total, initial=self.first, unit=f" {self.unit}", dynamic_ncols=True, smoothing=0.05)
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.bar:
             self.bar.close()
 
-    def advance(self, count=1, detail=None):
-        """So many more are done. detail: function that gives text for the line, called when one is written."""
+    def advance(self, count: int = 1, detail: Callable[[], str] | None = None) -> None:
+        """Report that `count` more are done.
+
+        Args:
+            count: number of units.
+            detail: function that returns text for the line; called only when a line is written.
+        """
         self.done += count
         if self.bar:
             if detail:
@@ -41,8 +58,8 @@ class Progress:
             self.bar.update(count)
             return
         now = time.perf_counter()
-        if now - self.said >= self.every or self.done == self.total:
-            self.said, rate = now, (self.done - self.first) / max(now - self.began, 1e-9)
+        if now - self.reported >= self.every or self.done == self.total:
+            self.reported, rate = now, (self.done - self.first) / max(now - self.began, 1e-9)
             text = f", {detail()}" if detail else ""
             if self.total is None:
                 print(f"{self.done} {self.unit}, {rate:.3g}/s{text}", file=sys.stderr, flush=True)
@@ -52,8 +69,13 @@ class Progress:
             print(f"{self.done}/{self.total} {self.unit}, {rate:.3g}/s, {clock} left{text}",
                   file=sys.stderr, flush=True)
 
-    def note(self, text, file=None):
-        """A line that stays, above the bar where there is one. file: None: standard error."""
+    def note(self, text: str, file: TextIO | None = None) -> None:
+        """Print a line that stays, above the bar if there is one.
+
+        Args:
+            text: the line.
+            file: where it is printed; None = standard error.
+        """
         file = sys.stderr if file is None else file
         if self.bar:
             self.bar.write(text, file=file)

@@ -45,7 +45,7 @@ def test_transforms_equal_scikit_image(seed, number):
 
 
 @pytest.mark.parametrize("source, target, message", [
-    (SQUARE, SQUARE[:3], "expected twice"), ([[1, 2]], [[1, 2]], "N >= 2"), (SQUARE * 0 + 4, SQUARE, "coincide"),
+    (SQUARE, SQUARE[:3], "for both, with N >= 2"), ([[1, 2]], [[1, 2]], "N >= 2"), (SQUARE * 0 + 4, SQUARE, "coincide"),
     (SQUARE * np.nan, SQUARE, "NaN"), (SQUARE, SQUARE + np.inf, "infinity")])
 def test_no_transform(source, target, message):
     with pytest.raises(ValueError, match=message):
@@ -112,7 +112,7 @@ def test_both_portraits_are_upright_and_of_similar_size():
         transform = similarity_transform(portrait.landmarks, REFERENCE_POINTS)
         np.testing.assert_array_equal(face, warp(portrait.image, transform, 112))
         points = np.hstack([portrait.landmarks, np.ones((5, 1))]) @ transform.T
-        assert np.abs(points - REFERENCE_POINTS).max() < 6  # px of 112: another person's face, the same places
+        assert np.abs(points - REFERENCE_POINTS).max() < 6  # px of 112: another face, about the same places
 
 
 def test_bad_landmarks_and_sizes_are_named():

@@ -24,13 +24,14 @@ def faces(landmarks=POINTS):
 
 
 def test_an_integer_gives_a_face_and_anything_else_gives_detections():
-    found = faces()
-    assert isinstance(found[1], Face) and found[1].box.tolist() == BOXES[1]
-    assert found[-1].score == np.float32(0.3) and found[np.int64(0)].landmarks.shape == (5, 2)
-    for part in (found[1:], found[np.array([False, True, True])], found[[1, 2]]):
-        assert isinstance(part, Detections) and part.boxes.tolist() == BOXES[1:] and part.landmarks.shape == (2, 5, 2)
+    detections = faces()
+    assert isinstance(detections[1], Face) and detections[1].box.tolist() == BOXES[1]
+    assert detections[-1].score == np.float32(0.3) and detections[np.int64(0)].landmarks.shape == (5, 2)
+    for chosen in (detections[1:], detections[np.array([False, True, True])], detections[[1, 2]]):
+        assert isinstance(chosen, Detections) and chosen.boxes.tolist() == BOXES[1:]
+        assert chosen.landmarks.shape == (2, 5, 2)
     with pytest.raises(IndexError):
-        found[3]
+        detections[3]
     assert faces(None)[0].landmarks is None
 
 
@@ -106,32 +107,32 @@ def test_wrong_json_names_the_key(text, message):
 def test_draw_takes_any_image_and_its_own_threshold(tmp_path):
     image = picture(100, 80)
     path = save(tmp_path / "x.png", image)
-    found = Detections(BOXES, SCORES)
-    np.testing.assert_array_equal(found.draw(path), draw(image, found, 0.5))
-    np.testing.assert_array_equal(found.above(0.3).draw(image), draw(image, found, 0.3))
-    np.testing.assert_array_equal(found.draw(image, 0.7), draw(image, found[:1], 0.7))
-    assert found.draw(image, colour_bar=True).shape[1] > 100
+    detections = Detections(BOXES, SCORES)
+    np.testing.assert_array_equal(detections.draw(path), draw(image, detections, 0.5))
+    np.testing.assert_array_equal(detections.above(0.3).draw(image), draw(image, detections, 0.3))
+    np.testing.assert_array_equal(detections.draw(image, 0.7), draw(image, detections[:1], 0.7))
+    assert detections.draw(image, colour_bar=True).shape[1] > 100
     with pytest.raises(ImageError, match="none.png: no such file"):
-        found.draw(tmp_path / "none.png")
+        detections.draw(tmp_path / "none.png")
 
 
 def test_crop_by_hand():
     image = np.arange(80 * 100, dtype=np.uint16).reshape(80, 100)
     image = np.stack([image % 251] * 3, axis=2).astype(np.uint8)
-    found = Detections([[10, 20, 50, 70], [60.4, 20.6, 90.2, 60.5], [-5, -5, 8, 8]], SCORES)
-    for part, (x1, y1, x2, y2) in zip(found.crop(image, 0), [(10, 20, 50, 70), (60, 20, 91, 61), (0, 0, 8, 8)],
+    detections = Detections([[10, 20, 50, 70], [60.4, 20.6, 90.2, 60.5], [-5, -5, 8, 8]], SCORES)
+    for face, (x1, y1, x2, y2) in zip(detections.crop(image, 0), [(10, 20, 50, 70), (60, 20, 91, 61), (0, 0, 8, 8)],
                                       strict=True):
-        np.testing.assert_array_equal(part, image[y1:y2, x1:x2])
+        np.testing.assert_array_equal(face, image[y1:y2, x1:x2])
     # A fifth of 40 x 50 at each side; what is below the image (84 > 80 px) is cut off.
-    np.testing.assert_array_equal(found.crop(image, 0.2)[0], image[10:80, 2:58])
-    part = found.crop(image)[0]
-    part[:] = 0
+    np.testing.assert_array_equal(detections.crop(image, 0.2)[0], image[10:80, 2:58])
+    face = detections.crop(image)[0]
+    face[:] = 0
     assert image[40, 30].any()  # a copy
     assert Detections([], []).crop(image) == []
 
 
 def test_crop_says_which_face_lies_outside():
-    with pytest.raises(InputError, match=r"face 1, box 60 20 90 60, lies outside the image of 50 x 90 px"):
+    with pytest.raises(InputError, match=r"face 1, box 60 20 90 60, is outside the image of 50 x 90 px"):
         Detections(BOXES, SCORES).crop(picture(50, 90))
     for margin in (-0.1, np.inf, np.nan):
         with pytest.raises(InputError, match="margin is"):

@@ -1,3 +1,5 @@
+"""Drawing: boxes, dots, colours and the colour bar, tested by the pixels that change."""
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ def grey(width, height):
 
 
 def changed(drawn, image):
-    """(y, x) masks of what was drawn."""
+    """(H, W) bool: the pixels that were drawn."""
     return (drawn[:, : image.shape[1]] != image).any(axis=2)
 
 
@@ -23,8 +25,8 @@ def test_a_box_is_a_line_in_the_colour_of_its_score_and_the_image_stays():
     drawn = draw(image, Detections([[30, 20, 70, 80]], [0.8]), 0.5)
     assert drawn.shape == image.shape and (image == 120).all()
     mask = changed(drawn, image)
-    assert mask[18:82, 28:72].sum() == mask.sum() > 150  # nothing outside
-    assert not mask[25:75, 35:65].any()  # and nothing inside
+    assert mask[18:82, 28:72].sum() == mask.sum() > 150  # nothing is drawn outside
+    assert not mask[25:75, 35:65].any()  # nor inside
     colour = score_colours([0.8])[0].astype(int)
     on_edge = drawn[50, 29:31].astype(int)  # antialiased: a mixture, but closer to the colour than to the image
     assert np.abs(on_edge - colour).sum(axis=1).min() < np.abs(120 - colour).sum() / 2
@@ -53,8 +55,8 @@ def test_landmarks_are_dots_where_they_are_known():
     dots = (with_dots != without).any(axis=2)
     number, _, stats, centres = cv2.connectedComponentsWithStats(dots.astype(np.uint8))
     assert number == 6  # background and five
-    found = centres[1:][np.argsort(centres[1:, 0] + 1000 * centres[1:, 1].round(-1))]
-    np.testing.assert_allclose(found + 0.5, POINTS[0], atol=0.6)  # a pixel's centre lies at one half
+    dots = centres[1:][np.argsort(centres[1:, 0] + 1000 * centres[1:, 1].round(-1))]
+    np.testing.assert_allclose(dots + 0.5, POINTS[0], atol=0.6)  # a pixel's centre is at one half
     assert LANDMARK_COLOURS[0] == tuple(with_dots[40, 39]) or LANDMARK_COLOURS[0] == tuple(with_dots[39, 39])
     missing = POINTS.copy()
     missing[0, 2] = np.nan
@@ -105,7 +107,7 @@ def test_the_bar_has_its_labels_inside_for_every_size(width, height):
     black = np.argwhere(strip.max(axis=2) < 100)
     if height >= 50:
         assert len(black) > 30
-        assert black[:, 0].min() >= 0 and (strip[:, -1] == 255).all()  # no digit is cut at the right edge
+        assert black[:, 0].min() >= 0 and (strip[:, -1] == 255).all()  # no digit is clipped at the right edge
         assert strip.shape[1] < 0.2 * np.sqrt(width * height) + 30
 
 

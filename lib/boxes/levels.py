@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Level(NamedTuple):
         return self.height * self.width * len(self.sizes) * len(self.ratios)
 
 
-def as_level(level: Level | Sequence | object, border: float | None = None) -> Level:
+def as_level(level: Any, border: float | None = None) -> Level:
     """Make a Level and check it.
 
     Args:
