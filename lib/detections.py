@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    ImageSource: TypeAlias = str | os.PathLike | bytes | np.ndarray | Image.Image
+    ImageSource: TypeAlias = str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | Image.Image
 
 
 class Face(NamedTuple):

@@ -98,8 +98,8 @@ def test_faces_in_unusual_images_are_detected_upright(tmp_path):
     result = detect_folder(square_detector(), folder, tmp_path / "out")
     assert result["failed"] == [] and result["images"] == len(GOOD) + len(WITHOUT_SQUARE)
     for name in GOOD:
-        found = boxes(tmp_path / "out" / (name.rsplit(".", 1)[0] + ".txt"))
-        assert len(found) == 1 and np.abs(found[0] - [40, 30, 48, 48]).max() <= 2, name
+        detected = boxes(tmp_path / "out" / (name.rsplit(".", 1)[0] + ".txt"))
+        assert len(detected) == 1 and np.abs(detected[0] - [40, 30, 48, 48]).max() <= 2, name
     for name in WITHOUT_SQUARE:
         assert len(boxes(tmp_path / "out" / (name.rsplit(".", 1)[0] + ".txt"))) == 0, name
 
@@ -137,7 +137,7 @@ def test_a_bad_image_is_one_line_and_the_others_are_detected(tmp_path, capsys):
 def tool_test(tool, monkeypatch, folder, out, *more):
     monkeypatch.setattr(testing, "load_detector", lambda cfg, weights: square_detector())
     weights = folder.parent / "w.weights.h5"
-    weights.write_bytes(b"stands for weights")
+    weights.write_bytes(b"any bytes")
     return run(tool("test").main, ["--cfg", CFG, "--weights", str(weights), "--images", str(folder), "--out", str(out),
                                    *more])
 
@@ -186,8 +186,8 @@ def small(tmp_path_factory):
 def test_a_net_with_its_weights_takes_images_of_any_size(small):
     detector = testing.load_detector(*small)
     for width, height in ((1, 1), (33, 7), (2000, 5), (100, 80)):
-        found = detector.detect(picture(width, height))
-        assert (found.boxes[:, 2:] <= [width, height]).all() and (found.boxes >= 0).all()
+        faces = detector.detect(picture(width, height))
+        assert (faces.boxes[:, 2:] <= [width, height]).all() and (faces.boxes >= 0).all()
 
 
 def test_shipped_weights_load_by_name(small, tmp_path, monkeypatch):

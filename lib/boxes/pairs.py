@@ -35,11 +35,11 @@ def _areas(boxes):
     return np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1)
 
 
-def summed_overlaps(found: Sequence[ArrayLike], truths: Sequence[ArrayLike]) -> tuple[float, float]:
+def summed_overlaps(predicted: Sequence[ArrayLike], truths: Sequence[ArrayLike]) -> tuple[float, float]:
     """Summed intersections over summed unions of one box per image with a true box of that image.
 
     Args:
-        found: (N, 4) x1 y1 x2 y2, one box per image.
+        predicted: (N, 4) x1 y1 x2 y2, one box per image.
         truths: N arrays (M, 4), M >= 1: the true boxes of each image, in the same unit.
 
     Returns:
@@ -47,7 +47,7 @@ def summed_overlaps(found: Sequence[ArrayLike], truths: Sequence[ArrayLike]) -> 
             one of equals). Both are 0 without images.
     """
     sums = np.zeros((2, 2))  # rows: first, nearest; columns: intersections, unions
-    for box, boxes in zip(found, truths, strict=True):
+    for box, boxes in zip(predicted, truths, strict=True):
         shared, joint = paired_areas(np.broadcast_to(box, np.shape(boxes)), boxes)
         nearest = np.argmax(shared / np.maximum(joint, 1e-12))
         sums += [[shared[0], joint[0]], [shared[nearest], joint[nearest]]]
