@@ -31,7 +31,7 @@ class Level(NamedTuple):
     border: float | None = None
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # hides tuple.count, which nobody needs here
         """Number of anchors."""
         return self.height * self.width * len(self.sizes) * len(self.ratios)
 

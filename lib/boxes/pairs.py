@@ -51,4 +51,5 @@ def summed_overlaps(predicted: Sequence[ArrayLike], truths: Sequence[ArrayLike])
         shared, joint = paired_areas(np.broadcast_to(box, np.shape(boxes)), boxes)
         nearest = np.argmax(shared / np.maximum(joint, 1e-12))
         sums += [[shared[0], joint[0]], [shared[nearest], joint[nearest]]]
-    return tuple(float(shared / joint) if joint else 0.0 for shared, joint in sums)
+    with_first, with_nearest = (float(shared / joint) if joint else 0.0 for shared, joint in sums)
+    return with_first, with_nearest

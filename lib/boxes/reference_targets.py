@@ -33,7 +33,7 @@ def check_targets(
     Raises:
         InputError: a shape or a number is wrong, or a box is not finite.
     """
-    levels = [as_level(level, border) for level in levels]
+    checked = [as_level(level, border) for level in levels]
     boxes = as_boxes(boxes)
     ignore = np.ascontiguousarray(ignore, dtype=bool)
     same_length(boxes, ignore, ("boxes", "ignore"))
@@ -43,7 +43,7 @@ def check_targets(
     best = None if best is None else check_fraction(best, "best")
     ignore_overlap = check_fraction(ignore_overlap, "ignore_overlap", open_low=True)
     width, height = (float(side) for side in image_size)
-    return levels, boxes, ignore, (width, height), positive, negative, best, ignore_overlap
+    return checked, boxes, ignore, (width, height), positive, negative, best, ignore_overlap
 
 
 def anchor_targets(
@@ -79,10 +79,10 @@ def anchor_targets(
     """
     levels, boxes, ignore, (width, height), positive, negative, best, ignore_overlap = check_targets(
         levels, boxes, ignore, image_size, positive, negative, best, border, ignore_overlap)
-    anchors = [anchor_grid(*level[:5]) for level in levels]
+    grids = [anchor_grid(*level[:5]) for level in levels]
     leave = np.concatenate([beyond(grid, level.border, width, height)
-                            for grid, level in zip(anchors, levels, strict=True)] or [np.zeros(0, bool)])
-    anchors = np.concatenate(anchors or [np.zeros((0, 4), np.float32)])
+                            for grid, level in zip(grids, levels, strict=True)] or [np.zeros(0, bool)])
+    anchors = np.concatenate(grids or [np.zeros((0, 4), np.float32)])
     faces = np.flatnonzero(~ignore).astype(np.int32)
 
     highest, face, best_overlap, best_anchor = match(anchors, boxes[faces], leave)

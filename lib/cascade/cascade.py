@@ -78,7 +78,7 @@ class Cascade:
             clock.lap("nms")
             if not self.inclusive:
                 height, width = image.shape[:2]
-                faces.boxes = faces.boxes.clip(0, np.float32([width, height, width, height]))
+                faces.boxes = faces.boxes.clip(0, np.array([width, height, width, height], np.float32))
             results.append(faces)
         for faces in results:
             faces.times = {name: clock.spent[name] * 1e3 / len(images) for name in TIMES}
@@ -145,7 +145,7 @@ class Cascade:
         which = pyramid.owners(levels, *cells)[rows, columns]
         order = np.argsort(which, kind="stable")[np.count_nonzero(which < 0) :]
         which, rows, columns = which[order], rows[order], columns[order]
-        corners = np.int64([[level.y, level.x] for level in levels])[which] // pyramid.STRIDE
+        corners = np.array([[level.y, level.x] for level in levels], np.int64)[which] // pyramid.STRIDE
         boxes = cell_boxes(rows - corners[:, 0], columns - corners[:, 1], which, levels, sizes, self.inclusive)
         return which, boxes, sigmoid(odds[order]), offsets[order]
 

@@ -33,10 +33,10 @@ def cell_boxes(rows: np.ndarray, columns: np.ndarray, which: np.ndarray, levels:
     """
     corner = np.stack([columns, rows], axis=1).astype(np.float32) * STRIDE
     if inclusive:
-        scale = np.float32([level.scale for level in levels])[which, None]
+        scale = np.array([level.scale for level in levels], np.float32)[which, None]
         return np.floor(np.concatenate([(corner + 1) / scale, (corner + CELL) / scale], axis=1))
-    grow = np.float32([[sizes[level.image][0] / level.width, sizes[level.image][1] / level.height]
-                       for level in levels])[which]
+    grow = np.array([[sizes[level.image][0] / level.width, sizes[level.image][1] / level.height]
+                     for level in levels], np.float32)[which]
     return np.concatenate([corner * grow, (corner + CELL) * grow], axis=1)
 
 
@@ -84,8 +84,9 @@ def windows(squares: np.ndarray, size: tuple[int, int], inclusive: bool) -> tupl
     finite = np.isfinite(squares).all(axis=1)  # a net may give NaN or infinity
     corners = np.where(finite[:, None], squares, 0).clip(-(2**30), 2**30)
     if inclusive:
-        corners = np.trunc(corners) - np.float32([1, 1, 0, 0])
-        corners = np.concatenate([corners[:, :2].clip(0), corners[:, 2:].clip(None, np.float32(size))], axis=1)
+        corners = np.trunc(corners) - np.array([1, 1, 0, 0], np.float32)
+        ends = corners[:, 2:].clip(None, np.array(size, np.float32))
+        corners = np.concatenate([corners[:, :2].clip(0), ends], axis=1)
     corners = corners.astype(np.int64)
     inside = ((corners[:, :2] < np.asarray(size)) & (corners[:, 2:] > 0) & (corners[:, 2:] > corners[:, :2])).all(1)
     return corners, inside & finite

@@ -54,7 +54,8 @@ class Level:
     @property
     def cells(self) -> tuple[int, int]:
         """(columns, rows): numbers of cells whose windows are inside the level."""
-        return tuple(max(0, (side - CELL) // STRIDE + 1) for side in self.block)
+        columns, rows = (max(0, (side - CELL) // STRIDE + 1) for side in self.block)
+        return columns, rows
 
 
 def levels_of(number: int, width: int, height: int, min_face: float, factor: float) -> list[Level]:

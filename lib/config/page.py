@@ -28,7 +28,9 @@ def meanings() -> dict[str, str]:
     comments: dict[str, str] = {}
     group = key = ""
     for line in Path(keys.__file__).read_text(encoding="utf-8").split("\nKEYS = ")[1].splitlines():
-        indent, name, code, comment = LINE.fullmatch(line).groups()
+        match = LINE.fullmatch(line)
+        assert match, line  # each of its parts may be empty
+        indent, name, code, comment = match.groups()
         if name and code.startswith("Group("):
             group = f"{name}."
         elif name:

@@ -79,9 +79,9 @@ class Rule:
                                   f"{' or null' if self.null else ''}, such as {self._example()!r}")
         if self.choices and value not in self.choices:
             raise NotAllowedError(f"is {value!r}, expected one of {', '.join(self.choices)}")
-        if self.kind is float and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise NotAllowedError(f"is {value!r}, expected a finite number, such as {self._example()!r}")
-        if self.kind in (int, float) and value not in self.range:
+        if isinstance(value, int | float) and self.kind in (int, float) and value not in self.range:
             raise NotAllowedError(f"is {value!r}, expected {self.range}, such as {self._example()!r}")
         return value
 

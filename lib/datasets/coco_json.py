@@ -128,7 +128,7 @@ def kind_of(value: object) -> str:
 
 def is_pixels(value: object) -> bool:
     """Tell whether a JSON value can be a coordinate in px: a finite number of sensible size, not a bool."""
-    return type(value) in (int, float) and -_LARGEST < value < _LARGEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
 
 
 def _objects(data, key, path):
@@ -171,12 +171,12 @@ def _image(image, where):
     if leaves_folder(name) or not name.isprintable():
         raise InputError(f"{where}: file_name {name[:60]!r} leaves the folder of the images or contains unprintable "
                          "characters; expected a path below the folder")
-    sides = {"file_name": name}
+    sides = {}
     for key in ("width", "height"):
         sides[key] = 0 if image.get(key) is None else _whole(image, key, where)
         if not 0 <= sides[key] < _LARGEST:
             raise InputError(f"{where}: expected pixels in {key!r}, found {sides[key]}")
-    return image | sides
+    return image | {"file_name": name} | sides
 
 
 def _annotation(annotation, where):

@@ -84,10 +84,10 @@ def scaled(record: Record, image: np.ndarray, factor: float) -> tuple[Record, np
     """
     height, width = image.shape[:2]
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    x, y = size[0] / width, size[1] / height
+    factors = np.array([size[0] / width, size[1] / height], np.float32)
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    return replace(record, width=size[0], height=size[1], boxes=record.boxes * np.float32([x, y, x, y]),
-                   landmarks=record.landmarks * np.float32([x, y])), image
+    return replace(record, width=size[0], height=size[1], boxes=record.boxes * np.tile(factors, 2),
+                   landmarks=record.landmarks * factors), image
 
 
 def image_name(image: str) -> str:
@@ -167,9 +167,10 @@ def _records(data, root):
     for index, end in enumerate(ends):
         rows = slice(end - counts[index], end)
         # Copies, so that changing one record in place does not reach its neighbours.
-        records.append(Record(root or data["roots"][index], data["images"][index], *map(int, sizes[index]),
-                              *(columns[key][rows].copy() for key in ("boxes", "landmarks", "ignore")),
-                              {key: column[rows].copy() for key, column in attributes.items()}))
+        width, height = map(int, sizes[index])
+        boxes, landmarks, ignore = (columns[key][rows].copy() for key in ("boxes", "landmarks", "ignore"))
+        records.append(Record(root or data["roots"][index], data["images"][index], width, height, boxes, landmarks,
+                              ignore, {key: column[rows].copy() for key, column in attributes.items()}))
     return records
 
 
@@ -197,7 +198,7 @@ def select(roidb: Roidb, only: Iterable[str] | None = None, without: Iterable[st
     for images in (only, without):
         listed = None if images is None else {image_name(image.strip()) for image in images if image.strip()}
         unknown = sorted((listed or set()) - names)
-        if strict and unknown:
+        if strict and listed and unknown:
             raise InputError(f"{len(unknown)} of {len(listed)} listed images are not in {roidb.source or 'the roidb'}, "
                              f"the first is {unknown[0]!r}; names look like {next(iter(sorted(names)), '')!r}")
         chosen.append(listed)
@@ -225,7 +226,7 @@ def load_sources(sources: str, weights: float | Sequence[float] | Mapping[str, f
     names = [name.strip() for name in sources.split("+")]
     if not all(names):
         raise InputError(f"data sources {sources!r}: expected names joined by +, as in wider_train+facemask_train")
-    if isinstance(weights, dict):
+    if isinstance(weights, Mapping):
         unknown = sorted(set(weights) - set(names))
         if unknown:
             raise InputError(f"source weights name {unknown[0]!r}, which is not one of the sources {sources!r}")

@@ -83,16 +83,15 @@ class RoidbBuilder:
         count = len(boxes)
         boxes = np.asarray(boxes, np.float64).reshape(count, 4)
         landmarks = np.full((count, 5, 2), np.nan) if landmarks is None else np.asarray(landmarks)
-        attributes = {key: np.asarray(values, np.int32).reshape(count) for key, values in (attributes or {}).items()}
-        if ignore is None:
-            ignore = attributes.get("invalid", np.zeros(count)) == 1
+        columns = {key: np.asarray(values, np.int32).reshape(count) for key, values in (attributes or {}).items()}
+        flags = columns.get("invalid", np.zeros(count)) == 1 if ignore is None else np.asarray(ignore, bool)
         # Both before and after rounding to float32: a tiny box far from the origin can lose its area there.
         single = boxes.astype(np.float32)
         keep = np.all((boxes[:, 2:] > boxes[:, :2]) & (single[:, 2:] > single[:, :2]), axis=1)
         self._count(NO_AREA, count - int(keep.sum()))
         self._records.append(Record(
-            self.root, image, *size, single[keep], landmarks.astype(np.float32).reshape(count, 5, 2)[keep],
-            np.asarray(ignore, bool).reshape(count)[keep], {key: values[keep] for key, values in attributes.items()}))
+            self.root, image, size[0], size[1], single[keep], landmarks.astype(np.float32).reshape(count, 5, 2)[keep],
+            flags.reshape(count)[keep], {key: values[keep] for key, values in columns.items()}))
 
     def finish(self) -> Roidb:
         """Make the Roidb.

@@ -39,7 +39,7 @@ def read_voc(labels: str | os.PathLike, images: str | os.PathLike | None = None,
     if not os.path.isdir(labels):
         raise InputError(f"{labels}: no such folder of .xml annotations")
     builder = RoidbBuilder(labels, images, missing)
-    paths = sorted(os.path.join(folder, file) for folder, _, files in os.walk(labels) for file in files
+    paths = sorted(os.path.join(folder, file) for folder, _, files in os.walk(os.fspath(labels)) for file in files
                    if file.lower().endswith(".xml"))
     if not paths:
         raise InputError(f"{labels}: holds no .xml annotation")

@@ -61,4 +61,4 @@ def _paste(record, sheet, top, left, side):
     image = read_image(record.path)
     record, image = scaled(record, image, side / max(image.shape[:2]))
     sheet[top:top + record.height, left:left + record.width] = image
-    return record.boxes + np.float32([left, top] * 2)
+    return record.boxes + np.array([left, top] * 2, np.float32)

@@ -78,7 +78,8 @@ def portraits() -> tuple[Portrait, Portrait]:
 def _portrait(package, names, shape, facts):
     # The package is not imported: that takes longer than drawing a toy scene.
     spec = importlib.util.find_spec(package)
-    path = os.path.join(spec.submodule_search_locations[0], *names) if spec else None
+    folders = spec.submodule_search_locations if spec else None
+    path = os.path.join(folders[0], *names) if folders else None
     if path is None or not os.path.isfile(path):
         raise InputError(f"the portrait {names[-1]} of the package {package} is not installed "
                          "(pip install matplotlib scikit-image)")
