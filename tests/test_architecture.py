@@ -25,7 +25,12 @@ MODULES = {module_name(path): path for place in PLACES for path in sorted((ROOT 
 def imported_by(name, path):
     """Yield the names of the modules that one imports, at the top or inside functions; compiled ones import none."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.suffix == ".py" else ():
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) if path.suffix == ".py" else []
+    for_types = {id(node) for block in nodes if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+                 for node in ast.walk(block)}
+    for node in nodes:
+        if id(node) in for_types:
+            continue
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
