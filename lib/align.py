@@ -46,13 +46,13 @@ def similarity_transform(source: ArrayLike, target: ArrayLike) -> np.ndarray:
     if not (np.isfinite(source).all() and np.isfinite(target).all()):
         raise ValueError("points hold NaN or infinity, expected finite numbers")
     from_centre, to_centre = source.mean(axis=0), target.mean(axis=0)
-    source, target = source - from_centre, target - to_centre
-    variance = (source**2).sum()
+    centred, goal = source - from_centre, target - to_centre
+    variance = (centred**2).sum()
     if not variance > 1e-12:
         raise ValueError("the source points coincide, so they have no size and no direction")
     # In two dimensions the rotation of equation 40 has a closed form in dot and cross products of the centred points.
-    cosine = (source * target).sum() / variance
-    sine = (source[:, 0] * target[:, 1] - source[:, 1] * target[:, 0]).sum() / variance
+    cosine = (centred * goal).sum() / variance
+    sine = (centred[:, 0] * goal[:, 1] - centred[:, 1] * goal[:, 0]).sum() / variance
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return np.hstack([turn, (to_centre - turn @ from_centre)[:, None]])
 

@@ -7,12 +7,14 @@ small faces they stay thin, so that the face remains visible.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .detections import Detections
+if TYPE_CHECKING:
+    from .detections import Detections
 
 LOWEST = 0.5  # lowest score of the bar, or min_score if that is lower
 # Left eye, right eye, nose, left and right corner of the mouth: left is the image's left.
