@@ -36,7 +36,8 @@ def main(arguments=None):
     quiet_decoders()
 
     from ..evaluation.files.ground_truth import read_ground_truth
-    from ..evaluation.report.html.report import examine, read_settings, write_report
+    from ..evaluation.report.html.method import examine, read_settings
+    from ..evaluation.report.html.report import write_report
     from .evaluate.shared import method_names, read_folder
 
     names, truth, methods = method_names(options.pred, options.names), read_ground_truth(options.gt), []

@@ -7,7 +7,7 @@ from manyfaces.evaluation.curve import Curve
 from manyfaces.evaluation.report.charts import precision_recall
 from manyfaces.evaluation.report.error_kinds import error_kinds
 from manyfaces.evaluation.report.html.crops import GREY, SIZE, crop, inside
-from manyfaces.evaluation.report.html.exhibits import easiest_first, galleries, overlaps
+from manyfaces.evaluation.report.html.exhibits import easiest_first, galleries, ious
 from manyfaces.evaluation.report.html.gallery import FAR, _box
 from manyfaces.evaluation.report.html.svg import bar_chart, line_chart
 
@@ -35,7 +35,7 @@ def test_a_missed_face_shows_what_came_nearest_and_what_others_made_of_it():
     beside = [130, 100, 49, 49, 0.75]  # 20 of 50 columns
     one, other = matched(image("a", [face], [beside])), matched(image("a", [face], [[*face, 0.9]]))
     exhibit = galleries(one, error_kinds(one), others=[("B", other)])["missed"][0]
-    assert exhibit.lines == ["not found", "49 × 49 px", "nearest: overlap 0.25, score 0.75", "B: 0.9"]
+    assert exhibit.lines == ["not found", "49 × 49 px", "nearest: IoU 0.25, score 0.75", "B: 0.9"]
     assert exhibit.boxes == [("truth", [100, 100, 49, 49], ""), ("wrong", beside[:4], "0.75")]
     assert galleries(other, error_kinds(other), others=[("A", one)])["missed"] == []
 
@@ -57,7 +57,7 @@ def test_false_positives_by_score_and_one_of_each_face():
     found = shown(image("a", [face, [600, 600, 30, 30]], [[*face, 0.95], *near, *again, *empty],
                         counted=[True, False]))
     assert [len(found[kind]) for kind in ("missed", "localisation", "duplicate", "background")] == [0, 1, 1, 3]
-    assert found["localisation"][0].lines == ["score 0.9", "49 × 49 px", "overlap 0.32"]
+    assert found["localisation"][0].lines == ["score 0.9", "49 × 49 px", "IoU 0.32"]
     assert [exhibit.lines[0] for exhibit in found["background"]] == ["score 0.55", "score 0.54", "score 0.53"]
     assert [kind for kind, *_ in found["duplicate"][0].boxes] == ["ignored", "truth", "other", "wrong"]
     assert found["duplicate"][0].boxes[2] == ("other", face, "0.95")
@@ -66,8 +66,8 @@ def test_false_positives_by_score_and_one_of_each_face():
     assert not any(shown(scene, most=0).values()) and not any(shown(scene, paths={"e/b": "b.jpg"}).values())
 
 
-def test_overlap_has_the_pixel_of_the_protocol():
-    assert overlaps(np.array([0, 0, 9, 19]), np.array([[0.0, 0, 19, 19], [10, 0, 9, 19], [5, 5, 0, 0]])).tolist() == [
+def test_iou_has_the_pixel_of_the_protocol():
+    assert ious(np.array([0, 0, 9, 19]), np.array([[0.0, 0, 19, 19], [10, 0, 9, 19], [5, 5, 0, 0]])).tolist() == [
         0.5, 0, 1 / 200]
 
 

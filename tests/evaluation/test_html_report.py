@@ -72,7 +72,7 @@ def test_a_whole_page(report, pred, toy):
     for setting in SETTINGS:
         assert f"{result[setting]:.4f}" in page.text and f"{result['exact'][setting]:.4f}" in page.text
     for said in ("toy <net>, toy.weights.h5, SHA-256 0123456789ab", "scales 0.5 1.0, mirrored too: yes", "NMS 0.3",
-                 "Missed faces", "Poor localisation", "Duplicates", "Background taken for a face", "Face height"):
+                 "Missed faces", "Poor localisation", "Duplicates", "Background detected as a face", "Face height"):
         assert said in page.text
     assert "Weakest height: " in page.text and "Weakest label" not in page.text  # all toy faces are labelled alike
     assert "Warnings" not in page.text  # there is nothing to warn of here
@@ -163,7 +163,7 @@ def test_images_that_are_missing_or_damaged_leave_their_boxes(report, pred, toy,
     assert code == 2 and page is None and "no such folder of images" in err
     os.rename(folder, folder.with_name("1--Other"))
     code, page, _, err = report(pred, images=tmp_path / "images")
-    assert code == 2 and page is None and "none of the 12 images that were looked at is here" in err
+    assert code == 2 and page is None and "has none of the 12 evaluated images" in err
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "\xff", '{"scales": {"a": "<i>"}, "name": 1e400, "flip": [[]]}'])

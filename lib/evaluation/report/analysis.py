@@ -1,20 +1,23 @@
-"""Beyond three numbers: recall and AP of parts of a set (by height, attribute and event), and operating points.
+"""Recall and AP by height, attribute and event, and operating points: what is behind the three numbers of WIDER FACE.
 
-All of it reuses one matching (wider.match_wider) and its rules. The working point is the score threshold that lets
-1,000 false positives of the setting in, the point at which face detectors are usually quoted.
+All of it uses one matching (match_wider) and its rules. The working point is the score threshold with 1,000 false
+positives of the setting, the point at which face detectors are usually quoted.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..by_height import COARSE_EDGES, height_bins
-from ..curve import area_under_curve, curve_of
+from ..curve import Curve, Matches, area_under_curve, curve_of
 from ..files.ground_truth import SETTINGS
 
 WORKING_POINT = 1000
-# The labels of the annotation in words, in the order of their numbers.
-ATTRIBUTE_LABELS = {
+"""False positives of a setting over the whole set."""
+ATTRIBUTE_LABELS = {  # the labels of the annotation in words, in the order of their numbers
     "blur": ("clear", "normal blur", "heavy blur"),
     "occlusion": ("no occlusion", "partial occlusion", "heavy occlusion"),
     "pose": ("typical pose", "atypical pose"),
@@ -26,20 +29,25 @@ BREAKDOWNS = ("heights", *ATTRIBUTE_LABELS, "events")
 LEFT_OUT = "left out of the settings"
 
 
-def setting_faces(matches, setting):
-    """The faces that count in a setting, (G,) bool."""
+def setting_faces(matches: Matches, setting: str) -> np.ndarray:
+    """(G,) bool: the faces that count in a setting."""
     return matches.counted[:, SETTINGS.index(setting)]
 
 
-def curves(matches, settings=SETTINGS):
-    """The Curve of each setting, a dict: what the plots take."""
+def curves(matches: Matches, settings: Sequence[str] = SETTINGS) -> dict[str, Curve]:
+    """The curve of each setting, as the plots take them."""
     return {setting: curve_of(matches, setting_faces(matches, setting)) for setting in settings}
 
 
-def judged(matches, counted):
-    """(right, wrong), each (P,) bool: the predictions that find a counted face, and the false positives.
+def judged(matches: Matches, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The predictions that find a counted face, and the false positives. One on a box that does not count is neither.
 
-    counted: (G,) bool. A prediction on a box that is not counted is neither.
+    Args:
+        matches: of match_wider; P predictions, G boxes.
+        counted: (G,) bool.
+
+    Returns:
+        right and wrong, each (P,) bool.
     """
     free = matches.best < 0
     proposal = free.copy()
@@ -48,21 +56,29 @@ def judged(matches, counted):
     return right, proposal & ~right
 
 
-def found_at(matches):
-    """The score at which each box is found, (G,) float64; -inf for one that no prediction reaches."""
+def found_at(matches: Matches) -> np.ndarray:
+    """(G,) float64: the score at which each box is found; -inf where no prediction reaches it."""
     score = np.full(len(matches.boxes), -np.inf)
     reached = matches.first & (matches.best >= 0)
     score[matches.best[reached]] = matches.rows[reached, 4]
     return score
 
 
-def operating_points(matches, setting="hard", false_positives=(10, 100, 1000)):
-    """Recall and score threshold where at most so many false positives are let in, for each of `false_positives`.
+def operating_points(matches: Matches, setting: str = "hard",
+                     false_positives: Sequence[int] = (10, 100, 1000)) -> list[dict]:
+    """Recall and score threshold at which at most a given number of false positives is let in.
 
-    Returns a list of dicts: false_positives (asked for), reached (had there), score (the lowest raw score that is let
-    in: keep score >= this), recall and precision. The threshold is the lowest that is allowed; predictions of equal
-    score enter together. Where already the highest score brings too many, reached and recall are 0 and score and
-    precision None.
+    The threshold is the lowest that is allowed. Predictions of equal score enter together.
+
+    Args:
+        matches: of match_wider.
+        setting: one of SETTINGS.
+        false_positives: the numbers, over the whole set.
+
+    Returns:
+        Per number a dict with `false_positives` (asked for), `reached` (at the threshold), `score` (the lowest raw
+        score that is let in: keep score >= this), `recall`, `precision`. Where already the highest score brings too
+        many, `reached` and `recall` are 0, `score` and `precision` None.
     """
     counted = setting_faces(matches, setting)
     right, wrong = judged(matches, counted)
@@ -82,40 +98,47 @@ def operating_points(matches, setting="hard", false_positives=(10, 100, 1000)):
     return points
 
 
-def working_score(matches, setting="hard", false_positives=WORKING_POINT):
+def working_score(matches: Matches, setting: str = "hard", false_positives: int = WORKING_POINT) -> float:
     """The raw score threshold of the working point; inf where already the highest score brings more."""
     score = operating_points(matches, setting, (false_positives,))[0]["score"]
     return np.inf if score is None else score
 
 
-def curve_of_part(matches, counted, looked_at=None):
-    """wider.curve_of, faster where few predictions take part: the others are dropped before the curve is drawn."""
+def curve_of_part(matches: Matches, counted: np.ndarray, looked_at: np.ndarray | None = None) -> Curve:
+    """curve_of, faster where few predictions take part: the others are dropped first. The arguments are the same."""
     free = matches.best < 0
     keep = free if looked_at is None else free & looked_at
     keep[~free] = counted[matches.best[~free]]
     if 2 * np.count_nonzero(keep) > len(keep):
         return curve_of(matches, counted, looked_at)
-    part = {name: getattr(matches, name)[keep] for name in ("rows", "image", "best", "first", "stretched")}
-    return curve_of(replace(matches, **part), counted)
+    kept = {name: getattr(matches, name)[keep] for name in ("rows", "image", "best", "first", "stretched")}
+    return curve_of(replace(matches, **kept), counted)
 
 
-def analyse(matches, setting="hard"):
-    """Recall and AP of the parts of a set; what each list holds does not depend on the method.
+def analyse(matches: Matches, setting: str = "hard") -> dict[str, list[dict]]:
+    """Recall and AP of subsets of a set. The rows of each list do not depend on the method.
 
-    matches: of match_wider. Returns a dict of lists of rows that JSON can hold: heights, blur, occlusion, pose,
-    illumination, expression, invalid (each empty where the ground truth lacks the attribute) and events, in the order
-    of the ground truth. A row is a dict:
+    Args:
+        matches: of match_wider.
+        setting: one of SETTINGS.
 
-    label, faces: what it is, and how many faces it has; `recall`, `ap` and so on are None where there are none;
-    population: whose faces: those that count in `setting`; or "left out of the settings" in the two rows that no
-    setting counts: under 10 px (all boxes not marked invalid whose sides are above 0) and invalid (all such boxes);
-    recall: found at any score; working_recall: found at the working point of `setting`, one threshold for all rows;
-    ap: by the official rules with only these faces counted. Which predictions without a box are false positives of a
-    row: for a height those of this height, for an event those in its images, for an attribute all, since a false
-    positive has none. So attributes compare among methods, but a rare one is low in each;
-    normalised_ap (attributes only): made comparable among rows, as if each had as many faces as the setting (Hoiem et
-    al.: Diagnosing Error in Object Detectors, ECCV 2012);
-    low, high (heights only): the bin, low <= h < high in pixels; high of the last is None.
+    Returns:
+        Lists of rows that JSON can hold: heights, blur, occlusion, pose, illumination, expression, invalid (each empty
+        where the ground truth has no such attribute) and events, in the order of the ground truth. A row has
+
+        - `label`, `faces`: its name, and its number of faces. The figures are None where there are none.
+        - `population`: whose faces: those that count in `setting`; or "left out of the settings" in the two rows that
+          no setting counts: under 10 px (all boxes not marked invalid whose sides are above 0) and invalid (all such
+          boxes).
+        - `recall`: found at any score.
+        - `working_recall`: found at the working point of `setting`, one threshold for all rows.
+        - `ap`: by the official rules with only these faces counted. Which predictions without a box are false positives
+          of a row: for a height those of this height, for an event those in its images, for an attribute all, because a
+          false positive has none. So an attribute's AP compares methods, but it is low for a rare label.
+        - `normalised_ap` (attributes only): comparable among rows, as if each had as many faces as the setting.
+        - `low`, `high` (heights only): the bin, low <= h < high in px; `high` of the last is None.
+
+    Source: Hoiem et al., Diagnosing Error in Object Detectors, ECCV 2012 (`normalised_ap`).
     """
     rows = _Rows(matches, setting)
     return {"heights": rows.by_height(), **{name: rows.by_attribute(name) for name in ATTRIBUTE_LABELS},
@@ -123,7 +146,7 @@ def analyse(matches, setting="hard"):
 
 
 class _Rows:
-    """Makes the rows of one set: holds what they share."""
+    """The rows of one set, with what they share."""
 
     def __init__(self, matches, setting):
         self.matches, self.setting, self.counted = matches, setting, setting_faces(matches, setting)
@@ -159,12 +182,12 @@ class _Rows:
         return [self.row(name, of_box == number, of_row == number) for name, number in numbers.items()]
 
     def labels(self, name):
-        """An attribute of each box, (G,) int; None where an image lacks it."""
-        found = [image.attributes.get(name) for image in self.matches.images]
-        return None if not found or any(part is None for part in found) else np.concatenate(found)
+        """(G,) int: an attribute of each box; None where an image has no such attribute."""
+        labels = [image.attributes.get(name) for image in self.matches.images]
+        return None if not labels or any(values is None for values in labels) else np.concatenate(labels)
 
     def row(self, label, inside, looked_at, population=None):
-        """inside (G,) bool; looked_at (P,) bool or None: all, as an attribute has it, which brings normalised_ap."""
+        """inside: (G,) bool; looked_at: (P,) bool, or None for an attribute: all predictions, and normalised_ap."""
         faces = inside if population == LEFT_OUT else inside & self.counted
         total = int(faces.sum())
         row = {"label": label, "faces": total, "population": population or self.setting, "recall": None,
@@ -178,7 +201,7 @@ class _Rows:
         return row
 
 
-def normalised_ap(curve, faces):
+def normalised_ap(curve: Curve, faces: int) -> float:
     """The AP of a curve as if its set had `faces` faces: the false positives stay, the found faces are scaled."""
     found = curve.recall * curve.faces
     wrong = np.divide(found, curve.precision, out=np.zeros_like(found), where=curve.precision > 0) - found

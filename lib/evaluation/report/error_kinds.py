@@ -1,43 +1,57 @@
-"""What kind of errors a method makes, and what mending each kind would bring.
+"""The kinds of errors that a method makes, and the AP that fixing each kind would gain.
 
 After TIDE (Bolya et al.: TIDE, A General Toolbox for Identifying Object Detection Errors, ECCV 2020), for one class and
-under the rules of the WIDER protocol, so that the kinds are exactly what that protocol counts as wrong.
+under the rules of the WIDER protocol: the kinds are exactly what that protocol counts as wrong.
 """
+
+from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
 
-from ..curve import curve_of
+from ..curve import Matches, curve_of
 from ..matching import best_boxes
 from .analysis import WORKING_POINT, found_at, judged, setting_faces, working_score
 
 KINDS = {  # kind -> what it is
     "missed": "faces that no prediction finds",
-    "localisation": "wrong: overlaps a box by 0.1 to 0.5",
+    "localisation": "wrong: IoU 0.1 to 0.5 with a box",
     "duplicate": "wrong: on a face that a higher score has found",
-    "background": "wrong: overlaps no box by 0.1",
+    "background": "wrong: IoU under 0.1 with every box",
 }
-# Less overlap than this is no attempt at the face (TIDE's background threshold).
 NEAR = 0.1
+"""With a lower IoU a prediction is no attempt at the face (TIDE's background threshold)."""
 
 
-def error_kinds(matches, setting="hard", false_positives=WORKING_POINT, files=10, examples=50):
-    """The errors in a setting by kind: missed, localisation, duplicate, background.
+def error_kinds(matches: Matches, setting: str = "hard", false_positives: int = WORKING_POINT, files: int = 10,
+                examples: int = 50) -> dict[str, dict]:
+    """The errors in a setting by kind.
 
-    matches: of match_wider. Each false positive is of exactly one kind: duplicate, when it lies on a counted face that
-    is taken; else localisation, when its best overlap with any box is 0.1 to 0.5, else background. Predictions on
-    boxes that do not count are no errors. Returns a dict kind -> dict that JSON can hold:
+    Each false positive is of exactly one kind. It is a duplicate when it is on a counted face that is taken. Otherwise
+    it is a localisation error when its highest IoU with any box is 0.1 to 0.5, else background. Predictions on boxes
+    that do not count are no errors.
 
-    count: at any score, so that the kinds of false positives sum to all of them, and missed and found to all faces;
-    working_count: the same at the working point: of the predictions that the score threshold with `false_positives`
-    false positives lets in; and the faces that those do not find;
-    cost: the AP gained if this kind alone were mended: duplicates and background gone; each localisation error on its
-    box (then counted, gone where the face has been found with a higher score, ignored where the box does not count);
-    missed faces no longer asked for. The costs do not sum to what mending all would bring;
-    files: the files with most errors at the working point, at most `files` dicts with image (event/name) and count;
-    examples: at most `examples` dicts with image, box (x y w h), score and face (the box that a localisation error or
-    a duplicate is near; else None): false positives by falling score, missed faces from the tallest down (score None).
+    Args:
+        matches: of match_wider.
+        setting: one of SETTINGS.
+        false_positives: number of them at the working point.
+        files: number of files that are named per kind.
+        examples: number of examples per kind.
+
+    Returns:
+        For missed, localisation, duplicate and background a dict that JSON can hold:
+
+        - `count`: errors at any score. The kinds of false positives sum to all of them; missed and found sum to all
+          faces.
+        - `working_count`: the same at the working point, the score threshold with `false_positives` false positives.
+        - `cost`: the AP gained if this kind alone were fixed: duplicates and background are removed; a localisation
+          error is moved onto its box (then counted, removed where the face is found with a higher score, ignored where
+          the box does not count); missed faces no longer count. The costs do not sum to the gain of fixing all.
+        - `files`: the files with most errors at the working point: dicts with `image` (event/name) and `count`.
+        - `examples`: dicts with `image`, `box` (x y w h in px), `score` and `face` (the box that a localisation error
+          or a duplicate is near; else None): false positives by falling score, missed faces from the tallest down
+          (`score` is None).
     """
     counted, score = setting_faces(matches, setting), found_at(matches)
     _, wrong = judged(matches, counted)
@@ -52,25 +66,25 @@ def error_kinds(matches, setting="hard", false_positives=WORKING_POINT, files=10
     tall = np.flatnonzero(missed)
     tall = tall[np.argsort(-matches.boxes[tall, 3], kind="stable")][:examples]
     working_missed = counted & (score < working)
-    found = {"missed": {
+    result = {"missed": {
         "count": int(missed.sum()), "working_count": int(working_missed.sum()),
-        # Where nothing at all is found, finding the faces would leave nothing wrong.
+        # Where nothing is found at all, finding the faces would leave nothing wrong.
         "cost": curve_of(matches, counted & ~missed).ap - ap if (counted & ~missed).any() else float(missed.any()),
         "files": _files(matches, matches.owner[working_missed], files),
         "examples": [_example(matches, matches.owner[g], matches.boxes[g]) for g in tall]}}
     for kind, errors in kinds.items():
-        mended = _relocated(matches, errors, near) if kind == "localisation" else _without(matches, errors)
+        fixed = _relocated(matches, errors, near) if kind == "localisation" else _without(matches, errors)
         top = np.flatnonzero(errors)
         top = top[np.argsort(-matches.rows[top, 4], kind="stable")][:examples]
-        found[kind] = {
+        result[kind] = {
             "count": int(errors.sum()), "working_count": int((errors & let_in).sum()),
-            "cost": curve_of(mended, counted).ap - ap, "files": _files(matches, matches.image[errors & let_in], files),
+            "cost": curve_of(fixed, counted).ap - ap, "files": _files(matches, matches.image[errors & let_in], files),
             "examples": [_example(matches, matches.image[p], matches.rows[p], near[p]) for p in top]}
-    return {kind: found[kind] for kind in KINDS}
+    return {kind: result[kind] for kind in KINDS}
 
 
 def _near(matches, wrong):
-    """The box that each false positive overlaps most, if by 0.1 or more, else -1: (P,) intp."""
+    """(P,) intp: the box with which each false positive has the highest IoU, if that is 0.1 or more; else -1."""
     near = matches.best.copy()
     free = np.flatnonzero(wrong & (near < 0))
     near[free] = best_boxes(matches.rows[free], matches.image[free], matches.boxes, matches.owner, NEAR)
@@ -78,14 +92,14 @@ def _near(matches, wrong):
 
 
 def _without(matches, gone, **changed):
-    """Matches without some predictions. The range of the scores stays, so no other threshold moves."""
-    part = {name: changed.get(name, getattr(matches, name))[~gone]
+    """Matches without some predictions. The range of the scores stays, so the other thresholds do not move."""
+    kept = {name: changed.get(name, getattr(matches, name))[~gone]
             for name in ("rows", "image", "best", "first", "stretched")}
-    return replace(matches, **part)
+    return replace(matches, **kept)
 
 
 def _relocated(matches, errors, near):
-    """Matches in which the errors lie on the box they are near; of two on one box the lower score is gone."""
+    """Matches in which the errors are on the box they are near; of two on one box the lower score is removed."""
     best = np.where(errors, near, matches.best)
     first = np.zeros(len(best), bool)
     on = np.flatnonzero(best >= 0)
@@ -94,7 +108,7 @@ def _relocated(matches, errors, near):
 
 
 def _files(matches, images, most):
-    """The most frequent of the image numbers, as a list of dicts; of equals the first in the ground truth."""
+    """The most frequent image numbers, as dicts; among equals the first in the ground truth."""
     counts = np.bincount(images, minlength=len(matches.images))
     ranked = np.argsort(-counts, kind="stable")[:most]
     return [{"image": _name(matches, i), "count": int(counts[i])} for i in ranked if counts[i]]

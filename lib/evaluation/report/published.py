@@ -1,7 +1,9 @@
-"""Average precision on WIDER FACE's validation set as the authors of other detectors report it, to compare with.
+"""Average precision on WIDER FACE's validation set as the authors of other detectors report it, for comparison.
 
 Reported, not measured here: the test scale, flipping, the score threshold and NMS differ and are not always stated.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -10,7 +12,17 @@ from ...errors import InputError
 
 @dataclass(frozen=True)
 class Published:
-    """One row: key (to choose it by), model, test (how it was tested), easy, medium, hard (AP) and source."""
+    """One row.
+
+    Attributes:
+        key: chooses the row on a command line.
+        model: name of the detector.
+        test: how it was tested, "" where that is not stated.
+        easy: AP, 0..1.
+        medium: AP, 0..1.
+        hard: AP, 0..1.
+        source: where the figures are from.
+    """
 
     key: str
     model: str
@@ -53,10 +65,14 @@ USUAL = ("scrfd_34", "ssh_pyramid", "ssh", "hr_resnet101", "yunet_n", "ssh_tf_mo
          "retinaface_mnet025", "scrfd_0.5", "mtcnn", "ssd300_mobilenet_v2_075")
 
 
-def choose_published(text="usual"):
-    """The rows that a word or a comma-separated list of keys names: usual, all or none; a tuple of Published.
+def choose_published(text: str = "usual") -> tuple[Published, ...]:
+    """The rows that a text names.
 
-    Raises InputError for an unknown key.
+    Args:
+        text: usual, all, none, or keys separated by commas.
+
+    Raises:
+        InputError: a key is unknown.
     """
     every = {row.key: row for row in PUBLISHED}
     words = {"usual": USUAL, "all": tuple(every), "none": ()}

@@ -1,42 +1,64 @@
-"""What a detector gets wrong, to look at: the worst examples of each kind of error (crops.py cuts them out).
+"""The worst examples of each kind of error. crops.py cuts them out of their images.
 
-The missed faces come first that should have been easiest; the false positives by falling score.
+Among the missed faces those come first that should have been easiest; the false positives are in falling score.
 """
 
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ...curve import Matches
 from ..analysis import ATTRIBUTE_LABELS, found_at, setting_faces, working_score
+from ..error_kinds import NEAR
 
-CONTEXT = 2.5  # a crop's side in longer sides of what it shows
-SMALLEST = 40  # px of the image: around a tiny face, what is shown of it tells more than its size
-NEAR = 0.1  # less overlap is no attempt at a face
-A_BACKGROUND = 3  # errors of one image in the gallery of the background, so that one image does not fill it
+CONTEXT = 2.5
+"""A crop's side, in longer sides of what it shows."""
+SMALLEST = 40
+"""Least side of a crop, px of the image: what is around a tiny face tells more than its size."""
+A_BACKGROUND = 3
+"""Errors per image in the gallery of the background, so that one image does not fill it."""
 
 
 @dataclass
 class Exhibit:
-    """One crop: image (event/name), window (x, y, side) in px of the image, lines: list of str for the caption, boxes:
-    list of (kind, x y w h, text), drawn in this order; kind is truth, ignored (a box that does not count), wrong, or
-    other (the prediction that found the face). alt: one sentence for those who do not see it. jpeg: bytes, or None
-    where the image could not be read; problem says why."""
+    """One crop.
+
+    Attributes:
+        image: event/name.
+        window: (x, y, side) in px of the image.
+        lines: the caption.
+        boxes: (kind, x y w h in px, text), drawn in this order. kind is truth, ignored (a box that does not count),
+            wrong, or other (the prediction that found the face).
+        alt: one sentence for readers who cannot see the crop.
+        jpeg: the crop, or None where the image could not be read.
+        problem: why not.
+    """
 
     image: str
-    window: tuple
-    lines: list
-    boxes: list
+    window: tuple[float, float, float]
+    lines: list[str]
+    boxes: list[tuple[str, list[float], str]]
     alt: str
     jpeg: bytes | None = None
     problem: str = ""
 
 
-def galleries(matches, errors, setting="hard", most=24, others=(), paths=None):
-    """The exhibits of each kind of error, without their crops (add_crops): dict kind -> list of Exhibit.
+def galleries(matches: Matches, errors: dict[str, dict], setting: str = "hard", most: int = 24,
+              others: Sequence[tuple[str, Matches]] = (),
+              paths: Collection[str] | None = None) -> dict[str, list[Exhibit]]:
+    """The exhibits of each kind of error, without their crops (add_crops).
 
-    matches: of match_wider; errors: error_kinds of the same setting. others: (name, matches) of methods that looked at
-    the same images: what they make of a missed face is part of its caption. paths: of image_paths: only examples of
-    these images; None: of all.
+    Args:
+        matches: of match_wider.
+        errors: of error_kinds, for the same setting.
+        setting: one of SETTINGS.
+        most: exhibits per kind.
+        others: (name, matches) of methods that were evaluated on the same images. The caption of a missed face has the
+            score that each of them gives it.
+        paths: of image_paths: only examples of these images; None: of all.
     """
     counted = setting_faces(matches, setting)
     numbers = {_name(matches, number): number for number in range(len(matches.images))}
@@ -49,7 +71,7 @@ def galleries(matches, errors, setting="hard", most=24, others=(), paths=None):
 
 
 def _spread(examples, numbers, there):
-    """Those whose image is there; of several errors at one face only the first, of one background only a few."""
+    """Examples whose image is there: the first of several errors at one face, and a few of an image's background."""
     kept, seen = [], {}
     for example in examples:
         if not there[numbers[example["image"]]]:
@@ -61,9 +83,16 @@ def _spread(examples, numbers, there):
     return kept
 
 
-def easiest_first(matches, faces):
-    """The faces (numbers, (N,)) ordered by how easy they should be: those of easy before those of medium and hard, then
-    those with fewest difficulties (blur, occlusion, pose, illumination, expression as labelled), then the tallest."""
+def easiest_first(matches: Matches, faces: np.ndarray) -> np.ndarray:
+    """Faces in the order of how easy they should be.
+
+    Those of easy come before those of medium and hard, then those with the fewest difficulties (blur, occlusion, pose,
+    illumination, expression as labelled), then the tallest.
+
+    Args:
+        matches: of match_wider.
+        faces: (N,) indices.
+    """
     level = matches.counted[faces].sum(axis=1)
     difficulty = np.zeros(len(matches.boxes), int)
     for name in set(ATTRIBUTE_LABELS) - {"invalid"}:
@@ -79,7 +108,7 @@ def _missed(matches, setting, counted, there, most, others):
     late = np.flatnonzero(there & counted & (score > -np.inf) & (score < working_score(matches, setting)))
     chosen = np.concatenate([easiest_first(matches, never), easiest_first(matches, late)])[:most]
     others = [(name, found_at(other)) for name, other in others]
-    return [_missed_face(matches, face, counted, score[face], [(name, found[face]) for name, found in others])
+    return [_missed_face(matches, face, counted, score[face], [(name, scores[face]) for name, scores in others])
             for face in chosen.tolist()]
 
 
@@ -89,14 +118,14 @@ def _missed_face(matches, face, counted, score, others):
               if 0 < (value := _label(matches, image, name, face)) < len(labels)]
     lines = ["not found" if score == -np.inf else f"score only {score:.3g}", _size(box)]
     rows, boxes = matches.rows[matches.image == image], _truth(matches, image, counted, face)
-    near = overlaps(box, rows[:, :4])
+    near = ious(box, rows[:, :4])
     if score > -np.inf:
         row = matches.rows[matches.first & (matches.best == face)][0]
         boxes.append(("other", row[:4].tolist(), f"{row[4]:.3g}"))
     elif near.max(initial=0) >= NEAR:
         nearest = rows[near.argmax()]
         boxes.append(("wrong", nearest[:4].tolist(), f"{nearest[4]:.3g}"))
-        lines.append(f"nearest: overlap {near.max():.2f}, score {nearest[4]:.3g}")
+        lines.append(f"nearest: IoU {near.max():.2f}, score {nearest[4]:.3g}")
     lines += [", ".join(labels)] if labels else []
     lines += [f"{name}: {'not found' if other == -np.inf else f'{other:.3g}'}" for name, other in others]
     return Exhibit(_name(matches, image), _window(box), lines, boxes,
@@ -114,7 +143,7 @@ def _false_positive(matches, kind, image, example, counted):
     boxes, around = _truth(matches, image, counted), box
     if face is not None:
         around = _union(box, np.array(face))
-        lines.append(f"overlap {overlaps(box, np.array([face]))[0]:.2f}")
+        lines.append(f"IoU {ious(box, np.array([face]))[0]:.2f}")
     if kind == "duplicate":
         first = np.flatnonzero((matches.image == image) & matches.first & (matches.best >= 0))
         first = first[(matches.boxes[matches.best[first]] == face).all(axis=1)]
@@ -136,8 +165,8 @@ def _truth(matches, image, counted, face=None):
     return [("truth" if counted[g] or g == face else "ignored", matches.boxes[g].tolist(), "") for g in every]
 
 
-def overlaps(box, boxes):
-    """IoU of a box (4,) with boxes (N, 4), x y w h, with the +1 of the protocol: (N,) float64."""
+def ious(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(N,) float64: IoU of a box (4,) with boxes (N, 4), x y w h in px, with the +1 of the protocol."""
     low = np.maximum(box[:2], boxes[:, :2])
     high = np.minimum(box[:2] + box[2:], boxes[:, :2] + boxes[:, 2:])
     common = np.maximum(high - low + 1, 0).prod(axis=1)

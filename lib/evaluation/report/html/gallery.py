@@ -1,44 +1,49 @@
-"""The galleries of the report: crops, and over them their boxes, which stay sharp so and can be hidden."""
+"""The galleries of the report: crops with their boxes over them as SVG, which stays sharp and can be hidden."""
+
+from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from ..error_kinds import KINDS
 from .crops import SIZE
+from .method import Method
 from .page import Html, join, name_of, tag
 
 TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
-          "background": "Background taken for a face"}
-ORDERS = {"missed": "First those that no prediction finds at any score, then those whose score lies below the working "
-                    "point (1,000 false positives); of either, those first that should be easiest: of easy, with few "
+          "background": "Background detected as a face"}
+ORDERS = {"missed": "First faces that no prediction finds at any score, then faces whose score is below the working "
+                    "point (1,000 false positives). In both groups the easiest come first: of easy, with few "
                     "difficulties, tall.",
           "localisation": "The first of each face, by falling score.",
           "duplicate": "The first of each face, by falling score.",
-          "background": "By falling score, at most three of an image."}
-FAR = 1e4  # px of a crop beyond which a box is cut: browsers draw larger numbers wrong
+          "background": "By falling score, at most three per image."}
+FAR = 1e4
+"""px of a crop beyond which a box is cut: browsers draw larger numbers wrong."""
 
 
-def gallery_section(methods, setting, with_images):
-    """The section's content; methods: list of report.Method."""
+def gallery_section(methods: Sequence[Method], setting: str, with_images: bool) -> list[Html]:
+    """The content of the section; the arguments are those of sections.page."""
     if not with_images:
         return [tag("p", "Left out: the report was made without --images, the folder of the images.")]
-    parts = [tag("p", "A crop is 2.5 times as wide as what it shows, 40 px of the image at the least. Boxes in it:"),
+    content = [tag("p", "A crop is 2.5 times as wide as what it shows, and 40 px of the image or more. Boxes in it:"),
              _legend(),
              tag("label", tag("input", type="checkbox", id="hide-boxes"), " Hide the boxes", class_="toggle")]
-    lost = sorted({exhibit.image for method in methods for found in method.galleries.values() for exhibit in found
+    lost = sorted({exhibit.image for method in methods for exhibits in method.galleries.values() for exhibit in exhibits
                    if exhibit.jpeg is None})
     absent = max(method.absent for method in methods)
     if absent:
-        parts.append(tag("p", f"Of the images, {absent:,} are not in the folder that --images named: the examples are "
-                         "those of the others."))
+        content.append(tag("p", f"Of the images, {absent:,} are not in the folder that --images named: the examples "
+                           "are those of the others."))
     if lost:
-        parts.append(tag("p", f"{len(lost):,} images cannot be read, such as ", name_of(lost[0]),
-                         ": their boxes stand on an empty ground."))
+        content.append(tag("p", f"{len(lost):,} images cannot be read, such as ", name_of(lost[0]),
+                         ": their boxes are on an empty background."))
     for method in methods:
         if len(methods) > 1:
-            parts.append(tag("h3", name_of(method.name)))
-        parts += [_gallery(method, kind, exhibits, "h4" if len(methods) > 1 else "h3", setting)
+            content.append(tag("h3", name_of(method.name)))
+        content += [_gallery(method, kind, exhibits, "h4" if len(methods) > 1 else "h3", setting)
                   for kind, exhibits in method.galleries.items()]
-    return parts
+    return content
 
 
 def _legend():
@@ -55,8 +60,8 @@ def _swatch(kind):
 
 
 def _gallery(method, kind, exhibits, heading, setting):
-    found = method.errors[kind]
-    total = max(found["count"], found["working_count"]) if kind == "missed" else found["count"]
+    errors = method.errors[kind]
+    total = max(errors["count"], errors["working_count"]) if kind == "missed" else errors["count"]
     head = tag(heading, TITLES[kind], " ", tag("small", f"{len(exhibits):,} of {total:,}"))
     if not exhibits:
         return join(head, tag("p", f"None in {setting}." if not total else "None shown.", class_="muted"))
@@ -71,7 +76,7 @@ def _figure(exhibit):
     else:
         data = base64.b64encode(exhibit.jpeg).decode()
         picture = tag("img", src=f"data:image/jpeg;base64,{data}", alt=exhibit.alt, width=SIZE, height=SIZE)
-    hidden = None if exhibit.jpeg is None else "true"  # the picture's own text says it
+    hidden = None if exhibit.jpeg is None else "true"  # the picture has the text itself
     overlay = tag("svg", [_box(exhibit.window, *box) for box in exhibit.boxes], viewBox=f"0 0 {SIZE} {SIZE}",
                   class_="overlay boxes", aria_hidden=hidden, role=None if hidden else "img",
                   aria_label=None if hidden else exhibit.alt)
@@ -83,7 +88,7 @@ def _figure(exhibit):
 
 
 def _box(window, kind, box, text):
-    """One box of an overlay: dark beneath, so that it stands out on any ground."""
+    """One box of an overlay, with a dark halo, so that it is visible on any image."""
     x, y, side = window
     low_x, low_y = ((box[0] - x) * SIZE / side, (box[1] - y) * SIZE / side)
     high_x, high_y = low_x + box[2] * SIZE / side, low_y + box[3] * SIZE / side
@@ -95,7 +100,7 @@ def _box(window, kind, box, text):
     label = None
     if text:
         above, below = low_y - 4 if low_y > 14 else None, high_y + 12 if high_y < SIZE - 14 else None
-        # A prediction that is shown beside has its score below, so that two scores do not cover each other.
+        # A correct prediction has its score below its box, so that two scores do not cover each other.
         at = next((y for y in ((below, above) if kind == "other" else (above, below)) if y is not None), 12)
         label = tag("text", text, x=f"{max(2, min(low_x, SIZE - 7 * len(text))):.1f}", y=f"{at:.1f}", class_=kind)
     return join(tag("rect", class_="halo", **shape), tag("rect", class_=kind, **shape), label)

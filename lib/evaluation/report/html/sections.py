@@ -1,32 +1,44 @@
-"""The sections of the report (report.py), from what was evaluated to the tables and charts."""
+"""The sections of the report, from what was evaluated to the tables and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 from ...files.ground_truth import SETTINGS
 from ..analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
 from ..charts import precision_recall
 from ..error_kinds import KINDS
 from ..published import choose_published
+from .breakdown import breakdown_section, event_section, key_of
 from .gallery import gallery_section
-from .page import Exact, details, join, name_of, table, tag
-from .parts import event_section, key_of, part_section
+from .method import Method
+from .page import Exact, Html, details, join, name_of, table, tag
 from .svg import bar_chart, line_chart, swatch
 
-# Faces that count in the whole official validation set: only with these do published figures compare.
 OFFICIAL = {"easy": 7211, "medium": 13319, "hard": 31958}
-# Of less faces a part is not called the weakest: a few of them may be chance.
+"""Faces that count in the whole official validation set: only with these do published figures compare."""
 ENOUGH = 20
+"""A subset of fewer faces is not called the weakest: that may be chance."""
 KIND_TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
                "background": "Background"}
-# What tools/test.py notes in settings.json: a line of the page -> its keys, and how their values read.
+# What tools/test.py writes into settings.json: a line of the page -> its keys, and the words for their values.
 MADE = {"Net": {"name": "{}", "weights": "{}", "sha256": "SHA-256 {}"},
         "Images": {"scales": "scales {}", "flip": "mirrored too: {}", "max_side": "longest side {}"},
         "Faces": {"score": "score from {}", "nms": "NMS {}", "nms_method": "{}", "top": "{} before NMS",
-                  "keep": "{} kept an image"}}
+                  "keep": "{} kept per image"}}
 
 
-def page(methods, setting, subset, with_images):
-    """The body of the page: list of Html. methods: list of report.Method; setting, subset: as examined."""
+def page(methods: Sequence[Method], setting: str, subset: bool, with_images: bool) -> list[Html]:
+    """The body of the page.
+
+    Args:
+        methods: of method.examine.
+        setting: as in method.examine.
+        subset: as in method.examine.
+        with_images: whether there are galleries.
+    """
     sections = [("ap", "Average precision", _ap_section(methods)), ("curves", "Curves", _curve_section(methods)),
-                ("parts", "Where it is weak", part_section(methods, setting)),
+                ("parts", "Where it is weak", breakdown_section(methods, setting)),
                 ("events", "Events", event_section(methods, setting)),
                 ("points", "Operating points", _point_section(methods, setting)),
                 ("errors", "Kinds of errors", _error_section(methods, setting)),
@@ -45,10 +57,10 @@ def _header(methods, setting, subset, nav):
     boxes = len(methods[0].matches.boxes)
     what = [f"{first['images']:,} images with {boxes:,} boxes; {faces} faces count in easy / medium / hard."]
     if subset:
-        what.append("Only images that have a prediction file are looked at.")
-    what.append("Rules of WIDER FACE’s official tools: a face is found where a prediction overlaps it by IoU 0.5; of "
+        what.append("Only images that have a prediction file are evaluated.")
+    what.append("Rules of WIDER FACE’s official tools: a face is found by a prediction with IoU 0.5 or more; of "
                 "several on one face the highest score finds it, the others are false positives; faces that do not "
-                f"count are neither found nor missed. Parts, errors and examples are those of {setting}.")
+                f"count are neither found nor missed. Breakdowns, errors and examples are those of {setting}.")
     rows = [["Predictions", *(f"{method.result['predictions']:,}" for method in methods)]]
     rows += [[line, *(_made(method.settings or {}, keys) for method in methods)] for line, keys in MADE.items()
              if any(key in (method.settings or {}) for key in keys for method in methods)]
@@ -59,9 +71,9 @@ def _header(methods, setting, subset, nav):
 
 def _made(settings, keys):
     """Those of the settings that have a value, on one line."""
-    parts = [words.format(_setting(key, settings[key])) for key, words in keys.items()
+    texts = [words.format(_setting(key, settings[key])) for key, words in keys.items()
              if settings.get(key) not in (None, "")]
-    return ", ".join(parts) or "not known"
+    return ", ".join(texts) or "not known"
 
 
 def _setting(key, value):
@@ -79,7 +91,7 @@ def _legend_name(index, method):
 
 
 def _glance(methods, setting):
-    """The few figures to begin with, one list a method."""
+    """The main figures, one list per method."""
     lists = []
     for index, method in enumerate(methods):
         facts = [join(f"AP {setting} ", tag("strong", f"{method.result[setting]:.4f}"))]
@@ -89,9 +101,9 @@ def _glance(methods, setting):
                          f"without them)")
         for title, keys, figure in (("height", ("heights",), "ap"), ("label", tuple(ATTRIBUTE_LABELS), "normalised_ap"),
                                     ("event", ("events",), "ap")):
-            parts = [[row for row in method.breakdown[key] if row["faces"] and row["population"] != LEFT_OUT]
-                     for key in keys]
-            rows = [row for part in parts if len(part) > 1 for row in part if row["faces"] >= ENOUGH]
+            tables = [[row for row in method.breakdown[key] if row["faces"] and row["population"] != LEFT_OUT]
+                      for key in keys]
+            rows = [row for rows in tables if len(rows) > 1 for row in rows if row["faces"] >= ENOUGH]
             if rows:
                 row = min(rows, key=lambda row: row[figure])
                 facts.append(join(f"Weakest {title}: ", name_of(row["label"]),
@@ -107,7 +119,7 @@ def _warnings(methods):
              for method in methods for note in method.notes]
     sizes = {len(method.matches.images) for method in methods}
     if len(sizes) > 1:
-        notes.insert(0, "The methods looked at different numbers of images "
+        notes.insert(0, "The methods were evaluated on different numbers of images "
                      f"({', '.join(f'{size:,}' for size in sorted(sizes))}): their figures do not compare.")
     if notes:
         return tag("section", tag("h2", "Warnings"), tag("ul", [tag("li", note) for note in notes]), id="warnings",
@@ -118,15 +130,15 @@ def _ap_section(methods):
     rows = [[_legend_name(index, method), *(method.result[s] for s in SETTINGS), *method.result["exact"].values()]
             for index, method in enumerate(methods)]
     header = ["Method", *(s.capitalize() for s in SETTINGS), *(f"{s.capitalize()}, exact" for s in SETTINGS)]
-    parts = [table("Average precision by the official rules; exact: with every score as a threshold instead of 1,000 "
-                   "bins", header, rows, best=range(1, 7))]
+    content = [table("Average precision by the official rules; exact: with every score as a threshold instead of 1,000 "
+                     "bins", header, rows, best=range(1, 7))]
     if all(method.result["faces"] == OFFICIAL for method in methods):
         rows = [[row.model, row.test, *(getattr(row, s) for s in SETTINGS), row.source]
                 for row in choose_published("all")]
-        parts.append(details("What the authors of other detectors report on this set",
-                             table("Reported, not measured here", ["Detector", "Tested", "Easy", "Medium", "Hard",
-                                                                   "Source"], rows)))
-    return parts
+        content.append(details("What the authors of other detectors report on this set",
+                               table("Reported, not measured here", ["Detector", "Tested", "Easy", "Medium", "Hard",
+                                                                     "Source"], rows)))
+    return content
 
 
 def _curve_section(methods):
@@ -148,30 +160,31 @@ def _point_section(methods, setting):
             threshold = None if point["score"] is None else Exact(point["score"])
             rows.append([_legend_name(index, method), point["false_positives"], point["reached"], threshold,
                          point["recall"], point["precision"]])
-    return table(f"Where at most so many false positives of {setting} are let in: keep scores from the threshold on",
+    return table(f"At most this many false positives of {setting} are let in: keep scores from the threshold on",
                  ["Method", "Allowed", "Reached", "Score threshold", "Recall", "Precision"], rows)
 
 
 def _error_section(methods, setting):
-    most = max(max(found["cost"] for found in method.errors.values()) for method in methods) or 1.0
-    chart = [(KIND_TITLES[kind], KINDS[kind].removeprefix("wrong: "),
-              [(method.errors[kind]["cost"], None) for method in methods]) for kind in KINDS]
-    said = "; ".join(f"{label} " + ", ".join(f"{value:.3f}" for value, _ in values) for label, _, values in chart)
-    parts = [tag("p", f"Bars: the AP of {setting} that mending one kind alone would bring. The gains do not add up: "
-                 "errors hide one another."), key_of(methods)]
+    most = max(max(kind["cost"] for kind in method.errors.values()) for method in methods) or 1.0
+    bars = [(KIND_TITLES[kind], KINDS[kind].removeprefix("wrong: "),
+             [(method.errors[kind]["cost"], None) for method in methods]) for kind in KINDS]
+    words = "; ".join(f"{label} " + ", ".join(f"{value:.3f}" for value, _ in values) for label, _, values in bars)
+    content = [tag("p", f"Bars: the AP of {setting} that fixing one kind alone would gain. The gains do not add up: "
+                   "errors hide one another."), key_of(methods)]
     header = ["Kind", *(["Method"] if len(methods) > 1 else []), "AP gained", "At any score",
               f"At {WORKING_POINT:,} false positives"]
-    rows = [[KIND_TITLES[kind], *([name_of(method.name)] if len(methods) > 1 else []), found["cost"], found["count"],
-             found["working_count"]] for kind in KINDS for method in methods for found in [method.errors[kind]]]
-    chart = tag("figure", bar_chart(chart, f"AP gained by mending: {said}", most))
+    rows = [[KIND_TITLES[kind], *([name_of(method.name)] if len(methods) > 1 else []),
+             *(method.errors[kind][key] for key in ("cost", "count", "working_count"))]
+            for kind in KINDS for method in methods]
+    chart = tag("figure", bar_chart(bars, f"AP gained by fixing: {words}", most))
     figures = tag("div", table("How many there are", header, rows))
     # The table of several methods needs the whole width.
-    parts.append(tag("div", chart, figures, class_="charts pair") if len(methods) == 1 else [chart, figures])
+    content.append(tag("div", chart, figures, class_="charts pair") if len(methods) == 1 else [chart, figures])
     for method in methods:
         rows = [[KIND_TITLES[kind], name_of(file["image"]), file["count"]]
                 for kind in KINDS for file in method.errors[kind]["files"]]
         title = "Images with most errors" + (f": {method.name}" if len(methods) > 1 else "")
         if rows:
-            parts.append(details(title, table(f"Errors at {WORKING_POINT:,} false positives",
-                                              ["Kind", "Image", "Errors"], rows)))
-    return parts
+            content.append(details(title, table(f"Errors at {WORKING_POINT:,} false positives",
+                                                ["Kind", "Image", "Errors"], rows)))
+    return content
