@@ -1,15 +1,17 @@
-"""Training: a plain loop over minibatches that can be killed at any step and resumed to the same weights.
+"""Training: a loop over minibatches that can be killed at any step and resumed to the same weights.
 
 output/NAME/ holds config.yml, checkpoint.npz (the whole state), last.weights.h5 and best.weights.h5 (of the moving
-average where there is one), train.csv, select.csv and TensorBoard's events.
+average, if there is one), train.csv, select.csv and the event files of TensorBoard.
 """
 
+import os
 import signal
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from easydict import EasyDict
 
 from ..config import flat_items, load_config, roles_of, save_config
 from ..data_layer.batch_sizes import check_batch
@@ -26,27 +28,42 @@ from .logs import CsvLog, TensorBoard
 from .schedule import Patience, build_optimizer, counted_in_steps, l2, rate_at, rate_in_words
 from .training_data import training_loader, training_selection
 
-# Keys with these roles alone may differ between the parts of one training without changing its weights.
+# A resumed training may change keys that have only these roles: they do not change its weights.
 FREE = {"place", "running", "testing", "drawing"}
 
 
 class NonFiniteLoss(InputError):
-    """The loss is NaN or infinite; the message names the file that lists the batch."""
+    """The loss or its gradient is NaN or infinite; the message names the file that lists the batch."""
 
 
 class Trainer:
-    """One training run of a config: `Trainer(cfg).run()`; devices: how many share each batch."""
+    """One training of a config: `Trainer(cfg).run()`.
 
-    def __init__(self, cfg, resume=False, init=None, devices=1):
+    Args:
+        cfg: the whole config.
+        resume: whether to continue from the checkpoint in OUTPUT_DIR/NAME.
+        init: .weights.h5 to start from, instead of TRAIN.INIT.
+        devices: number of devices that share each batch.
+
+    Attributes:
+        step: number of steps done.
+        best: TRAIN.SELECT_BY of the best selection so far, -1 without one.
+
+    Raises:
+        InputError: there is a training already, or none to resume, or its config or its images differ.
+    """
+
+    def __init__(self, cfg: EasyDict, resume: bool = False, init: str | os.PathLike | None = None,
+                 devices: int = 1) -> None:
         self.cfg, train = cfg, cfg.TRAIN
         self.folder = Path(cfg.OUTPUT_DIR) / cfg.NAME
         checkpoint = self.folder / "checkpoint.npz"
         train.INIT = str(init or train.INIT)
         if resume:
             self._same_config()
-            resume = checkpoint.exists()  # a run that was killed before its first one begins anew
+            resume = checkpoint.exists()  # a run that was killed before its first checkpoint starts from scratch
         elif checkpoint.exists():
-            raise InputError(f"{self.folder} holds a training already: continue it with --resume, move it away, "
+            raise InputError(f"{self.folder} already holds a training: continue it with --resume, move it away, "
                              f"or train under another name (--set NAME {cfg.NAME}_2)")
         self.family = family_of(cfg)
         check_batch(cfg, devices, getattr(self.family, "together", 1))
@@ -74,12 +91,13 @@ class Trainer:
             images = facts.get("images", now)
             if images != now:
                 raise InputError(f"{checkpoint}: the training there has {images} images, TRAIN.DATASETS "
-                                 f"{train.DATASETS!r} holds {now} now; bring back the roidb it began with")
+                                 f"{train.DATASETS!r} holds {now} now; restore the roidb it began with")
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
             self.patience.restore(facts.get("patience", {}))
             if facts.get("devices", 1) != devices:
-                print(f"the training there ran on {facts.get('devices', 1)} devices, now on {devices}: the same "
-                      f"updates, but sums in another order, so the weights differ by rounding", flush=True)
+                print(f"the training there ran on {facts.get('devices', 1)} devices, now it runs on {devices}: the "
+                      f"updates are the same, but sums have another order, so the weights differ by rounding",
+                      flush=True)
         self.stop_signal = None
 
     def _first_weights(self):
@@ -96,12 +114,12 @@ class Trainer:
         return average
 
     def _same_config(self):
-        """A resumed run must be the run that was started: every key that decides the weights is compared."""
+        """Compare every key that decides the weights with the config of the training that is resumed."""
         path = self.folder / "config.yml"
         if not path.is_file():
             raise InputError(f"{self.folder}: no training to resume there; start without --resume")
         saved = load_config(path)
-        self.cfg.TRAIN.INIT = self.cfg.TRAIN.INIT or saved.TRAIN.INIT  # --init need not be said again
+        self.cfg.TRAIN.INIT = self.cfg.TRAIN.INIT or saved.TRAIN.INIT  # --init need not be repeated
         then, now = dict(flat_items(saved)), dict(flat_items(self.cfg))
         for key in now:
             if then[key] != now[key] and roles_of(key) - FREE:
@@ -113,20 +131,20 @@ class Trainer:
         return groups | ({"average": self.average.variables} if self.average else {})
 
     def _objectives(self, outputs, targets, variables, weights):
-        """(scalars to descend, losses (B,)): the mean over the batch of their sum, with weights (M,) per module."""
+        """(scalars to minimise, losses (B,)): the weighted batch mean of all modules, or for `group` one per module."""
         from keras import ops
 
         cfg, losses = self.cfg, self.family.losses(targets, outputs)
         names = [module.name for module in self.family.modules]
-        parts = [weights[i] * sum(ops.mean(loss) for name, loss in losses.items() if name.startswith(f"{module}_"))
-                 for i, module in enumerate(names)]
+        objectives = [weights[i] * sum(ops.mean(loss) for name, loss in losses.items()
+                                       if name.startswith(f"{module}_")) for i, module in enumerate(names)]
         decay = 0.0
         if cfg.TRAIN.OPTIMIZER == "sgd" and cfg.LOSS.WEIGHT_DECAY:
             paths = [variable.path for variable in self.model.trainable_variables]
             decay = l2(variables, paths, cfg.LOSS.WEIGHT_DECAY)
         if cfg.TRAIN.MODE == "group":
-            return [part + decay for part in parts], losses
-        return [sum(parts) + decay], losses
+            return [objective + decay for objective in objectives], losses
+        return [sum(objectives) + decay], losses
 
     def _module_weights(self, step):
         modules = len(self.family.modules)
@@ -137,14 +155,21 @@ class Trainer:
 
     # ----------------------------------------------------------------- loop
 
-    def run(self):
-        """Train up to TRAIN.STEPS, or until TRAIN.STOP_AFTER ends it; Ctrl-C and SIGTERM save and leave.
+    def run(self) -> float:
+        """Train up to TRAIN.STEPS, or until TRAIN.STOP_AFTER ends the training.
 
-        Returns the best selection's TRAIN.SELECT_BY, -1 without one.
+        Ctrl-C and SIGTERM save a checkpoint and end the process.
+
+        Returns:
+            TRAIN.SELECT_BY of the best selection, -1 without one.
+
+        Raises:
+            NonFiniteLoss: the loss or its gradient is not finite.
+            InputError: the last checkpoint cannot be written.
         """
         cfg, train = self.cfg, self.train
         save_config(cfg, self.folder / "config.yml")
-        for stale in self.folder.glob(".*.part*"):  # what a process was writing when it was killed
+        for stale in self.folder.glob(".*.part*"):  # left by a process that was killed while it wrote
             stale.unlink()
         logs = CsvLog(self.folder / "train.csv", self.step)
         board = TensorBoard(self.folder / "tensorboard", self.step)
@@ -192,14 +217,14 @@ class Trainer:
         return self.best
 
     def _pace(self, first, loss):
-        """What the progress line says beside steps and time: loss, images a second, share of time without data."""
+        """Text of the progress line after steps and time: loss, images per second, share of time without data."""
         spent = time.perf_counter() - self.began
         images = self.loader.plan(self.step)[0] - self.loader.plan(first)[0]
         waits = 100 * self.loader.waited / spent
         return f"loss {loss:.4f}, {images / spent:.1f} images/s, waits {waits:.1f} % for data"
 
     def _on_signal(self, number, frame):
-        if self.stop_signal:  # the second one does not wait for the step to end
+        if self.stop_signal:  # a second signal does not wait for the end of the step
             raise KeyboardInterrupt
         self.stop_signal = number
 
@@ -208,8 +233,8 @@ class Trainer:
         values = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
         path.write_text(f"step {step} norm={norm:.4g} {values}\n" + "\n".join(names) + "\n", encoding="utf-8")
         raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); the "
-                            f"batch's files are in {path}, the last checkpoint is whole: mend the boxes of those, then "
-                            f"--resume, or train anew with a lower TRAIN.RATE")
+                            f"files of the batch are in {path}, the last checkpoint is complete: fix their boxes, then "
+                            f"--resume, or train from scratch with a lower TRAIN.RATE")
 
     def _select(self, board, progress):
         began = time.perf_counter()
@@ -237,7 +262,7 @@ class Trainer:
         self._write(write, progress, last)
 
     def _write(self, write, progress, last=False):
-        """Whether it was written. A full disk must not end a training of hours: the files written before stay whole."""
+        """Return whether it was written. A full disk must not end a training of hours; earlier files stay complete."""
         try:
             write()
             return True
@@ -245,5 +270,5 @@ class Trainer:
             text = f"{self.folder}: cannot write the checkpoint of step {self.step} ({error.strerror or error})"
             if last:
                 raise InputError(f"{text}; free some space, then --resume from the last one") from None
-            progress.note(f"warning: {text}; training goes on, the earlier checkpoint is whole")
+            progress.note(f"warning: {text}; training continues, the earlier checkpoint is complete")
             return False

@@ -83,7 +83,7 @@ def test_a_second_start_and_a_first_resume_are_refused(scenes):
         trainer(scenes, "refused", resume=True)
     quick(trainer(scenes, "refused", TRAIN__STEPS=1)).run()
     before = (scenes / "output/refused/checkpoint.npz").read_bytes()
-    with pytest.raises(InputError, match=r"refused holds a training already: continue it with --resume.*refused_2"):
+    with pytest.raises(InputError, match=r"refused already holds a training: continue it with --resume.*refused_2"):
         trainer(scenes, "refused", TRAIN__STEPS=1)
     assert (scenes / "output/refused/checkpoint.npz").read_bytes() == before
 
@@ -178,7 +178,7 @@ def test_a_full_disk_does_not_end_a_training(scenes, monkeypatch, capsys):
     assert kept == [4], "the earlier checkpoint was whole when the next could not be written"
     assert read_facts(scenes / "output/full/checkpoint.npz")["step"] == 10
     said = capsys.readouterr()
-    assert "cannot write the checkpoint of step 8 (No space left on device); training goes on" in said.out + said.err
+    assert "cannot write the checkpoint of step 8 (No space left on device); training continues" in said.out + said.err
 
 
 def test_a_disk_that_is_full_at_the_end_is_an_error_and_loses_nothing(scenes, monkeypatch):
