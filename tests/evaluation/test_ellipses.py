@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manyfaces.evaluation.fddb.ellipses import ellipse_mask, mask_overlaps, rectangle_spans
+from manyfaces.evaluation.fddb.ellipses import ellipse_mask, mask_ious, rectangle_spans
 
 ellipses = st.tuples(st.floats(0, 60), st.floats(0, 60), st.floats(-7, 7), st.floats(-30, 130), st.floats(-30, 110))
 
@@ -89,7 +89,7 @@ def test_what_the_benchmark_rounds():
     assert rectangle_spans([[10.4, 19.6, 5.0, 8.0]], (100, 80)).tolist() == [[10, 20, 16, 29]]
     assert rectangle_spans([[15, 28, -5, -8]], (100, 80)).tolist() == [[10, 20, 16, 29]]
     assert rectangle_spans([[-5, -5, 7, 200]], (100, 80)).tolist() == [[0, 0, 3, 80]]
-    assert mask_overlaps(np.zeros((1, 5)), np.array([[0, 0, 0, 0, 0.5]]), (100, 80)).tolist() == [[1.0]]  # a pixel
+    assert mask_ious(np.zeros((1, 5)), np.array([[0, 0, 0, 0, 0.5]]), (100, 80)).tolist() == [[1.0]]  # a pixel
 
 
 @given(st.lists(ellipses, max_size=3), st.lists(ellipses, max_size=3))
@@ -99,7 +99,7 @@ def test_overlaps_of_ellipses_by_loops(faces, found):
     faces[:, 3:] *= 0.4
     rows[:, 3:5] *= 0.4
     expected = [[counted(drawn(a, size), drawn(b[:5], size)) for b in rows] for a in faces]
-    overlaps = mask_overlaps(faces, rows, size)
+    overlaps = mask_ious(faces, rows, size)
     assert overlaps.shape == (len(faces), len(rows))
     np.testing.assert_allclose(overlaps, np.array(expected).reshape(overlaps.shape), rtol=1e-15)
 
@@ -111,7 +111,7 @@ def test_overlaps_of_rectangles_by_loops(faces, found):
     size = (40, 30)
     faces[:, 3:] *= 0.4
     expected = [[counted(drawn(a, size), drawn(b[:4], size)) for b in rows] for a in faces]
-    overlaps = mask_overlaps(faces, rows, size)
+    overlaps = mask_ious(faces, rows, size)
     assert overlaps.shape == (len(faces), len(rows))
     np.testing.assert_allclose(overlaps, np.array(expected).reshape(overlaps.shape), rtol=1e-15)
 
@@ -119,16 +119,16 @@ def test_overlaps_of_rectangles_by_loops(faces, found):
 def test_overlaps_that_can_be_worked_out():
     # A circle in the box about it covers pi / 4 of it, 100 times larger than a pixel.
     circle, box = np.array([[100.0, 100, 0, 150, 150]]), np.array([[50.0, 50, 200, 200, 1]])
-    assert mask_overlaps(circle, box, (300, 300))[0, 0] == pytest.approx(math.pi / 4, abs=0.01)
+    assert mask_ious(circle, box, (300, 300))[0, 0] == pytest.approx(math.pi / 4, abs=0.01)
     # Only what lies in the image counts: of both the same half is left.
-    assert mask_overlaps(circle, box, (150, 300))[0, 0] == pytest.approx(math.pi / 4, abs=0.01)
+    assert mask_ious(circle, box, (150, 300))[0, 0] == pytest.approx(math.pi / 4, abs=0.01)
     # The face leaves the image and the box ends at its border: with the whole ellipse it would be 0.43.
     outside = np.array([[60.0, 60, 0, 0, 100]])
-    assert mask_overlaps(outside, np.array([[0.0, 40, 60, 120, 1]]), (300, 300))[0, 0] == pytest.approx(0.785, abs=0.02)
+    assert mask_ious(outside, np.array([[0.0, 40, 60, 120, 1]]), (300, 300))[0, 0] == pytest.approx(0.785, abs=0.02)
     nothing = np.array([[10.0, 10, 0, -50, 50]])
     boxes = np.array([[-60.0, 40, 20, 20, 1], [0, 0, 300, 300, 1]])
-    assert mask_overlaps(nothing, boxes, (300, 300)).tolist() == [[0, 0]]
+    assert mask_ious(nothing, boxes, (300, 300)).tolist() == [[0, 0]]
     # Numbers without measure neither overflow nor take memory.
-    huge = mask_overlaps(circle, np.array([[-1e300, -1e308, 2e300, 1.7e308, 1]]), (300, 300))
-    far = mask_overlaps(circle, np.array([[1e308, 0, 1e308, 9, 1]]), (300, 300))
+    huge = mask_ious(circle, np.array([[-1e300, -1e308, 2e300, 1.7e308, 1]]), (300, 300))
+    far = mask_ious(circle, np.array([[1e308, 0, 1e308, 9, 1]]), (300, 300))
     assert far[0, 0] == 0 and huge[0, 0] == pytest.approx(math.pi * 100.5 ** 2 / 300 ** 2, rel=0.01)

@@ -12,7 +12,7 @@ from test_ellipses import drawn
 
 from manyfaces.errors import InputError
 from manyfaces.evaluation.fddb import Fold
-from manyfaces.evaluation.fddb.ellipses import mask_overlaps
+from manyfaces.evaluation.fddb.ellipses import mask_ious
 from manyfaces.evaluation.fddb.protocol import evaluate_fddb, image_events
 
 SIZE = (60, 50)
@@ -133,7 +133,7 @@ def test_a_half_that_masks_make():
     # A region of 16 pixels within one of 32: an overlap of exactly 0.5 is a false positive.
     faces = [np.array([[0.0, 0, 0, 20, 20]])]  # one pixel
     found = {"a": np.array([[20.0, 20, 1, 0, 0.9]])}  # two pixels
-    overlaps = mask_overlaps(faces[0], found["a"], SIZE)
+    overlaps = mask_ious(faces[0], found["a"], SIZE)
     assert overlaps.tolist() == [[0.5]]
     roc = compare([Fold(1, {"a": faces[0]})], found, {"a": SIZE})
     assert (roc.false_positives.tolist(), roc.discrete.tolist(), roc.continuous.tolist()) == ([1], [0], [0.5])
@@ -148,7 +148,7 @@ def test_images_join_at_each_threshold_of_the_set():
     assert result.roc.thresholds.tolist() == [0.9, 0.6, 0.2]
     assert result.roc.false_positives.tolist() == [0, 1, 2] and result.roc.discrete.tolist() == [0.25, 0.25, 0.5]
     assert result.folds[1].discrete.tolist() == [0.5] * 3 and result.folds[2].discrete.tolist() == [0.5]
-    overlap = mask_overlaps(face, found["c"], SIZE)[0, 0]
+    overlap = mask_ious(face, found["c"], SIZE)[0, 0]
     np.testing.assert_allclose(result.roc.continuous, np.array([1, 1, 2]) * overlap / 4)
     assert result.missing == 1 and (result.roc.faces, result.roc.detections) == (4, 4)
     assert result.roc.at(0) == {"discrete": 0.25, "continuous": pytest.approx(overlap / 4), "threshold": 0.9,

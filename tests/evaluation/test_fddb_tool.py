@@ -141,7 +141,7 @@ def test_bad_input_is_one_line(files, evaluate):
     found.write_text(good)
     assert "split: no such file" in fails("--pred", folder / "split")
     (folder / "split").mkdir()
-    assert "split: holds no fold-NN-out.txt" in fails("--pred", folder / "split")
+    assert "split: has no fold-NN-out.txt" in fails("--pred", folder / "split")
     for number in (1, 2):
         (folder / "split" / f"fold-{number:02d}-out.txt").write_text(f"{name}\n0\n")
     assert f"image {name} is also in another of the files" in fails("--pred", folder / "split")

@@ -1,4 +1,4 @@
-"""FDDB: ellipses as ground truth, overlaps of pixel masks, best matching, discrete and continuous ROC."""
+"""FDDB: ellipses as ground truth, IoU of pixel masks, best matching, discrete and continuous ROC."""
 
 from .files import Fold, read_detections, read_fddb, read_sizes, write_detections
 from .protocol import evaluate_fddb

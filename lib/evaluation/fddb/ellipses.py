@@ -1,24 +1,32 @@
-"""Overlaps of FDDB's ellipses with detections, as masks of pixels.
+"""IoU of FDDB's ellipses with detections, as masks of pixels.
 
-The masks are those of the benchmark's own program (version of 2010), so that figures compare with the published ones:
-OpenCV draws both regions, filled, into images of the photograph's size. That program rounds what it draws: centres and
-corners to the nearest pixel, radii down to whole pixels, angles to whole degrees; a rectangle holds both its corners'
-pixels, so it is a pixel wider and higher than it says. What leaves the photograph does not count.
+The masks are those of the benchmark's own program (version of 2010), so figures compare with the published ones: OpenCV
+draws both regions, filled, into images of the photograph's size. That program rounds what it draws: centres and corners
+to the nearest pixel, radii down to whole pixels, angles to whole degrees. A rectangle includes the pixels of both its
+corners, so it is a pixel wider and higher than its sides. What is outside the photograph does not count.
 """
+
+from __future__ import annotations
 
 import cv2
 import numpy as np
 
-# Pixels around the reach of an ellipse, which is rounded up already: for an OpenCV that should draw a wider edge.
+# px around the reach of an ellipse, which is rounded up already: another OpenCV might draw a wider edge.
 _MARGIN = 1
 
 
-def ellipse_mask(ellipse, size):
+def ellipse_mask(ellipse: np.ndarray, size: tuple[int, int]) -> tuple[int, int, np.ndarray]:
     """The pixels of an ellipse within an image, as the window that holds them.
 
-    ellipse: major minor angle cx cy, radii and centre in px, the angle of the major axis against the x axis in
-    radians, y downwards. size: (width, height) px. Returns left, top and the mask (h, w) uint8 of 0 and 1, of which h
-    or w is 0 where nothing lies within the image. Source: FDDB's evaluation program, EllipseR and EllipsesSingleImage.
+    Args:
+        ellipse: major minor angle cx cy: radii and centre in px, the angle of the major axis against the x axis in
+            radians, y downwards.
+        size: (width, height) of the image, px.
+
+    Returns:
+        left, top and the mask (h, w) uint8 of 0 and 1; h or w is 0 where the ellipse is outside the image.
+
+    Source: FDDB's evaluation program, EllipseR and EllipsesSingleImage.
     """
     return _masks(_rounded([ellipse]), size)[0]
 
@@ -41,7 +49,7 @@ def _windows(ellipses, size):
 
 
 def _masks(ellipses, size):
-    """What ellipse_mask returns, of each of the _rounded ellipses (N, 5): a list."""
+    """What ellipse_mask returns, for each of the _rounded ellipses (N, 5)."""
     masks, windows = [], _windows(ellipses, size)
     for (major, minor, degrees, x, y), (left, top, right, bottom) in zip(ellipses.tolist(), windows.tolist(),
                                                                          strict=True):
@@ -52,11 +60,16 @@ def _masks(ellipses, size):
     return masks
 
 
-def rectangle_spans(rectangles, size):
-    """(N, 4) int64 left top right bottom: the pixels of the rectangles (N, >=4) x y w h within an image.
+def rectangle_spans(rectangles: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The pixels of rectangles within an image. A negative side reaches to the other side, as OpenCV draws it.
 
-    right and bottom are those after the last pixel; an empty one has right <= left or bottom <= top. A negative width
-    or height reaches to the other side, as OpenCV draws it.
+    Args:
+        rectangles: (N, >=4), x y w h in px.
+        size: (width, height) of the image, px.
+
+    Returns:
+        (N, 4) int64, left top right bottom in px. right and bottom are those after the last pixel; an empty span has
+        right <= left or bottom <= top.
     """
     x, y, w, h = np.asarray(rectangles, np.float64)[:, :4].T
     with np.errstate(over="ignore"):  # beyond every image, and clipped
@@ -68,22 +81,27 @@ def rectangle_spans(rectangles, size):
                      np.minimum(bottom, size[1])], axis=1)
 
 
-def mask_overlaps(ellipses, detections, size):
-    """Intersection over union of masks, (G, D) float64, of G annotated ellipses with D detections in one image.
+def mask_ious(ellipses: np.ndarray, detections: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """IoU of the masks of annotated ellipses and detections in one image.
 
-    ellipses (G, 5) major minor angle cx cy; detections (D, 5) x y w h score, or (D, 6) major minor angle cx cy score;
-    size: (width, height) px of the image. 0 where nothing is common, also for masks without a pixel.
+    Args:
+        ellipses: (G, 5), major minor angle cx cy.
+        detections: (D, 5) x y w h score, or (D, 6) major minor angle cx cy score.
+        size: (width, height) of the image, px.
+
+    Returns:
+        (G, D) float64, 0..1; 0 where no pixel is common, also for masks without a pixel.
     """
     faces = _masks(_rounded(ellipses.reshape(-1, 5)), size)
     common = np.zeros((len(faces), len(detections)), np.int64)
     areas = np.array([cv2.countNonZero(mask) if mask.size else 0 for *_, mask in faces], np.int64)[:, None]
     if detections.shape[1] == 6:
         rows = _rounded(detections)
-        # Most detections touch no face at all, and then nobody asks for their area.
+        # Most detections touch no face, and then their area is not needed.
         near = np.flatnonzero(_meet(_windows(_rounded(ellipses), size), _windows(rows, size)).any(axis=0))
-        found, others = _masks(rows[near], size), np.zeros(len(rows), np.int64)
-        others[near] = [cv2.countNonZero(mask) for *_, mask in found]
-        for column, other in zip(near.tolist(), found, strict=True):
+        masks, others = _masks(rows[near], size), np.zeros(len(rows), np.int64)
+        others[near] = [cv2.countNonZero(mask) for *_, mask in masks]
+        for column, other in zip(near.tolist(), masks, strict=True):
             common[:, column] = [_common(face, other) for face in faces]
     else:
         spans = rectangle_spans(detections, size)
@@ -109,12 +127,12 @@ def _common(a, b):
 
 
 def _within(face, spans):
-    """Pixels of one mask in each of the rectangles (D, 4): four corners of its table of sums, for all at once."""
+    """(D,) pixels of one mask in each of the spans (D, 4), from the four corners in its table of sums."""
     x, y, mask = face
     if not mask.size:
         return np.zeros(len(spans), np.int64)
     high, wide = mask.shape
-    # An empty rectangle lies outside the image, so both its sides end up at the same edge.
+    # An empty rectangle is outside the image, so both its sides end up at the same edge.
     left, right = np.clip(spans[:, 0] - x, 0, wide), np.clip(spans[:, 2] - x, 0, wide)
     top, bottom = np.clip(spans[:, 1] - y, 0, high), np.clip(spans[:, 3] - y, 0, high)
     sums = cv2.integral(mask)

@@ -1,6 +1,9 @@
-"""What FDDB's protocol reads: ten folds of ellipses, detections in one file or one a fold, and the images' sizes."""
+"""The input of FDDB's protocol: ten folds of ellipses, detections in one file or one per fold, and image sizes."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +20,25 @@ _FORMS = {5: "x y w h score", 6: "major minor angle cx cy score"}
 
 @dataclass
 class Fold:
-    """One of the ten parts of the data set: image name -> its ellipses (N, 5) major minor angle cx cy."""
+    """One of the ten folds of the data set.
+
+    Attributes:
+        number: 1 to 10.
+        faces: image name -> (N, 5) float64 major minor angle cx cy, in px and radians.
+    """
 
     number: int
-    faces: dict
+    faces: dict[str, np.ndarray]
 
 
-def read_fddb(annotations):
-    """The ten Folds of the folder with FDDB-fold-01-ellipseList.txt to FDDB-fold-10-ellipseList.txt.
+def read_fddb(annotations: str | os.PathLike) -> list[Fold]:
+    """Read the ten folds.
 
-    Raises InputError for a fold that is missing, a malformed line (with file and line) and an image listed twice.
+    Args:
+        annotations: folder of FDDB-fold-01-ellipseList.txt to FDDB-fold-10-ellipseList.txt.
+
+    Raises:
+        InputError: a fold is missing, a line is malformed (with file and line), or an image is listed twice.
     """
     files, folds, seen = fold_files(annotations), [], {}
     for number in FOLDS:
@@ -42,40 +54,55 @@ def read_fddb(annotations):
     return folds
 
 
-def read_detections(path, folds=None):
-    """Detections of FDDB's format: image name -> (N, 5) x y w h score or (N, 6) major minor angle cx cy score.
+def read_detections(path: str | os.PathLike, folds: Sequence[Fold] | None = None) -> dict[str, np.ndarray]:
+    """Read detections in FDDB's format. Rectangles and ellipses are told apart by the number of values.
 
-    path: one file, or a folder of fold-01-out.txt and so on, as the benchmark's own script wants them. Rectangles and
-    ellipses are told apart by the number of values. With folds (read_fddb), an image that these do not have raises
-    InputError; so does a malformed line. Both name file and line.
+    Args:
+        path: one file, or a folder of fold-01-out.txt and so on, as the benchmark's own script needs them.
+        folds: of read_fddb; None: any image is accepted.
+
+    Returns:
+        Image name -> (N, 5) x y w h score or (N, 6) major minor angle cx cy score.
+
+    Raises:
+        InputError: names file and line, for an image that the folds do not have and for a malformed line; or there is
+            no detection file.
     """
     paths = [os.fspath(path)]
     if os.path.isdir(path):
         paths = [os.path.join(path, f"fold-{number:02d}-out.txt") for number in FOLDS]
-        paths = [part for part in paths if os.path.isfile(part)]
+        paths = [file for file in paths if os.path.isfile(file)]
         if not paths:
-            raise InputError(f"{path}: holds no fold-NN-out.txt; give the one file, or a folder of such")
+            raise InputError(f"{path}: has no fold-NN-out.txt; expected one file, or a folder of such files")
     known = None if folds is None else {name for fold in folds for name in fold.faces}
-    found = {}
-    for part in paths:
-        for block in read_blocks(part, _FORMS):
+    detections = {}
+    for file in paths:
+        for block in read_blocks(file, _FORMS):
             if known is not None and block.name not in known:
                 raise InputError(f"{block.where}: image {block.name!r} is not in the annotations, whose names look "
                                  f"like {next(iter(known), 'none')!r}")
-            if block.name in found:
+            if block.name in detections:
                 raise InputError(f"{block.where}: image {block.name} is also in another of the files in {path}")
             if block.rows.shape[1] == 6:
-                check_ellipses(block, part)
-            found[block.name] = block.rows
-    if not found:
+                check_ellipses(block, file)
+            detections[block.name] = block.rows
+    if not detections:
         raise InputError(f"{path}: lists no image")
-    return found
+    return detections
 
 
-def read_sizes(folds, images):
-    """Image name -> (width, height) px, from the image files below the folder `images`, whatever their extension.
+def read_sizes(folds: Sequence[Fold], images: str | os.PathLike) -> dict[str, tuple[int, int]]:
+    """Read the sizes of all images.
 
-    Raises InputError that names the first image that is missing, or one that cannot be read.
+    Args:
+        folds: of read_fddb.
+        images: folder of the image files, with any extension.
+
+    Returns:
+        Image name -> (width, height) in px.
+
+    Raises:
+        InputError: the folder or an image is missing or cannot be read; the first one is named.
     """
     if not os.path.isdir(images):
         raise InputError(f"{images}: no such folder of images")
@@ -90,10 +117,13 @@ def read_sizes(folds, images):
     return sizes
 
 
-def write_detections(path, detections):
-    """Write FDDB's detections, whole or not at all: image -> (boxes (N, 4) float32 x1 y1 x2 y2, scores (N,) float32).
+def write_detections(path: str | os.PathLike, detections: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Write detections in FDDB's format, atomically. Nine digits restore every float32.
 
-    Images stand in the dict's order, without extension. Nine digits bring every float32 back as it was.
+    Args:
+        path: the file to write.
+        detections: image name -> (boxes (N, 4) float32 x1 y1 x2 y2 in px, scores (N,) float32). The images are written
+            in this order, without extension.
     """
     lines = []
     for image, (boxes, scores) in detections.items():

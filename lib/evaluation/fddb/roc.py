@@ -1,19 +1,29 @@
-"""FDDB's results: the two ROC curves of a set, and of its folds, with what is quoted of them."""
+"""FDDB's results: the two ROC curves of a set and of its folds, and the figures that are quoted from them."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-POINTS = (100, 1000)  # false positives in the whole set at which results are quoted
-CURVE = 2000  # false positives to which the curve is kept in JSON and drawn
+POINTS = (100, 1000)
+"""False positives in the whole set at which results are quoted."""
+CURVE = 2000
+"""False positives up to which the curve is written to JSON and drawn."""
 
 
 @dataclass
 class Roc:
     """Both curves of a set: one point for each distinct score, along falling thresholds.
 
-    thresholds, discrete, continuous (T,) float64, the latter two true positive rates; false_positives (T,) int64;
-    images, faces, detections: how many there are.
+    Attributes:
+        thresholds: (T,) float64, scores.
+        false_positives: (T,) int64.
+        discrete: (T,) float64, true positive rate.
+        continuous: (T,) float64, true positive rate.
+        images: number of images.
+        faces: number of faces.
+        detections: number of detections.
     """
 
     thresholds: np.ndarray
@@ -24,11 +34,12 @@ class Roc:
     faces: int
     detections: int
 
-    def at(self, limit):
-        """Where the discrete rate is best with at most `limit` false positives: a dict.
+    def at(self, limit: float) -> dict:
+        """The best rates with at most `limit` false positives.
 
-        discrete, continuous: the best rate of each curve; threshold: the highest with that discrete rate, None where
-        there is none; false_positives: there.
+        Returns:
+            `discrete` and `continuous`: the best rate of each curve; `threshold`: the highest with that discrete rate,
+            None where there is none; `false_positives`: at that threshold.
         """
         allowed = np.flatnonzero(self.false_positives <= limit)
         if not len(allowed):
@@ -37,10 +48,11 @@ class Roc:
         return {"discrete": float(self.discrete[best]), "continuous": float(self.continuous[allowed].max()),
                 "threshold": float(self.thresholds[best]), "false_positives": int(self.false_positives[best])}
 
-    def steps(self, limit=CURVE):
-        """Best rates with at most so many false positives, where they change: three equally long arrays.
+    def steps(self, limit: int = CURVE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The best rates with at most this many false positives, at each distinct number up to `limit`.
 
-        false_positives (int64, from 0 or later, the last is `limit` or all there are), discrete, continuous.
+        Returns:
+            false_positives (N,) int64, rising; discrete and continuous (N,) float64.
         """
         order = np.argsort(self.false_positives, kind="stable")
         order = order[self.false_positives[order] <= limit]
@@ -52,21 +64,28 @@ class Roc:
 
 @dataclass
 class FddbResult:
-    """The ROC over all images, that of each fold, and how many images have no entry among the detections."""
+    """The curves of a set of detections.
+
+    Attributes:
+        roc: over all images.
+        folds: number of the fold -> Roc.
+        missing: number of images without an entry among the detections.
+    """
 
     roc: Roc
-    folds: dict = field(default_factory=dict)  # number -> Roc
+    folds: dict[int, Roc] = field(default_factory=dict)
     missing: int = 0
 
-    def fold_limit(self, number, limit):
+    def fold_limit(self, number: int, limit: float) -> float:
         """The false positives that a fold may have where the whole set may have `limit`: its share by images."""
         return limit * self.folds[number].images / max(1, self.roc.images)
 
-    def summary(self):
-        """All figures, ready for JSON; the curve to 2,000 false positives.
+    def summary(self) -> dict:
+        """All figures, ready for JSON; the curve up to 2,000 false positives.
 
-        discrete and continuous: rates of the whole set at 100 and 1,000 false positives; folds: the same for each, at
-        its share of them; mean and spread (standard deviation) over the folds.
+        Returns:
+            `discrete` and `continuous`: rates of the whole set at 100 and 1,000 false positives; `folds`: the same for
+            each fold, at its share of them; `mean` and `spread` (standard deviation) over the folds; the counts.
         """
         points = {str(limit): self.roc.at(limit) for limit in POINTS}
         folds = [{"fold": number, "images": roc.images, "faces": roc.faces, "detections": roc.detections}

@@ -27,8 +27,8 @@ def gallery_section(methods: Sequence[Method], setting: str, with_images: bool) 
     if not with_images:
         return [tag("p", "Left out: the report was made without --images, the folder of the images.")]
     content = [tag("p", "A crop is 2.5 times as wide as what it shows, and 40 px of the image or more. Boxes in it:"),
-             _legend(),
-             tag("label", tag("input", type="checkbox", id="hide-boxes"), " Hide the boxes", class_="toggle")]
+               _legend(),
+               tag("label", tag("input", type="checkbox", id="hide-boxes"), " Hide the boxes", class_="toggle")]
     lost = sorted({exhibit.image for method in methods for exhibits in method.galleries.values() for exhibit in exhibits
                    if exhibit.jpeg is None})
     absent = max(method.absent for method in methods)
@@ -42,7 +42,7 @@ def gallery_section(methods: Sequence[Method], setting: str, with_images: bool) 
         if len(methods) > 1:
             content.append(tag("h3", name_of(method.name)))
         content += [_gallery(method, kind, exhibits, "h4" if len(methods) > 1 else "h3", setting)
-                  for kind, exhibits in method.galleries.items()]
+                    for kind, exhibits in method.galleries.items()]
     return content
 
 
