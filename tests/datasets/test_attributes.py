@@ -21,7 +21,7 @@ def test_faces_find_their_attributes_in_any_order():
     merged, counts = add_attributes(roidb([a, b, c]), other)
     assert counts == {"matched": 2, "unmatched": 1, "added": 0}
     record = merged.records[0]
-    np.testing.assert_array_equal(record.boxes, np.array([a, b, c], np.float32))  # the boxes stay ours
+    np.testing.assert_array_equal(record.boxes, np.array([a, b, c], np.float32))  # not those of the other file
     assert record.ignore.tolist() == [False, True, False]
     assert record.attributes["blur"].tolist() == [2, 1, -1] and record.attributes["invalid"].tolist() == [0, 1, -1]
 

@@ -31,7 +31,7 @@ FILE = {
 
 
 def changed(**changes):
-    """FILE with `images_0__width=3` in place of what is at these keys; None removes it."""
+    """FILE with another value at these keys, such as `images__0__width=3`; None removes the key."""
     data = json.loads(json.dumps(FILE))
     for path, value in changes.items():
         *way, last = [int(key) if key.isdigit() else key for key in path.split("__")]
@@ -64,7 +64,7 @@ def test_a_file_by_hand(tmp_path):
     people = read(tmp_path, FILE, classes={"person"})
     assert people.records[0].boxes.tolist() == [[0, 0, 90, 80]]
     only = changed(categories=[{"id": 7, "name": "head"}], annotations=FILE["annotations"][1:2])
-    assert read(tmp_path, only).records[0].boxes.tolist() == [[0, 0, 90, 80]]  # of one class, whatever its name
+    assert read(tmp_path, only).records[0].boxes.tolist() == [[0, 0, 90, 80]]  # the only category, whatever its name
 
 
 @pytest.mark.parametrize(("data", "message"), [
@@ -142,7 +142,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 
 
 def places(value, way=()):
-    """The keys that lead to each part of a JSON value."""
+    """Yield the keys that lead to each value inside a JSON value."""
     yield way
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         yield from places(inner, (*way, key))
@@ -195,7 +195,7 @@ def test_a_roidb_comes_back_as_it_was(tmp_path_factory, roidb):
         assert (theirs.image, theirs.width, theirs.height) == (ours.image, ours.width, ours.height)
         for key in ("boxes", "landmarks", "ignore"):
             np.testing.assert_array_equal(getattr(theirs, key), getattr(ours, key), strict=True)
-        # -1 is not written, so an attribute that is -1 everywhere is not known to the file.
+        # -1 is not written, so an attribute that is -1 everywhere is not in the file.
         for name in ours.attributes.keys() | theirs.attributes.keys():
             unknown = np.full(len(ours.boxes), -1, np.int32)
             np.testing.assert_array_equal(theirs.attributes.get(name, unknown), ours.attributes[name], strict=True)
@@ -260,7 +260,7 @@ def test_the_official_mat_file_there_and_back(shared_dir, tmp_path):
     for key in ("boxes", "ignore"):
         a, b = (np.concatenate([getattr(record, key) for record in roidb.records]) for roidb in (ours, theirs))
         np.testing.assert_array_equal(a, b)
-    assert len(b) == 39708 - 11  # without those that have no area
+    assert len(b) == 39708 - 11  # without the 11 faces without area
     for name in ("blur", "expression", "illumination", "invalid", "occlusion", "pose"):
         a, b = (np.concatenate([record.attributes[name] for record in roidb.records]) for roidb in (ours, theirs))
         np.testing.assert_array_equal(a, b)

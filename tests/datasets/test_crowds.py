@@ -10,7 +10,7 @@ from manyfaces.errors import InputError
 
 
 def record(folder, number, width, height, boxes, ignore=None):
-    """An image whose faces are white on black."""
+    """Write an image with white faces on black; returns its Record."""
     image = np.zeros((height, width), np.uint8)
     for x1, y1, x2, y2 in boxes:
         image[y1:y2, x1:x2] = 255
@@ -33,14 +33,14 @@ def test_the_faces_of_a_sheet_lie_where_they_are_seen(records, tmp_path):
     for sheet in roidb.records:
         image = read_image(sheet.path)[..., 0]
         assert image.shape == (200, 200) == (sheet.height, sheet.width)
-        assert len(sheet.boxes) == 5 == len(sheet.landmarks) and sheet.ignore.sum() == 1  # each image with faces, once
+        assert len(sheet.boxes) == 5 == len(sheet.landmarks) and sheet.ignore.sum() == 1  # each image with faces once
         assert np.isnan(sheet.landmarks).all()
         painted = np.zeros((200, 200), bool)
         for x1, y1, x2, y2 in sheet.boxes.round().astype(int):
             assert np.median(image[y1:y2, x1:x2]) > 250 and image[y1 + 2:y2 - 2, x1 + 2:x2 - 2].min() > 200
             painted[max(y1 - 2, 0):y2 + 2, max(x1 - 2, 0):x2 + 2] = True
-        assert image[~painted].max() < 180  # black, and the grey of what is left of a cell
-        # 200 x 100 at half its size, 60 x 120 at 5/6, 40 x 40 at 2.5 and 400 x 400 at a quarter
+        assert image[~painted].max() < 180  # black, and the grey of empty places
+        # Scales: 1/2 of 200 x 100, 5/6 of 60 x 120, 2.5 of 40 x 40 and 1/4 of 400 x 400.
         sizes = sorted((sheet.boxes[:, 2:] - sheet.boxes[:, :2]).tolist())
         np.testing.assert_allclose(sizes, [[30, 20], [30, 20], [30, 60], [50, 50], [60, 80]], atol=0.5)
 

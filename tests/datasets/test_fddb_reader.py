@@ -9,7 +9,7 @@ from manyfaces.datasets import READERS
 from manyfaces.datasets.fddb_text import ellipse_boxes, fold_files, read_blocks, read_ellipses
 from manyfaces.errors import InputError
 
-# The third image has no face; blanks at the end of a line and before the last column are as in the official files.
+# The third image has no face. Two spaces before the last column are as in the official files.
 LIST = """2002/08/11/big/img_591
 1
 40 30 1.570796 50.5 60.25  1
@@ -34,7 +34,7 @@ def test_ellipses_become_the_boxes_that_just_hold_them(tmp_path):
         roidb = READERS["fddb"](labels)
         assert [record.image for record in roidb.records] == [
             "2002/08/11/big/img_591.jpg", "2002/08/26/big/img_265.jpg", "2002/07/19/big/img_423.jpg"]
-        # An upright ellipse: its major axis stands, so it is 60 px wide and 80 px high. Then a circle.
+        # An ellipse with a vertical major axis: 60 px wide and 80 px high. Then a circle.
         np.testing.assert_allclose(roidb.records[0].boxes, [[20.5, 20.25, 80.5, 100.25]], atol=1e-4)
         np.testing.assert_allclose(roidb.records[1].boxes, [[10, 20, 30, 40]], atol=1e-5)
         assert len(roidb.records[2].boxes) == 0 and roidb.dropped == {"faces without area": 1}
@@ -45,7 +45,7 @@ def test_all_folds_of_a_folder_are_read_and_find_their_images(tmp_path):
 
     for fold, name in ((1, "2002/a"), (10, "2003/b")):
         write(tmp_path / f"folds/FDDB-fold-{fold:02d}-ellipseList.txt", f"{name}\n1\n9 5 0 20 15 1\n")
-        write(tmp_path / f"folds/FDDB-fold-{fold:02d}.txt", name + "\n")  # a list that the data set also has
+        write(tmp_path / f"folds/FDDB-fold-{fold:02d}.txt", name + "\n")  # the data set has such lists of images too
         (tmp_path / "images" / name).parent.mkdir(parents=True)
         cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), np.zeros((30, 40, 3), np.uint8))
     roidb = READERS["fddb"](str(tmp_path / "folds"), str(tmp_path / "images"))

@@ -13,7 +13,7 @@ from manyfaces.datasets.image_headers import is_cut_short
 
 
 def picture(width=70, height=50):
-    """Smooth colours: what JPEG keeps well."""
+    """Smooth colours, which JPEG preserves well."""
     small = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -26,7 +26,7 @@ def encoded(image, form, **options):
 
 
 def reference(data):
-    """What Pillow reads: another decoder, with its own handling of EXIF and colour spaces."""
+    """The image as Pillow reads it, another decoder with its own code for EXIF and colour spaces."""
     return np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")).astype(int)
 
 
@@ -104,7 +104,7 @@ def test_one_pixel_and_twenty_thousand_pixels():
 def wrong_files():
     thumbnail = encoded(picture(16, 16), "JPEG")
     exif = Image.Exif()
-    exif[0x010E] = thumbnail.decode("latin-1").encode("latin-1")  # a whole JPEG, with its end marker, inside the header
+    exif[0x010E] = thumbnail.decode("latin-1").encode("latin-1")  # a complete JPEG, with its end marker, in the header
     with_thumbnail = encoded(picture(), "JPEG", exif=exif)
     assert with_thumbnail.count(b"\xff\xd9") == 2
     return {
@@ -149,7 +149,7 @@ def test_an_absent_file_and_a_folder(tmp_path):
 
 @pytest.mark.parametrize("data", [JPEG, PNG], ids=["jpeg", "png"])
 def test_every_cut_is_noticed_before_decoding(data):
-    """Older OpenCV fills the rest of a cut JPEG with grey, so this does not rest on the decoder."""
+    """Older OpenCV fills the rest of a cut JPEG with grey, so the check must not depend on the decoder."""
     start = 2 if data is JPEG else 1
     assert not is_cut_short(data)
     assert [length for length in range(start, len(data) - 8) if not is_cut_short(data[:length])] == []

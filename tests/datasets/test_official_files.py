@@ -1,4 +1,4 @@
-"""The readers on the complete official annotation, and on real images."""
+"""The readers on the complete official annotations, and on real images."""
 
 import numpy as np
 import pytest

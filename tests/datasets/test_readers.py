@@ -129,7 +129,7 @@ def test_retinaface_landmarks(ending, tmp_path):
     full, none, some = roidb.records[0].landmarks
     assert full.tolist() == [[11, 21], [12, 22], [13, 23], [14, 24], [15, 25]]
     assert np.isnan(none).all()
-    assert np.isnan(some[[0, 2, 4]]).all() and some[[1, 3]].tolist() == [[3.5, 4], [-1, 5]]  # left of the image
+    assert np.isnan(some[[0, 2, 4]]).all() and some[[1, 3]].tolist() == [[3.5, 4], [-1, 5]]  # a point left of the image
 
 
 @pytest.mark.parametrize(("text", "line", "message"), [
@@ -147,7 +147,7 @@ def test_retinaface_that_is_wrong_is_named_by_its_line(text, line, message, tmp_
 def test_ssh_list_has_inclusive_corners_and_no_extension(images, tmp_path):
     text = "0--A/x 449.0 330.0 570.0 478.0 1 2 1 2\r\n0--A/y\r\n"
     roidb = read("ssh", tmp_path, text, images)
-    # A face 122 px wide and 149 px high at (449, 330), as WIDER has it; and one of a single pixel.
+    # A face 122 px wide and 149 px high at (449, 330), as in WIDER, and a face of one pixel.
     assert boxes(roidb) == {"0--A/x.jpg": [[449, 330, 571, 479], [1, 2, 2, 3]], "0--A/y.png": []}
     assert [(r.width, r.height) for r in roidb.records] == [(100, 80)] * 2
     assert list(boxes(read("ssh", tmp_path, text))) == ["0--A/x.jpg", "0--A/y.jpg"]
@@ -209,7 +209,7 @@ def test_voc_folder(images, tmp_path):
     (XML.replace("x.jpg", "../../secret.jpg"), None),
 ])
 def test_voc_that_is_wrong_is_named(content, message, images, tmp_path):
-    if message is None:  # only the last part of a path in the file counts
+    if message is None:  # only the last component of the path in the file counts
         assert list(boxes(voc(tmp_path, images, content))) == ["0--A/x.jpg"]
         return
     with pytest.raises(InputError, match=message):
@@ -273,7 +273,7 @@ def test_yolo_needs_images_and_labels(images, tmp_path):
 
 
 def test_landmarks_of_one_face_a_line(images, tmp_path):
-    """The box is left right top bottom in the file."""
+    """In the file the box is left right top bottom."""
     text = "0--A\\x.jpg 27 69 14 62 33 30 56 31 45 40 35 50.5 55 51\r\n"
     (record,) = read("landmarks", tmp_path, text, images).records
     assert (record.image, record.boxes.tolist()) == ("0--A/x.jpg", [[27, 14, 69, 62]])

@@ -43,7 +43,7 @@ def test_a_saved_roidb_comes_back_as_it_was(tmp_path):
     assert (loaded.source, loaded.dropped, len(loaded)) == ("labels.txt", {"faces without area": 2}, 3)
     for a, b in zip(roidb().records, loaded.records, strict=True):
         assert_same(a, b)
-    loaded.records[0].boxes[:] = 7  # records own their arrays
+    loaded.records[0].boxes[:] = 7  # each record has its own arrays
     assert not (loaded.records[2].boxes == 7).any()
 
 
@@ -76,7 +76,7 @@ def test_a_pickle_that_calls_something_is_refused_and_calls_nothing(protocol, tm
     with pytest.raises(InputError, match=r"x\.pkl: refused, it asks for .*open"):
         load_roidb(path)
     assert not target.exists()
-    pickle.loads(path.read_bytes())["images"].close()  # and it would have worked
+    pickle.loads(path.read_bytes())["images"].close()  # the call would have worked
     assert target.exists()
 
 

@@ -49,7 +49,7 @@ def test_what_is_drawn_lies_where_it_is_said_to_lie(scale, flip):
         image = np.zeros((200, 220, 3), np.uint8)
         cv2.circle(image, tuple(int(v) for v in points[dot] - 0.5), 12, (255, 255, 255), -1)
         mask = np.full((200, 220), 255, np.uint8)
-        centre = np.floor(points - 0.5) + 0.5  # cv2.circle takes the index of a pixel, whose centre is half a pixel on
+        centre = np.floor(points - 0.5) + 0.5  # cv2.circle takes the index of a pixel; its centre is index + 0.5
         portrait = Portrait(image, np.array([40.0, 40, 160, 180]), centre, mask, mask, ())
         matrix = similarity((100, 110), (201.3, 187.8), scale, 0.15, flip)
         canvas = np.zeros((400, 400, 3), np.float32)
@@ -58,7 +58,7 @@ def test_what_is_drawn_lies_where_it_is_said_to_lie(scale, flip):
         y, x = np.mgrid[:400, :400] + 0.5
         measured = np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
         box, landmarks = face_of(portrait, matrix, flip)
-        index = [1, 0, 2, 4, 3].index(dot) if flip else dot  # mirrored, the left eye is the right one
+        index = [1, 0, 2, 4, 3].index(dot) if flip else dot  # mirrored, the left eye becomes the right eye
         np.testing.assert_allclose(landmarks[index], measured, atol=0.15)
         assert box[0] < measured[0] < box[2] and box[1] < measured[1] < box[3]
 
@@ -68,14 +68,14 @@ def test_the_box_of_a_turned_face_is_that_of_its_ellipse():
     angle = 0.3
     box, _ = face_of(portrait, similarity((30, 50), (0, 0), 2.0, angle, True), True)
     around = np.linspace(0, 2 * np.pi, 100_000)
-    x, y = 60 * np.cos(around), 100 * np.sin(around)  # the ellipse, twice as large
+    x, y = 60 * np.cos(around), 100 * np.sin(around)  # the ellipse at twice the size
     np.testing.assert_allclose(box[2], (x * np.cos(angle) - y * np.sin(angle)).max(), rtol=1e-6)
     np.testing.assert_allclose(box[3], (x * np.sin(angle) + y * np.cos(angle)).max(), rtol=1e-6)
     np.testing.assert_allclose(box[:2], -box[2:])
 
 
 def test_portraits_are_those_that_the_boxes_were_drawn_on():
-    """Skin at the nose, darker eyes than cheeks: the constants belong to these pictures."""
+    """Skin at the nose, eyes darker than cheeks: the coordinates belong to these images."""
     for portrait in portraits():
         assert (portrait.landmarks > portrait.box[:2]).all() and (portrait.landmarks < portrait.box[2:]).all()
         x, y = portrait.landmarks[2].astype(int)
@@ -111,7 +111,7 @@ def test_the_files_hold_what_the_scenes_do(toy):
         heights = boxes[:, 3] - boxes[:, 1]
         for setting, least in (("easy", 34), ("medium", 16), ("hard", 9)):
             assert image.counted[setting].sum() == (heights >= least).sum()
-    assert any(len(record.boxes) == 0 for record in roidb.records)  # both readers meet an image without faces
+    assert any(len(record.boxes) == 0 for record in roidb.records)  # an image without faces is among them
     assert sum(len(record.boxes) for record in roidb.records) > 30
 
 
