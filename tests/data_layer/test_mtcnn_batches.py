@@ -53,7 +53,7 @@ def test_the_others_fill_the_places_of_a_kind_without_records(tmp_path, samples)
     assert [int((label == KINDS[kind]).sum()) for kind in KINDS] == [5, 5, 0, 15]
     with pytest.raises(InputError, match="AUGMENT.ZOOM_IN is 1.0, expected at least 0 and less than 1"):
         loader(samples, AUGMENT__ZOOM_IN=1.0)
-    with pytest.raises(InputError, match="nothing is left to tell faces from background by"):
+    with pytest.raises(InputError, match=r"leaves \['landmark', 'negative', 'part'\]; expected positives and neg"):
         loader(samples, MTCNN__RATIO="[0, 1, 1, 3]")
     with pytest.raises(InputError, match=r"MTCNN\.RATIO is \[1, 1\], expected 4 whole numbers"):
         loader(samples, MTCNN__RATIO="[1, 1]")

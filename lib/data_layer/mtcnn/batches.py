@@ -1,14 +1,16 @@
-"""Batches of MTCNN's samples: the kinds mixed as MTCNN.RATIO says, in an order that can be recomputed.
+"""Batches of MTCNN's samples: the kinds are mixed by MTCNN.RATIO, in an order that can be computed again.
 
-The kinds take turns, sample by sample, so every part of a batch is mixed like the whole. Each kind goes round in
-permutations of its own, so a kind with fewer records comes by more often. A batch is a function of the config, the
-folder of samples and the step alone.
+The kinds take turns, sample by sample, so every section of a batch is mixed like the whole batch. Each kind repeats in
+its own permutations, so a kind with fewer records repeats more often. A batch is a function of the config, the folder
+of samples and the step only.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from easydict import EasyDict
 
 from ...constants import FLIPPED_LANDMARKS
 from ...errors import InputError
@@ -17,21 +19,26 @@ from ..loader import Loader
 from .folder import SampleFolder
 from .tfrecords import KINDS, VALUES
 
-LIGHT = 2**32 - 2  # stands in place of a kind where the generator of a batch's augmentation is seeded
-CONTRAST, BRIGHTNESS = 0.35, 32  # factor 1 +- and grey levels +- at most
-ERASED = 0.2, 0.5  # sides of a rectangle that is hidden, in sides of the crop
+LIGHT = 2**32 - 2  # seeds the augmentation of a batch, where the seed of an order has a kind
+CONTRAST, BRIGHTNESS = 0.35, 32  # at most: factor 1 +- CONTRAST, +- BRIGHTNESS grey levels
+ERASED = 0.2, 0.5  # smallest and largest side of a hidden rectangle, as a fraction of the crop's side
 
 
-def samples_folder(cfg):
-    """The folder of the samples of a config."""
+def samples_folder(cfg: EasyDict) -> Path:
+    """Find the folder of the samples of a config."""
     return Path(cfg.MTCNN.SAMPLES or Path(cfg.OUTPUT_DIR) / "samples" / cfg.MTCNN.STAGE)
 
 
-def turns_of_kinds(ratio, present):
-    """List of kinds that a run of samples goes through; kinds without records are left out.
+def turns_of_kinds(ratio: Sequence[int], present: Sequence[str]) -> list[str]:
+    """List the kinds in the order in which the samples repeat them.
 
-    >>> turns_of_kinds([1, 1, 1, 3], ["positive", "part", "landmark", "negative"])
-    ['negative', 'positive', 'part', 'landmark', 'negative', 'negative']
+    Args:
+        ratio: number of samples of each of KINDS.
+        present: kinds with records; the others are left out.
+
+    Examples:
+        >>> turns_of_kinds([1, 1, 1, 3], ["positive", "part", "landmark", "negative"])
+        ['negative', 'positive', 'part', 'landmark', 'negative', 'negative']
     """
     shares = {kind: share for kind, share in zip(KINDS, ratio, strict=True) if kind in present and share}
     places = [((n + 0.5) / share, order, kind) for order, (kind, share) in enumerate(shares.items())
@@ -40,13 +47,20 @@ def turns_of_kinds(ratio, present):
 
 
 class SampleLoader(Loader):
-    """Minibatches for a stage of MTCNN, in place of those of whole images: `run(start, stop)` as Loader's.
+    """Minibatches for a stage of MTCNN, from its folder of samples. `run(start, stop)` is that of Loader.
 
-    batch: dict of images (B, side, side, 3) uint8, `label` (B,) int32, `box` (B, 4) and `landmarks` (B, 10) float32 in
-    sides of the crop, and `names`. Raises InputError where the samples are missing or of another stage.
+    A batch is a dict: "images" (B, side, side, 3) uint8 RGB, "label" (B,) int32, "box" (B, 4) float32 and "landmarks"
+    (B, 10) float32 as fractions of the crop's side, and "names".
+
+    Args:
+        cfg: the whole config.
+        side: px of the crops.
+
+    Raises:
+        InputError: when the samples are missing, belong to another stage or do not fit MTCNN.RATIO.
     """
 
-    def __init__(self, cfg, side):
+    def __init__(self, cfg: EasyDict, side: int):
         folder = SampleFolder(samples_folder(cfg))
         self.cfg, self.side = cfg, side
         self.shards = folder.open("train")
@@ -56,29 +70,29 @@ class SampleLoader(Loader):
         self.ends = {kind: np.cumsum([len(shard) for shard in shards]) for kind, shards in self.shards.items()}
         self.kinds = turns_of_kinds(cfg.MTCNN.RATIO, [kind for kind, shards in self.shards.items() if shards])
         if not {"positive", "negative"} <= set(self.kinds):
-            raise InputError(f"{folder.path}: has {folder.counts('train')}, with MTCNN.RATIO {cfg.MTCNN.RATIO} nothing "
-                             f"is left to tell faces from background by")
-        self.records = range(sum(int(self.ends[kind][-1]) for kind in set(self.kinds)))  # all that are shown
+            raise InputError(f"{folder.path}: has {folder.counts('train')}, of which MTCNN.RATIO {cfg.MTCNN.RATIO} "
+                             f"leaves {sorted(set(self.kinds))}; expected positives and negatives")
+        self.records = range(sum(int(self.ends[kind][-1]) for kind in set(self.kinds)))  # of the kinds that are used
         self.size = len(self.records)  # of an epoch
         self.waited = 0.0
         self._orders = {}
 
-    def plan(self, step):
+    def plan(self, step: int) -> tuple[int, int, int]:
         """(number of the first sample, number of samples, their side in px) of a step."""
         return step * self.cfg.TRAIN.BATCH, self.cfg.TRAIN.BATCH, self.side
 
-    def places(self, step):
-        """List of (kind, shard, number in the shard) of a step's samples."""
+    def places(self, step: int) -> list[tuple[str, int, int]]:
+        """List (kind, shard, number in the shard) of a step's samples."""
         first, count, _ = self.plan(step)
-        found = []
+        places = []
         for number in range(first, first + count):
-            turn, at = divmod(number, len(self.kinds))
-            kind = self.kinds[at]
-            place = turn * self.kinds.count(kind) + self.kinds[:at].count(kind)
+            turn, index = divmod(number, len(self.kinds))
+            kind = self.kinds[index]
+            place = turn * self.kinds.count(kind) + self.kinds[:index].count(kind)
             record = self._order(kind, place // self.ends[kind][-1])[place % self.ends[kind][-1]]
             shard = int(np.searchsorted(self.ends[kind], record, side="right"))
-            found.append((kind, shard, int(record - (self.ends[kind][shard - 1] if shard else 0))))
-        return found
+            places.append((kind, shard, int(record - (self.ends[kind][shard - 1] if shard else 0))))
+        return places
 
     def _order(self, kind, turn):
         """The permutation of a kind's records in which they are shown for the `turn`-th time."""
@@ -86,14 +100,14 @@ class SampleLoader(Loader):
         orders = self._orders
         if key not in orders:
             rng = np.random.default_rng([self.cfg.SEED, turn, list(KINDS).index(kind)])
-            # Made anew rather than changed, for the loader's threads read it; around an end two are wanted.
+            # A new dict, because the loader's threads read the old one. At the end of a turn two orders are needed.
             orders = {k: order for k, order in orders.items() if k[0] != kind or abs(k[1] - turn) == 1}
             orders[key] = rng.permutation(self.ends[kind][-1])
             self._orders = orders
         return orders[key]
 
-    def batch(self, step):
-        """The minibatch of a step."""
+    def batch(self, step: int) -> dict:
+        """Make the minibatch of a step."""
         places = self.places(step)
         rows = [self.shards[kind][shard][row] for kind, shard, row in places]
         images, box, landmarks = (np.stack([row[name] for row in rows]) for name in VALUES)
@@ -108,37 +122,48 @@ class SampleLoader(Loader):
 
 
 class _Coming:
-    """A batch that a thread makes, as Loader.run takes it."""
+    """A batch that a thread is making, with the method that Loader.run calls."""
 
     def __init__(self, future):
         self.arrays = future.result
 
 
-def augmented(images, label, box, landmarks, rng, cfg):
-    """Crops as a batch shows them; dict of images, label, box and landmarks.
+def augmented(images: np.ndarray, label: np.ndarray, box: np.ndarray, landmarks: np.ndarray,
+              rng: np.random.Generator, cfg: EasyDict) -> dict[str, np.ndarray]:
+    """Augment crops at random.
 
-    images: (B, side, side, 3) uint8; label: (B,); box: (B, 4), landmarks: (B, 10), in sides of the crop. By chance a
-    part of the crop, at least 1 - AUGMENT.ZOOM_IN of its sides, fills it; it is mirrored (FLIP: the left eye becomes
-    the right one, the mouth's corners change too), without colour (GREY), in another light (COLOUR), with fewer details
-    (BLUR), and a rectangle is hidden (ERASE), whatever the kind, or it would tell which crops are faces.
+    A section of the crop is enlarged to the whole crop (ZOOM_IN). The crop is mirrored (FLIP; left and right landmarks
+    change places), without colour (GREY), in another light (COLOUR), with less detail (BLUR), or a rectangle of it is
+    hidden (ERASE). All kinds are treated alike: else the treatment would tell which crops are faces.
+
+    Args:
+        images: (B, side, side, 3) uint8 RGB; they are overwritten.
+        label: (B,), values of KINDS.
+        box: (B, 4) offsets of the face's corners from the crop's, as fractions of the crop's side.
+        landmarks: (B, 10), x y as fractions of the crop's side.
+        rng: the source of randomness.
+        cfg: the section AUGMENT. A section of the crop has at least 1 - ZOOM_IN of its side.
+
+    Returns:
+        "images" uint8, "label", "box" float32 and "landmarks" float32, of the same shapes.
     """
     count, side = len(images), images.shape[1]
     mirrored, light, grey, blurred, erased = (
         rng.random((count, 5)) < [cfg.FLIP, cfg.COLOUR, cfg.GREY, cfg.BLUR, cfg.ERASE]).T
     contrast = 1 + CONTRAST * rng.uniform(-1, 1, count)
     brightness = BRIGHTNESS * rng.uniform(-1, 1, count)
-    part = 1 - rng.uniform(0, cfg.ZOOM_IN, count)
-    corner = rng.random((count, 2)) * (1 - part)[:, None]
+    fraction = 1 - rng.uniform(0, cfg.ZOOM_IN, count)
+    corner = rng.random((count, 2)) * (1 - fraction)[:, None]
     is_face, has_points = (label == KINDS["positive"]) | (label == KINDS["part"]), label == KINDS["landmark"]
-    box, points = _zoomed(box, landmarks.reshape(-1, 5, 2), part, corner, is_face, has_points)
+    box, points = _zoomed(box, landmarks.reshape(-1, 5, 2), fraction, corner, is_face, has_points)
     box = np.where(mirrored[:, None], -box[:, [2, 1, 0, 3]] * np.float32([1, -1, 1, -1]), box)
     turned = points[:, FLIPPED_LANDMARKS] * np.float32([-1, 1]) + np.float32([1, 0])
     points = np.where((mirrored & has_points)[:, None, None], turned, points)
     levels = np.arange(256)
     for n in range(count):
         image = images[n]
-        if part[n] < 1:
-            image = _part_of(image, part[n], corner[n])
+        if fraction[n] < 1:
+            image = _section(image, fraction[n], corner[n])
         if mirrored[n]:
             image = cv2.flip(image, 1)
         if grey[n]:
@@ -157,21 +182,21 @@ def augmented(images, label, box, landmarks, rng, cfg):
             "landmarks": points.reshape(-1, 10).astype(np.float32)}
 
 
-def _zoomed(box, points, part, corner, is_face, has_points):
-    """(box, points) when the `part` (B,) of the crop from `corner` (B, 2) on, both in sides of it, fills the crop.
+def _zoomed(box, points, fraction, corner, is_face, has_points):
+    """(box, points) when the square at `corner` (B, 2) with `fraction` (B,) of the crop's side becomes the crop.
 
-    Offsets of a box are from the crop's own corners: 0 0 above and left, 1 1 below and right.
+    Offsets of a box are from the crop's own corners: 0 0 at the upper left, 1 1 at the lower right.
     """
     own = np.float32([0, 0, 1, 1])
-    moved = ((box + own) - np.tile(corner, 2)) / part[:, None] - own
-    shifted = (points - corner[:, None]) / part[:, None, None]
+    moved = ((box + own) - np.tile(corner, 2)) / fraction[:, None] - own
+    shifted = (points - corner[:, None]) / fraction[:, None, None]
     return np.where(is_face[:, None], moved, box), np.where(has_points[:, None, None], shifted, points)
 
 
-def _part_of(image, part, corner):
-    """The square of `part` of the sides at `corner` (x, y), both in sides of the image, as large as the image."""
+def _section(image, fraction, corner):
+    """The square at `corner` (x, y) with `fraction` of the image's side, enlarged to the size of the image."""
     side = image.shape[0]
-    # The centre of pixel i is i + 0.5 in px of the image, and i in those of OpenCV.
-    x, y = corner * side + part * 0.5 - 0.5
-    return cv2.warpAffine(image, np.float64([[part, 0, x], [0, part, y]]), (side, side),
+    # The centre of pixel i is at i + 0.5 px of the image, and at i in OpenCV.
+    x, y = corner * side + fraction * 0.5 - 0.5
+    return cv2.warpAffine(image, np.float64([[fraction, 0, x], [0, fraction, y]]), (side, side),
                           flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)

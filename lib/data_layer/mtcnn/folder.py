@@ -1,29 +1,40 @@
-"""The folder of a stage's samples: shards of TFRecords, and the journal by which a killed run goes on.
+"""The folder of a stage's samples: shards of TFRecord files, and a journal from which a killed run continues.
 
 FOLDER/train/ and FOLDER/select/ hold KIND-SHARD.tfrecord. FOLDER/journal.jsonl begins with the settings that the
-samples were made with; a line follows for each shard whose files are whole. A shard is a run of the records of the data
-sets, and a function of the settings alone, so a run that was killed ends with the same bytes as one that was not.
+samples were made with, then one line per shard whose files are complete. A shard is a range of the data sets' records
+and a function of the settings only, so a run that was killed and continued gives the same bytes as any other.
 """
 
 import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import InputError
 from ...files import write_whole
 from .tfrecords import KINDS, open_samples
 
-PARTS = ("train", "select")
+SPLITS = ("train", "select")
 
 
 class SampleFolder:
-    """`settings` and `shards`, part -> shard -> dict of its journal line, of the folder at `path`."""
+    """The folder at `path`, as its journal describes it. The folder may be missing.
 
-    def __init__(self, path):
+    Attributes:
+        settings: what the samples were made with, None without a journal.
+        shards: split ("train" or "select") -> number of a shard -> its journal line.
+
+    Raises:
+        InputError: names the line of the journal that is wrong.
+    """
+
+    def __init__(self, path: str | os.PathLike):
         self.path, self.journal = Path(path), Path(path) / "journal.jsonl"
-        self.settings, self.shards = None, {part: {} for part in PARTS}
+        self.settings: dict | None = None
+        self.shards: dict[str, dict[int, dict]] = {split: {} for split in SPLITS}
         try:
-            lines = self.journal.read_bytes().split(b"\n")[:-1]  # behind the last end of line stands what was cut short
+            lines = self.journal.read_bytes().split(b"\n")[:-1]  # after the last line end is a line cut short
         except FileNotFoundError:
             return
         except OSError as error:
@@ -38,21 +49,26 @@ class SampleFolder:
             except (ValueError, KeyError, TypeError):
                 found = line[:40].decode(errors="replace")
                 raise InputError(f"{self.journal} line {number}: found {found!r}, expected a line of "
-                                 f"tools/mtcnn_samples.py; make the samples anew with --anew") from None
+                                 f"tools/mtcnn_samples.py; make the samples again with --anew") from None
 
-    def begin(self, settings, anew=False):
-        """Start, or go on where an earlier run with the same settings was killed; anew: remove what it made.
+    def begin(self, settings: dict, anew: bool = False) -> None:
+        """Start, or continue where an earlier run with the same settings was killed.
 
-        Raises InputError that names the first setting that differs.
+        Args:
+            settings: what the samples are made with, as JSON values.
+            anew: remove what an earlier run made.
+
+        Raises:
+            InputError: names the first setting that differs from the earlier run.
         """
         settings = json.loads(json.dumps(settings))
         if anew and self.path.is_dir():
-            for file in [self.journal, *(file for part in PARTS for file in (self.path / part).glob("*.tfrecord*"))]:
+            for file in [self.journal, *(file for split in SPLITS for file in (self.path / split).glob("*.tfrecord*"))]:
                 file.unlink(missing_ok=True)
-            self.settings, self.shards = None, {part: {} for part in PARTS}
-        for part in PARTS:
-            for left in (self.path / part).glob(".*.part*"):  # what a process was writing when it was killed
-                left.unlink()
+            self.settings, self.shards = None, {split: {} for split in SPLITS}
+        for split in SPLITS:
+            for unfinished in (self.path / split).glob(".*.part*"):  # what a killed process was writing
+                unfinished.unlink()
         if self.settings is None:
             self.settings = settings
             write_whole(self.journal, json.dumps({"settings": settings}).encode() + b"\n")
@@ -61,46 +77,56 @@ class SampleFolder:
             then, now = self.settings.get(key), settings.get(key)
             if then != now:
                 raise InputError(f"{self.path}: the samples there were made with {key} {then!r}, now it is {now!r}; "
-                                 f"--anew makes them anew, MTCNN.SAMPLES puts them elsewhere")
-        rows = [json.dumps(row) + "\n" for part in PARTS for row in self.shards[part].values()]
+                                 f"--anew makes them again, MTCNN.SAMPLES names another folder")
+        rows = [json.dumps(row) + "\n" for split in SPLITS for row in self.shards[split].values()]
         head = json.dumps({"settings": self.settings}) + "\n"
         write_whole(self.journal, (head + "".join(rows)).encode())  # without a line that was cut short
 
-    def file(self, part, kind, shard):
-        """Path of a shard's records of a kind; there is none where the shard has no such record."""
-        return self.path / part / f"{kind}-{shard:05d}.tfrecord"
+    def file(self, split: str, kind: str, shard: int) -> Path:
+        """Path of a shard's records of a kind. The file is missing if the shard has no such record."""
+        return self.path / split / f"{kind}-{shard:05d}.tfrecord"
 
-    def add(self, part, shard, **facts):
-        """Note that all files of a shard are there. facts: `records`, kind -> number, and others."""
-        row = {"part": part, "shard": shard, **facts}
+    def add(self, split: str, shard: int, **facts) -> None:
+        """Add a shard whose files are complete to the journal.
+
+        Args:
+            split: "train" or "select".
+            shard: its number.
+            facts: `records`, a dict kind -> number of records, and others, as JSON values.
+        """
+        row = {"part": split, "shard": shard, **facts}
         with open(self.journal, "ab", buffering=0) as file:
             file.write(json.dumps(row).encode() + b"\n")
             os.fsync(file.fileno())
-        self.shards[part][shard] = row
+        self.shards[split][shard] = row
 
-    def counts(self, part):
-        """Dict kind -> number of records of a part."""
-        return {kind: sum(row["records"].get(kind, 0) for row in self.shards[part].values()) for kind in KINDS}
+    def counts(self, split: str) -> dict[str, int]:
+        """Count the records of a split by kind."""
+        return {kind: sum(row["records"].get(kind, 0) for row in self.shards[split].values()) for kind in KINDS}
 
-    def open(self, part):
-        """Dict kind -> list of record arrays (tfrecords.open_samples), in the order of the shards, without empty ones.
+    def open(self, split: str) -> dict[str, list[np.ndarray]]:
+        """Open the records of a split.
 
-        Raises InputError where shards are missing: no samples were made, or the run that made them was killed.
+        Returns:
+            Kind -> record arrays (tfrecords.open_samples) in the order of the shards, without empty ones.
+
+        Raises:
+            InputError: when shards are missing: no samples were made, or the run that made them was killed.
         """
         if self.settings is None:
             raise InputError(f"{self.path}: no samples there; make them with tools/mtcnn_samples.py")
-        wanted = self.settings["shards"][part]
-        if len(self.shards[part]) < wanted:
-            raise InputError(f"{self.path}: {len(self.shards[part])} of {wanted} shards of {part} are there; the same "
-                             f"tools/mtcnn_samples.py as before makes the others")
-        found = {kind: [] for kind in KINDS}
-        for shard in range(wanted):
-            for kind, count in self.shards[part][shard]["records"].items():
+        total = self.settings["shards"][split]
+        if len(self.shards[split]) < total:
+            raise InputError(f"{self.path}: {len(self.shards[split])} of {total} shards of {split} are there; run the "
+                             f"same tools/mtcnn_samples.py again, it makes the others")
+        shards: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
+        for shard in range(total):
+            for kind, count in self.shards[split][shard]["records"].items():
                 if count:
-                    file = self.file(part, kind, shard)
+                    file = self.file(split, kind, shard)
                     records = open_samples(file, kind, self.settings["side"])
                     if len(records) != count:
                         raise InputError(f"{file}: has {len(records)} records, the journal says {count}; make the "
-                                         f"samples anew with --anew")
-                    found[kind].append(records)
-        return found
+                                         f"samples again with --anew")
+                    shards[kind].append(records)
+        return shards

@@ -1,26 +1,43 @@
-"""Crops that MTCNN learns landmarks from: faces with five points, moved, scaled and turned.
+"""Crops from which MTCNN learns landmarks: faces with five points, moved, scaled and rotated.
 
-They are mirrored when they are loaded (mtcnn_batches.py). Nothing but the points is learnt from them, for in the usual
-data (CNN_FacePoint) boxes follow another rule and other faces in the image are not labelled.
+They are mirrored when they are loaded (batches.py). Only the points are learnt from them: in the usual data
+(CNN_FacePoint) boxes follow another rule, and other faces in the image are not labelled.
 """
+
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+from easydict import EasyDict
 
 from ...constants import FILL
+from ...datasets.roidb import Record
 from .samples import whole_pixels, with_landmarks
 
-# Standard deviations of the square's place (in its sides), and of the logarithm of its side to the face's longer one;
-# O-Net is asked about the squares of R-Net, most of which lie well. Farther than LIMIT of them none is taken.
+# Standard deviations: SHIFT of the square's place, as a fraction of its side; SCALE of the logarithm of its side over
+# the face's longer side. Deviations end at LIMIT of them. O-Net receives the squares of R-Net, most of which fit well.
 SHIFT, SCALE, LIMIT = 0.06, 0.1, 2.5
 
 
-def landmark_samples(image, record, quota, rng, side, cfg, cut):
-    """(images (K, side, side, 3) uint8, landmarks (K, 10) float32 in sides of the crop) of a record's faces.
+def landmark_samples(image: np.ndarray, record: Record, quota: float, rng: np.random.Generator, side: int,
+                     cfg: EasyDict, cut: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+                     ) -> tuple[np.ndarray, np.ndarray]:
+    """Cut crops of the faces with landmarks.
 
-    image: (H, W, 3) uint8. quota: crops a face on average. rng: numpy Generator of this image. cut: function (image,
-    squares (N, 4), side) -> crops. Place and size are normal about the face's; two of three crops are turned about the
-    face, normally too, by MTCNN.ROTATION degrees at most.
+    Place and size are normally distributed around those of the face. Two of three crops are rotated around the face by
+    a normally distributed angle, at most MTCNN.ROTATION degrees.
+
+    Args:
+        image: (H, W, 3) uint8.
+        record: the faces of the image.
+        quota: crops per face on average.
+        rng: the generator of this image.
+        side: px of the crops.
+        cfg: the section MTCNN.
+        cut: cuts squares (N, 4) px out of an image, as (N, side, side, 3) uint8.
+
+    Returns:
+        Crops (K, side, side, 3) uint8, and landmarks (K, 10) float32, x y as fractions of the crop's side.
     """
     images, points = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros((0, 5, 2))]
     for face in np.flatnonzero(with_landmarks(record, cfg)):
@@ -43,22 +60,31 @@ def landmark_samples(image, record, quota, rng, side, cfg, cut):
 
 
 def _normal(rng, shape):
-    """Standard normal numbers, clipped at LIMIT."""
+    """Standard normal numbers, clipped to +- LIMIT."""
     return np.clip(rng.standard_normal(shape), -LIMIT, LIMIT)
 
 
-def turn(image, landmarks, centre, square, angle):
-    """The surroundings of a square, turned counterclockwise by `angle` degrees about `centre` (x, y).
+def turn(image: np.ndarray, landmarks: np.ndarray, centre: Sequence[float] | np.ndarray, square: np.ndarray,
+         angle: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rotate an image counterclockwise around a point, and compute only the area of a square.
 
-    Returns (part (h, w, 3) of the turned image that holds the square, landmarks (5, 2) in px of the whole turned image,
-    (x, y) px where the part begins in it).
+    Args:
+        image: (H, W, 3) uint8.
+        landmarks: (5, 2), x y px.
+        centre: (x, y) px.
+        square: (4,), x1 y1 x2 y2 px of the rotated image.
+        angle: degrees.
+
+    Returns:
+        Window (h, w, 3) of the rotated image that contains the square; landmarks (5, 2) in px of the whole rotated
+        image; (x, y) px of the window in it.
     """
     matrix = cv2.getRotationMatrix2D(tuple(centre), angle, 1.0)
     begin, end = np.floor(square[:2]) - 1, np.ceil(square[2:]) + 1
     size = tuple(int(length) for length in end - begin)
     into = matrix.copy()
     into[:, 2] -= begin
-    # The centre of pixel i is i + 0.5 in px of the image, and i in those of OpenCV.
+    # The centre of pixel i is at i + 0.5 px of the image, and at i in OpenCV.
     into[:, 2] += into[:, :2] @ [0.5, 0.5] - 0.5
-    part = cv2.warpAffine(image, into, size, flags=cv2.INTER_LINEAR, borderValue=(FILL, FILL, FILL))
-    return part, landmarks @ matrix[:, :2].T + matrix[:, 2], begin
+    window = cv2.warpAffine(image, into, size, flags=cv2.INTER_LINEAR, borderValue=(FILL, FILL, FILL))
+    return window, landmarks @ matrix[:, :2].T + matrix[:, 2], begin

@@ -1,17 +1,33 @@
-"""MTCNN's samples as the usual training repositories have them: a text list beside the crops as image files."""
+"""MTCNN's samples in the form that other training repositories read: a text list, and the crops as image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 
 from ...files import whole_file, write_whole
 from .tfrecords import KINDS
 
+if TYPE_CHECKING:
+    from ...progress import Progress
+    from .folder import SampleFolder
 
-def write_list(folder, path, progress):
-    """Write the training samples of a SampleFolder as FILE and, in FILE's folder, KIND/SHARD-NUMBER.png.
 
-    A line is `image label box landmarks`: the image below the list's folder, label 1, -1, 0 or -2; then, of positives
-    and parts, four offsets, of landmark samples ten, in sides of the crop. progress: Progress over all samples.
-    Returns the number of lines.
+def write_list(folder: SampleFolder, path: Path, progress: Progress) -> int:
+    """Write the training samples as a list and, in the list's folder, as KIND/SHARD-NUMBER.png.
+
+    A line is `image label values`: the image below the list's folder; the label 1, -1, 0 or -2. Then positives and
+    parts have the four offsets of the box, and landmark samples have ten coordinates, as fractions of the crop's side.
+
+    Args:
+        folder: complete samples.
+        path: the list.
+        progress: advances by the number of samples.
+
+    Returns:
+        The number of lines.
     """
     count = 0
     with whole_file(path) as beside, open(beside, "w", encoding="utf-8") as lines:

@@ -1,27 +1,40 @@
-"""Which squares of an image MTCNN learns from (arXiv 1604.02878, section III A): positives, parts and negatives.
+"""Chooses the squares of an image from which MTCNN learns: positives, parts and negatives.
 
-A square that overlaps a face by MTCNN.POSITIVE is positive, from MTCNN.PART on it is a part, and one that overlaps none
-by MTCNN.NEGATIVE is negative; what lies between is left out. Here is geometry alone, no pixel is looked at. All chance
-comes from one generator an image, so samples are a function of (seed, image) whatever else is sampled.
+A square is positive if its IoU with a face is MTCNN.POSITIVE or more, and a part if it is MTCNN.PART or more. It is
+negative if its IoU with every face is less than MTCNN.NEGATIVE. Other squares are left out. This module computes
+geometry only and reads no pixel. One generator per image gives all randomness, so samples are a function of (seed,
+image), whatever other images are sampled.
 
-Ignored faces and those under MTCNN.MIN_FACE are doubtful: they are not learnt, and no negative touches one.
+Ignored faces and those smaller than MTCNN.MIN_FACE are doubtful: they are not learnt, and no negative touches one.
+
+Source: arXiv 1604.02878, section III A.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from easydict import EasyDict
 
 from ...boxes import overlaps
 from ...boxes.pairs import paired_areas
 from ...cascade.geometry import square
+from ...datasets.roidb import Record
 
-TRIES = 96  # squares drawn for each face; many more than are kept, so that a quota is met where it can be
-LEAST_SIDE = 12.0  # px: the smallest square that a cascade looks at
+TRIES = 96  # squares drawn per face; many more than are kept, so that quotas are met where possible
+LEAST_SIDE = 12.0  # px: the smallest square that a cascade tests
 
 
 @dataclass(frozen=True)
 class Quotas:
-    """How many samples are wanted on average: positive, part a face; landmark a landmark face; negative an image."""
+    """Numbers of samples to make, on average.
+
+    Attributes:
+        positive: per face.
+        part: per face.
+        landmark: per face with landmarks.
+        negative: per image.
+    """
 
     positive: float
     part: float
@@ -29,8 +42,14 @@ class Quotas:
     negative: float
 
 
-def quotas(records, points, cfg):
-    """Quotas that give MTCNN.COUNTS over the records, and over the landmark records `points`."""
+def quotas(records: Sequence[Record], points: Sequence[Record], cfg: EasyDict) -> Quotas:
+    """Compute the quotas that give COUNTS samples in all.
+
+    Args:
+        records: images for boxes and background.
+        points: images for landmarks.
+        cfg: the section MTCNN.
+    """
     counts = cfg.COUNTS
     faces = sum(int(learnt(record, cfg).sum()) for record in records)
     labelled = sum(int(with_landmarks(record, cfg).sum()) for record in points)
@@ -38,23 +57,32 @@ def quotas(records, points, cfg):
                     zip(counts, (faces, faces, labelled, len(records)), strict=True)))
 
 
-def learnt(record, cfg):
-    """(N,) bool: the faces that are learnt; the others are doubtful."""
+def learnt(record: Record, cfg: EasyDict) -> np.ndarray:
+    """(N,) bool: the faces that are learnt; the others are doubtful. cfg: the section MTCNN."""
     return ~record.ignore & ((record.boxes[:, 2:] - record.boxes[:, :2]).max(axis=1, initial=0) >= cfg.MIN_FACE)
 
 
-def with_landmarks(record, cfg):
-    """(N,) bool: the faces whose five landmarks are learnt."""
+def with_landmarks(record: Record, cfg: EasyDict) -> np.ndarray:
+    """(N,) bool: the faces whose five landmarks are learnt. cfg: the section MTCNN."""
     large = (record.boxes[:, 2:] - record.boxes[:, :2]).max(axis=1, initial=0) >= cfg.LANDMARK_FACE
     return ~record.ignore & large & np.isfinite(record.landmarks).all(axis=(1, 2))
 
 
-def squares_of_image(record, quota, rng, cfg, candidates=None):
-    """Dict kind -> (squares (K, 4) float32 px of the image, offsets (K, 4)) for `positive`, `part` and `negative`.
+def squares_of_image(record: Record, quota: Quotas, rng: np.random.Generator, cfg: EasyDict,
+                     candidates: np.ndarray | None = None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Choose the squares of an image.
 
-    quota: Quotas. candidates: (N, 4) squares that the cascade so far takes for faces: they are taken first, squares
-    drawn around faces and elsewhere fill up what is missing. None: only those. Offsets are of the face's corners from
-    those of the square, in sides of it; 0 for negatives.
+    Args:
+        record: the faces of the image.
+        quota: numbers of samples.
+        rng: the generator of this image.
+        cfg: the section MTCNN.
+        candidates: (N, 4) squares px that the earlier stages detect as faces. They are used first; squares drawn around
+            faces and elsewhere fill the quotas. None: drawn squares only.
+
+    Returns:
+        "positive", "part" and "negative" -> squares (K, 4) float32, x1 y1 x2 y2 px of the image, and offsets (K, 4)
+        float32 of the face's corners from the square's, as fractions of its side; 0 for negatives.
     """
     usable = learnt(record, cfg)
     faces, doubtful = record.boxes[usable], record.boxes[~usable]
@@ -62,20 +90,20 @@ def squares_of_image(record, quota, rng, cfg, candidates=None):
     mined = mined[centred_inside(mined, record)]
     owner, kind = judge(mined, faces, doubtful, cfg)
     drawn, whose = squares_around(faces, rng)
-    # Only the face that a square was drawn for is looked at here: with a thousand faces all pairs would be too many.
+    # Each square is compared only with the face it was drawn for: with a thousand faces, all pairs would be too many.
     shared, joint = paired_areas(drawn, faces[whose])
-    overlap = shared / np.maximum(joint, 1e-9)
+    iou = shared / np.maximum(joint, 1e-9)
     result = {}
     positive, inside = positive_from(faces, cfg)[whose], centred_inside(drawn, record)
     for name, low, high in (("positive", positive, 2.0), ("part", cfg.PART, positive)):
-        fits = (overlap >= low) & (overlap < high) & inside
+        fits = (iou >= low) & (iou < high) & inside
         chosen = _share_out(getattr(quota, name), len(faces), rng,
                             (mined[kind == name], owner[kind == name]), (drawn[fits], whose[fits]))
         result[name] = _confirmed(*chosen, name, faces, doubtful, cfg)
-    wanted = _number(quota.negative, rng)
+    count = _number(quota.negative, rng)
     negatives = mined[kind == "negative"]
-    negatives = negatives[rng.permutation(len(negatives))[:wanted]]
-    easy = wanted - len(negatives) if candidates is None else min(wanted - len(negatives), round(cfg.EASY * wanted))
+    negatives = negatives[rng.permutation(len(negatives))[:count]]
+    easy = count - len(negatives) if candidates is None else min(count - len(negatives), round(cfg.EASY * count))
     others = squares_elsewhere(record, faces, 3 * easy, rng)
     others = others[(judge(others, faces, doubtful, cfg)[1] == "negative") & centred_inside(others, record)][:easy]
     negatives = np.concatenate([negatives, others])
@@ -83,8 +111,19 @@ def squares_of_image(record, quota, rng, cfg, candidates=None):
     return result
 
 
-def judge(squares, faces, doubtful, cfg):
-    """(owner (N,), kind (N,)): the face that each square overlaps most, and what the square is; "" : left out."""
+def judge(squares: np.ndarray, faces: np.ndarray, doubtful: np.ndarray, cfg: EasyDict
+          ) -> tuple[np.ndarray, np.ndarray]:
+    """Decide the kind of each square.
+
+    Args:
+        squares: (N, 4) float32, x1 y1 x2 y2 px.
+        faces: (F, 4) float32, that are learnt.
+        doubtful: (D, 4) float32, other faces, which no negative may touch.
+        cfg: the section MTCNN.
+
+    Returns:
+        (N,) index of the face with the highest IoU, and (N,) kind, "" for squares that are left out.
+    """
     owner, best = np.zeros(len(squares), np.intp), np.zeros(len(squares), np.float32)
     kind = np.full(len(squares), "", "U8")
     if len(faces) and len(squares):
@@ -101,36 +140,49 @@ def judge(squares, faces, doubtful, cfg):
     return owner, kind
 
 
-def positive_from(faces, cfg):
-    """(N,) overlap from which a square is positive for each face.
+def positive_from(faces: np.ndarray, cfg: EasyDict) -> np.ndarray:
+    """Compute the lowest IoU of a positive for each face.
 
-    That is MTCNN.POSITIVE, and less for a face so narrow that no square reaches it: of all squares the one with the
-    face's centre and area overlaps it most, by sqrt(a) / (2 - sqrt(a)), a the shorter side over the longer.
+    This is POSITIVE, and less for a face so narrow that no square reaches it. The square with the centre and area of
+    the face has the highest IoU, sqrt(a) / (2 - sqrt(a)), where a is the shorter side over the longer. NARROW is the
+    fraction of it that is enough.
 
-    >>> from types import SimpleNamespace
-    >>> cfg = SimpleNamespace(POSITIVE=0.65, PART=0.4, NARROW=0.95)
-    >>> positive_from(np.float32([[0, 0, 81, 100], [0, 0, 36, 100], [0, 0, 9, 100]]), cfg).round(4)
-    array([0.65  , 0.4071, 0.4   ])
+    Args:
+        faces: (N, 4), x1 y1 x2 y2 px.
+        cfg: the section MTCNN.
+
+    Returns:
+        (N,) float64 between PART and POSITIVE.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> cfg = SimpleNamespace(POSITIVE=0.65, PART=0.4, NARROW=0.95)
+        >>> positive_from(np.float32([[0, 0, 81, 100], [0, 0, 36, 100], [0, 0, 9, 100]]), cfg).round(4)
+        array([0.65  , 0.4071, 0.4   ])
     """
     sides = (faces[:, 2:] - faces[:, :2]).astype(np.float64)
     root = np.sqrt(sides.min(axis=1, initial=np.inf) / sides.max(axis=1, initial=1e-9)) if len(faces) else np.zeros(0)
     return np.clip(cfg.NARROW * root / (2 - root), cfg.PART, cfg.POSITIVE)
 
 
-def meets(squares, regions):
-    """(N,) bool: the squares that have some area in common with one of the regions."""
+def meets(squares: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """(N,) bool: the squares (N, 4) that share some area with one of the regions (R, 4)."""
     low, high = np.maximum(squares[:, None, :2], regions[:, :2]), np.minimum(squares[:, None, 2:], regions[:, 2:])
     return (high > low).all(axis=2).any(axis=1)
 
 
-def centred_inside(squares, record):
-    """(N,) bool: the squares whose centre is in the image; others show next to nothing of it."""
+def centred_inside(squares: np.ndarray, record: Record) -> np.ndarray:
+    """(N,) bool: the squares (N, 4) whose centre is in the image; the others contain little of it."""
     centre = (squares[:, :2] + squares[:, 2:]) / 2
     return ((centre > 0) & (centre < np.float32([record.width, record.height]))).all(axis=1)
 
 
-def squares_around(faces, rng):
-    """(squares (TRIES * N, 4), face (TRIES * N,)): TRIES squares for each face, the first half near, then farther."""
+def squares_around(faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw TRIES squares per face (N, 4): the first half close to it, the others farther away.
+
+    Returns:
+        Squares (TRIES * N, 4) float32, and the index of the face of each (TRIES * N,).
+    """
     count = len(faces)
     centre, side = (faces[:, :2] + faces[:, 2:]) / 2, np.sqrt((faces[:, 2:] - faces[:, :2]).prod(axis=1))
     wide = np.repeat([0.35, 0.6], TRIES // 2)[:, None]
@@ -141,8 +193,8 @@ def squares_around(faces, rng):
     return whole_pixels(squares), np.tile(np.arange(count), TRIES)
 
 
-def squares_elsewhere(record, faces, count, rng):
-    """(count, 4) squares: half of them anywhere, half about faces where there are any; sides log-uniform."""
+def squares_elsewhere(record: Record, faces: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw squares (count, 4) float32: half anywhere in the image, half around faces (N, 4); sides are log-uniform."""
     size = np.float64([record.width, record.height])
     largest = max(LEAST_SIDE, size.min() / 1.5)
     sides = np.exp(rng.uniform(np.log(LEAST_SIDE), np.log(largest), count))
@@ -159,26 +211,26 @@ def squares_elsewhere(record, faces, count, rng):
     return whole_pixels(np.concatenate([corner, corner + sides[:, None]], axis=1))
 
 
-def whole_pixels(squares):
-    """Squares as the cascade cuts them: (N, 4) float32, corners at whole pixels, at least 1 px long."""
+def whole_pixels(squares: np.ndarray) -> np.ndarray:
+    """Round squares (N, 4) as the cascade does: (N, 4) float32, corners at whole pixels, sides of at least 1 px."""
     return square(squares.astype(np.float32), inclusive=False)
 
 
-def offsets(squares, faces):
-    """(N, 4) float32: the corners of each face from those of its square, in sides of the square."""
+def offsets(squares: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(N, 4) float32 offsets of each face's corners from those of its square, as fractions of the square's side."""
     sides = (squares[:, 2] - squares[:, 0])[:, None]
     return ((faces - squares) / sides).astype(np.float32)
 
 
-def _number(wanted, rng):
-    """A whole number that is `wanted` on average."""
-    return int(wanted + rng.random())
+def _number(mean, rng):
+    """A random whole number that is `mean` on average."""
+    return int(mean + rng.random())
 
 
 def _share_out(quota, faces, rng, *sources):
-    """(squares, face) with `quota` a face on average: of the first source as many as it has, then of the next.
+    """(squares, face) with `quota` squares per face on average: from the first source if it has enough, then the next.
 
-    Each source is (squares (N, 4), face (N,)); which of a face's squares are taken is left to chance.
+    Each source is (squares (N, 4), face (N,)). The squares of a face are chosen at random.
     """
     left = np.floor(quota + rng.random(faces)).astype(np.intp)
     squares, owners = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.intp)]
@@ -195,10 +247,10 @@ def _share_out(quota, faces, rng, *sources):
 
 
 def _confirmed(squares, owner, name, faces, doubtful, cfg):
-    """(squares, offsets) of those that are `name` for the very face that they were chosen for, all faces considered."""
+    """(squares, offsets) of the squares that have the kind `name`, for their own face, among all faces."""
     kept = np.zeros(len(squares), bool)
-    for first in range(0, len(squares), 4096):  # a bound for the pairs that are looked at together
-        part = slice(first, first + 4096)
-        whose, kind = judge(squares[part], faces, doubtful, cfg)
-        kept[part] = (kind == name) & (whose == owner[part])
+    for first in range(0, len(squares), 4096):  # limits the memory for pairs
+        chunk = slice(first, first + 4096)
+        whose, kind = judge(squares[chunk], faces, doubtful, cfg)
+        kept[chunk] = (kind == name) & (whose == owner[chunk])
     return squares[kept], offsets(squares[kept], faces[owner[kept]])
