@@ -106,15 +106,17 @@ class Detections:
 
     def scaled(self, x: float, y: float) -> Detections:
         """The same faces in an image scaled by the factors x and y."""
-        boxes = self.boxes * np.float32([x, y, x, y])
-        return self._with(boxes, self.scores, None if self.landmarks is None else self.landmarks * np.float32([x, y]))
+        boxes = self.boxes * np.array([x, y, x, y], np.float32)
+        landmarks = None if self.landmarks is None else self.landmarks * np.array([x, y], np.float32)
+        return self._with(boxes, self.scores, landmarks)
 
     def mirrored(self, width: float) -> Detections:
         """The same faces in the image flipped left to right, `width` px wide; left and right landmarks are swapped."""
         boxes = np.stack([width - self.boxes[:, 2], self.boxes[:, 1], width - self.boxes[:, 0], self.boxes[:, 3]], 1)
         landmarks = self.landmarks
         if landmarks is not None:
-            landmarks = landmarks[:, FLIPPED_LANDMARKS] * np.float32([-1, 1]) + np.float32([width, 0])
+            landmarks = landmarks[:, FLIPPED_LANDMARKS] * np.array([-1, 1], np.float32)
+            landmarks += np.array([width, 0], np.float32)
         return self._with(boxes, self.scores, landmarks)
 
     def _with(self, boxes, scores, landmarks):
@@ -123,14 +125,14 @@ class Detections:
     @staticmethod
     def concatenate(parts: Sequence[Detections]) -> Detections:
         """All faces of several Detections; their times are summed, the threshold is the first one's."""
-        landmarks = [faces.landmarks for faces in parts]
+        landmarks = [faces.landmarks for faces in parts if faces.landmarks is not None]
         times = {}
         for faces in parts:
             for key, value in faces.times.items():
                 times[key] = times.get(key, 0.0) + value
         return Detections(np.concatenate([faces.boxes for faces in parts]),
                           np.concatenate([faces.scores for faces in parts]),
-                          None if any(points is None for points in landmarks) else np.concatenate(landmarks), times,
+                          np.concatenate(landmarks) if len(landmarks) == len(parts) else None, times,
                           parts[0].threshold)
 
     # ------------------------------------------------------------------ pictures
@@ -233,4 +235,5 @@ class Detections:
         from .detections_json import from_dict
 
         boxes, scores, landmarks, threshold = from_dict(text)
-        return Detections(boxes, scores, landmarks, threshold=threshold)
+        points = None if landmarks is None else np.array(landmarks, np.float32)
+        return Detections(np.array(boxes, np.float32), np.array(scores, np.float32), points, threshold=threshold)
