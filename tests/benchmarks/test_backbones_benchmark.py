@@ -84,6 +84,7 @@ def test_a_net_is_counted_and_exported(tmp_path, monkeypatch):
     assert config == tmp_path / "tiny_three.yml" and weights.is_file() and model.with_suffix(".json").is_file()
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own():
     pytest.importorskip("onnxruntime")
     with OneNet("onnxruntime", pretrained.model_file("ssh_mobilenet_v1_025"), (64, 48)) as net:
@@ -93,6 +94,7 @@ def test_a_process_of_its_own():
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux'")
 def test_the_peak_is_of_the_own_process_and_stays_when_memory_is_freed():
     code = ("from benchmarks.one_net import peak_megabytes as peak\n"

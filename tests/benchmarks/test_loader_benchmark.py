@@ -11,6 +11,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # without data/, so toy scenes are used
 
 
+@pytest.mark.slow
 def test_tables(monkeypatch):
     monkeypatch.setattr(loader, "grain_processes", lambda *_: None)  # takes seconds to start
     stages, whole = loader.run(images=16, steps=2, size=96)

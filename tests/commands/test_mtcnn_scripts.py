@@ -22,6 +22,8 @@ from manyfaces.export import export as exporting
 from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.files import STAGES
 
+pytestmark = pytest.mark.slow
+
 WORDS = ("MTCNN.COUNTS [60,60,60,180] TRAIN.BATCH 96 TRAIN.STEPS 4 TRAIN.SELECT_EVERY 2 TRAIN.SAVE_EVERY 2 "
          "TRAIN.LOG_EVERY 1 TRAIN.DETERMINISTIC False MTCNN.MINE_THRESHOLDS [0.4,0.4] MTCNN.MINE_MIN_FACE 50 "
          "CASCADE.MIN_FACE 80 CASCADE.THRESHOLDS [0.4,0.4,0.4]").split()

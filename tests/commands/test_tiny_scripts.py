@@ -68,6 +68,7 @@ def test_resnet101_on_wider_is_the_default():
         "TRAIN.SELECT wider_select").split()
 
 
+@pytest.mark.slow
 def test_random_weights_are_tested_and_evaluated_on_toy_scenes(toy, repository):
     (repository / "data/toy/test").mkdir(parents=True)
     (repository / "data/toy/test/WIDER_toy").symlink_to(Path(toy["images"]).parent)

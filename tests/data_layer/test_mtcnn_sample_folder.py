@@ -93,6 +93,7 @@ def test_the_proposals_of_a_cascade_become_samples(records, tmp_path):
     assert folder.shards["train"][0]["faces"] == 15 and folder.shards["train"][0]["found"] == 5
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     """64 and 640 entries: ten times the samples, written as they are made."""
     pytest.importorskip("resource")

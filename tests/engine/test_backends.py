@@ -24,6 +24,7 @@ def train(folder, backend, name, **changes):
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (pip install jax)")
 @pytest.mark.parametrize("changes", [
     {"TRAIN.OPTIMIZER": "adamw", "TRAIN.EMA": 0.5},

@@ -77,6 +77,7 @@ def unlike(one, two):
             max(np.abs(two[key] - one[key]).sum() / scale[key] for key in one))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("updates", [1, 3])
 @pytest.mark.parametrize("mode", MODES)
 def test_two_devices_make_the_update_of_one(tensorflow, mode, updates):
@@ -95,6 +96,7 @@ def test_two_devices_make_the_update_of_one(tensorflow, mode, updates):
     assert ratio < 1e-4 and difference < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_log_are_those_of_the_whole_batch(tensorflow, case):
     folder, found = tensorflow
@@ -112,6 +114,7 @@ def test_losses_and_log_are_those_of_the_whole_batch(tensorflow, case):
     assert float(logs[1][0]["loss"]) == pytest.approx(sum(two[key].mean() for key in two if key != "norm"), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_without_synchronised_moments_the_update_is_another(tensorflow):
     """The tests above would notice batch normalisation that is not synchronised."""
     _, found = tensorflow
@@ -122,6 +125,7 @@ def test_without_synchronised_moments_the_update_is_another(tensorflow):
     assert np.abs(wrong[variance] / right[variance] - 1).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_resumed_on_the_same_number_it_is_exact_and_on_another_nearly(tensorflow):
     folder, found = tensorflow
     arrays = found["grid"]
@@ -135,11 +139,13 @@ def test_resumed_on_the_same_number_it_is_exact_and_on_another_nearly(tensorflow
         assert float(picks[1][key]) == pytest.approx(float(picks[0][key]), rel=1e-3, abs=1e-5), key
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_that_of_its_image(tensorflow):
     arrays = tensorflow[1]["grid"]
     assert arrays["nan/images"].tolist() == [False, False, False, True] and arrays["nan/norm"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (pip install jax)")
 def test_jax_too(tmp_path):
     arrays = trained(tmp_path, "jax", "ssd_sgd")["ssd_sgd"]
@@ -177,6 +183,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
             check_batch(cfg, count)
 
 
+@pytest.mark.slow
 def test_more_devices_than_exist_and_other_backends_are_refused(tensorflow, monkeypatch):
     assert "--devices 3: found 2 CPUs; expected at most 2" in str(tensorflow[1]["grid"]["refused"])
     keras = pytest.importorskip("keras")

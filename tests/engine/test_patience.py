@@ -71,6 +71,7 @@ def waiting(scenes, monkeypatch, name, rates, resume=False, strike=None):
     return run
 
 
+@pytest.mark.slow
 def test_a_resumed_training_waits_as_long_as_one_that_was_not_stopped(scenes, monkeypatch):
     """4 of 9 images per step: 2 epochs are 4.5 steps and 5 are 11.25, so step 8 lowers the rate and step 14 ends it."""
     whole, broken = {}, {}

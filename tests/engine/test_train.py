@@ -42,6 +42,7 @@ def child(folder, name, *words):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_whatever_ends_it_a_resumed_training_reaches_the_same_weights(scenes):
     """14 steps, a checkpoint every 4. Killed before the first, between two, and while one is written; then stopped."""
     rng = np.random.default_rng(5)
@@ -78,6 +79,7 @@ def test_whatever_ends_it_a_resumed_training_reaches_the_same_weights(scenes):
         row for row in logs[1] if row["step"] not in ("10", "12")]
 
 
+@pytest.mark.slow
 def test_a_second_start_and_a_first_resume_are_refused(scenes):
     with pytest.raises(InputError, match="no training to resume there; start without --resume"):
         trainer(scenes, "refused", resume=True)
@@ -88,6 +90,7 @@ def test_a_second_start_and_a_first_resume_are_refused(scenes):
     assert (scenes / "output/refused/checkpoint.npz").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_on_resume_only_keys_without_effect_on_the_weights_may_change(scenes):
     quick(trainer(scenes, "changed", TRAIN__STEPS=2)).run()
     with pytest.raises(InputError, match=r"config\.yml: the training there has TRAIN\.RATE 0\.003, now it is 0\.004"):
@@ -106,6 +109,7 @@ def test_on_resume_only_keys_without_effect_on_the_weights_may_change(scenes):
         (scenes / "data/pickles/kept.pkl").rename(scenes / "data/pickles/scenes.pkl")
 
 
+@pytest.mark.slow
 def test_initial_weights_need_not_be_named_again(scenes):
     source = quick(trainer(scenes, "source", TRAIN__STEPS=1))
     source.run()
@@ -121,6 +125,7 @@ def test_initial_weights_need_not_be_named_again(scenes):
 # ------------------------------------------------ what stops a training or not
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_the_files(scenes):
     run = trainer(scenes, "infinite", LOADER__WORKERS=1, TRAIN__SAVE_EVERY=2)
     encode, one_step = run.loader.encode, run.train_step
@@ -163,6 +168,7 @@ def full_disk(monkeypatch, run, steps):
     monkeypatch.setattr(checkpoint, "np", SimpleNamespace(**{**vars(np), "savez": savez}))
 
 
+@pytest.mark.slow
 def test_a_full_disk_does_not_end_a_training(scenes, monkeypatch, capsys):
     run = quick(trainer(scenes, "full", TRAIN__STEPS=10))
     full_disk(monkeypatch, run, {8})
@@ -181,6 +187,7 @@ def test_a_full_disk_does_not_end_a_training(scenes, monkeypatch, capsys):
     assert "cannot write the checkpoint of step 8 (No space left on device); training continues" in said.out + said.err
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_the_end_is_an_error_and_loses_nothing(scenes, monkeypatch):
     run = quick(trainer(scenes, "full_at_the_end", TRAIN__STEPS=6))
     full_disk(monkeypatch, run, {6})
@@ -195,6 +202,7 @@ def test_a_disk_that_is_full_at_the_end_is_an_error_and_loses_nothing(scenes, mo
 # ---------------------------------------------------------------- selection
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_those_of_the_best_selection(scenes, monkeypatch):
     run = quick(trainer(scenes, "selected", TRAIN__SELECT="scenes", TRAIN__SELECT_EVERY=2, TRAIN__STEPS=7))
     values, then = iter([0.1, 0.5, 0.3, 0.5]), {}
@@ -215,6 +223,7 @@ def test_the_best_weights_are_those_of_the_best_selection(scenes, monkeypatch):
     assert read_facts(scenes / "output/selected/checkpoint.npz")["best"] == 0.5
 
 
+@pytest.mark.slow
 def test_best_weights_that_could_not_be_written_do_not_count(scenes, monkeypatch):
     run = quick(trainer(scenes, "best_lost", TRAIN__SELECT="scenes", TRAIN__SELECT_EVERY=2, TRAIN__STEPS=4))
     values = iter([0.5, 0.4])
@@ -231,6 +240,7 @@ def test_best_weights_that_could_not_be_written_do_not_count(scenes, monkeypatch
     assert (scenes / "output/best_lost/best.weights.h5").exists()
 
 
+@pytest.mark.slow
 def test_selection_measures_and_changes_nothing(scenes):
     run = trainer(scenes, "measured", TRAIN__SELECT="scenes", TRAIN__SELECT_IMAGES=4)
     before = numbers(run.model.variables) + numbers(run.average.variables)

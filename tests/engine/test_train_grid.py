@@ -19,6 +19,7 @@ GRID = {"FAMILY": "grid", "GRID__INPUT": 96, "GRID__WIDTH": 8, "GRID__BOX_LOSS":
         "AUGMENT__MOSAIC": 0.0, "TEST__SCORE": 1e-6}
 
 
+@pytest.mark.slow
 def test_a_short_training_and_its_measures(scenes, tmp_path, tool, capsys):
     training = trainer(scenes, "grid", **GRID)
     first = training.selection.evaluate()

@@ -52,6 +52,7 @@ def variables(trainer):
     return [v.numpy() for group in trainer._groups().values() for v in group]
 
 
+@pytest.mark.slow
 def test_a_resumed_training_reaches_the_same_weights(folder, samples, capsys):
     from manyfaces.engine.train import Trainer
 

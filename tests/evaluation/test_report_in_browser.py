@@ -8,6 +8,8 @@ from report_set import write_predictions
 
 from manyfaces.commands.command_line import run
 
+pytestmark = pytest.mark.slow
+
 DESKTOP, PHONE = (1440, 900), (390, 844)
 # Boxes that are hidden in a box that scrolls do not count: only what makes the page itself scroll sideways.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -19,6 +19,8 @@ from manyfaces.runtimes.cascade import read_cascade
 from manyfaces.runtimes.files import is_cascade, stage_file
 from manyfaces.weights.files import save_weights
 
+pytestmark = pytest.mark.slow
+
 BASE = ("FAMILY", "mtcnn", "NAME", "mtcnn", "NET.LANDMARKS", "true", "TEST.NMS", "0.7")
 # Random nets say 0.5 to everything: with these about half of the windows pass each.
 WORDS = (*BASE, "CASCADE.THRESHOLDS", "[0.5, 0.5, 0.5]", "CASCADE.MIN_FACE", "40")

@@ -17,6 +17,8 @@ from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.models import open_model
 from manyfaces.runtimes.sidecar import read_sidecar
 
+pytestmark = pytest.mark.slow
+
 FLOAT = ["onnx", "openvino", "litert"]
 FAMILIES = ["ssd", "grid"]
 

@@ -157,6 +157,7 @@ def cascade(trainings, tmp_path_factory):
         return folder, *shipping.ship(trainings, folder, overrides=["CASCADE.THRESHOLDS", [0.5, 0.6, 0.6]])
 
 
+@pytest.mark.slow
 def test_three_trainings_ship_as_one_detector(cascade, trainings, monkeypatch):
     folder, sizes, facts = cascade
     assert set(sizes) == {"mtcnn.yml", "mtcnn.json", *(f"mtcnn_{stage}{ending}" for stage in STAGES
@@ -181,6 +182,7 @@ def test_three_trainings_ship_as_one_detector(cascade, trainings, monkeypatch):
     np.testing.assert_allclose(found.boxes, trained.boxes, atol=0.01)
 
 
+@pytest.mark.slow
 def test_detector_load_of_the_three_needs_no_keras(cascade):
     folder, _, _ = cascade
     code = (f"import sys, numpy as np; from pathlib import Path; from manyfaces import Detector, pretrained; "
@@ -190,6 +192,7 @@ def test_detector_load_of_the_three_needs_no_keras(cascade):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_shipped_weights_begin_a_training_and_mine_for_the_next(cascade, trainings):
     folder, _, _ = cascade
     for stage, net in STAGES.items():

@@ -138,6 +138,7 @@ def test_a_file_of_something_else_is_left_alone(text, tmp_path):
     assert (tmp_path / "f.jsonl").read_text() == text
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path):
     """The process of tools/demo.py itself, stopped by SIGINT in the middle of a folder."""
     for number in range(400):

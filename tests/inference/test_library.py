@@ -171,6 +171,7 @@ def test_a_tool_names_a_config_a_model_or_neither(shipped, monkeypatch):
 SHIPPED_MODELS = [name for name in pretrained.names() if pretrained.model_file(name)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHIPPED_MODELS, reason="no .onnx ships yet")
 def test_shipped_models_need_no_keras_and_start_fast(tmp_path):
     save(tmp_path / "face.png", portraits()[0].image)
@@ -182,6 +183,7 @@ def test_shipped_models_need_no_keras_and_start_fast(tmp_path):
     assert heavy == [] and faces == 1 and took < 3  # of all cores; a quiet machine takes half a second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED_MODELS)
 def test_threads_find_what_one_after_the_other_finds(name):
     detector = manyfaces.Detector.load(name)

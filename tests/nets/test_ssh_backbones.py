@@ -64,6 +64,7 @@ def test_the_scripts_short_names_lead_to_the_configs():
         assert words == ["tools/train.py", "--cfg", f"cfgs/ssh_{net}.yml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ssh_vgg16", "ssh_resnet50", "ssh_mobilenet_v1_100", "ssh_mobilenet_v2_100"])
 def test_it_trains_a_step_and_exports(name):
     onnxruntime = pytest.importorskip("onnxruntime")

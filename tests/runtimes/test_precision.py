@@ -11,6 +11,7 @@ from manyfaces.errors import InputError
 from manyfaces.runtimes.models import open_model
 
 
+@pytest.mark.slow
 def test_bfloat16_is_there_for_openvino_alone():
     path, _ = exported("onnx")
     image = portraits()[0].image[None, :128, :128]

@@ -12,6 +12,7 @@ from manyfaces.commands.command_line import run as run_tool
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
 from manyfaces.inference.detector import Detector
+from manyfaces.runtimes import sessions
 from manyfaces.runtimes.faces import by_image
 from manyfaces.runtimes.inputs import as_input
 from manyfaces.runtimes.models import open_model
@@ -19,6 +20,7 @@ from manyfaces.runtimes.models import open_model
 KINDS = ["onnx", "faces", "openvino", "litert"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_demo_finds_the_portraits_without_keras(kind, tmp_path):
     path, _ = exported(kind)
@@ -86,6 +88,7 @@ def test_inference_writes_pictures_only_where_it_is_told(tool, monkeypatch):
                       ["--weights", "m.onnx", "a.png", "--out", "found", "--anew"]]
 
 
+@pytest.mark.slow
 def test_the_test_tool_takes_an_exported_model_without_a_config_or_keras(tmp_path):
     path, _ = exported("openvino")
     out = without_keras("test", "--weights", path, "--images", picture_folder(), "--out", tmp_path / "pred")
@@ -95,6 +98,7 @@ def test_the_test_tool_takes_an_exported_model_without_a_config_or_keras(tmp_pat
     assert len((tmp_path / "pred" / "a.txt").read_text().splitlines()) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "litert"])
 def test_threads_share_a_model(kind):
     family, run, cfg = open_model(exported(kind)[0], threads=1)
@@ -127,8 +131,9 @@ def test_what_a_call_gave_stays_as_it_was(name):
         np.testing.assert_array_equal(values, kept[key])
 
 
+@pytest.mark.slow
 def test_which_runtime_runs_what(monkeypatch, tmp_path):
-    path, _ = exported("onnx")
+    (path, _), (litert, _) = exported("onnx"), exported("litert")
     facts = runtimes.read_sidecar(path)
     assert runtimes.readers("a.ONNX") == ["onnxruntime", "openvino"] and runtimes.readers("a.pb") == []
     for wrong, message in (("tensorrt", "expected one of onnxruntime, openvino, litert"),
@@ -137,14 +142,15 @@ def test_which_runtime_runs_what(monkeypatch, tmp_path):
             open_model(path, wrong)
     with pytest.raises(InputError, match=r"m\.pb: no runtime reads it; expected a file that ends in \.onnx, "):
         runtimes.open_session("m.pb", facts)
-    monkeypatch.setattr(runtimes, "installed", lambda: ["onnxruntime"])
+    monkeypatch.setattr(sessions, "installed", lambda: ["onnxruntime"])
     assert type(open_model(path)[1]).__module__ == "manyfaces.runtimes.onnx"
     with pytest.raises(InputError, match=r"the package openvino is not installed; pip install 'manyfaces\[openvino\]'"):
         open_model(path, "openvino")
     with pytest.raises(InputError, match=r"none of the runtimes that read it is installed: pip install "):
-        open_model(exported("litert")[0])
+        open_model(litert)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino", "litert"])
 def test_a_broken_model_is_bad_input(name, tmp_path):
     kind = {"litert": "litert", "openvino": "openvino"}.get(name, "onnx")

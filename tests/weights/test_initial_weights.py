@@ -93,6 +93,7 @@ def ssd_config(scenes, name, **changes):
                        AUGMENT__KIND="ssd", AUGMENT__SIZE=80, TEST__SIZE="[80, 80]", **changes)
 
 
+@pytest.mark.slow
 def test_ssd_trains_and_fine_tunes(scenes, capsys):
     """A few steps lower the loss of the scores; their weights start a training whose head has one more anchor."""
     first = Trainer(ssd_config(scenes, "ssd_first", TRAIN__STEPS=40, TRAIN__BATCH=8, TRAIN__RATE=1e-2))
