@@ -42,7 +42,8 @@ def extensions():
 setup(
     packages=["manyfaces", *(f"manyfaces.{name}" for name in find_packages("lib"))],
     package_dir={"manyfaces": "lib"},
-    package_data={"manyfaces": ["py.typed", "pretrained/*", "evaluation/report/html/*.css"]},
+    package_data={"manyfaces": ["py.typed", "pretrained/*", "pretrained/*/*.onnx", "pretrained/*/*.h5",
+                                "pretrained/*/*.json", "evaluation/report/html/*.css"]},
     exclude_package_data={"": ["*.c"]},  # made by Cython, not needed once compiled
     ext_modules=extensions(),
     options={"build_ext": {"parallel": os.cpu_count()}},

@@ -33,7 +33,7 @@ def main(arguments=None):
                         help="sections detectors and mtcnn: so many images of each set only; 0: all")
     parser.add_argument("--ssd", metavar="FILE",
                         help="section detectors: an exported SSD in place of the one that ships")
-    parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: an exported cascade, NAME.onnx, besides")
+    parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: the folder of an exported cascade, besides")
     parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: these configs only, e.g. tiny_vgg16")
     parser.add_argument("--repeats", type=int, default=5, metavar="N",
                         help="section backbones: calls of a net in each runtime; the median counts")

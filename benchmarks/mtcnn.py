@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from manyfaces.cascade.stages import STAGES
 from manyfaces.config import override
 from manyfaces.errors import InputError
 from manyfaces.evaluation import read_ground_truth
+from manyfaces.inference.cascade_detector import CascadeDetector
 from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.cascade import open_cascade, write_cascade
-from manyfaces.runtimes.files import STAGES, stage_file
+from manyfaces.runtimes.files import CascadeFiles
 from manyfaces.runtimes.sessions import installed
 
 from .agreement import IOU, POINTS, SCORE, Agreement
@@ -33,7 +35,7 @@ def run(data="../shared/data", limit=0, tf1="../shared/weights/mtcnn_tf1", model
     """Tables of agreement, of speed with AP, and of the parts of an image's milliseconds.
 
     data: folder with wider and wider_eval. limit: so many images of wider val only; 0: all. tf1: folder of TensorFlow 1
-    checkpoints, for their AP; left out where it is not there. model: an exported cascade of ours, NAME.onnx, besides.
+    checkpoints, for their AP; left out where it is not there. model: folder of an exported cascade of ours, besides.
     Raises InputError where facenet-pytorch or the images are missing.
     """
     weights = facenet_folder()
@@ -75,9 +77,9 @@ def _ours(weights, folder):
     from manyfaces.weights.mtcnn import import_mtcnn
 
     cfg, path = import_mtcnn(weights, folder)
-    family, models, nets = load_cascade(cfg, path)
-    ours = {"ours, Keras": Timed(Detector(family, nets, cfg))}
-    exact, whole = folder / "exact.onnx", folder / "bytes.onnx"
+    models, nets = load_cascade(cfg, path)
+    ours = {"ours, Keras": Timed(CascadeDetector(nets, cfg))}
+    exact, whole = folder / "exact", folder / "bytes"
     _write(cfg, models, exact)
     _write(override_copy(cfg, BYTES), models, whole)
     here = installed()
@@ -98,25 +100,28 @@ def _checkpoints(source, folder):
     from manyfaces.weights.mtcnn import import_mtcnn
 
     cfg, path = import_mtcnn(source, folder)
-    _, models, _ = load_cascade(cfg, path)
-    _write(cfg, models, folder / "tf1.onnx")
-    return {"TensorFlow 1 checkpoints": _opened(folder / "tf1.onnx"),
-            "TensorFlow 1 checkpoints, own conventions": _opened(folder / "tf1.onnx", words=OWN)}
+    models, _ = load_cascade(cfg, path)
+    _write(cfg, models, folder / "onnx")
+    return {"TensorFlow 1 checkpoints": _opened(folder / "onnx"),
+            "TensorFlow 1 checkpoints, own conventions": _opened(folder / "onnx", words=OWN)}
 
 
 def _write(cfg, models, path):
     import json
 
     from manyfaces.export.cascade import write_stage
+    from manyfaces.export.formats import FORMATS
 
-    facts = {stage: write_stage(cfg, stage, models[stage], "onnx", stage_file(path, stage)) for stage in STAGES}
-    write_cascade(path, {"name": cfg.NAME, "precision": "float32", "licence": "not known",
+    path.mkdir(parents=True)
+    files = CascadeFiles.named(path, ".onnx")
+    facts = {stage: write_stage(cfg, stage, models[stage], FORMATS["onnx"], files[stage]) for stage in STAGES}
+    write_cascade(files, {"name": cfg.NAME, "precision": "float32", "licence": "not known",
                          "config": json.loads(json.dumps(cfg))}, facts)
 
 
 def _opened(path, runtime=None, words=(), precision=None):
-    family, nets, cfg = open_cascade(path, runtime, precision=precision)
-    return Timed(Detector(family, nets, override_copy(cfg, words)))
+    nets, cfg = open_cascade(path, runtime, precision=precision)
+    return Timed(CascadeDetector(nets, override_copy(cfg, words)))
 
 
 def override_copy(cfg, words):

@@ -7,13 +7,14 @@ Importing the package loads neither TensorFlow nor Keras nor NumPy. The first na
 """
 
 __version__ = "0.1.0"
-__all__ = ["Detections", "Detector", "Face", "__version__"]
+__all__ = ["Detections", "Detector", "Face", "__version__", "register_backbone", "register_family"]
 
-_HOMES = {"Detector": "inference.detector", "Detections": "detections", "Face": "detections"}
+_HOMES = {"Detector": "inference.detector", "Detections": "detections", "Face": "detections",
+          "register_backbone": "nets.backbones", "register_family": "nets"}
 
 
 def __getattr__(name):
-    """Detector, Detections and Face, imported when they are first asked for (PEP 562)."""
+    """The names of _HOMES, imported when they are first asked for (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

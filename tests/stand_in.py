@@ -6,6 +6,7 @@ import numpy as np
 from manyfaces.config import default_config
 from manyfaces.detections import Detections
 from manyfaces.inference.detector import Detector
+from manyfaces.nets.family import Family
 
 SCORE = np.float32(1) / np.float32(3)  # has no short decimal form
 POINTS = np.float32([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])  # fractions of the sides of a face
@@ -26,7 +27,7 @@ def save(path, image, **options):
     return path
 
 
-class Squares:
+class Squares(Family):
     """The family: `run`, its net, marks green pixels and records its shapes; `decode` finds connected ones."""
 
     multiple = 32

@@ -9,7 +9,7 @@ from manyfaces.boxes import overlaps
 from manyfaces.config import load_config
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.inference.detector import Detector
-from manyfaces.runtimes.files import stage_files
+from manyfaces.runtimes.files import CascadeFiles
 
 NAMES = pretrained.names()
 
@@ -20,7 +20,8 @@ def test_the_default_of_the_demo_ships():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_config_describes_the_net_of_the_experiment(name):
-    for file in stage_files(pretrained.weights_file(name)):
+    weights = pretrained.weights_file(name)
+    for file in CascadeFiles.weights(weights).files if weights.is_dir() else [weights]:
         assert file.stat().st_size <= 5_000_000
     assert (pretrained.FOLDER / f"{name}.md").is_file()
     shipped, experiment = load_config(pretrained.config_file(name)), load_config(ROOT / "cfgs" / f"{name}.yml")

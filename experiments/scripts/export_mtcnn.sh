@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Exports MTCNN: three files, output/mtcnn/mtcnn_pnet.onnx, _rnet and _onet, and one sidecar, mtcnn.json.
+# Exports MTCNN: the folder output/mtcnn/onnx with pnet.onnx, rnet.onnx, onet.onnx and one sidecar, cascade.json.
 #
 # Usage: experiments/scripts/export_mtcnn.sh [GPU_ID] [DATASET] [NET] [FORMAT] [more options of tools/export.py]
 #   GPU_ID   0 (default), another number, or cpu

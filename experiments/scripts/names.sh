@@ -192,6 +192,12 @@ export_family() { # FAMILY NET [GPU_ID] [DATASET] [NET] [FORMAT] [more options o
         *) fail "FORMAT is '$format', expected onnx, onnx_nms, onnx_int8, openvino, openvino_int8, litert," \
                 "litert_int8 or saved_model" ;;
     esac
+    if [ "$CONFIG" = mtcnn ]; then # three nets in a folder
+        case $format in
+            onnx | openvino) out=$format options=(--format "$format") ;;
+            *) fail "FORMAT is '$format', expected onnx or openvino for mtcnn" ;;
+        esac
+    fi
     exec "$PYTHON" tools/export.py --cfg "cfgs/$CONFIG.yml" "${weights[@]}" --out "$OUTPUT/$name/$out" \
         "${options[@]}" "${MORE[@]}"
 }

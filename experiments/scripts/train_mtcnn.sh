@@ -11,7 +11,7 @@
 # checkpoint. OUTPUT and DATA_DIR (default: output, data) may name other folders.
 #
 # Example: experiments/scripts/train_mtcnn.sh cpu wider+facemask TRAIN.BATCH 192
-# From shipped weights: experiments/scripts/train_mtcnn.sh cpu mine TRAIN.INIT lib/pretrained/mtcnn.weights.h5
+# From shipped weights: experiments/scripts/train_mtcnn.sh cpu mine TRAIN.INIT lib/pretrained/mtcnn
 set -euo pipefail
 source "$(dirname "$0")/names.sh"
 case ${1:-} in -h | --help) usage; exit ;; esac
@@ -45,5 +45,5 @@ for stage in pnet rnet onet; do
     "$PYTHON" tools/train.py --cfg "$CFG" "${resume[@]}" --set "${options[@]}"
 done
 echo "== export"
-"$PYTHON" tools/export.py --cfg cfgs/mtcnn.yml --weights "$OUTPUT" --out "$OUTPUT/mtcnn.onnx" \
+"$PYTHON" tools/export.py --cfg cfgs/mtcnn.yml --weights "$OUTPUT" --out "$OUTPUT/mtcnn" \
     --set TRAIN.DATASETS "$SOURCES" MTCNN.LANDMARKS "$LANDMARKS" "${SET[@]}" "${MORE[@]}"

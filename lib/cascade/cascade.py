@@ -16,7 +16,6 @@ from . import pyramid, resample
 from .geometry import calibrate, cell_boxes, landmarks_of, square, windows
 from .lanes import side_by_side
 
-STAGES = ("pnet", "rnet", "onet")
 SIDES = {"rnet": 24, "onet": 48}  # px of a crop
 # Crops per call of a net, and the multiple that the last call is padded to, so that there are few different sizes.
 CALLS = {"rnet": (128, 16), "onet": (32, 4)}

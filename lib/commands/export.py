@@ -23,9 +23,9 @@ def main(arguments=None):
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
     parser.add_argument("--out", required=True, metavar="FILE", help="model.onnx, model.xml (OpenVINO), "
-                        "model.tflite (LiteRT), or a folder's name without an ending (SavedModel)")
+                        "model.tflite (LiteRT), or a folder's name without an ending (SavedModel, MTCNN)")
     parser.add_argument("--format", metavar="NAME", help="onnx, openvino, litert or saved_model (default: by the "
-                        "ending of --out)")
+                        "ending of --out; of MTCNN onnx)")
     parser.add_argument("--nms", action="store_true", help="decode and suppress inside the graph (onnx); thresholds "
                         "are those of the config's TEST section")
     parser.add_argument("--int8", action="store_true", help="8-bit arithmetic but for the heads (not saved_model)")

@@ -26,8 +26,8 @@ def main(arguments=None):
                         "slim: a TF-Slim checkpoint, NAME.ckpt; mtcnn: the folder of PNet-N, RNet-N and ONet-N "
                         "(TensorFlow 1 checkpoints), or facenet-pytorch's data folder")
     parser.add_argument("--out", help="the .weights.h5 to write")
-    parser.add_argument("--out-dir", metavar="DIR", help="mtcnn: folder for mtcnn_pnet.weights.h5, mtcnn_rnet, "
-                        "mtcnn_onet, and mtcnn.yml, the config to use them with")
+    parser.add_argument("--out-dir", metavar="DIR", help="mtcnn: folder for pnet.weights.h5, rnet.weights.h5, "
+                        "onet.weights.h5, and mtcnn.yml, the config to use them with")
     parser.add_argument("--reference", help=".npz with an image and the source net's maps, which must come out again "
                         "(mobilenet_v1_025)")
     parser.add_argument("--images", metavar="DIR", help="mobilenet_v2_100: images that give the moments of batch "

@@ -21,7 +21,7 @@ def main(arguments=None):
     parser.add_argument("--run", required=True, metavar="DIR", help="output/NAME of a training; output, or another "
                         "folder that holds mtcnn_pnet, mtcnn_rnet and mtcnn_onet, for MTCNN")
     parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last); of MTCNN "
-                        "DIR/mtcnn.weights.h5, which stands for three")
+                        "the folder of a cascade")
     parser.add_argument("--name", help="under which it ships (default: the training's)")
     parser.add_argument("--to", metavar="DIR", help="(default: the package's own folder of weights)")
     parser.add_argument("--half", action="store_true", help="store the weights as float16, half as large; the "

@@ -6,10 +6,12 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from ..cascade.cascade import STAGES, Cascade
+from ..cascade.cascade import Cascade
 from ..cascade.lanes import cores
+from ..cascade.stages import STAGES
 from ..errors import InputError
 from ..export.cascade import write_stage
+from ..export.formats import FORMATS
 from ..nets import backend
 from ..nets.mtcnn import STAGES as NETS
 from ..nets.mtcnn import stage_config
@@ -72,5 +74,6 @@ def _runners(cfg, models):
     with tempfile.TemporaryDirectory() as folder:
         for stage, model in models.items():
             path = Path(folder) / f"{stage}.onnx"
-            nets[stage] = open_session(path, write_stage(cfg, stage, model, "onnx", path), runtime, lanes=cores())
+            facts = write_stage(cfg, stage, model, FORMATS["onnx"], path)
+            nets[stage] = open_session(path, facts, runtime, lanes=cores())
     return nets

@@ -25,7 +25,7 @@ class Selection:
 
     def __init__(self, cfg, family, detector):
         self.sets, self.loader = {}, None
-        known = ("AP", *getattr(family, "measures", ()))
+        known = ("AP", *family.measures)
         if cfg.TRAIN.SELECT_BY not in known:
             raise InputError(f"TRAIN.SELECT_BY is {cfg.TRAIN.SELECT_BY!r}, expected {' or '.join(known)} for "
                              f"{cfg.FAMILY}")
@@ -51,7 +51,7 @@ class Selection:
         losses = [self._losses(step) for step in range(LOSS_BATCHES)]
         means = {name: float(np.mean([part[name] for part in losses])) for name in losses[0]}
         result = {"AP": float(np.mean(list(result.values()))), **result}
-        if hasattr(self.family, "validation"):
+        if self.family.measures:
             result |= self._validation()
         return {**result, "loss": sum(means.values()), **means}
 

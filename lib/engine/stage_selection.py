@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..cascade.stages import STAGES
 from ..data_layer.mtcnn.batches import samples_folder
 from ..data_layer.mtcnn.folder import SampleFolder
 from ..data_layer.mtcnn.tfrecords import KINDS, VALUES
@@ -45,7 +46,7 @@ class StageSelection:
         images = self.samples["image"]
         parts = [self.run(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
         outputs = {key: np.concatenate([part[key].reshape(len(part[key]), -1) for part in parts]) for key in parts[0]}
-        threshold = self.cfg.CASCADE.THRESHOLDS[("pnet", "rnet", "onet").index(self.family.name)]
+        threshold = self.cfg.CASCADE.THRESHOLDS[STAGES.index(self.family.name)]
         losses = {name: float(np.mean(np.asarray(value))) for name, value in
                   self.family.losses(targets, outputs).items()}
         return {**stage_measures(targets, outputs, threshold), "loss": sum(losses.values()), **losses}

@@ -66,7 +66,7 @@ class Trainer:
             raise InputError(f"{self.folder} already holds a training: continue it with --resume, move it away, "
                              f"or train under another name (--set NAME {cfg.NAME}_2)")
         self.family = family_of(cfg)
-        check_batch(cfg, devices, getattr(self.family, "together", 1))
+        check_batch(cfg, devices, self.family.together)
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
         self.devices = find_devices(devices)
         self.patience = Patience(train)

@@ -1,90 +1,98 @@
-"""MTCNN's three nets as Keras models, and their export as three files with one sidecar."""
+"""MTCNN's three nets as Keras models, and their export as three files with one sidecar in one folder."""
+
+from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__, pretrained
+from .. import __version__
 from ..cascade import resample
 from ..cascade.cascade import SIDES
 from ..errors import InputError
-from ..inference.detector import Detector
-from ..runtimes.cascade import open_cascade, write_cascade
-from ..runtimes.files import STAGES, stage_file, stage_files
-from ..runtimes.sidecar import licence_of, sidecar_path
-from .files import move, run_exported, size_of, write_openvino
+from ..inference.cascade_detector import CascadeDetector
+from ..runtimes.cascade import check_cascade_free, open_cascade, write_cascade
+from ..runtimes.files import CascadeFiles
+from ..runtimes.sidecar import licence_of
+from .check import LIMIT, agreement
+from .files import move_files, run_exported, size_of
+from .formats import Format
+from .onnx import INPUT, to_onnx
 
-CROPS = 16  # of each picture, for the comparison with Keras
+if TYPE_CHECKING:
+    import keras
+    from easydict import EasyDict
+
+CROPS = 16  # per picture, for the comparison with Keras
 
 
-def export_cascade(cfg, weights, path, format, pictures, licence=None, threads=None):
-    """Write the three nets beside `path` and their sidecar; the facts are those of export.export.
+def export_cascade(cfg: EasyDict, weights: str | os.PathLike | None, folder: Path, format: Format,
+                   pictures: list[np.ndarray], licence: str | None = None,
+                   threads: int | None = None) -> dict[str, Any]:
+    """Write the three nets and their sidecar into a folder; arguments, facts and errors are those of export.export.
 
-    P-Net's and R-Net's landmarks, which the cascade does not look at, are left out. Without CASCADE.ROUND the nets take
-    float32. Raises InputError where a net differs from Keras by more than LIMIT: then no file is left.
+    P-Net's and R-Net's landmarks, which the cascade does not use, are left out. Without CASCADE.ROUND the nets take
+    float32. A net that differs from Keras by more than LIMIT is an InputError, and no file is left.
     """
-    from ..inference.models import load_model
-    from .check import LIMIT, agreement
+    from ..inference.models import load_cascade
 
-    weights = weights or pretrained.weights_file(cfg.NAME)
-
-    family, models, nets = load_model(cfg, weights)
-    began, facts = time.perf_counter(), {}
-    checks = {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        for stage in STAGES:
-            facts[stage] = own = write_stage(cfg, stage, models[stage], format, stage_file(made, stage))
-            for name, session in run_exported(format, stage_file(made, stage), own, threads):
-                found = _differences(nets[stage], session, _inputs(stage, pictures))
-                part = checks.setdefault(name, {"differences": {}})
-                part["differences"] |= {f"{stage} {output}": value for output, value in found.items()}
-        for name, part in checks.items():
-            part["worst"] = worst = max(part["differences"], key=part["differences"].get)
-            part["difference"] = part["error"] = part["differences"][worst]
-            if not part["error"] <= LIMIT:
-                raise InputError(f"{path}: with {name} {worst} differs from Keras by {part['error']:.3g}, over "
+    files = CascadeFiles.named(folder, format.ending)
+    check_cascade_free(files)
+    models, nets = load_cascade(cfg, weights)
+    began = time.perf_counter()
+    facts: dict[str, Any] = {}
+    checks: dict[str, Any] = {}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+        made = CascadeFiles.named(beside, format.ending)
+        for stage, file in made.items():
+            facts[stage] = own = write_stage(cfg, stage, models[stage], format, file)
+            for name, session in run_exported(format, file, own, threads):
+                differences = _differences(nets[stage], session, _inputs(stage, pictures))
+                check = checks.setdefault(name, {"differences": {}})
+                check["differences"] |= {f"{stage} {output}": value for output, value in differences.items()}
+        for name, check in checks.items():
+            check["worst"] = worst = max(check["differences"], key=check["differences"].get)
+            check["difference"] = check["error"] = check["differences"][worst]
+            if not check["error"] <= LIMIT:
+                raise InputError(f"{folder}: with {name} {worst} differs from Keras by {check['error']:.3g}, over "
                                  f"{LIMIT:g}; not written")
         learnt = "+".join(filter(None, (cfg.TRAIN.DATASETS, cfg.MTCNN.LANDMARKS)))
         whole = {"name": cfg.NAME, "precision": "float32", "licence": licence or licence_of(learnt),
                  "config": json.loads(json.dumps(cfg))}
         write_cascade(made, whole, facts)
-        for name, part in checks.items():
-            _, sessions, _ = open_cascade(made, name, threads)
-            part |= agreement(Detector(family, nets, cfg), Detector(family, sessions, cfg), pictures)
-        sidecar_path(made).unlink()
-        move(made, path)
-    write_cascade(path, whole, facts)
-    return {"path": ", ".join(str(file) for file in stage_files(path)), "sidecar": str(sidecar_path(path)),
-            "format": format, "precision": "float32", "bytes": sum(size_of(file) for file in stage_files(path)),
-            "seconds": time.perf_counter() - began, "images": len(pictures), "licence": whole["licence"],
-            "checks": checks}
+        for name, check in checks.items():
+            sessions, _ = open_cascade(beside, name, threads)
+            check |= agreement(CascadeDetector(nets, cfg), CascadeDetector(sessions, cfg), pictures)
+        made.sidecar.unlink()
+        folder.mkdir(exist_ok=True)
+        move_files(Path(beside), folder)
+    write_cascade(files, whole, facts)
+    return {"path": str(folder), "sidecar": str(files.sidecar), "format": format.name, "precision": "float32",
+            "bytes": sum(size_of(file) for file in files.files), "seconds": time.perf_counter() - began,
+            "images": len(pictures), "licence": whole["licence"], "checks": checks}
 
 
-def write_stage(cfg, stage, model, format, path):
-    """Write one net as onnx or openvino; its facts for the sidecar."""
+def write_stage(cfg: EasyDict, stage: str, model: keras.Model, format: Format, path: Path) -> dict[str, Any]:
+    """Write one net in a format that is made from an ONNX graph; returns its facts for the sidecar."""
     import keras
-    from onnx import TensorProto, save
-
-    from .onnx import INPUT, to_onnx
+    from onnx import TensorProto
 
     outputs = {name: value for name, value in model.output.items() if stage == "onet" or name != "landmarks"}
     graph = to_onnx(keras.Model(model.input, outputs, name=model.name))
     graph.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8 if cfg.CASCADE.ROUND else TensorProto.FLOAT
-    if format == "onnx":
-        save(graph, str(path))
-    else:
-        write_openvino(graph, path)
-    side = SIDES.get(stage)
-    shapes = {name: [None, *(int(part) if part else None for part in value.shape[1:])]
+    format.save(graph, path)
+    crop = SIDES.get(stage)
+    shapes = {name: [None, *(int(side) if side else None for side in value.shape[1:])]
               for name, value in outputs.items()}
     return {"made_by": f"manyfaces {__version__}", "content": "maps", "precision": "float32",
             "input": {"name": INPUT, "type": "uint8" if cfg.CASCADE.ROUND else "float32", "layout": "NHWC",
-                      "colour": "RGB", "range": [0, 255], "height": side, "width": side, "multiple": 1},
+                      "colour": "RGB", "range": [0, 255], "height": crop, "width": crop, "multiple": 1},
             "outputs": [{"name": name, "shape": shape} for name, shape in shapes.items()]}
 
 

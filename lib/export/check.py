@@ -78,7 +78,7 @@ def _sized(cfg, family, batch):
     """The batch as Detector would give it to the net: TEST.SIZE where the family has one, sides a multiple."""
     if cfg.TEST.SIZE:
         return np.stack([cv2.resize(np.ascontiguousarray(image), tuple(cfg.TEST.SIZE)) for image in batch])
-    multiple = getattr(family, "multiple", 1)
+    multiple = family.multiple
     pads = [(0, -side % multiple) for side in batch.shape[1:3]]
     return np.pad(batch, ((0, 0), *pads, (0, 0)), constant_values=114)
 

@@ -11,15 +11,23 @@ from ..runtimes.sessions import installed, open_session, readers
 
 def run_exported(format, path, facts, threads):
     """Yield (name, function images -> dict of arrays) of what can run the file here."""
-    if format == "saved_model":
-        yield "tensorflow", open_saved_model(path)
+    if format.opener:
+        name, open_file = format.opener
+        yield name, open_file(path)
         return
     for name in readers(path):
         if name in installed():
             yield name, open_session(path, facts, name, threads)
 
 
-def write_openvino(graph, path):
+def save_onnx(graph, path):
+    """An onnx.ModelProto as a file."""
+    import onnx
+
+    onnx.save(graph, str(path))
+
+
+def save_openvino(graph, path):
     """OpenVINO's .xml and .bin from an ONNX graph in memory, or from an OpenVINO model that NNCF gave."""
     import openvino
 
@@ -35,10 +43,15 @@ def move(made, path):
             shutil.rmtree(path)
         os.replace(made, path)
         return
-    for file in sorted(made.parent.iterdir()):  # .bin before .xml: who sees the new .xml has its .bin
+    move_files(made.parent, path.parent)
+
+
+def move_files(source, folder):
+    """Put all files of one folder into another, each flushed to disk first."""
+    for file in sorted(source.iterdir()):  # .bin before .xml: a reader of the new .xml finds its .bin
         with open(file, "rb+") as stream:
             os.fsync(stream.fileno())
-        os.replace(file, path.with_name(file.name))
+        os.replace(file, folder / file.name)
 
 
 def size_of(path):

@@ -15,7 +15,7 @@ import numpy as np
 from ..datasets.folders import find_images
 from ..datasets.images import ImageError, read_image
 from ..errors import InputError
-from ..inference.detector import scaled_size
+from ..inference.base import scaled_size
 
 IMAGES = 200  # of the calibration folder, evenly over it
 SIDE = 640  # px, longer side; the statistics of activations need no more
@@ -48,21 +48,26 @@ def calibration_images(folder, facts):
         raise InputError(f"{folder}: none of its images can be read, nothing to calibrate on")
 
 
-def quantise(graph, format, facts, folder):
-    """The 8-bit model of an ONNX graph: an onnx.ModelProto, or an OpenVINO model for format "openvino"."""
+def quantise_onnx(graph, facts, folder):
+    """The 8-bit onnx.ModelProto of one in float32."""
+    return _quantise(graph, graph.graph.input[0].name, _heads(graph), facts, folder)
+
+
+def quantise_openvino(graph, facts, folder):
+    """The 8-bit OpenVINO model of an onnx.ModelProto in float32."""
+    import openvino
+
+    model = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
+    return _quantise(model, 0, _heads(graph), facts, folder)
+
+
+def _quantise(model, key, heads, facts, folder):
+    """What NNCF makes of a model. key: of its input. heads: nodes that stay in float."""
     import logging
 
     import nncf
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    heads = _heads(graph)
-    if format == "openvino":
-        import openvino
-
-        model = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
-        key = 0
-    else:
-        model, key = graph, graph.graph.input[0].name
     images = [image[None] for image in calibration_images(folder, facts)]
     with contextlib.redirect_stdout(sys.stderr):  # where its bars of progress belong
         return nncf.quantize(

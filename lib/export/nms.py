@@ -1,33 +1,29 @@
-"""Decoding and NMS as ONNX nodes, for families whose modules stand on anchor grids or are coarse cells.
+"""Decoding and NMS as ONNX nodes, for families whose modules have anchors (nets.anchored.Module) or cells.
 
-The first have `modules`, each with `name`, `stride`, `sizes` and `ratios` as boxes.Level has them, and give maps
-named NAME_scores (logits), NAME_boxes (offsets as encode_boxes defines them) and, perhaps, NAME_landmarks. The modules
-of the others are nets.grid.Cells and give NAME_cells. The graph does what `decode` and Detector do at one scale: of
-each module with anchors the TEST.TOP best logits, their anchors from their position, offsets to boxes; of cells the box
-of each; clipped to the input; then greedy NMS, at most TEST.KEEP faces above TEST.SCORE an image. Boxes are in px of
-the input: who squeezes an image to TEST.SIZE before has to stretch the boxes after.
+A module with anchors gives the maps NAME_scores (logits), NAME_boxes (offsets as in encode_boxes) and, as an option,
+NAME_landmarks. Cells (nets.grid.Cells) give NAME_cells. The graph does what `decode` and Detector do at one scale. It
+takes the TEST.TOP best logits of each module with anchors, and all cells; turns them into boxes; clips these to the
+input; and applies greedy NMS, which leaves at most TEST.KEEP faces above TEST.SCORE per image. Boxes are in px of the
+input: a caller who squeezes an image to TEST.SIZE has to stretch the boxes afterwards.
 """
 
 import numpy as np
 
 from ..boxes import MAX_LOG_SCALE, anchor_sides
 from ..errors import InputError
+from ..nets.anchored import Module
 from ..nets.grid import Cells
 from .onnx import channels_last
-
-FIELDS = ("name", "stride", "sizes", "ratios")
 
 
 def has_anchors(family):
     """Whether the family has modules on anchor grids, as described above."""
-    modules = getattr(family, "modules", ())
-    return bool(modules) and all(hasattr(module, field) for module in modules for field in FIELDS)
+    return bool(family.modules) and all(isinstance(module, Module) for module in family.modules)
 
 
 def has_cells(family):
     """Whether the family has modules of coarse cells, as described above."""
-    modules = getattr(family, "modules", ())
-    return bool(modules) and all(isinstance(module, Cells) for module in modules)
+    return bool(family.modules) and all(isinstance(module, Cells) for module in family.modules)
 
 
 def anchor_facts(family, cfg):

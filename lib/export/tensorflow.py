@@ -18,20 +18,27 @@ from .equalise import equalised
 from .onnx import INPUT
 
 
-def write(format, model, path, facts, calibrate=None):
-    """Write `model` as a SavedModel folder or a .tflite; uint8 in, but float32 for 8-bit LiteRT (facts say so)."""
-    import keras
+def write_saved_model(model, path):
+    """Write a keras.Model as a SavedModel folder; uint8 in."""
+    _check_backend("saved_model")
+    _saved_model(model, path, "uint8")
 
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(f"KERAS_BACKEND={keras.backend.backend()}: {format} is written with tensorflow only")
-    if format == "saved_model":
-        _saved_model(model, path, "uint8")
-        return
+
+def write_litert(model, path, facts, calibrate=None):
+    """Write a keras.Model as a .tflite; uint8 in, but float32 for 8 bits; the facts say which."""
+    _check_backend("litert")
     kind = facts["input"]["type"] = "uint8" if calibrate is None else "float32"
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.nullcontext() if calibrate is None else equalised(model):
             _saved_model(_static(model), folder, kind)
         Path(path).write_bytes(_lite(folder, facts, calibrate))
+
+
+def _check_backend(format):
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(f"KERAS_BACKEND={keras.backend.backend()}: {format} is written with tensorflow only")
 
 
 def _saved_model(model, path, kind):

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..datasets.folders import find_images, listed_images, read_ahead
 from ..datasets.images import ImageError, image_size
 from ..progress import Progress
-from .detector import scaled_size
+from .base import scaled_size
 from .results import open_results
 
 

@@ -27,9 +27,8 @@ def measure_landmarks(detector, roidb):
                 image = read_image(record.path)
                 boxes, labelled = record.boxes[faces], record.landmarks[faces]
                 detected = landmark_errors(_detected(detector, image, boxes), labelled)
-                given = np.full(len(faces), np.nan)
-                if hasattr(detector.family, "landmarks_in"):
-                    given = landmark_errors(detector.family.landmarks_in(detector.run, image, boxes), labelled)
+                points = detector.landmarks_in(image, boxes)
+                given = np.full(len(faces), np.nan) if points is None else landmark_errors(points, labelled)
                 rows += [{"image": record.name, "face": int(face), "given": _number(one), "detected": _number(other)}
                          for face, one, other in zip(faces, given, detected, strict=True)]
             progress.advance()

@@ -7,9 +7,13 @@ from pathlib import Path
 from .. import pretrained
 from ..config import load_config, override, roles_of
 from ..errors import InputError
+from ..runtimes.cascade import open_cascade
+from ..runtimes.files import CascadeFiles, has_cascade_weights
 from ..runtimes.models import open_model
 from ..runtimes.sessions import PRECISIONS, RUNTIMES, readers
 from ..runtimes.sessions import installed as installed_runtimes
+from .base import BaseDetector
+from .cascade_detector import CascadeDetector
 from .detector import Detector
 
 KERAS = "keras"
@@ -29,12 +33,12 @@ def open_detector(name, weights=None, overrides=(), runtime=None, threads=None, 
         raise InputError(f"runtime is {runtime!r}, expected one of {', '.join([*RUNTIMES, KERAS])}; {_have()}")
     if precision not in (None, *PRECISIONS):
         raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
-    if readers(name):
+    if readers(name) and name not in pretrained.names():  # a shipped name wins over a folder of that name here
         if weights is not None:
             raise InputError(f"{name}: holds its own weights, found {os.fspath(weights)} beside it; leave that out")
         return _exported(name, overrides, runtime, threads, precision)
     if ending in (".yml", ".yaml"):
-        if weights is not None and readers(weights):
+        if weights is not None and readers(weights) and not has_cascade_weights(weights):
             raise InputError(f"{os.fspath(weights)}: an exported model brings its own config; leave {name} out and "
                              f"change keys of TEST with overrides (--set)")
         return _keras(name, weights, overrides, runtime, precision)
@@ -78,9 +82,14 @@ def _exported(path, overrides, runtime, threads, precision):
     if fixed := _fixed(overrides):
         raise InputError(f"{fixed[0]}: the net of {path} is fixed; an exported model lets only keys of TEST (and of a "
                          f"cascade those of CASCADE) be changed")
-    family, run, cfg = open_model(path, runtime, threads, precision)
+    if files := CascadeFiles.exported(path):
+        nets, cfg = open_cascade(files, runtime, threads, precision)
+        detector: BaseDetector = CascadeDetector(nets, cfg, files)
+    else:
+        family, run, cfg = open_model(path, runtime, threads, precision)
+        detector = Detector(family, run, cfg, Path(path))
     override(cfg, overrides)  # in place: the family decodes by the same config
-    return Detector(family, run, cfg, Path(path))
+    return detector
 
 
 def _fixed(overrides):
@@ -100,9 +109,7 @@ def _keras(config, weights, overrides, runtime, precision):
         raise InputError(f"{config}: needs Keras and TensorFlow: pip install 'manyfaces[train]'; {_have()}")
     from .models import load_detector
 
-    detector = load_detector(cfg, weights)
-    detector.source = Path(weights or pretrained.weights_file(cfg.NAME))
-    return detector
+    return load_detector(cfg, weights)
 
 
 def _have():

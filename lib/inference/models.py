@@ -1,28 +1,47 @@
-"""A config with its weights as a Keras model, as a Detector, and as the settings that decide its predictions."""
+"""A config with its weights: as a Keras model, as a detector, and as the settings that decide its predictions."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import pretrained
+from ..cascade.stages import STAGES, is_cascade
 from ..config import roles_of
 from ..errors import InputError
-from ..runtimes.files import STAGES, digest, is_cascade, stage_files
-from .detector import Detector
+from ..runtimes.files import CascadeFiles, digest
+from .base import BaseDetector
+from .cascade_detector import CascadeDetector, Nets
+from .detector import Detector, Run
+
+if TYPE_CHECKING:
+    import keras
+    from easydict import EasyDict
+
+    from ..nets.family import Family
 
 
-def load_detector(cfg, weights=None):
-    """Detector of a config with its weights: a .weights.h5, or None for those that ship under cfg.NAME.
+def load_detector(cfg: EasyDict, weights: str | os.PathLike | None = None) -> BaseDetector:
+    """The detector of a config, run by Keras.
 
-    Raises InputError where there are none, or they are of another net.
+    Args:
+        weights: a .weights.h5, or the folder of a cascade; None: those that ship under cfg.NAME.
+
+    Raises:
+        InputError: there are none, or they are of another net.
     """
-    family, _, run = load_model(cfg, weights)
-    return Detector(family, run, cfg)
+    source = weights_of(cfg, weights)  # before the seconds that loading Keras takes
+    if is_cascade(cfg):
+        return CascadeDetector(load_cascade(cfg, source)[1], cfg, source)
+    family, _, run = load_model(cfg, source)
+    return Detector(family, run, cfg, source)
 
 
-def load_model(cfg, weights=None):
-    """(family, keras.Model with its weights, run) of a config, for those who need more than `load_detector`."""
-    weights = _weights_file(cfg, weights)  # before the seconds that loading Keras takes
-    if is_cascade(weights):
-        return load_cascade(cfg, weights)
+def load_model(cfg: EasyDict, weights: str | os.PathLike | None = None) -> tuple[Family, keras.Model, Run]:
+    """(family, model with its weights, run) of a config of one net; weights and errors as in load_detector."""
+    weights = weights_of(cfg, weights)
     from ..nets import backend
     from ..nets import family as family_of
     from ..weights.files import load_weights
@@ -34,39 +53,53 @@ def load_model(cfg, weights=None):
     return family, model, backend.runner(model)
 
 
-def _weights_file(cfg, weights):
-    weights = Path(weights or pretrained.weights_file(cfg.NAME))
-    if not weights.is_file() and not is_cascade(weights):
-        raise InputError(f"{weights}: no such weights file")
-    return weights
-
-
-def settings_of(cfg, weights=None, scales=None, flip=None):
-    """Dict of what decides the predictions: the weights' name and hash, and the TEST section with scales and flip."""
-    weights = _weights_file(cfg, weights)
-    test = {key.lower(): value for key, value in cfg.TEST.items()
-            if not roles_of(f"TEST.{key}") & {"drawing", "running"}}
-    if cfg.FAMILY == "mtcnn":
-        test |= {f"cascade_{key.lower()}": value for key, value in cfg.CASCADE.items()}
-    test |= {"scales": list(scales or cfg.TEST.SCALES), "flip": bool(cfg.TEST.FLIP if flip is None else flip)}
-    return {"name": cfg.NAME, "weights": weights.name, "sha256": digest(weights), **test}
-
-
-def load_cascade(cfg, weights):
-    """(family, dict stage -> keras.Model, dict stage -> run) of a config and a path as runtimes.stages has it."""
-    from ..nets import backend, family
+def load_cascade(cfg: EasyDict, weights: str | os.PathLike | None = None) -> tuple[dict[str, keras.Model], Nets]:
+    """(stage -> model with its weights, stage -> run) of a config of a cascade; as in load_detector."""
+    files = CascadeFiles.weights(weights or pretrained.weights_file(cfg.NAME))
+    from ..nets import backend
+    from ..nets.mtcnn import STAGES as NETS
     from ..nets.mtcnn import stage_config
     from ..weights.files import load_weights
 
     backend.prepare()
     models = {}
-    for stage, file in zip(STAGES, stage_files(weights), strict=True):
+    for stage in STAGES:
         own = stage_config(cfg, stage)
-        models[stage] = family(own).build()
-        load_weights(models[stage], file, own)
-    return family(cfg), models, {stage: backend.runner(model) for stage, model in models.items()}
+        models[stage] = NETS[stage](own).build()
+        load_weights(models[stage], files[stage], own)
+    return models, {stage: backend.runner(model) for stage, model in models.items()}
 
 
-def is_cascade_config(cfg):
-    """Whether a config is of all three nets, which are built, loaded and exported as one detector."""
-    return cfg.FAMILY == "mtcnn" and cfg.MTCNN.STAGE == "cascade"
+def weights_of(cfg: EasyDict, weights: str | os.PathLike | None = None) -> Path | CascadeFiles:
+    """The weights of a config, which exist; None: those that ship under cfg.NAME.
+
+    Raises:
+        InputError: there are none.
+    """
+    weights = weights or pretrained.weights_file(cfg.NAME)
+    if is_cascade(cfg):
+        return CascadeFiles.weights(weights)
+    if not Path(weights).is_file():
+        raise InputError(f"{os.fspath(weights)}: no such weights file")
+    return Path(weights)
+
+
+def settings_of(cfg: EasyDict, source: str | os.PathLike | None = None, scales: Sequence[float] | None = None,
+                flip: bool | None = None) -> dict[str, Any]:
+    """What decides the predictions of a detector.
+
+    Args:
+        source: that of the detector, or its weights; None: those that ship under cfg.NAME.
+        scales, flip: those that replace TEST.SCALES and TEST.FLIP; None: these.
+
+    Returns:
+        Name and sha256 of the weights, and the TEST section with scales and flip; of a cascade also CASCADE.
+    """
+    if not isinstance(source, CascadeFiles):
+        source = weights_of(cfg, source)
+    test = {key.lower(): value for key, value in cfg.TEST.items()
+            if not roles_of(f"TEST.{key}") & {"drawing", "running"}}
+    if is_cascade(cfg):
+        test |= {f"cascade_{key.lower()}": value for key, value in cfg.CASCADE.items()}
+    test |= {"scales": list(scales or cfg.TEST.SCALES), "flip": bool(cfg.TEST.FLIP if flip is None else flip)}
+    return {"name": cfg.NAME, "weights": source.name, "sha256": digest(source), **test}

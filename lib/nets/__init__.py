@@ -1,17 +1,42 @@
-"""The families of detectors: one module each, one line here each."""
+"""The families of detectors: one module per family, one line in FAMILIES; others are registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .family import REQUIRED, Family
+from .registry import Registry
+
+if TYPE_CHECKING:
+    from easydict import EasyDict
+
+FAMILIES = Registry("FAMILY", __name__, {
+    "grid": ".grid:Grid", "mtcnn": ".mtcnn:stage_net", "ssd": ".ssd:SSD", "ssh": ".ssh:SSH", "tiny": ".tiny:Tiny"})
 
 
-def family(cfg):
-    """The family object that a config names: `build`, `encode`, `losses`, `decode` (docs/architecture.md)."""
-    from .grid import Grid
-    from .mtcnn import mtcnn
-    from .ssd import SSD
-    from .ssh import SSH
-    from .tiny import Tiny
+def register_family(name: str, cls: type[Family]) -> None:
+    """Make a family of your own known under a name that FAMILY of a config may then hold (docs/own_family.md).
 
-    families = {"grid": Grid, "mtcnn": mtcnn, "ssd": SSD, "ssh": SSH, "tiny": Tiny}
-    if cfg.FAMILY not in families:
-        raise InputError(f"FAMILY is {cfg.FAMILY!r}, expected one of {', '.join(families)}")
-    return families[cfg.FAMILY](cfg)
+    Args:
+        cls: class derived from manyfaces.nets.family.Family.
+
+    Raises:
+        InputError: cls is no such class or has not all required methods, or the name is taken by another.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Family)):
+        raise InputError(f"FAMILY {name!r}: found {cls!r}, expected a class derived from manyfaces.nets.family.Family")
+    missing = [part for part in REQUIRED if getattr(cls, part) is getattr(Family, part)]
+    if missing:
+        raise InputError(f"FAMILY {name!r}: {cls.__name__} does not define {', '.join(missing)}; see "
+                         f"manyfaces.nets.family.Family")
+    FAMILIES.register(name, cls)
+
+
+def family(cfg: EasyDict) -> Family:
+    """Make the family that a config names.
+
+    Raises:
+        InputError: the name is not registered, or the config does not fit the family.
+    """
+    return FAMILIES.find(cfg.FAMILY)(cfg)

@@ -12,19 +12,18 @@ import numpy as np
 from ..boxes import anchor_grid, anchor_targets, decode_boxes, decode_landmarks, encode_boxes, encode_landmarks
 from ..boxes.levels import anchor_sides, grid_lines
 from ..detections import Detections
+from .family import DetectionModule, Family
 
 
 @dataclass(frozen=True)
-class Module:
+class Module(DetectionModule):
     """One feature map with its anchors.
 
-    stride: px. sizes: of the anchors, px, square roots of their areas or pairs (width, height). ratios: height / width.
+    sizes: of the anchors, px, square roots of their areas or pairs (width, height). ratios: height / width.
     border: px by which an anchor may leave the image and still be trained, None: any. multiple: px to which the net
     pads height and width.
     """
 
-    name: str
-    stride: int
     sizes: tuple
     ratios: tuple = (1.0,)
     border: float | None = None
@@ -40,13 +39,12 @@ class Module:
         return -(-rows // self.stride), -(-columns // self.stride), self.stride, self.sizes, self.ratios, self.border
 
 
-class AnchorFamily:
+class AnchorFamily(Family):
     """`encode`, `losses` and `decode` from a config and `modules`, which a subclass sets; it adds `build`."""
 
-    multiple = 1  # px: what height and width are padded to inside the net; a Detector batches images of like size by it
-
     def __init__(self, cfg, modules):
-        self.cfg, self.modules = cfg, modules
+        super().__init__(cfg)
+        self.modules = modules
 
     # -------------------------------------------------------------- targets
 

@@ -14,26 +14,25 @@ import numpy as np
 from ..boxes.pairs import summed_overlaps
 from ..detections import Detections
 from ..errors import InputError
+from .family import DetectionModule, Family
 
 STRIDES = {32: "stride32", 16: "stride16"}  # px a cell: the backbone's deepest map
 FACE, NO_FACE, LEFT_OUT = 1, 0, -1
 
 
 @dataclass(frozen=True)
-class Cells:
+class Cells(DetectionModule):
     """The one module: its losses are named by it, its map is `grid_cells`."""
 
-    name: str
-    stride: int
 
-
-class Grid:
+class Grid(Family):
     """The family: `build`, `encode`, `losses`, `decode`, all from one config."""
 
     measures = ("iou", "iou_nearest")  # of `validation`, those by which TRAIN.SELECT_BY may choose
 
     def __init__(self, cfg):
-        self.cfg, side = cfg, cfg.GRID.INPUT
+        super().__init__(cfg)
+        side = cfg.GRID.INPUT
         self.size = cfg.GRID.SIZE or side // 32
         stride = side / self.size if self.size > 0 else 0
         if stride not in STRIDES:

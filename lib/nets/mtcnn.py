@@ -13,31 +13,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..cascade.stages import CASCADE
 from ..errors import InputError
+from .family import DetectionModule, Family
 
 POSITIVE, PART, NEGATIVE, LANDMARK = 1, -1, 0, -2  # labels of crops
 SCALE, MIDDLE = 1 / 128, 127.5  # what the nets see is (pixel - MIDDLE) * SCALE
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The one module of a stage: its losses are named by it."""
-
-    name: str
-    stride: int  # px between windows
+class Stage(DetectionModule):
+    """The one module of a stage: its losses are named by it; stride: px between windows."""
 
 
-class StageNet:
+class StageNet(Family):
     """A stage as a family: `build`, `encode`, `losses`. A subclass has its `name`, `side` px and the body of its net.
 
     NET.LANDMARKS False leaves landmarks out of P-Net and R-Net, as the paper's authors did; O-Net always has them.
     MTCNN.FC says what follows the fully connected layer of R-Net and O-Net: the paper's PReLU, or what others have.
     """
 
-    measures = ()
+    name: str
+    side: int
 
     def __init__(self, cfg):
-        self.cfg = cfg
+        super().__init__(cfg)
+        self.crop_side = self.side
         self.modules = [Stage(self.name, 2 if self.name == "pnet" else self.side)]
         self.landmarks = cfg.NET.LANDMARKS or self.name == "onet"
         self.together = cfg.MTCNN.OHEM_GROUP or cfg.TRAIN.BATCH  # crops whose losses depend on one another
@@ -74,6 +75,11 @@ class StageNet:
                              f"learns from {self.side} x {self.side}")
         return {"label": np.int32(sample["label"]), "box": np.float32(sample["box"]).reshape(4),
                 "landmarks": np.float32(sample["landmarks"]).reshape(10)}
+
+    def decode(self, outputs, size):
+        """InputError: a stage alone finds no faces."""
+        raise InputError(f"MTCNN.STAGE is {self.name!r}: one net of three, which finds no faces alone; detect with "
+                         f"MTCNN.STAGE {CASCADE}, as in cfgs/mtcnn.yml")
 
     def losses(self, targets, outputs):
         """Dict of `NAME_class`, `NAME_box`, `NAME_landmark`, each (B,): their means over the batch train.
@@ -144,38 +150,12 @@ class ONet(StageNet):
 STAGES = {"pnet": PNet, "rnet": RNet, "onet": ONet}
 
 
-class MTCNN:
-    """All three nets as a family of its own kind: a Detector hands it whole images (MTCNN.STAGE cascade)."""
-
-    def __init__(self, cfg):
-        self.cfg = cfg
-
-    def build(self):
-        raise InputError(f"MTCNN.STAGE is {self.cfg.MTCNN.STAGE!r}: that is three nets; expected one of "
-                         f"{', '.join(STAGES)}, as cfgs/mtcnn_pnet.yml has it")
-
-    def detect(self, nets, images):
-        """List of Detections for a list of images (H, W, 3) uint8; nets: dict stage -> function, as Cascade has it."""
-        from ..cascade.cascade import Cascade
-
-        result = []
-        for faces in Cascade(nets, self.cfg).detect(images):
-            times, faces = faces.times, faces.take(faces.scores >= np.float32(self.cfg.TEST.SCORE))
-            net = sum(times[stage] for stage in STAGES)
-            faces.times = {"net": net, "decode": sum(times.values()) - net - times["nms"], "nms": times["nms"]}
-            result.append(faces)
-        return result
-
-    def landmarks_in(self, nets, image, boxes):
-        """(N, 5, 2) px: O-Net's landmarks of faces whose boxes (N, 4) px are known; NaN for a box beside the image."""
-        from ..cascade.known_boxes import landmarks_in_boxes
-
-        return landmarks_in_boxes(nets["onet"], image, boxes, self.cfg.CASCADE)
-
-
-def mtcnn(cfg):
-    """The family object that MTCNN.STAGE names: a stage, or the cascade of all."""
-    return MTCNN(cfg) if cfg.MTCNN.STAGE == "cascade" else STAGES[cfg.MTCNN.STAGE](cfg)
+def stage_net(cfg):
+    """The stage that MTCNN.STAGE names. InputError for `cascade`: that is three nets."""
+    if cfg.MTCNN.STAGE == CASCADE:
+        raise InputError(f"MTCNN.STAGE is {cfg.MTCNN.STAGE!r}: that is three nets; expected one of "
+                         f"{', '.join(STAGES)}, as in cfgs/mtcnn_pnet.yml")
+    return STAGES[cfg.MTCNN.STAGE](cfg)
 
 
 def stage_config(cfg, stage):

@@ -1,39 +1,33 @@
 """The weights that ship with the package.
 
 NAME.weights.h5 is beside NAME.yml, the whole config of their training. NAME.onnx with its sidecar NAME.json is the same
-net for runtimes other than Keras. NAME is that of the experiment: cfgs/NAME.yml trains output/NAME/, whose
-best.weights.h5 and config.yml ship under this name.
+net for runtimes other than Keras. Of a cascade, the folder NAME holds weights and nets of all stages (runtimes.files).
+NAME is that of the experiment: cfgs/NAME.yml trains output/NAME/, whose best.weights.h5 and config.yml ship under it.
 """
 
 from pathlib import Path
 
 from ..errors import InputError
-from ..runtimes.files import STAGES, is_cascade
+from ..runtimes.files import WEIGHTS, CascadeFiles, has_cascade_weights
 
 FOLDER = Path(__file__).parent
-WEIGHTS = ".weights.h5"
 MODEL = ".onnx"
 
 
 def names() -> list[str]:
     """Names under which weights ship, sorted."""
     files = {path.name.removesuffix(ending) for ending in (WEIGHTS, MODEL) for path in FOLDER.glob("*" + ending)}
-    cascades = {name.removesuffix(f"_{STAGES[0]}") for name in files if name.endswith(f"_{STAGES[0]}")}
-    return sorted(files - {f"{name}_{stage}" for name in cascades for stage in STAGES} | cascades)
+    cascades = {path.name for path in FOLDER.iterdir() if has_cascade_weights(path) or CascadeFiles.exported(path)}
+    return sorted(files | cascades)
 
 
 def has_weights(name: str) -> bool:
-    """Whether a .weights.h5, which Keras needs, ships under the name."""
-    return _exists(FOLDER / (name + WEIGHTS))
-
-
-def _exists(path: Path) -> bool:
-    """Whether a file exists, or the files of the three stages of a cascade (runtimes.files.stage_files)."""
-    return path.is_file() or is_cascade(path)
+    """Whether weights, which Keras needs, ship under the name."""
+    return (FOLDER / (name + WEIGHTS)).is_file() or (bool(name) and has_cascade_weights(FOLDER / name))
 
 
 def model_file(name: str) -> Path | None:
-    """Path of the shipped NAME.onnx.
+    """Path of the shipped NAME.onnx, or the folder of a cascade.
 
     Returns:
         The path; None where weights ship under the name but no .onnx.
@@ -42,24 +36,27 @@ def model_file(name: str) -> Path | None:
         InputError: nothing ships under the name.
     """
     path = FOLDER / (name + MODEL)
-    if _exists(path) and path.with_suffix(".json").is_file():
+    if path.is_file() and path.with_suffix(".json").is_file():
         return path
+    files = CascadeFiles.exported(FOLDER / name) if name else None
+    if files and files.all_there():
+        return files.folder
     weights_file(name)
     return None
 
 
 def weights_file(name: str) -> Path:
-    """Path of the shipped weights.
+    """Path of the shipped weights: a .weights.h5, or the folder of a cascade.
 
     Raises:
         InputError: no weights ship under the name; says which names ship and what else to do.
     """
-    path = FOLDER / (name + WEIGHTS)
-    if not _exists(path):
+    if not has_weights(name):
         raise InputError(f"no weights ship for {name or 'a config without a name'} (there are: "
                          f"{', '.join(names()) or 'none'}); train them with tools/train.py and give "
                          f"--weights output/{name or 'NAME'}/best{WEIGHTS}")
-    return path
+    file = FOLDER / (name + WEIGHTS)
+    return file if file.is_file() else FOLDER / name
 
 
 def config_file(name: str) -> Path:

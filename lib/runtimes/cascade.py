@@ -1,17 +1,26 @@
-"""The sidecar of an exported cascade, and the cascade that it opens.
+"""The sidecar of an exported cascade, and the nets that it opens.
 
-NAME.json describes MTCNN's three nets: it is a sidecar as any other, with the `content` cascade, no input of its own,
-and `stages`, the facts of each net.
+DIR/cascade.json describes MTCNN's three nets. It is a sidecar like the others, with the `content` cascade, no input of
+its own, and `stages`, the facts of each net.
 """
 
+from __future__ import annotations
+
 import json
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..cascade.stages import STAGES
 from ..errors import InputError
 from ..files import write_whole
-from .files import STAGES, digest, stage_file
+from .files import SIDECAR, CascadeFiles, digest
 from .sessions import installed, open_session, readers
-from .sidecar import config_of, sidecar_path
+from .sidecar import config_of
+
+if TYPE_CHECKING:
+    from easydict import EasyDict
 
 CONTENT = "cascade"
 FORMAT = 1
@@ -19,29 +28,45 @@ KEYS = {"format": int, "made_by": str, "family": str, "name": str, "content": st
         "stages": dict, "config": dict}
 
 
-def write_cascade(path, facts, stages):
-    """Write NAME.json of the cascade at `path`. facts: name, precision, licence, config; stages: dict stage -> facts of
-    the net as a sidecar has them, without file and sha256. Returns the whole dict.
+def check_cascade_free(files: CascadeFiles) -> None:
+    """InputError where the sidecar in the folder describes nets of another format that are still there."""
+    other = CascadeFiles.exported(files.folder)
+    if other and other.ending != files.ending and any(file.is_file() for file in other.files):
+        raise InputError(f"{files.sidecar}: describes {other.files[0].name} and so on; choose another folder than "
+                         f"{files.folder}")
+
+
+def write_cascade(files: CascadeFiles, facts: Mapping[str, Any],
+                  stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Write DIR/cascade.json of the nets in `files`.
+
+    Args:
+        facts: name, precision, licence, config.
+        stages: stage -> facts of its net as in a sidecar, without file and sha256.
+
+    Returns:
+        All that was written.
     """
     whole = {"format": FORMAT, "made_by": f"manyfaces {__version__}", "family": "mtcnn", "content": CONTENT, **facts}
-    whole["stages"] = {stage: {**own, "file": stage_file(path, stage).name, "sha256": digest(stage_file(path, stage))}
+    whole["stages"] = {stage: {**own, "file": files[stage].name, "sha256": digest(files[stage])}
                        for stage, own in stages.items()}
     whole = {key: whole[key] for key in KEYS}
-    write_whole(sidecar_path(path), (json.dumps(whole, indent=1) + "\n").encode())
+    write_whole(files.sidecar, (json.dumps(whole, indent=1) + "\n").encode())
     return whole
 
 
-def read_cascade(path):
-    """The dict in NAME.json of the cascade at `path`.
+def read_cascade(folder: str | os.PathLike) -> dict[str, Any]:
+    """Read DIR/cascade.json and check that the nets are the files it describes.
 
-    Raises InputError that names the file and the key where it is missing, broken, or where a net is not the file that
-    it describes.
+    Raises:
+        InputError: names the file and the key that is missing or wrong.
     """
-    beside = sidecar_path(path)
+    files = CascadeFiles.exported(folder)
+    if files is None:
+        raise InputError(f"{os.fspath(folder)}/{SIDECAR}: no such file; tools/export.py writes it with the nets")
+    beside = files.sidecar
     try:
         facts = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{beside}: no such file; it comes with the nets from tools/export.py") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{beside}: cannot be read as JSON ({error})") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("content") != CONTENT:
@@ -49,29 +74,40 @@ def read_cascade(path):
     for key, kind in KEYS.items():
         if not isinstance(facts.get(key), kind):
             raise InputError(f"{beside}: {key} is {facts.get(key)!r}, expected {kind.__name__}; export again")
-    for stage in STAGES:
-        own, file = facts["stages"].get(stage), stage_file(path, stage)
+    for stage, file in files.items():
+        own = facts["stages"].get(stage)
         if not isinstance(own, dict) or own.get("file") != file.name or not isinstance(own.get("input"), dict):
             raise InputError(f"{beside}: stages.{stage} does not describe {file.name}; export again")
         if own.get("sha256") != digest(file):
             raise InputError(f"{file}: is not the file that {beside.name} describes (sha256 differs, key "
-                             f"stages.{stage}.sha256); export or copy all again")
+                             f"stages.{stage}.sha256); export or copy all of them again")
     return facts
 
 
-def open_cascade(path, runtime=None, threads=None, precision=None):
-    """(family, nets, cfg) of an exported cascade, as runtimes.open_model gives them; nets: dict stage -> function.
+def open_cascade(folder: str | os.PathLike, runtime: str | None = None, threads: int | None = None,
+                 precision: str | None = None) -> tuple[dict[str, Callable], EasyDict]:
+    """Open an exported cascade.
 
-    runtime None: OpenVINO where it is installed. P-Net's few channels suit it: it takes half of the time that ONNX
-    Runtime takes. threads: lanes (cascade.lanes); None: one a core.
+    Args:
+        folder: holds the nets and cascade.json.
+        runtime: None: OpenVINO where it is installed. P-Net's few channels suit it: it takes half of the time that
+            ONNX Runtime takes.
+        threads: lanes (cascade.lanes); None: one per core.
+
+    Returns:
+        (stage -> net, config), as CascadeDetector takes them.
+
+    Raises:
+        InputError: names file, key, or package to install.
     """
     from ..cascade.lanes import cores
-    from ..nets import family
-    facts = read_cascade(path)
-    cfg = config_of(path, facts)
-    if runtime is None and "openvino" in installed() and "openvino" in readers(path):
+
+    facts, files = read_cascade(folder), CascadeFiles.exported(folder)
+    assert files is not None  # read_cascade has read its sidecar
+    cfg = config_of(files.sidecar, facts)
+    if runtime is None and "openvino" in installed() and "openvino" in readers(files):
         runtime = "openvino"
     lanes = cores() if threads is None else threads
-    nets = {stage: open_session(stage_file(path, stage), facts["stages"][stage], runtime, threads, precision,
-                                lanes=lanes) for stage in STAGES}
-    return family(cfg), nets, cfg
+    nets = {stage: open_session(files[stage], facts["stages"][stage], runtime, threads, precision, lanes=lanes)
+            for stage in STAGES}
+    return nets, cfg

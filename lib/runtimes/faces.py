@@ -3,20 +3,18 @@
 import numpy as np
 
 from ..detections import Detections
+from ..nets.family import Family
 
 OUTPUTS = ("boxes", "scores", "image")  # and landmarks
 
 
-class Faces:
+class Faces(Family):
     """The family of a model that gives faces: `decode` only names what is there.
 
     Its NMS is over one image at one scale; Detector's own runs over all scales of an image after it.
     """
 
     multiple = 1  # boxes are clipped to the input inside the model, so nothing may be padded outside
-
-    def __init__(self, cfg):
-        self.cfg = cfg
 
     def decode(self, outputs, size):
         """Detections of one image; boxes were clipped to (width, height) px inside."""

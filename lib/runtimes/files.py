@@ -1,48 +1,145 @@
-"""A model of several nets, MTCNN's cascade: NAME.onnx stands for NAME_pnet.onnx, NAME_rnet.onnx and NAME_onet.onnx.
+"""The files of a model: their hash, and what belongs to a cascade.
 
-The same goes for NAME.xml and NAME.weights.h5. One sidecar, NAME.json, describes the three: it is a sidecar as any
-other, with the `content` cascade, no input of its own, and `stages`, the facts of each net.
+A cascade is a folder. DIR/pnet.weights.h5, DIR/rnet.weights.h5 and DIR/onet.weights.h5 are its weights. DIR/pnet.onnx
+(or .xml) and so on are the exported nets, and DIR/cascade.json is their sidecar. One folder may hold both. Weights may
+also come from a folder of trainings: DIR/mtcnn_pnet/best.weights.h5 and so on.
 """
 
+from __future__ import annotations
+
 import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..cascade.stages import STAGES
 from ..errors import InputError
 
-STAGES = ("pnet", "rnet", "onet")
+WEIGHTS = ".weights.h5"
+SIDECAR = "cascade.json"
 
 
-def stage_file(path, stage):
-    """DIR/NAME_pnet.onnx of DIR/NAME.onnx; of a folder of trainings DIR the weights of DIR/mtcnn_pnet."""
-    path = Path(path)
-    if path.is_dir():
-        return trained_weights(path / f"mtcnn_{stage}")
-    stem, dot, ending = path.name.partition(".")
-    return path.with_name(f"{stem}_{stage}{dot}{ending}")
+@dataclass(frozen=True)
+class CascadeFiles(os.PathLike):
+    """The three files of a cascade: its weights, or its exported nets. As a path it is their folder.
+
+    Attributes:
+        folder: holds the files, or the folders of the trainings.
+        files: those of P-Net, R-Net and O-Net.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+
+    @classmethod
+    def named(cls, folder: str | os.PathLike, ending: str) -> CascadeFiles:
+        """DIR/pnetENDING, DIR/rnetENDING and DIR/onetENDING, which need not exist."""
+        folder = Path(folder)
+        return cls(folder, tuple(folder / f"{stage}{ending}" for stage in STAGES))
+
+    @classmethod
+    def weights(cls, path: str | os.PathLike) -> CascadeFiles:
+        """The weights in a folder of a cascade, or in a folder of trainings.
+
+        Raises:
+            InputError: names the first file that is missing.
+        """
+        if isinstance(path, cls):
+            return path
+        found, folder = cls.named(path, WEIGHTS), Path(path)
+        if not any(file.is_file() for file in found.files) and any(run.is_dir() for run in trainings(folder).values()):
+            found = cls(folder, tuple(trained_weights(run) for run in trainings(folder).values()))
+        for file in found.files:
+            if not file.is_file():
+                raise InputError(f"{file}: no such weights file; expected a folder that holds "
+                                 f"{', '.join(stage + WEIGHTS for stage in STAGES)}, or the trainings "
+                                 f"{', '.join(run.name for run in trainings(folder).values())}")
+        return found
+
+    @classmethod
+    def exported(cls, path: str | os.PathLike) -> CascadeFiles | None:
+        """The nets that DIR/cascade.json describes; None where a path is no folder with that file."""
+        if isinstance(path, cls):
+            return path
+        folder = Path(path)
+        if not (folder / SIDECAR).is_file():
+            return None
+        try:
+            stages = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))["stages"]
+            ending = Path(stages[STAGES[0]]["file"]).suffix
+        except (OSError, ValueError, KeyError, TypeError):
+            ending = ".onnx"  # read_cascade reports what is wrong with the sidecar
+        return cls.named(folder, ending)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def sidecar(self) -> Path:
+        """DIR/cascade.json."""
+        return self.folder / SIDECAR
+
+    @property
+    def ending(self) -> str:
+        """.onnx, .xml or .h5."""
+        return self.files[0].suffix.lower()
+
+    def all_there(self) -> bool:
+        return all(file.is_file() for file in self.files)
+
+    def items(self) -> Iterator[tuple[str, Path]]:
+        """Yield (stage, file)."""
+        return zip(STAGES, self.files, strict=True)
+
+    def __getitem__(self, stage: str) -> Path:
+        return self.files[STAGES.index(stage)]
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __str__(self) -> str:
+        return str(self.folder)
 
 
-def trained_weights(folder):
-    """The best weights of a training in `folder`, the last ones where it selected none; they may not be there yet."""
-    best, last = (Path(folder) / f"{which}.weights.h5" for which in ("best", "last"))
+def has_cascade_weights(path: str | os.PathLike) -> bool:
+    """Whether a folder holds the weights of all three nets, its own or those of trainings."""
+    try:
+        return bool(CascadeFiles.weights(path))
+    except InputError:
+        return False
+
+
+def trainings(folder: str | os.PathLike) -> dict[str, Path]:
+    """Stage -> folder of its training in a folder of trainings: DIR/mtcnn_pnet and so on, which need not exist."""
+    return {stage: Path(folder) / f"mtcnn_{stage}" for stage in STAGES}
+
+
+def trained_weights(folder: str | os.PathLike) -> Path:
+    """The best weights of a training in `folder`, or its last ones if it has no best ones. They need not exist."""
+    best, last = (Path(folder) / f"{which}{WEIGHTS}" for which in ("best", "last"))
     return last if last.is_file() and not best.is_file() else best
 
 
-def stage_files(path):
-    """The files that a path stands for: those of the three nets where no file has that very name, else [path]."""
-    files = [stage_file(path, stage) for stage in STAGES]
-    return files if not Path(path).is_file() and all(file.is_file() for file in files) else [Path(path)]
+def model_files(path: str | os.PathLike) -> list[Path]:
+    """The files that are hashed for a model: three of a cascade, else the path itself."""
+    return list(path.files) if isinstance(path, CascadeFiles) else [Path(path)]
 
 
-def is_cascade(path):
-    """Whether a path stands for the files of three nets."""
-    return len(stage_files(path)) == len(STAGES)
+def digest(path: str | os.PathLike) -> str:
+    """sha256 of a model.
 
+    Of a file; of an .xml with its .bin; of all files of a folder in the order of their names; of a cascade: over the
+    digests of its three files.
 
-def digest(path):
-    """sha256 of a model: of its file; with the .bin for an .xml; of all files in order of their names for a folder."""
+    Raises:
+        InputError: a file is missing.
+    """
+    if isinstance(path, CascadeFiles):
+        return hashlib.sha256("".join(digest(file) for file in path.files).encode()).hexdigest()
     path, found = Path(path), hashlib.sha256()
-    if len(stages := stage_files(path)) > 1:
-        return combined_digest(stages)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     files += [path.with_suffix(".bin")] if path.suffix == ".xml" else []
     for file in files:
@@ -53,10 +150,3 @@ def digest(path):
         except FileNotFoundError:
             raise InputError(f"{file}: no such file; it belongs to {path.name}") from None
     return found.hexdigest()
-
-
-def combined_digest(paths):
-    """sha256 over the digests of several models."""
-    from .files import digest
-
-    return hashlib.sha256("".join(digest(path) for path in paths).encode()).hexdigest()

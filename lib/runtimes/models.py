@@ -1,9 +1,7 @@
 """An exported model with its sidecar, as Detector takes it."""
 
 from ..nets import family
-from .cascade import open_cascade
 from .faces import Faces
-from .files import is_cascade
 from .sessions import open_session
 from .sidecar import config_of, read_sidecar
 
@@ -18,12 +16,9 @@ def open_model(path, runtime=None, threads=None, precision=None):
     and gives a dict of NumPy maps.
     Raises InputError that names file, key, or package to install.
     """
-    if is_cascade(path):
-        return open_cascade(path, runtime, threads, precision)
     facts = read_sidecar(path)
     cfg = config_of(path, facts)
     run = open_session(path, facts, runtime, threads, precision)
     if facts["content"] == "faces":
         return Faces(cfg), run, cfg
-
     return family(cfg), run, cfg

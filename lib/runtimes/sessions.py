@@ -9,6 +9,7 @@ import importlib.util
 from pathlib import Path
 
 from ..errors import InputError
+from .files import CascadeFiles
 
 # ONNX Runtime before OpenVINO: in float32 they are about as fast, and it runs any size as it comes, where OpenVINO
 # takes a while for the first image of each.
@@ -28,8 +29,10 @@ def installed():
 
 
 def readers(path):
-    """Names of the runtimes that can read a file of this ending, installed or not, the fastest first."""
-    return [name for name, (*_, endings) in RUNTIMES.items() if Path(path).suffix.lower() in endings]
+    """Names of the runtimes that can read a file of this ending, or a cascade, installed or not, the fastest first."""
+    cascade = CascadeFiles.exported(path)
+    ending = cascade.ending if cascade else Path(path).suffix.lower()
+    return [name for name, (*_, endings) in RUNTIMES.items() if ending in endings]
 
 
 def open_session(path, facts, runtime=None, threads=None, precision=None, **options):

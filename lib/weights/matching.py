@@ -7,8 +7,9 @@ This is for `--init` alone. Testing, exporting and resuming ask for the very net
 import json
 from dataclasses import dataclass, field
 
+from ..cascade.stages import STAGES, stage_of
 from ..errors import InputError
-from ..runtimes.files import is_cascade, stage_file
+from ..runtimes.files import CascadeFiles, has_cascade_weights
 from .files import net_of
 
 
@@ -36,16 +37,17 @@ class MatchReport:
 def load_matching_weights(model, path, cfg=None):
     """Set every layer of `model` that the .weights.h5 at `path` has under the same name and with the same shapes.
 
-    path: weights of a detector or of a backbone alone; for a stage of MTCNN also a path that stands for all three
-    (runtimes.stages), of which its own are taken. cfg: the config of the model; what it says otherwise than the
+    path: weights of a detector or of a backbone alone; for a stage of MTCNN also the folder of a
+    cascade (runtimes.files), of which its own are taken. cfg: the config of the model; what it says otherwise than the
     config that the weights were trained with is in the report, for a layer can match and mean something else.
     Returns a MatchReport; `print` of it lists what was left. Raises InputError where the file is missing, broken, or
     no layer of it matches.
     """
     from .backbones import read_layers  # late: imports Keras, which is to be loaded quietly first
 
-    if cfg is not None and cfg.FAMILY == "mtcnn" and is_cascade(path):
-        path = stage_file(path, cfg.MTCNN.STAGE)
+    stage = stage_of(cfg) if cfg is not None else None
+    if stage in STAGES and has_cascade_weights(path):
+        path = CascadeFiles.weights(path)[stage]
     stored = {name: part for name, part in read_layers(path).items() if part[1]}
     report, chosen = MatchReport(str(path)), {}
     for layer in model.layers:

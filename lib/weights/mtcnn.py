@@ -16,6 +16,7 @@ from easydict import EasyDict
 from ..config import load_config, save_config
 from ..errors import InputError
 from ..nets.mtcnn import STAGES, stage_config
+from ..runtimes.files import WEIGHTS, CascadeFiles
 from .backbones import set_layer_weights
 from .files import save_weights
 from .torch import read_state_dict
@@ -68,20 +69,20 @@ def read_source(folder: str | os.PathLike) -> Source:
 
 
 def import_mtcnn(source: str | os.PathLike, out: str | os.PathLike) -> tuple[EasyDict, Path]:
-    """Write out/mtcnn_STAGE.weights.h5 of the three nets, and out/mtcnn.yml, which runs them as the source does.
+    """Write out/STAGE.weights.h5 of the three nets, and out/mtcnn.yml, which runs them as the source does.
 
     Args:
         source: a folder, see `read_source`.
         out: folder for the files.
 
     Returns:
-        The config, and out/mtcnn.weights.h5: the name that other commands take for the three files.
+        The config, and `out`, the folder of the cascade.
 
     Raises:
         InputError: names the file, the layer, what was found and what was expected.
     """
     source, out = read_source(source), Path(out)
-    cfg = load_config(overrides=[*CONFIG, *source.words])
+    cfg, files = load_config(overrides=[*CONFIG, *source.words]), CascadeFiles.named(out, WEIGHTS)
     for stage, net in STAGES.items():
         own = stage_config(cfg, stage)
         model = net(own).build()
@@ -89,9 +90,9 @@ def import_mtcnn(source: str | os.PathLike, out: str | os.PathLike) -> tuple[Eas
         for layer in model.layers:
             if layer.weights:
                 set_layer_weights(layer, weights[layer.name], f"{stage} of {source.text}")
-        save_weights(model, out / f"mtcnn_{stage}.weights.h5", own)
+        save_weights(model, files[stage], own)
     save_config(cfg, out / "mtcnn.yml")
-    return cfg, out / "mtcnn.weights.h5"
+    return cfg, out
 
 
 def _only(paths, folder):

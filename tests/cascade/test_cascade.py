@@ -9,8 +9,7 @@ from manyfaces.cascade import geometry, pyramid, resample
 from manyfaces.cascade.cascade import TIMES, Cascade, Clock
 from manyfaces.config import load_config
 from manyfaces.errors import InputError
-from manyfaces.inference.detector import Detector
-from manyfaces.nets import family
+from manyfaces.inference.cascade_detector import CascadeDetector
 
 BASE = ("FAMILY", "mtcnn", "NET.LANDMARKS", "true", "TEST.NMS", "0.7")
 
@@ -278,7 +277,7 @@ def test_bad_settings(words, message):
 
 def test_as_a_detector_with_mirror_and_scales():
     cfg, image = config("CASCADE.THRESHOLDS", "[0.6, 0.6, 0.6]"), scene([(30, 40, 40), (150, 100, 60)])
-    detector = Detector(family(cfg), NETS, cfg)
+    detector = CascadeDetector(NETS, cfg)
     plain, (both,) = detector.detect(image), detector.detect([image], scales=[1.0, 0.5], flip=True)
     assert set(plain.times) == {"net", "decode", "nms"} and plain.threshold == cfg.TEST.DEMO_SCORE
     assert len(both) >= len(plain) > 0

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from manyfaces.cascade.stages import STAGES
 from manyfaces.commands.command_line import run
 from manyfaces.datasets.readers import READERS
 from manyfaces.datasets.roidb import save_roidb
 from manyfaces.engine.train import Trainer
 from manyfaces.export import export as exporting
 from manyfaces.inference.detector import Detector
-from manyfaces.runtimes.files import STAGES
 
 pytestmark = pytest.mark.slow
 
@@ -120,15 +120,15 @@ def test_training_is_interrupted_and_continues(scripts, monkeypatch):
         log = (out / f"mtcnn_{stage}/select.csv").read_text().splitlines()
         assert [line.split(",")[0] for line in log] == ["step", "2", "4"]
         assert [path.name for path in (out / f"mtcnn_{stage}/tensorboard").iterdir()]
-    facts = json.loads((out / "mtcnn.json").read_text())
+    facts = json.loads((out / "mtcnn/cascade.json").read_text())
     assert facts["licence"].startswith("WIDER FACE") and facts["config"]["CASCADE"]["MIN_FACE"] == 80
     image = np.random.default_rng(1).integers(0, 256, (120, 160, 3), np.uint8)
-    assert Detector.load(out / "mtcnn.onnx").detect(image).boxes.shape[1] == 4
+    assert Detector.load(out / "mtcnn").detect(image).boxes.shape[1] == 4
 
 
 def test_the_trained_nets_are_tested_shown_and_exported(scripts, toy):
     out = scripts.folder / "output"
-    if not (out / "mtcnn_wider/mtcnn.json").exists():
+    if not (out / "mtcnn_wider/mtcnn/cascade.json").exists():
         pytest.skip("the training before this test has failed")
     weights = ["--weights", str(out / "mtcnn_wider")]
     words = ["--set", "CASCADE.MIN_FACE", "60", "CASCADE.THRESHOLDS", "[0.4,0.4,0.4]"]
@@ -144,4 +144,4 @@ def test_the_trained_nets_are_tested_shown_and_exported(scripts, toy):
 
     code, called = scripts("export_mtcnn", "cpu", "wider", "cascade", "onnx", *words)
     assert code == 0 and called[0][3:5] == weights
-    assert Detector.load(out / "mtcnn_wider/mtcnn_wider.onnx").cfg.CASCADE.MIN_FACE == 60
+    assert Detector.load(out / "mtcnn_wider/onnx").cfg.CASCADE.MIN_FACE == 60

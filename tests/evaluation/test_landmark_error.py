@@ -11,9 +11,8 @@ from manyfaces.datasets import Record, Roidb, save_roidb
 from manyfaces.errors import InputError
 from manyfaces.evaluation.landmarks import error_summary, landmark_errors, measurable
 from manyfaces.inference import loading
-from manyfaces.inference.detector import Detector
+from manyfaces.inference.cascade_detector import CascadeDetector
 from manyfaces.inference.landmarks import measure_landmarks
-from manyfaces.nets import family
 
 
 def record(folder, name, boxes, landmarks, ignore=None):
@@ -95,7 +94,7 @@ def nothing(images):
 def test_errors_in_known_boxes_by_hand(tmp_path, words):
     cfg = load_config(overrides=["FAMILY", "mtcnn", *words])
     onet = OneLook()
-    detector = Detector(family(cfg), {"pnet": nothing, "rnet": None, "onet": onet}, cfg)
+    detector = CascadeDetector({"pnet": nothing, "rnet": None, "onet": onet}, cfg)
     # The square around 20 10 60 70 is 10 10 70 70: 60 px, eyes 24 px apart. It alone is green.
     save(tmp_path / "a.png", picture(200, 160, (10, 10, 60)))
     labelled = points_of(10, 10, 60) + [0, 3]

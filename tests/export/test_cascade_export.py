@@ -16,7 +16,7 @@ from manyfaces.inference.detector import Detector
 from manyfaces.inference.models import load_cascade, load_detector, settings_of
 from manyfaces.nets.mtcnn import STAGES, stage_config
 from manyfaces.runtimes.cascade import read_cascade
-from manyfaces.runtimes.files import is_cascade, stage_file
+from manyfaces.runtimes.files import WEIGHTS, CascadeFiles, has_cascade_weights
 from manyfaces.weights.files import save_weights
 
 pytestmark = pytest.mark.slow
@@ -28,14 +28,14 @@ WORDS = (*BASE, "CASCADE.THRESHOLDS", "[0.5, 0.5, 0.5]", "CASCADE.MIN_FACE", "40
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """The path that stands for three random nets."""
+    """The folder of a cascade of three random nets."""
     import keras
 
-    path, cfg = tmp_path_factory.mktemp("weights") / "mtcnn.weights.h5", load_config(None, WORDS)
+    path, cfg = tmp_path_factory.mktemp("weights"), load_config(None, WORDS)
     keras.utils.set_random_seed(1)
     for stage, net in STAGES.items():
         own = stage_config(cfg, stage)
-        save_weights(net(own).build(), stage_file(path, stage), own)
+        save_weights(net(own).build(), CascadeFiles.named(path, WEIGHTS)[stage], own)
     return path
 
 
@@ -47,7 +47,7 @@ def exported(weights, tmp_path_factory):
     import cv2
 
     cv2.imwrite(str(pictures / "a.png"), picture())
-    path = tmp_path_factory.mktemp("exported") / "mtcnn.onnx"
+    path = tmp_path_factory.mktemp("exported") / "mtcnn"
     facts = export(load_config(None, WORDS), weights, path, images=pictures, licence="made up")
     return path, facts
 
@@ -57,9 +57,17 @@ def picture(seed=0):
 
 
 def test_names_of_the_three(tmp_path):
-    assert stage_file("a/b.weights.h5", "rnet").as_posix() == "a/b_rnet.weights.h5"
-    assert stage_file(tmp_path, "onet") == tmp_path / "mtcnn_onet" / "best.weights.h5"  # trainings beside each other
-    assert not is_cascade(tmp_path / "mtcnn.onnx") and not is_cascade(tmp_path)
+    assert CascadeFiles.named("a/b", WEIGHTS)["rnet"].as_posix() == "a/b/rnet.weights.h5"
+    assert not has_cascade_weights(tmp_path / "none") and not has_cascade_weights(tmp_path)
+    assert CascadeFiles.exported(tmp_path / "none") is None and CascadeFiles.exported(tmp_path) is None
+    for stage in STAGES:
+        (tmp_path / f"mtcnn_{stage}").mkdir()
+        (tmp_path / f"mtcnn_{stage}" / "best.weights.h5").touch()
+    assert CascadeFiles.weights(tmp_path)["onet"] == tmp_path / "mtcnn_onet" / "best.weights.h5"  # trainings
+    for stage in STAGES:
+        (tmp_path / f"{stage}.weights.h5").touch()
+    assert CascadeFiles.weights(tmp_path)["onet"] == tmp_path / "onet.weights.h5"
+    assert str(CascadeFiles.weights(tmp_path)) == str(tmp_path) and CascadeFiles.weights(tmp_path).ending == ".h5"
 
 
 def test_weights_load_by_one_name(weights, tmp_path):
@@ -68,15 +76,15 @@ def test_weights_load_by_one_name(weights, tmp_path):
     found = first.detect(picture())
     for stage in STAGES:
         (tmp_path / f"mtcnn_{stage}").mkdir()
-        (tmp_path / f"mtcnn_{stage}" / "best.weights.h5").write_bytes(stage_file(weights, stage).read_bytes())
+        (tmp_path / f"mtcnn_{stage}" / "best.weights.h5").write_bytes((weights / f"{stage}.weights.h5").read_bytes())
     second = load_detector(cfg, tmp_path).detect(picture())
     np.testing.assert_array_equal(found.boxes, second.boxes)
     settings = settings_of(cfg, weights)
     assert settings["sha256"] == settings_of(cfg, tmp_path)["sha256"] and settings["cascade_min_face"] == 40
-    stage_file(weights, "pnet").replace(weights.with_name("hidden"))
-    with pytest.raises(InputError, match="no such weights file"):
+    (weights / "pnet.weights.h5").replace(weights / "hidden")
+    with pytest.raises(InputError, match=r"pnet\.weights\.h5: no such weights file; expected a folder that holds pnet"):
         load_detector(cfg, weights)
-    weights.with_name("hidden").replace(stage_file(weights, "pnet"))
+    (weights / "hidden").replace(weights / "pnet.weights.h5")
 
 
 def test_nets_of_one_config_are_not_those_of_another(weights):
@@ -86,8 +94,8 @@ def test_nets_of_one_config_are_not_those_of_another(weights):
 
 def test_three_files_and_one_sidecar(exported, weights):
     path, facts = exported
-    assert sorted(file.name for file in path.parent.iterdir()) == [
-        "mtcnn.json", "mtcnn_onet.onnx", "mtcnn_pnet.onnx", "mtcnn_rnet.onnx"]
+    assert sorted(file.name for file in path.iterdir()) == ["cascade.json", "onet.onnx", "pnet.onnx", "rnet.onnx"]
+    assert list(path.parent.iterdir()) == [path]
     assert all(found["error"] < 1e-4 and found["recall"] > 0.99 for found in facts["checks"].values())
     sidecar = read_cascade(path)
     assert sidecar["licence"] == "made up" and sidecar["stages"]["rnet"]["input"]["height"] == 24
@@ -102,7 +110,7 @@ def test_three_files_and_one_sidecar(exported, weights):
             assert (pairs.max(axis=1) > 0.95).mean() > 0.9
             near = pairs.max(axis=1) > 0.95
             np.testing.assert_allclose(first.scores[near], second.scores[pairs.argmax(axis=1)[near]], atol=1e-3)
-    assert detector_mark(detector).startswith("mtcnn.onnx ")
+    assert detector_mark(detector).startswith("mtcnn ")
     assert len(Detector.load(path, overrides=["CASCADE.MIN_FACE", "1000"]).detect(picture())) == 0
     with pytest.raises(InputError, match="NET.LANDMARKS"):
         Detector.load(path, overrides=["NET.LANDMARKS", "false"])
@@ -134,26 +142,35 @@ def test_runs_without_keras(exported, tmp_path):
 
 def test_what_is_wrong_is_named(exported, tmp_path):
     path, _ = exported
-    for file in path.parent.iterdir():
+    for file in path.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    copy = tmp_path / "mtcnn.onnx"
-    with open(tmp_path / "mtcnn_rnet.onnx", "ab") as file:
+    copy = tmp_path
+    with open(tmp_path / "rnet.onnx", "ab") as file:
         file.write(b"x")
-    with pytest.raises(InputError, match=r"mtcnn_rnet.onnx: is not the file .*stages.rnet.sha256"):
+    with pytest.raises(InputError, match=r"rnet.onnx: is not the file .*stages.rnet.sha256"):
         read_cascade(copy)
-    facts = json.loads((tmp_path / "mtcnn.json").read_text())
+    facts = json.loads((tmp_path / "cascade.json").read_text())
     for change, words in (({"stages": {}}, "stages.pnet"), ({"format": 99}, "no sidecar of a cascade"),
                           ({"config": 3}, "config is 3")):
-        (tmp_path / "mtcnn.json").write_text(json.dumps(facts | change))
+        (tmp_path / "cascade.json").write_text(json.dumps(facts | change))
         with pytest.raises(InputError, match=words):
             read_cascade(copy)
-    (tmp_path / "mtcnn.json").unlink()
+    (tmp_path / "cascade.json").unlink()
     with pytest.raises(InputError, match="no such file"):
         read_cascade(copy)
 
 
 def test_options_that_a_cascade_has_not(weights, tmp_path):
+    with pytest.raises(InputError, match=r"m\.onnx: a cascade goes to a folder, expected .* such as .*/m; --format"):
+        export(load_config(None, WORDS), weights, tmp_path / "m.onnx")
     for options in ({"nms": True}, {"format": "litert"}):
-        path = tmp_path / ("m.tflite" if "format" in options else "m.onnx")
+        path = tmp_path / "m"
         with pytest.raises(InputError, match="a cascade is exported as|needs the package"):
             export(load_config(None, WORDS), weights, path, **options)
+
+
+def test_one_folder_holds_nets_of_one_format(exported, weights, tmp_path):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    path, _ = exported
+    with pytest.raises(InputError, match=r"cascade\.json: describes pnet\.onnx and so on; choose another folder"):
+        export(load_config(None, WORDS), weights, path, format="openvino")

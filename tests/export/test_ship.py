@@ -160,12 +160,13 @@ def cascade(trainings, tmp_path_factory):
 @pytest.mark.slow
 def test_three_trainings_ship_as_one_detector(cascade, trainings, monkeypatch):
     folder, sizes, facts = cascade
-    assert set(sizes) == {"mtcnn.yml", "mtcnn.json", *(f"mtcnn_{stage}{ending}" for stage in STAGES
-                                                       for ending in (".weights.h5", ".onnx"))}
-    assert {path.name: path.stat().st_size for path in folder.iterdir()} == sizes
+    assert set(sizes) == {"mtcnn.yml", "mtcnn/cascade.json", *(f"mtcnn/{stage}{ending}" for stage in STAGES
+                                                               for ending in (".weights.h5", ".onnx"))}
+    assert {path.relative_to(folder).as_posix(): path.stat().st_size
+            for path in folder.rglob("*") if path.is_file()} == sizes
     assert facts["licence"].startswith("WIDER FACE: ") and facts["licence"].count("WIDER FACE") == 1
     assert "HELEN and AFW: images for research" in facts["licence"] and "mine: not known" in facts["licence"]
-    for name in ("mtcnn.yml", "mtcnn.json"):
+    for name in ("mtcnn.yml", "mtcnn/cascade.json"):
         text = (folder / name).read_text()
         assert str(trainings) not in text and "/home/me" not in text
     cfg = load_config(folder / "mtcnn.yml")
@@ -198,10 +199,10 @@ def test_shipped_weights_begin_a_training_and_mine_for_the_next(cascade, trainin
     for stage, net in STAGES.items():
         cfg = load_config(ROOT / f"cfgs/mtcnn_{stage}.yml")
         model = net(cfg).build()
-        report = load_matching_weights(model, folder / "mtcnn.weights.h5", cfg)
-        assert report.source.endswith(f"mtcnn_{stage}.weights.h5") and not report.left and not report.differ
+        report = load_matching_weights(model, folder / "mtcnn", cfg)
+        assert report.source.endswith(f"mtcnn/{stage}.weights.h5") and not report.left and not report.differ
         assert model.get_layer("scores").bias.numpy().tolist() == [-1.0, 1.0]
-    mine = load_config(ROOT / "cfgs/mtcnn_onet.yml", ["MTCNN.PNET", str(folder / "mtcnn_pnet.weights.h5"),
+    mine = load_config(ROOT / "cfgs/mtcnn_onet.yml", ["MTCNN.PNET", str(folder / "mtcnn/pnet.weights.h5"),
                                                       "OUTPUT_DIR", str(trainings)])
     propose, marks = miner(mine)  # R-Net's from its training, the last ones
     assert len(propose([np.full((80, 90, 3), 99, np.uint8)])[0]) > 0
@@ -211,7 +212,7 @@ def test_shipped_weights_begin_a_training_and_mine_for_the_next(cascade, trainin
 def test_what_is_missing_of_the_three_is_named(trainings, cascade, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"mtcnn_pnet: holds one of MTCNN's nets; --run takes the folder that holds"):
         shipping.ship(trainings / "mtcnn_pnet", tmp_path / "out")
-    with pytest.raises(InputError, match=r"best.weights.h5: does not stand for three files; expected e.g. DIR/mtcnn"):
+    with pytest.raises(InputError, match=r"best.weights.h5/pnet.weights.h5: no such weights file; expected a folder"):
         shipping.ship(trainings, tmp_path / "out", weights=trainings / "mtcnn_pnet/best.weights.h5")
     with pytest.raises(InputError, match="a cascade is exported as float32 .* and --half"):
         shipping.ship(trainings, tmp_path / "out", half=True)
@@ -225,7 +226,7 @@ def test_what_is_missing_of_the_three_is_named(trainings, cascade, tmp_path, mon
         shipping.ship(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     for stage in STAGES:  # weights of elsewhere, under another name
-        shutil.copy(cascade[0] / f"mtcnn_{stage}.weights.h5", tmp_path / f"other_{stage}.weights.h5")
+        shutil.copy(cascade[0] / f"mtcnn/{stage}.weights.h5", tmp_path / f"{stage}.weights.h5")
     monkeypatch.setattr(exporting, "export", lambda *_, **__: {})
-    sizes, _ = shipping.ship(tmp_path, tmp_path / "out", name="own", weights=tmp_path / "other.weights.h5")
-    assert set(sizes) == {"own.yml", "own_pnet.weights.h5", "own_rnet.weights.h5", "own_onet.weights.h5"}
+    sizes, _ = shipping.ship(tmp_path, tmp_path / "out", name="own", weights=tmp_path)
+    assert set(sizes) == {"own.yml", "own/pnet.weights.h5", "own/rnet.weights.h5", "own/onet.weights.h5"}

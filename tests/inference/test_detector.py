@@ -8,12 +8,14 @@ from stand_in import picture, square_detector
 from manyfaces.config import load_config
 from manyfaces.constants import FILL
 from manyfaces.detections import Detections
-from manyfaces.inference.detector import Detector, _prepare, scaled_size
+from manyfaces.inference.base import _view, scaled_size
+from manyfaces.inference.detector import Detector
+from manyfaces.nets.family import Family
 
 POINTS = np.float32([[[2, 3], [8, 3], [5, 6], [3, 8], [7, 8]]])
 
 
-class Fixed:
+class Fixed(Family):
     """A family whose net has always found the same: boxes in parts of the (unpadded) image's sides, and scores."""
 
     multiple = 32
@@ -199,7 +201,7 @@ def test_mirrored_faces_of_a_squeezed_image_come_back_too():
     ((120, 20), cv2.INTER_LINEAR), ((130, 90), cv2.INTER_LINEAR)])
 def test_the_net_sees_the_mean_of_what_a_smaller_pixel_covers(size, method):
     image = np.random.default_rng(0).integers(0, 256, (73, 97, 3), dtype=np.uint8)
-    seen = _prepare(image, size, False).astype(int)
+    seen = _view(image, size, False).astype(int)
     expected = cv2.resize(image, size, interpolation=method)
     assert seen.shape == (size[1], size[0], 3) and np.abs(seen - expected).max() <= 1
-    np.testing.assert_array_equal(_prepare(image, size, True), seen[:, ::-1])
+    np.testing.assert_array_equal(_view(image, size, True), seen[:, ::-1])

@@ -13,7 +13,7 @@ from stand_in import picture, save, square_detector
 
 from manyfaces.datasets.images import ImageError, read_image
 from manyfaces.datasets.pixels import rgb_image
-from manyfaces.inference import detector as module
+from manyfaces.inference import base as module
 
 IMAGE = picture(120, 90, (20, 30, 32), (70, 10, 24))
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,7 +88,9 @@ class Recorder:
 
     def load_detector(self, cfg, weights=None):
         self.calls.append(("keras", cfg.NAME, weights))
-        return square_detector()
+        detector = square_detector()
+        detector.source = Path(weights or pretrained.weights_file(cfg.NAME))
+        return detector
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from stand_in import SCORE, picture, save, square_detector
 from manyfaces.datasets import folders
 from manyfaces.errors import InputError
 from manyfaces.evaluation import read_predictions
-from manyfaces.inference.detector import scaled_size
+from manyfaces.inference.base import scaled_size
 from manyfaces.inference.folder import detect_folder
 from manyfaces.inference.models import settings_of
 from manyfaces.inference.results import SETTINGS

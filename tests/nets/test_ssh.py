@@ -128,7 +128,7 @@ def test_configs_that_do_not_fit_are_errors():
                                 ("ANCHORS.STRIDES", "[4, 8, 16]", r"\[4, 8, 16\], expected \[8, 16, 32\]")):
         with pytest.raises(InputError, match=message):
             ssh(key, value)
-    with pytest.raises(InputError, match="FAMILY is 'sssh', expected one of"):
+    with pytest.raises(InputError, match="FAMILY: found 'sssh', expected one of grid, mtcnn, ssd, ssh, tiny"):
         ssh("FAMILY", "sssh")
 
 

@@ -85,7 +85,7 @@ def test_facenet_pytorch_beside_plain_loops(torch_files, tmp_path):
     assert (cfg.NET.LANDMARKS, cfg.MTCNN.FC) == (False, "prelu")
     assert (cfg.CASCADE.BOXES, cfg.CASCADE.RESAMPLE, cfg.CASCADE.ROUND) == ("inclusive", "mean", False)
     assert load_config(tmp_path / "mtcnn.yml") == cfg
-    _, models, nets = load_cascade(cfg, weights)
+    models, nets = load_cascade(cfg, weights)
     for stage, side in SIDES.items():
         image = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
         found = {name: values.ravel() for name, values in nets[stage](image[None]).items()}
@@ -133,7 +133,7 @@ def test_checkpoint_turns_the_colours_round(tmp_path):
                           shape_and_slices=[""] * len(values), tensors=list(stored[stage].values()))
     cfg, weights = import_mtcnn.import_mtcnn(tmp_path, tmp_path / "out")
     assert cfg.MTCNN.FC == "relu" and cfg.NET.LANDMARKS
-    _, models, _ = load_cascade(cfg, weights)
+    models, _ = load_cascade(cfg, weights)
     for stage, model in models.items():
         first = model.get_layer("conv1").get_weights()[0]
         np.testing.assert_array_equal(first, stored[stage]["conv1/weights"][:, :, ::-1])

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cascade.stages import is_cascade
 from ...config import roles_of
 from ...errors import InputError
 from ...files import write_whole
-from ...runtimes.files import stage_files
+from ...runtimes.files import model_files
 
 if TYPE_CHECKING:
     from ..detector import Detector
@@ -29,11 +30,11 @@ def detector_mark(detector: Detector) -> str:
     digest, name = hashlib.sha256(), detector.cfg.NAME or detector.cfg.FAMILY
     if detector.source is not None:
         name = Path(detector.source).name
-        for file in stage_files(detector.source):
+        for file in model_files(detector.source):
             digest.update(file.read_bytes())
     test = {key: value for key, value in detector.cfg.TEST.items()
             if key != "SCORE" and not roles_of(f"TEST.{key}") & {"drawing", "running"}}  # a line has its own threshold
-    test |= dict(detector.cfg.CASCADE) if detector.cfg.FAMILY == "mtcnn" else {}
+    test |= dict(detector.cfg.CASCADE) if is_cascade(detector.cfg) else {}
     digest.update(json.dumps(test, sort_keys=True).encode())
     return f"{name} {digest.hexdigest()[:12]}"
 

@@ -2,37 +2,68 @@
 
 A backbone's module has TAPS (name, stride, channels of its outputs), STAGES (how many can be frozen), `build`; for
 Keras' ImageNet weights `keras_source`, `keras_layer_name` and `from_keras`; for TF-Slim's `slim_scope`, and a line in
-lib/weights/slim.py. An object with these parts serves as well, as those of resnet.py. See docs/backbones.md.
+lib/weights/slim.py. An object with these parts serves as well, as in resnet.py. See docs/backbones.md.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from ...errors import InputError
-from . import mobilenet_v1, mobilenet_v2, vgg16
-from .resnet import resnet50, resnet101, resnet152
+from ..registry import Registry
 
-BACKBONES = {
-    "mobilenet_v1": mobilenet_v1,
-    "mobilenet_v2": mobilenet_v2,
-    "resnet50": resnet50,
-    "resnet101": resnet101,
-    "resnet152": resnet152,
-    "vgg16": vgg16,
-}
+if TYPE_CHECKING:
+    import keras
 
-
-def backbone_module(name):
-    """Module of a backbone; raises InputError that names the known ones."""
-    if name not in BACKBONES:
-        raise InputError(f"NET.BACKBONE: found {name!r}, expected one of {', '.join(sorted(BACKBONES))}")
-    return BACKBONES[name]
+BACKBONES = Registry("NET.BACKBONE", __name__, {
+    "mobilenet_v1": ".mobilenet_v1",
+    "mobilenet_v2": ".mobilenet_v2",
+    "resnet50": ".resnet:resnet50",
+    "resnet101": ".resnet:resnet101",
+    "resnet152": ".resnet:resnet152",
+    "vgg16": ".vgg16",
+})
 
 
-def build_backbone(name, images, cfg, preprocess=None):
+def register_backbone(name: str, backbone: Any) -> None:
+    """Make a backbone of your own known under a name that NET.BACKBONE of a config may then hold.
+
+    Args:
+        backbone: a module or object with `build`, TAPS and STAGES, as the docstring of this module says.
+
+    Raises:
+        InputError: one of these parts is missing, or the name is taken by another.
+    """
+    missing = [part for part in ("build", "TAPS", "STAGES") if not hasattr(backbone, part)]
+    if missing:
+        raise InputError(f"NET.BACKBONE {name!r}: {backbone!r} has no {', '.join(missing)}; see docs/backbones.md")
+    BACKBONES.register(name, backbone)
+
+
+def backbone_module(name: str) -> Any:
+    """Module or object of a backbone.
+
+    Raises:
+        InputError: the name is not registered; lists those that are.
+    """
+    return BACKBONES.find(name)
+
+
+def build_backbone(name: str, images: keras.KerasTensor, cfg: Mapping[str, Any],
+                   preprocess: str | None = None) -> dict[str, keras.KerasTensor]:
     """Feature maps of the backbone `name`.
 
-    images: (B, H, W, 3) KerasTensor, RGB 0..255. cfg: a mapping, the NET section of the config; a key that is not
-    there takes the default of lib/config/keys.py. preprocess: of blocks.NORMALISATIONS, None: what its weights expect.
-    Returns dict name of tap -> KerasTensor; the module's TAPS lists names, strides and channels.
-    Raises InputError on an unknown backbone or variant, or more frozen stages than there are.
+    Args:
+        images: (B, H, W, 3), RGB 0..255.
+        cfg: the NET section of the config. A missing key takes the default of lib/config/keys.py.
+        preprocess: a key of blocks.NORMALISATIONS; None: what the backbone's weights expect.
+
+    Returns:
+        Maps by the name of the tap. TAPS of the module lists names, strides and channels.
+
+    Raises:
+        InputError: unknown backbone or variant, or more frozen stages than there are.
     """
     module = backbone_module(name)
     frozen = cfg.get("FROZEN_STAGES", 0)

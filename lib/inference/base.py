@@ -1,0 +1,206 @@
+"""What every detector does with images: read them, bring them to the scales, put them into batches, apply NMS."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import cv2
+import numpy as np
+
+from ..data_layer import shrink
+from ..datasets.pixels import rgb_image
+from ..detections import Detections
+from ..nms import nms, soft_nms
+
+if TYPE_CHECKING:
+    from easydict import EasyDict
+    from PIL.Image import Image
+
+CHUNK_PIXELS = 64_000_000  # of images that are in memory together, 192 MB
+
+View = tuple[int, tuple[int, int], bool]
+"""An image as it goes into a batch: its number, the (width, height) px to resize it to, whether it is mirrored."""
+
+
+class BaseDetector(ABC):
+    """Base of Detector and CascadeDetector.
+
+    Attributes:
+        cfg: the config. Its TEST section has the scales and thresholds.
+        source: path of the weights or of the exported model, None for a detector that was made of neither.
+    """
+
+    @property
+    def multiple(self) -> int:
+        """px: images that are padded to multiples of it at the same size share a batch."""
+        return 1
+
+    def __init__(self, cfg: EasyDict, source: os.PathLike | None = None) -> None:
+        self.cfg, self.source = cfg, source
+
+    def __repr__(self) -> str:
+        return (f"{type(self).__name__}({self.cfg.NAME or self.cfg.FAMILY}"
+                f"{f' from {self.source}' if self.source else ''})")
+
+    @overload
+    def detect(self, images: list | tuple, scales: Sequence[float] | None = None,
+               flip: bool | None = None) -> list[Detections]: ...
+
+    @overload
+    def detect(self, images: str | os.PathLike | bytes | np.ndarray | Image, scales: Sequence[float] | None = None,
+               flip: bool | None = None) -> Detections: ...
+
+    def detect(self, images, scales=None, flip=None):
+        """Find the faces of one image, or of each image of a list or tuple.
+
+        Images that are padded to the same size share a batch of at most TEST.BATCH images and TEST.MAX_PIXELS pixels.
+        A larger image is cut into tiles or scaled down, as TEST.LARGE says. Of a long list, only as many images as
+        have CHUNK_PIXELS together are in memory. Several threads may call this at once.
+
+        Args:
+            images: a path, the bytes of an image file, an array (H, W, 3) uint8 RGB (grey and RGBA too), a PIL image,
+                or a list or tuple of these.
+            scales: factors, or shorter sides in px where > 10, of the image, or of TEST.SIZE where that is set; None:
+                TEST.SCALES.
+            flip: also search the mirrored image; None: TEST.FLIP.
+
+        Returns:
+            Detections of one image, or a list of Detections for a list: all faces with a score from TEST.SCORE on,
+            best first. `.above()` keeps those worth showing. Boxes are in px of the image that
+            `manyfaces.datasets.pixels.rgb_image` gives.
+
+        Raises:
+            ImageError: names the image that cannot be read, by its path or its place in the list.
+        """
+        if not isinstance(images, (list, tuple)):
+            return self._detect([rgb_image(images)], scales, flip)[0]
+        faces = []
+        for chunk in _chunks(images):
+            faces += self._detect(chunk, scales, flip)
+        return faces
+
+    @property
+    @abstractmethod
+    def shrunk_to(self) -> int:
+        """px (width x height) to which larger images are scaled down before the net receives them; 0: none are."""
+
+    @abstractmethod
+    def _detect_batch(self, views: list[np.ndarray], padded: tuple[int, int], scales: list[float]) -> list[Detections]:
+        """Faces of each view before NMS over scales, in px of the view.
+
+        Args:
+            views: images (H, W, 3) uint8, resized and mirrored.
+            padded: (width, height) px to which all of them are padded.
+            scales: width of each view divided by the width of its image.
+        """
+
+    def landmarks_in(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
+        """Landmarks (N, 5, 2) px of faces whose boxes (N, 4) px are known; None where this detector has to find them
+        first. NaN for a box outside the image.
+        """
+        return None
+
+    def _detect(self, images: list[np.ndarray], scales: Sequence[float] | None,
+                flip: bool | None) -> list[Detections]:
+        """Detections of each array (H, W, 3) uint8."""
+        test = self.cfg.TEST
+        scales = test.SCALES if scales is None else scales
+        flip = test.FLIP if flip is None else flip
+        candidates: list[list[Detections]] = [[] for _ in images]
+        for padded, batch in self._batches(images, scales, flip):
+            views = [_view(images[number], size, mirrored) for number, size, mirrored in batch]
+            factors = [size[0] / images[number].shape[1] for number, size, _ in batch]
+            for (number, size, mirrored), faces in zip(batch, self._detect_batch(views, padded, factors), strict=True):
+                start = time.perf_counter()
+                times = faces.times
+                height, width = images[number].shape[:2]
+                faces = faces.mirrored(size[0]) if mirrored else faces
+                faces = faces.scaled(width / size[0], height / size[1])
+                faces.times = times | {"decode": times["decode"] + (time.perf_counter() - start) * 1e3}
+                candidates[number].append(faces)
+        return [self._suppress(parts) for parts in candidates]
+
+    def _batches(self, images: list[np.ndarray], scales: Sequence[float],
+                 flip: bool) -> Iterator[tuple[tuple[int, int], list[View]]]:
+        """Yield (padded size, views) of each batch."""
+        test = self.cfg.TEST
+        groups: dict[tuple[int, int], list[View]] = {}
+        for number, image in enumerate(images):
+            width, height = test.SIZE or (image.shape[1], image.shape[0])
+            sizes = [scaled_size(width, height, scale, test.MAX_SIDE, self.shrunk_to) for scale in scales]
+            for size in dict.fromkeys(sizes):  # a limit may bring several scales to one size
+                padded = (size[0] + -size[0] % self.multiple, size[1] + -size[1] % self.multiple)
+                for mirrored in (False, True)[: 1 + bool(flip)]:
+                    groups.setdefault(padded, []).append((number, size, mirrored))
+        for padded, group in groups.items():
+            room = test.MAX_PIXELS // (padded[0] * padded[1]) if test.MAX_PIXELS else test.BATCH
+            count = max(1, min(test.BATCH, room))
+            for i in range(0, len(group), count):
+                yield padded, group[i : i + count]
+
+    def _suppress(self, candidates: list[Detections]) -> Detections:
+        """Detections of one image after NMS over all its scales, best first, at most TEST.KEEP."""
+        test = self.cfg.TEST
+        faces = Detections.concatenate(candidates)
+        start = time.perf_counter()
+        if test.NMS_METHOD == "hard":
+            faces = faces.take(nms(faces.boxes, faces.scores, test.NMS, test.KEEP))
+        else:
+            kept, scores = soft_nms(faces.boxes, faces.scores, test.NMS_METHOD, test.NMS, min_score=test.SCORE)
+            faces = faces.take(kept[: test.KEEP])
+            faces.scores = scores[: test.KEEP]
+        faces.threshold = test.DEMO_SCORE
+        faces.times["nms"] = faces.times.get("nms", 0.0) + (time.perf_counter() - start) * 1e3
+        return faces
+
+
+def _chunks(images: Sequence[Any]) -> Iterator[list[np.ndarray]]:
+    """Yield lists of arrays, as many as have CHUNK_PIXELS together, of a list of images of any kind."""
+    chunk, pixels = [], 0
+    for number, image in enumerate(images):
+        chunk.append(rgb_image(image, f"image {number} of {len(images)}"))
+        pixels += chunk[-1].shape[0] * chunk[-1].shape[1]
+        if pixels >= CHUNK_PIXELS:
+            yield chunk
+            chunk, pixels = [], 0
+    if chunk:
+        yield chunk
+
+
+def scaled_size(width: int, height: int, scale: float, max_side: int = 0, max_pixels: int = 0) -> tuple[int, int]:
+    """Size of the net's input for one scale.
+
+    Args:
+        scale: a factor up to 10, else the shorter side in px.
+        max_side: px, limit of the longer side; 0: none.
+        max_pixels: limit of the area in px; 0: none.
+
+    Returns:
+        (width, height) px.
+
+    Examples:
+        >>> scaled_size(1024, 768, 0.5), scaled_size(1024, 768, 600), scaled_size(1024, 768, 2, max_side=1600)
+        ((512, 384), (800, 600), (1600, 1200))
+        >>> scaled_size(20000, 10000, 1, max_pixels=2_000_000)
+        (2000, 1000)
+    """
+    factor = scale if scale <= 10 else scale / min(width, height)
+    if max_side:
+        factor = min(factor, max_side / max(width, height))
+    if max_pixels:
+        factor = min(factor, (max_pixels / (width * height)) ** 0.5)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _view(image: np.ndarray, size: tuple[int, int], mirrored: bool) -> np.ndarray:
+    """The image (H, W, 3) resized to (width, height) px, mirrored where asked."""
+    height, width = image.shape[:2]
+    if size[0] <= width and size[1] <= height and size != (width, height):
+        image = shrink(image, size)  # INTER_AREA in a quarter of its time
+    elif size != (width, height):
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR)
+    return image[:, ::-1] if mirrored else image
