@@ -168,7 +168,7 @@ def test_the_script_goes_through_all_stages_and_resumes_what_has_begun(tmp_path)
     out = f"OUTPUT_DIR {tmp_path}/mtcnn_mine"
     assert all("TRAIN.DATASETS mine_train TRAIN.SELECT mine_select MTCNN.LANDMARKS mine_train" in line and out in line
                and line.endswith("TRAIN.BATCH 96") for line in lines[:6])
-    assert f"--weights {tmp_path}/mtcnn_mine --out {tmp_path}/mtcnn_mine/mtcnn.onnx" in lines[6]
+    assert f"--weights {tmp_path}/mtcnn_mine --out {tmp_path}/mtcnn_mine/mtcnn --set" in lines[6]
 
     (tmp_path / "pickles").mkdir()
     (tmp_path / "pickles/landmarks_train.pkl").touch()
