@@ -11,7 +11,7 @@ def turns(cfg: EasyDict, batch: int) -> list[tuple[int, int]]:
     A larger size takes fewer samples: the pixels of a step, and so its time and memory, stay about the same.
 
     Args:
-        cfg: the whole config; AUGMENT.SIZES or AUGMENT.SIZE counts.
+        cfg: the whole config; AUGMENT.SIZES is used, or AUGMENT.SIZE if it is empty.
         batch: number of samples of the first size.
 
     Returns:

@@ -178,8 +178,8 @@ class Minibatch:
     """
 
     def __init__(self, count: int):
-        self.names = [None] * count
-        self._arrays = None
+        self.names: list[str | None] = [None] * count
+        self._arrays: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def put(self, place: int, image: np.ndarray, targets: dict[str, np.ndarray], name: str) -> None:
@@ -190,7 +190,7 @@ class Minibatch:
         """
         sample = {"images": image, **targets}
         with self._lock:
-            if self._arrays is None:
+            if not self._arrays:
                 self._arrays = {key: np.empty((len(self.names), *array.shape), array.dtype)
                                 for key, array in sample.items()}
         for key, array in sample.items():

@@ -156,8 +156,8 @@ def _chosen(known, classes, path):
         chosen = {i for i, name in known.items() if name in classes}
     if not chosen:
         names = ", ".join(repr(name) for name in list(known.values())[:10]) or "none"
-        wanted = "one category, or one named 'face'" if classes is None else f"one of {sorted(classes)}"
-        raise InputError(f"{path}: expected {wanted} in 'categories', found {names}")
+        expected = "one category, or one named 'face'" if classes is None else f"one of {sorted(classes)}"
+        raise InputError(f"{path}: expected {expected} in 'categories', found {names}")
     return chosen
 
 

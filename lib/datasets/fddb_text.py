@@ -19,7 +19,7 @@ from .roidb import image_name, slashed
 from .text import floats, is_number, read_lines
 
 ELLIPSE = "major minor angle cx cy 1"
-# px. No face has a larger radius or centre, and OpenCV draws ellipses with 16 bits for the whole part of a number.
+# px. No face has a larger radius or centre, and OpenCV draws ellipses with 16 bits for the integer part of a number.
 LARGEST = 16_000.0
 
 

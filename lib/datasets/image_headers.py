@@ -17,7 +17,7 @@ def header_size(file: BinaryIO) -> tuple[int, int] | None:
     """Read the size of a JPEG or PNG.
 
     Args:
-        file: stands at the start of the image.
+        file: positioned at the start of the image.
 
     Returns:
         (width, height) in px after EXIF rotation. None for another format or a damaged header: these need a decoder.
@@ -57,7 +57,7 @@ def is_cut_short(data: bytes) -> bool:
 
 
 def _segments(file):
-    """Yield (marker, payload length) per JPEG segment up to the first scan; the file stands at the payload."""
+    """Yield (marker, payload length) per JPEG segment up to the first scan; the file is at the payload."""
     file.seek(2)
     while True:
         byte = file.read(1)

@@ -148,7 +148,7 @@ def test_ignore_regions_stay_and_attract_no_window():
         sample = augment(record, lambda r, reduce: picture, np.random.default_rng(seed),
                          section(SIZE=64, SCALES=[1.0, 1.0]))
         assert (~sample["ignore"]).sum() <= 1
-        assert len(sample["boxes"]), "the window is laid around the face that counts"
+        assert len(sample["boxes"]), "the window contains the face that is not ignored"
 
 
 def test_no_faces_at_all():

@@ -27,7 +27,7 @@ def windows(count=400, faces=FACES, **keys):
                      (ssd_window(SHAPE, faces, rng, cfg) for _ in range(count))])
 
 
-def overlap(a, b):
+def iou(a, b):
     """Intersection over union of two boxes, by its definition."""
     wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     common = max(wide, 0) * max(high, 0)
@@ -60,7 +60,7 @@ def test_fitting_by_hand():
 def test_a_crop_keeps_its_overlap_with_a_face(least):
     found = windows(EXPAND_PROBABILITY=0.0, CROP_OVERLAPS=[least])
     crops = [window for window in found if not is_whole(window)]
-    kept = np.array([overlap(window, FACES[0]) >= least for window in crops])
+    kept = np.array([iou(window, FACES[0]) >= least for window in crops])
     # Of three choices one is the whole image, one any crop, and one a crop that reaches the IoU if any of 50 does.
     assert 0.25 < np.mean([is_whole(window) for window in found]) < 0.6
     assert 0.3 < kept.mean() < 1
@@ -72,7 +72,7 @@ def test_a_crop_keeps_its_overlap_with_a_face(least):
 
 def test_only_constrained_crops_reach_a_high_overlap():
     """A third of the windows is drawn with the constraint: many more reach it than without."""
-    constrained, chance = (np.mean([overlap(window, FACES[0]) >= 0.45 for window in windows(900, CROP_OVERLAPS=least)])
+    constrained, chance = (np.mean([iou(window, FACES[0]) >= 0.45 for window in windows(900, CROP_OVERLAPS=least)])
                            for least in ([0.45], []))
     assert constrained > 0.2 > 2 * chance
 

@@ -86,7 +86,7 @@ class SampleFolder:
         """Path of a shard's records of a kind. The file is missing if the shard has no such record."""
         return self.path / split / f"{kind}-{shard:05d}.tfrecord"
 
-    def add(self, split: str, shard: int, **facts) -> None:
+    def add(self, split: str, shard: int, **facts: object) -> None:
         """Add a shard whose files are complete to the journal.
 
         Args:

@@ -39,12 +39,12 @@ def toy_scene(seed: int, index: int, width: int = 640) -> tuple[np.ndarray, np.n
     canvas = background(rng, width, height)
     for _ in range(rng.integers(0, 6)):
         add_object(rng, canvas)
-    wanted = 0 if rng.random() < 0.04 else int(min(30, 1 + rng.exponential(7)))
+    count = 0 if rng.random() < 0.04 else int(min(30, 1 + rng.exponential(7)))
     largest = min(LARGEST, 0.4 * height)
-    if wanted > 12:  # a crowd is made of small faces
+    if count > 12:  # a crowd is made of small faces
         largest = min(largest, 60)
     boxes, landmarks, taken = [], [], []
-    for size in sorted(np.exp(rng.uniform(np.log(SMALLEST), np.log(largest), wanted)), reverse=True):
+    for size in sorted(np.exp(rng.uniform(np.log(SMALLEST), np.log(largest), count)), reverse=True):
         for _ in range(20):
             face = _place(rng, size, width, height, taken)
             if face is not None:
