@@ -32,18 +32,11 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def exists(path):
-    """Whether it is in the tree: as a file, a folder, or the common name of the cascade's three files."""
-    path = ROOT / path
-    suffix = "".join(path.suffixes)
-    return path.exists() or path.with_name(path.name.removesuffix(suffix) + "_pnet" + suffix).exists()
-
-
 def missing(text):
     """Paths of the tree that the text names and that are not there."""
     named = re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./*{{}}<>\[\]-]*", text)
     named = (path.rstrip(".") for path in named)
-    return sorted({path for path in named if not PLACEHOLDER.search(path) and not exists(path)})
+    return sorted({path for path in named if not PLACEHOLDER.search(path) and not (ROOT / path).exists()})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
