@@ -82,8 +82,9 @@ def test_an_exported_model_lets_the_keys_of_testing_be_changed():
 
 @pytest.mark.parametrize("family, extra", [("ssh", set()), ("mtcnn", CASCADE)])
 def test_predictions_are_decided_by_keys_of_testing(tmp_path, family, extra):
-    weights = tmp_path / "w.weights.h5"
-    weights.write_bytes(b"w")
+    for name in ("w", "pnet", "rnet", "onet"):
+        (tmp_path / f"{name}.weights.h5").write_bytes(b"w")
+    weights = tmp_path if family == "mtcnn" else tmp_path / "w.weights.h5"
     found = settings_of(load_config(overrides=["FAMILY", family]), weights)
     names = {key.lower().replace("test.", "").replace("cascade.", "cascade_")
              for key in TEST - {"TEST.BATCH", "TEST.DEMO_SCORE"} | extra}

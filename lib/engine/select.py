@@ -1,7 +1,12 @@
-"""Selection during training: AP, a family's own measures and losses on a held-out part of train.
+"""Selection during training: AP, the family's own measures and losses on images held out from the training data.
 
-It alone decides the best checkpoint.
+It alone decides which checkpoint is the best.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -9,21 +14,31 @@ from easydict import EasyDict
 
 from ..data_layer.loader import Loader
 from ..datasets.images import read_image
+from ..datasets.roidb import Record
 from ..errors import InputError
 from ..evaluation.wider import average_precision
 from .records import config_records
+
+if TYPE_CHECKING:
+    from ..inference.detector import Detector
+    from ..nets.family import Family
 
 LOSS_BATCHES = 4
 
 
 class Selection:
-    """`evaluate()` gives AP over all selection sets, AP of each, and the losses of a few batches cut from them.
+    """The selection sets of a config, and how a net performs on them.
 
-    A family may bring measures of its own: `validation(outputs, targets)`, from its maps and targets of whole images,
-    stacked, to a dict; its `measures` names those that TRAIN.SELECT_BY may take in place of AP (higher is better).
+    Args:
+        cfg: the whole config.
+        family: the family. If it has `measures`, its `validation` computes them on whole images.
+        detector: runs the net that is trained.
+
+    Raises:
+        InputError: TRAIN.SELECT_BY is not a measure of the family, or a selection set cannot be read.
     """
 
-    def __init__(self, cfg, family, detector):
+    def __init__(self, cfg: EasyDict, family: Family, detector: Detector) -> None:
         self.sets, self.loader = {}, None
         known = ("AP", *family.measures)
         if cfg.TRAIN.SELECT_BY not in known:
@@ -32,24 +47,29 @@ class Selection:
         for name in filter(None, cfg.TRAIN.SELECT.split("+")):
             records, _ = config_records(cfg, name)
             count = cfg.TRAIN.SELECT_IMAGES
-            # Evenly spread rather than the first ones, which would all be of one event.
+            # Evenly spread: the first images are all of one event.
             chosen = np.linspace(0, len(records) - 1, count).round().astype(int) if count else range(len(records))
             self.sets[name] = [records[i] for i in sorted(set(chosen))]
         if not self.sets:
             return
         self.family, self.detector = family, detector
-        records = [record for part in self.sets.values() for record in part]
-        other = EasyDict({**cfg, "SEED": cfg.SEED + 1})  # the same augmentation, another stream of chance
+        records = [record for chosen in self.sets.values() for record in chosen]
+        other = EasyDict({**cfg, "SEED": cfg.SEED + 1})  # the same augmentation with other random numbers
         self.loader = Loader(records, np.ones(len(records)), family.encode, other)
 
-    def evaluate(self):
-        """Dict of AP (the mean over the sets), AP_<set>, the family's own measures, and the losses by name."""
+    def evaluate(self) -> dict[str, float]:
+        """Score the net.
+
+        Returns:
+            `AP` (the mean over the sets), `AP_<set>`, the family's own measures, `loss`, and the losses by name, over
+            LOSS_BATCHES batches cut from the sets.
+        """
         result = {}
         for name, records in self.sets.items():
-            found = [self.detector.detect(read_image(record.path), [1.0], False) for record in records]
-            result[f"AP_{name}"] = float(average_precision(found, records))
+            detections = [self.detector.detect(read_image(record.path), [1.0], False) for record in records]
+            result[f"AP_{name}"] = float(average_precision(detections, records))
         losses = [self._losses(step) for step in range(LOSS_BATCHES)]
-        means = {name: float(np.mean([part[name] for part in losses])) for name in losses[0]}
+        means = {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
         result = {"AP": float(np.mean(list(result.values()))), **result}
         if self.family.measures:
             result |= self._validation()
@@ -62,8 +82,8 @@ class Selection:
             sample = whole_sample(record, self.detector.cfg.TEST.SIZE)
             outputs.append(self.detector.run(sample["image"][None]))
             targets.append(self.family.encode(sample))
-        return self.family.validation({key: np.concatenate([part[key] for part in outputs]) for key in outputs[0]},
-                                      {key: np.stack([part[key] for part in targets]) for key in targets[0]})
+        return self.family.validation({key: np.concatenate([maps[key] for maps in outputs]) for key in outputs[0]},
+                                      {key: np.stack([arrays[key] for arrays in targets]) for key in targets[0]})
 
     def _losses(self, step):
         batch = self.loader.batch(step)
@@ -72,10 +92,15 @@ class Selection:
         return {name: float(np.mean(np.asarray(value))) for name, value in self.family.losses(batch, outputs).items()}
 
 
-def whole_sample(record, size):
-    """A record's whole image as `encode` takes a sample, squeezed to `size` (width, height) px as at test; [] keeps it.
+def whole_sample(record: Record, size: Sequence[int]) -> dict[str, np.ndarray]:
+    """Return the whole image of a record as a sample for `encode`.
 
-    Returns dict of image (H, W, 3) uint8, boxes (N, 4), ignore (N,), landmarks (N, 5, 2).
+    Args:
+        record: the record.
+        size: (width, height) px to squeeze the image to, as at test; empty: its own size.
+
+    Returns:
+        image (H, W, 3) uint8, boxes (N, 4) px, ignore (N,) and landmarks (N, 5, 2) px.
     """
     image = read_image(record.path)
     scale = np.float32([1, 1])

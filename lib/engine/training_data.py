@@ -1,12 +1,24 @@
-"""What a training reads and what it is chosen by: minibatches of whole images, or MTCNN's samples."""
+"""The loader and the selection of a training: from whole images, or from the samples of MTCNN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from easydict import EasyDict
 
 from ..data_layer.loader import Loader
 from .records import config_records
 from .select import Selection
 
+if TYPE_CHECKING:
+    from ..data_layer.mtcnn.batches import SampleLoader
+    from ..inference.detector import Detector
+    from ..nets.family import Family
+    from .stage_selection import StageSelection
 
-def training_loader(cfg, family):
-    """The loader of a config: `run(start, stop)` gives (step, batch); `records`, `size` of an epoch, `plan`."""
+
+def training_loader(cfg: EasyDict, family: Family) -> Loader | SampleLoader:
+    """Return the loader of a config; its `run(start, stop)` yields (step, batch)."""
     if family.crop_side is not None:
         from ..data_layer.mtcnn.batches import SampleLoader
 
@@ -15,8 +27,8 @@ def training_loader(cfg, family):
     return Loader(records, weights, family.encode, cfg)
 
 
-def training_selection(cfg, family, detector):
-    """The selection of a config: `evaluate()` gives a dict of measures, TRAIN.SELECT_BY among them."""
+def training_selection(cfg: EasyDict, family: Family, detector: Detector) -> Selection | StageSelection:
+    """Return the selection of a config; its `evaluate()` gives measures by name, TRAIN.SELECT_BY among them."""
     if family.crop_side is not None:
         from .stage_selection import StageSelection
 

@@ -1,30 +1,46 @@
-"""Starting a training from the weights of another net: layers that match by name and shape are taken, the rest is said.
+"""Initial weights from another net: layers with the same name and shapes are taken, all others are reported.
 
-This is for `--init` alone. Testing, exporting and resuming ask for the very net that the weights were trained with
-(checkpoint.py).
+This is only for `--init`. Testing, exporting and resuming need exactly the net that the weights were trained with
+(files.py).
 """
 
+from __future__ import annotations
+
 import json
+import os
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from easydict import EasyDict
 
 from ..cascade.stages import STAGES, stage_of
 from ..errors import InputError
 from ..runtimes.files import CascadeFiles, has_cascade_weights
 from .files import net_of
 
+if TYPE_CHECKING:
+    import keras
+
 
 @dataclass
 class MatchReport:
-    """What became of a net's layers: names of those taken, name -> why of those left as they were, names of layers of
-    the file that the net does not have, and keys of the config in which the two nets differ."""
+    """What was loaded into a net; as text, what was not.
+
+    Attributes:
+        source: path of the file.
+        taken: names of the layers that were set.
+        left: name of a layer that keeps its weights -> reason.
+        unused: names of layers of the file that the net does not have.
+        differ: key of the config -> (value of the file's net, value of this net) where they differ.
+    """
 
     source: str
-    taken: list = field(default_factory=list)
-    left: dict = field(default_factory=dict)
-    unused: list = field(default_factory=list)
-    differ: dict = field(default_factory=dict)
+    taken: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+    differ: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
-    def __str__(self):
+    def __str__(self) -> str:
         total = len(self.taken) + len(self.left)
         lines = [f"{self.source}: {len(self.taken)} of {total} layers with weights taken"]
         lines += [f"  {name} keeps its initial weights: {why}" for name, why in self.left.items()]
@@ -34,42 +50,48 @@ class MatchReport:
         return "\n".join(lines)
 
 
-def load_matching_weights(model, path, cfg=None):
-    """Set every layer of `model` that the .weights.h5 at `path` has under the same name and with the same shapes.
+def load_matching_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | None = None) -> MatchReport:
+    """Set every layer of a model that a .weights.h5 has with the same name and shapes.
 
-    path: weights of a detector or of a backbone alone; for a stage of MTCNN also the folder of a
-    cascade (runtimes.files), of which its own are taken. cfg: the config of the model; what it says otherwise than the
-    config that the weights were trained with is in the report, for a layer can match and mean something else.
-    Returns a MatchReport; `print` of it lists what was left. Raises InputError where the file is missing, broken, or
-    no layer of it matches.
+    The report also names the keys of the net in which the configs differ, because a layer can match and have another
+    meaning.
+
+    Args:
+        model: the model.
+        path: weights of a detector or of a backbone alone; for a stage of MTCNN also the folder of a cascade, whose
+            weights of that stage are used.
+        cfg: the config of the model.
+
+    Raises:
+        InputError: the file is missing or damaged, or no layer of it matches.
     """
-    from .backbones import read_layers  # late: imports Keras, which is to be loaded quietly first
+    from .backbones import read_layers  # imported here, as it imports Keras, which has to be loaded quietly first
 
     stage = stage_of(cfg) if cfg is not None else None
     if stage in STAGES and has_cascade_weights(path):
         path = CascadeFiles.weights(path)[stage]
-    stored = {name: part for name, part in read_layers(path).items() if part[1]}
+    stored = {name: layer for name, layer in read_layers(path).items() if layer[1]}
     report, chosen = MatchReport(str(path)), {}
     for layer in model.layers:
         if not layer.weights:
             continue
         expected = (type(layer).__name__.lower(), [tuple(weight.shape) for weight in layer.weights])
         kind, values = stored.get(layer.name, (None, []))
-        found = (kind, [tuple(value.shape) for value in values])
-        if found == expected:
+        own = (kind, [tuple(value.shape) for value in values])
+        if own == expected:
             chosen[layer.name] = values
             report.taken.append(layer.name)
         elif kind is None:
             report.left[layer.name] = "not in the file"
         else:
-            report.left[layer.name] = f"the file has {_text(*found)}, expected {_text(*expected)}"
+            report.left[layer.name] = f"the file has {_text(*own)}, expected {_text(*expected)}"
     if not chosen:
         first = ", ".join(list(stored)[:3])
         raise InputError(f"{path}: no layer matches this net by name and shape (found {first}, ...; expected "
                          f"{', '.join(list(report.left)[:3])}, ...); are these the weights of another backbone?")
     report.unused = [name for name in stored if name not in chosen and name not in report.left]
     report.differ = _differences(path, cfg)
-    for name, values in chosen.items():  # only now: a file that does not fit changes nothing
+    for name, values in chosen.items():  # last, so that a file that does not fit changes nothing
         model.get_layer(name).set_weights(values)
     return report
 
@@ -79,7 +101,7 @@ def _text(kind, shapes):
 
 
 def _differences(path, cfg):
-    """Dict key -> (value that the weights were trained with, value now); empty where the file does not say."""
+    """Key -> (value that the weights were trained with, value now); empty if the file has no such values."""
     if cfg is None:
         return {}
     import h5py

@@ -81,15 +81,15 @@ def import_mtcnn(source: str | os.PathLike, out: str | os.PathLike) -> tuple[Eas
     Raises:
         InputError: names the file, the layer, what was found and what was expected.
     """
-    source, out = read_source(source), Path(out)
-    cfg, files = load_config(overrides=[*CONFIG, *source.words]), CascadeFiles.named(out, WEIGHTS)
+    nets, out = read_source(source), Path(out)
+    cfg, files = load_config(overrides=[*CONFIG, *nets.words]), CascadeFiles.named(out, WEIGHTS)
     for stage, net in STAGES.items():
         own = stage_config(cfg, stage)
         model = net(own).build()
-        weights = source.layers(stage)
+        weights = nets.layers(stage)
         for layer in model.layers:
             if layer.weights:
-                set_layer_weights(layer, weights[layer.name], f"{stage} of {source.text}")
+                set_layer_weights(layer, weights[layer.name], f"{stage} of {nets.text}")
         save_weights(model, files[stage], own)
     save_config(cfg, out / "mtcnn.yml")
     return cfg, out

@@ -89,7 +89,7 @@ def test_mining_runs_the_earlier_stages(folder, samples, tool, toy, capsys, monk
     with pytest.raises(InputError, match=r"mtcnn_pnet/best\.weights\.h5: no such weights; train pnet before"):
         miner(cfg)
     assert miner(config(folder)) == (None, "")
-    with pytest.raises(InputError, match=r"NAME 'x' does not hold 'onet'.*name its weights as MTCNN\.PNET"):
+    with pytest.raises(InputError, match=r"NAME 'x' does not contain 'onet'.*name its weights as MTCNN\.PNET"):
         weights_of(config(folder, "onet", NAME="x"), "pnet")
     own = config(folder)
     model = family(own).build()
