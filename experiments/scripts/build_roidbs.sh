@@ -11,6 +11,7 @@
 # The *_select sets are a held-out part of train, the only images that checkpoints are chosen on: for wider the list
 # train_minival.txt, for facemask and landmarks every tenth name of the train list.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/../.."
 DATA=${1:-data}
 OUT=data/pickles

@@ -3,13 +3,11 @@
 #
 # Usage: experiments/scripts/export_grid.sh [GPU_ID] [DATASET] [NET] [FORMAT] [more options of tools/export.py]
 #   GPU_ID   0 (default), another number, or cpu
-#   DATASET  what it was trained on, as in train_grid.sh; default: the one of the net's config
+#   DATASET  the data set of its training, as in train_grid.sh; default: that of the net's config
 #   NET      mobile_v2 (default) or mobile_v2_075; its weights are those in output/, else the shipped ones
-#   FORMAT   onnx (default), onnx_nms (decoding and NMS inside), openvino, litert, saved_model, or in eight bits, with
-#            the images of WIDER FACE's training set, onnx_int8, openvino_int8, litert_int8
+#   FORMAT   onnx (default), onnx_nms (decoding and NMS inside), openvino, litert, saved_model, or, in eight bits and
+#            calibrated on WIDER FACE's training set, onnx_int8, openvino_int8, litert_int8
 #   DATA     environment variable: the folder with wider/ (default: data)
 #
 # Example: experiments/scripts/export_grid.sh cpu "" mobile_v2 litert
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-export_family grid mobile_v2 "$@"
+source "$(dirname "$0")/start.sh" export grid "$@"

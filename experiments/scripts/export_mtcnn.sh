@@ -3,13 +3,11 @@
 #
 # Usage: experiments/scripts/export_mtcnn.sh [GPU_ID] [DATASET] [NET] [FORMAT] [more options of tools/export.py]
 #   GPU_ID   0 (default), another number, or cpu
-#   DATASET  what it was trained on, as in train_mtcnn.sh; default: wider+facemask
+#   DATASET  the data set of its training, as in train_mtcnn.sh; default: wider+facemask
 #   NET      cascade (default): the nets mtcnn_pnet, _rnet and _onet in output/mtcnn_DATASET, else in output, else the
 #            shipped ones
-#   OUTPUT   environment variable: a folder in place of output
+#   OUTPUT   environment variable: a folder instead of output
 #   FORMAT   onnx (default) or openvino
 #
 # Example: experiments/scripts/export_mtcnn.sh cpu "" cascade onnx
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-export_family mtcnn cascade "$@"
+source "$(dirname "$0")/start.sh" export mtcnn "$@"

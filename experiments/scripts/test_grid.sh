@@ -9,12 +9,4 @@
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)
 #
 # Example: DATA=../shared/data experiments/scripts/test_grid.sh cpu wider mobile_v2
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-arguments grid mobile_v2 "$@"
-case ${DATASET:=wider} in wider | facemask) ;; *) fail "DATASET is '$DATASET', expected wider or facemask" ;; esac
-ROIDB=data/pickles/${DATASET}_val.pkl
-[ -f "$ROIDB" ] || fail "$ROIDB: no such file; build it with experiments/scripts/build_roidbs.sh"
-detect "$DATASET"
-"$PYTHON" tools/evaluate.py best_box --roidb "$ROIDB" --pred "$OUT"
-"$PYTHON" tools/evaluate.py roidb --roidb "$ROIDB" --pred "$OUT"
+source "$(dirname "$0")/start.sh" test grid "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests MTCNN on images that it was not trained on, and evaluates what it found.
+# Tests MTCNN on images that it was not trained on, and evaluates its detections.
 #
 # Usage: experiments/scripts/test_mtcnn.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
@@ -7,9 +7,7 @@
 #   NET      cascade (default): the nets mtcnn_pnet, _rnet and _onet in output/mtcnn_DATASET, else in output, else the
 #            shipped ones
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)
-#   OUTPUT   environment variable: a folder in place of output, for the predictions too
+#   OUTPUT   environment variable: a folder instead of output, for the predictions too
 #
 # Example: experiments/scripts/test_mtcnn.sh cpu wider cascade --set CASCADE.THRESHOLDS "[0.5, 0.5, 0.3]"
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-test_family mtcnn cascade "$@"
+source "$(dirname "$0")/start.sh" test mtcnn "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests SSD on images that it was not trained on, and evaluates what it found.
+# Tests SSD on images that it was not trained on, and evaluates its detections.
 #
 # Usage: experiments/scripts/test_ssd.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
@@ -8,6 +8,4 @@
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)
 #
 # Example: experiments/scripts/test_ssd.sh 0 wider mobile_v2 --flip
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-test_family ssd mobile_v2 "$@"
+source "$(dirname "$0")/start.sh" test ssd "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests SSH on images that it was not trained on, and evaluates what it found.
+# Tests SSH on images that it was not trained on, and evaluates its detections.
 #
 # Usage: experiments/scripts/test_ssh.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
@@ -9,6 +9,4 @@
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)
 #
 # Example: experiments/scripts/test_ssh.sh 0 wider mobile_025 --scales 0.5,1,2 --flip
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-test_family ssh mobile_025 "$@"
+source "$(dirname "$0")/start.sh" test ssh "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests Tiny Faces, by default ResNet101, on images that it was not trained on, and evaluates what it found. The pyramid
-# and the rule of templates are those of the net's config.
+# Tests Tiny Faces, by default ResNet101, on images that it was not trained on, and evaluates its detections. The
+# pyramid and the choice of templates are those of the net's config.
 #
 # Usage: experiments/scripts/tiny_resnet101_eval.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
@@ -10,6 +10,4 @@
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)
 #
 # Example: experiments/scripts/tiny_resnet101_eval.sh 0 wider res101 --flip
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-test_family tiny res101 "$@"
+source "$(dirname "$0")/start.sh" test tiny "$@"

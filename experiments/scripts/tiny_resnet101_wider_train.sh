@@ -9,7 +9,4 @@
 #
 # Example: experiments/scripts/tiny_resnet101_wider_train.sh 0
 #          experiments/scripts/tiny_resnet101_wider_train.sh cpu wider+facemask mobile_025 --resume
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-case ${1:-} in -h | --help) usage; exit ;; esac
-train_family tiny res101 "${1:-0}" "${2:-wider}" "${@:3}"
+source "$(dirname "$0")/start.sh" train tiny "$@"

@@ -3,12 +3,10 @@
 #
 # Usage: experiments/scripts/train_ssh.sh [GPU_ID] [DATASET] [NET] [more options of tools/train.py]
 #   GPU_ID   0 (default), another number, several joined by commas (they share each batch), or cpu
-#   DATASET  wider, facemask, wider+facemask or toy; default: the one of the net's config
+#   DATASET  wider, facemask, wider+facemask or toy; default: that of the net's config
 #            (data/pickles/DATASET_train.pkl and DATASET_select.pkl, from experiments/scripts/build_roidbs.sh)
 #   NET      mobile_025 (default), mobile, mobile_v2, vgg16, res50, res101 or res152
 #
 # Example: experiments/scripts/train_ssh.sh 0 wider vgg16
 #          experiments/scripts/train_ssh.sh cpu "" mobile_025 --resume
-set -euo pipefail
-source "$(dirname "$0")/names.sh"
-train_family ssh mobile_025 "$@"
+source "$(dirname "$0")/start.sh" train ssh "$@"

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The whole way without a download: generates scenes from two public-domain portraits in WIDER FACE's layout, trains
-# cfgs/toy_ssh.yml on them from random initial weights, tests it on other scenes, and evaluates by the official protocol.
+# All steps without a download: generates scenes from two public-domain portraits in WIDER FACE's layout, trains
+# cfgs/toy_ssh.yml on them from random initial weights, tests it on other scenes, evaluates by the official protocol.
 #
 # Usage: experiments/scripts/train_toy.sh
 #   Needs about 6 minutes on 2 cores that other work uses too. Scenes stay in data/toy, the run in output/toy_ssh. Exit
-#   code 1 when the AP of easy, medium or hard stays under 0.90.
+#   code 1 when the AP of easy, medium or hard is below 0.90.
 set -euo pipefail
-source "$(dirname "$0")/names.sh"
-case ${1:-} in -h | --help) usage; exit ;; esac
+case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
+cd "$(dirname "$0")/../.."
+PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 RUN=output/toy_ssh
 
 step() {
@@ -18,9 +19,9 @@ step() {
     "$@"
 }
 
-# The same seed gives the same scenes, so what is there need not be made again. Train, select and test share none.
-for part in train:300:1 select:24:2 test:100:3; do
-    IFS=: read -r name images seed <<< "$part"
+# The same seed gives the same scenes, so those that exist are not made again. Train, select and test share none.
+for scenes in train:300:1 select:24:2 test:100:3; do
+    IFS=: read -r name images seed <<< "$scenes"
     [ -f "data/pickles/toy_$name.pkl" ] && continue
     step "$name: $images scenes with their annotation" "$PYTHON" tools/make_toy.py --out "data/toy/$name" \
         --images "$images" --seed "$seed"

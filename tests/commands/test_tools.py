@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import ROOT
@@ -179,6 +181,44 @@ def test_scripts_say_what_is_wrong(name, arguments, message):
     done = script(name, *arguments, DATA="/nonexistent")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and message in done.stderr
     assert script(name, "--help").stdout.split("\n")[2].startswith("Usage: experiments/scripts/")
+
+
+def test_a_script_outside_the_environment_says_what_to_run(tmp_path):
+    for name in ("experiments/scripts", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    python = tmp_path / "python"  # -S: no installed packages
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    for words in (["train_ssh.sh", "cpu"], ["test_ssh.sh", "cpu", "toy"], ["train_toy.sh"]):
+        (tmp_path / "data/toy/test/WIDER_toy/images").mkdir(parents=True, exist_ok=True)
+        done = subprocess.run([tmp_path / "experiments/scripts" / words[0], *words[1:]], capture_output=True, text=True,
+                              env={**environment, "PYTHON": str(python)})
+        assert done.returncode == 2
+        assert f" has no module manyfaces: run make -B -C {tmp_path}, then {tmp_path}/.venv/bin/python " in done.stderr
+    environment = {"PATH": str(tmp_path / "empty"), "PYTHON": str(python)}
+    (tmp_path / "empty").mkdir()
+    for name in ("bash", "dirname"):
+        (tmp_path / "empty" / name).symlink_to(shutil.which(name))
+    done = subprocess.run([tmp_path / "experiments/scripts/train_ssh.sh", "cpu"], capture_output=True, text=True,
+                          env=environment)
+    assert done.returncode == 2 and done.stderr.startswith("error: found neither .venv/bin/python nor python3: ")
+
+
+def test_ctrl_c_waits_for_the_tool_that_saves_its_work(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\ntrap 'sleep 0.5; touch saved; exit 130' INT\n"
+                      "touch started; while :; do sleep 0.05; done\n".replace("saved", str(tmp_path / "saved"))
+                      .replace("started", str(tmp_path / "started")))
+    python.chmod(0o755)
+    script = subprocess.Popen([ROOT / "experiments/scripts/train_mtcnn.sh", "cpu"], stdout=subprocess.DEVNULL,
+                              env={**os.environ, "PYTHON": str(python), "OUTPUT": str(tmp_path)},
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(script.pid, signal.SIGINT)  # as a terminal sends it, to the tool as well
+    assert script.wait(30) == 130 and (tmp_path / "saved").exists()
 
 
 def make(*arguments):
