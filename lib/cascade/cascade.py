@@ -34,9 +34,6 @@ class Cascade:
             a dict of arrays: `scores` (logits of background and face), `boxes` and, from onet, `landmarks`, as
             lib/nets/mtcnn.py gives them.
         cfg: config; only its CASCADE section is used.
-
-    Raises:
-        InputError: CASCADE.THRESHOLDS, CASCADE.NMS or CASCADE.FACTOR is out of range.
     """
 
     def __init__(self, nets: Mapping[str, Callable], cfg: EasyDict):
@@ -45,12 +42,6 @@ class Cascade:
         self.lanes, self.calls = max(1, lanes), LANE_CALLS if lanes else CALLS
         self.strip_pixels = 0 if lanes else pyramid.CANVAS_PIXELS
         self.dtype = np.uint8 if self.cfg.ROUND else np.float32
-        for key, count in (("THRESHOLDS", 3), ("NMS", 4)):
-            values = self.cfg[key]
-            if len(values) != count or not all(0 < value < 1 for value in values):
-                raise InputError(f"CASCADE.{key} is {values}, expected {count} numbers between 0 and 1")
-        if not self.cfg.FACTOR < 1:
-            raise InputError(f"CASCADE.FACTOR is {self.cfg.FACTOR}, expected less than 1, such as 0.709")
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """Detect the faces of a list of images.

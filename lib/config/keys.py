@@ -14,7 +14,7 @@ ROLES = {
     "net": "decides what the net computes and what its outputs mean; weights fit no other value",
     "targets": "decides what a net with anchors is taught: which anchors are faces, background or left out",
     "samples": "decides which training samples of MTCNN are cut",
-    "mining": "the same, where the earlier nets of the cascade find the samples",
+    "mining": "decides them too, where the earlier nets of the cascade find the samples",
     "training": "decides the trained weights in another way",
     "testing": "a detector reads it while it runs; an exported model lets only these keys be changed",
     "drawing": "decides which detections are shown, and changes none",
@@ -79,7 +79,7 @@ KEYS = Group("", {
         "SELECT_LANDMARKS": text(""),  # the same for the selection
         "COUNTS": numbers([60000, 60000, 60000, 180000], "samples", length=4, whole=True, least=0),  # wanted samples:
         # positive, part, landmark, negative
-        "RATIO": numbers([1, 1, 1, 3], length=4, whole=True, least=0),  # of those kinds in every batch
+        "RATIO": numbers([1, 1, 1, 3], length=4, whole=True, least=0),  # of these kinds of samples in every batch
         "POSITIVE": fraction(0.65, "samples"),  # IoU with a face from which a crop is positive
         "PART": fraction(0.4, "samples"),  # IoU from which a crop is part of a face
         "NEGATIVE": fraction(0.3, "samples"),  # IoU below which a crop is background; crops from here to PART are left
@@ -95,7 +95,8 @@ KEYS = Group("", {
         "PNET": text("", "training place"),  # weights that find samples for rnet and onet; empty: those of the training
         # OUTPUT_DIR/NAME, with pnet in NAME instead of the stage
         "RNET": text("", "training place"),  # weights that find samples for onet, in the same way
-        "MINE_THRESHOLDS": numbers([0.5, 0.3], "mining", length=2, over=0, below=1),  # of P-Net and R-Net
+        "MINE_THRESHOLDS": numbers([0.5, 0.3], "mining", length=2, over=0, below=1),  # scores from which P-Net and
+        # R-Net keep a box
         "MINE_MIN_FACE": positive(16.0, "mining"),  # px, instead of CASCADE.MIN_FACE
         "EASY": fraction(0.25, "mining"),  # at most this fraction of an image's negatives is cut at random where mining
         # does not give enough
@@ -110,7 +111,7 @@ KEYS = Group("", {
     }),
     "CASCADE": Group("testing training", {
         "MIN_FACE": positive(20.0),  # px; faces of this size fill P-Net's window of 12 px in the largest pyramid level
-        "FACTOR": number(0.709, over=0, below=1),  # from one pyramid level to the next
+        "FACTOR": number(0.709, over=0, below=1),  # ratio of the sides of a pyramid level to those of the level before
         "THRESHOLDS": numbers([0.6, 0.7, 0.7], length=3, over=0, below=1),  # scores from which P-Net, R-Net and O-Net
         # keep a box
         "NMS": numbers([0.5, 0.7, 0.7, 0.7], length=4, over=0, below=1),  # thresholds: IoU within a level, across
@@ -122,12 +123,12 @@ KEYS = Group("", {
         # and its ports
     }),
     "TARGETS": Group("targets", {
-        "POSITIVE": fraction(0.5),  # IoU from which an anchor is a face
+        "POSITIVE": number(0.5, over=0, most=1),  # IoU from which an anchor is a face
         "NEGATIVE": fraction(0.3),  # IoU below which an anchor is background; anchors from here to POSITIVE are ignored
         "BEST": nullable(fraction(None), 0.2),  # IoU from which a face's best anchor is positive; null: it must reach
         # POSITIVE
-        "IGNORE_OVERLAP": fraction(0.5),  # background anchors with this fraction of their area in an ignore region are
-        # left out
+        "IGNORE_OVERLAP": number(0.5, over=0, most=1),  # background anchors with this fraction of their area in an
+        # ignore region are left out
         "MASK_PADDING": flag(False),  # background anchors that reach into the grey around a picture are left out (HR)
         "VARIANCES": numbers([0.1, 0.2], "net", length=2, over=0),  # units of box offsets: of the anchor's sides, and
         # of nats
@@ -157,7 +158,7 @@ KEYS = Group("", {
         # per data set; empty: once
         "CROWDS": from_0(0.0),  # an image with n faces is shown n ** CROWDS times as often as one with a single face
         "SELECT": text(""),  # data sets that choose the best checkpoint, joined by +; empty: none
-        "SELECT_EVERY": positive(1000),  # steps
+        "SELECT_EVERY": positive(1000),  # steps between selections
         "SELECT_BY": text("AP"),  # measure of a better selection; grid also has iou and iou_nearest
         "SELECT_IMAGES": from_0(0),  # score only this many images of each selection set; 0: all
         "MAX_FACES": from_0(0),  # images with more faces are left out of training and selection; 0: none
@@ -173,10 +174,10 @@ KEYS = Group("", {
         # 0: RATE is used as it is
         "SCHEDULE": one_of("steps", "cosine", "plateau"),  # steps: x DECAY at every entry of DECAY_AT; cosine: down to
         # the fraction FINAL_RATE at STEPS; plateau: x DECAY after PATIENCE epochs without a better selection
-        "DECAY_AT": numbers([120000], empty=True, least=0),  # steps
-        "DECAY": number(0.1, over=0, most=1),  # factor of the learning rate
-        "FINAL_RATE": fraction(0.01),  # fraction of the learning rate
-        "PATIENCE": positive(5.0),  # epochs
+        "DECAY_AT": numbers([120000], empty=True, least=0),  # steps after which the rate is lowered
+        "DECAY": number(0.1, over=0, most=1),  # steps and plateau: factor of the learning rate
+        "FINAL_RATE": fraction(0.01),  # cosine: final fraction of the learning rate
+        "PATIENCE": positive(5.0),  # plateau: epochs to wait for a better selection
         "STOP_AFTER": from_0(0.0),  # epochs without a better selection that end the training; 0: only STEPS ends it
         "WARMUP": from_0(0),  # steps of linear warm-up
         "CLIP_NORM": from_0(10.0),  # of the whole gradient; 0: none
@@ -240,7 +241,8 @@ KEYS = Group("", {
         # limit
         "LARGE": one_of("tile", "shrink"),  # images above MAX_PIXELS. tile: cut into overlapping tiles, with the result
         # of the whole (ssh and tiny; mtcnn has its own way); shrink: scaled down, as always for ssd and grid
-        "TILE_OVERLAP": positive(256),  # px that a tile has beyond its own area: the receptive field of ssh and tiny
+        "TILE_OVERLAP": positive(256),  # px that a tile has beyond its own area, as far as the receptive fields of ssh
+        # and tiny reach
         "TEMPLATES": numbers([], nested=True, empty=True, least=0, example=[[1.0, 19, 25]]),  # tiny: [[over, first,
         # last], ...]: templates first to last (from 1) score images that are scaled by more than `over` (and, with a
         # fourth number, up to that one); empty: all templates score all scales
