@@ -1,4 +1,4 @@
-"""Backbones against keras.applications, and the promises of build_backbone."""
+"""Backbones against keras.applications, and what build_backbone guarantees."""
 
 
 import keras
@@ -24,8 +24,9 @@ def test_the_table_of_taps_in_the_docs():
     taps = page.split("## Taps")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in taps.splitlines() if line.startswith("|")]
     rows = [row for row in rows if len(row) == 4 and row[2].isdigit()]
-    found = {(net, tap, int(stride), int(channels)) for nets, tap, stride, channels in rows for net in nets.split(", ")}
-    assert found == {(net, *tap) for net, module in BACKBONES.items() for tap in module.TAPS}
+    actual = {(net, tap, int(stride), int(channels))
+              for nets, tap, stride, channels in rows for net in nets.split(", ")}
+    assert actual == {(net, *tap) for net, module in BACKBONES.items() for tap in module.TAPS}
 
 
 @pytest.fixture
@@ -43,11 +44,11 @@ def model_of(config, **changes):
 
 
 def randomise(model, rng):
-    """Weights unlike any default, so that one which is not copied, or copied in the wrong place, shows."""
+    """Weights unlike any default, so that the test fails for one that is not copied, or copied to the wrong place."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):  # gamma, beta, mean, variance
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.weights])
-        else:  # kernels that keep the variance, so that the deep maps and gradients stay alive
+        else:  # kernels that keep the variance, so that deep maps and gradients do not vanish
             depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
             fan_ins = [np.prod(weight.shape[: 2 if depthwise else -1]) for weight in layer.weights]
             pairs = zip(layer.weights, fan_ins, strict=True)
@@ -78,11 +79,11 @@ def test_mobilenet_v1_equals_keras(rng):
     probe = keras.Model(source.input, {tap: source.get_layer(name).output for tap, name in ends.items()})
     prepared = keras.applications.mobilenet.preprocess_input(images.copy())
     expected = {**probe(prepared), "stride32": source(prepared)}
-    found = model(images)
-    assert found.keys() == expected.keys()
+    actual = model(images)
+    assert actual.keys() == expected.keys()
     for tap, values in expected.items():
-        assert np.asarray(values).std() > 0.01  # alive, so that equality says something
-        np.testing.assert_allclose(found[tap], values, atol=1e-5, err_msg=tap)
+        assert np.asarray(values).std() > 0.01  # not all zero, so that equality is meaningful
+        np.testing.assert_allclose(actual[tap], values, atol=1e-5, err_msg=tap)
 
 
 def test_vgg16_equals_keras(rng):
@@ -94,12 +95,12 @@ def test_vgg16_equals_keras(rng):
     images = rng.uniform(0, 255, (1, 64, 48, 3)).astype(np.float32)
     ends = {"stride4": "block3_conv3", "stride8": "block4_conv3", "stride16": "block5_conv3"}
     probe = keras.Model(source.input, {tap: source.get_layer(name).output for tap, name in ends.items()})
-    expected = probe(keras.applications.vgg16.preprocess_input(images.copy()))  # turns RGB to BGR
-    found = model(images)
+    expected = probe(keras.applications.vgg16.preprocess_input(images.copy()))  # converts RGB to BGR
+    actual = model(images)
     for tap, values in expected.items():
         scale = np.abs(values).max()
         assert scale > 0.1
-        np.testing.assert_allclose(found[tap] / scale, values / scale, atol=1e-5, err_msg=tap)
+        np.testing.assert_allclose(actual[tap] / scale, values / scale, atol=1e-5, err_msg=tap)
 
 
 def test_taps_are_as_listed_at_odd_sizes_and_any_batch(net_config):
@@ -113,7 +114,7 @@ def test_taps_are_as_listed_at_odd_sizes_and_any_batch(net_config):
     assert {name: tuple(output.shape) for name, output in outputs.items()} == expected
 
 
-def test_without_the_last_stride_the_deepest_map_lies_at_stride_16():
+def test_without_the_last_stride_the_deepest_map_has_stride_16():
     config = CONFIGS["mobilenet_v1_torch"]
     model = model_of(config, LAST_STRIDE=False)
     assert model.count_params() == model_of(config).count_params()
@@ -173,7 +174,7 @@ def test_training_changes_every_layer_unless_frozen(rng):
 
 
 def test_frozen_batch_normalisation_is_neither_trained_nor_moved(rng):
-    model = model_of(CONFIGS["mobilenet_v1_torch"], FROZEN_BN=True)  # LeakyReLU lets every gradient through
+    model = model_of(CONFIGS["mobilenet_v1_torch"], FROZEN_BN=True)  # LeakyReLU passes every gradient
     changed = train_one_step(model, rng)
     assert len(changed) == 27 and not any(name.endswith("_bn") for name in changed)
     moments = model.get_layer("conv1_bn").get_weights()[2:]

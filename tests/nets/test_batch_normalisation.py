@@ -1,4 +1,4 @@
-"""Batch normalisation against Keras' own layer, its independent twin."""
+"""Batch normalisation against Keras' own layer."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Costs of layers by hand, of nested and fixed models, and of whole nets against their published figures."""
+"""Costs of layers by hand, of nested models and fixed sizes, and of whole nets against their published figures."""
 
 import re
 
@@ -34,7 +34,7 @@ def costs_of(layer, shape, size=(10, 6)):
     # Each input pixel gives 4 x 4 x 3 products with each of its 4 channels.
     (layers.Conv2DTranspose(3, 4, strides=2, padding="same"), (12, 20, 3), 4 * 4 * 3 * 4 + 3, 6 * 10 * 4 * 4 * 3 * 4),
     (layers.Dense(9), (6, 10, 9), 4 * 9 + 9, 6 * 10 * 4 * 9),
-    (layers.BatchNormalization(), (6, 10, 4), 2 * 4, 0),  # and as many stored moments
+    (layers.BatchNormalization(), (6, 10, 4), 2 * 4, 0),  # and the same number of stored moments
     (layers.PReLU(shared_axes=[1, 2]), (6, 10, 4), 4, 0),
     (layers.MaxPooling2D(2), (3, 5, 4), 0, 0),
 ], ids=lambda value: type(value).__name__ if isinstance(value, layers.Layer) else "")
@@ -64,7 +64,7 @@ def test_nested_and_shared_layers_count_where_they_are_used():
     assert totals(costs, model)["parameters"] == sum(cost.parameters for cost in costs) == model.count_params()
 
 
-def test_counting_leaves_the_model_as_it_was():
+def test_counting_does_not_change_the_model():
     images = keras.Input((None, None, 3))
     model = keras.Model(images, layers.Conv2D(2, 3, name="conv")(images))
     picture = np.ones((1, 8, 8, 3), np.float32)
@@ -75,7 +75,7 @@ def test_counting_leaves_the_model_as_it_was():
 
 
 def test_sizes():
-    """A model that fixes its size is counted there, and nowhere else; the others where one wants."""
+    """A model with a fixed size is counted at that size only; the others at any size."""
     fixed, free = (keras.Model(x, layers.Conv2D(1, 1, use_bias=False)(x))
                    for x in (keras.Input((24, 32, 3)), keras.Input((None, None, 3))))
     assert layer_costs(fixed)[0].macs == layer_costs(fixed, (32, 24))[0].macs == 24 * 32 * 3
@@ -100,26 +100,26 @@ def net_totals(name, size):
     ("ssh_vgg16", (640, 480), 19.8e6, 100),
 ])
 def test_published_figures(name, size, parameters, gmacs):
-    found = net_totals(name, size)
-    assert found["parameters"] == pytest.approx(parameters, rel=0.05)
-    assert found["macs"] / 1e9 == pytest.approx(gmacs, rel=0.05)
+    actual = net_totals(name, size)
+    assert actual["parameters"] == pytest.approx(parameters, rel=0.05)
+    assert actual["macs"] / 1e9 == pytest.approx(gmacs, rel=0.05)
 
 
 def test_the_light_ssd_has_the_published_compute():
-    """Published with 0.51 GMAC and with 0.98 GFLOP: one counts batch normalisation and activations, the other not."""
-    found = net_totals("ssd_mobilenet_v2_075", (300, 300))
-    assert (found["macs"] + found["others"]) / 1e9 == pytest.approx(0.51, rel=0.01)
-    assert 2 * found["macs"] / 1e9 == pytest.approx(0.98, rel=0.03)
+    """Published as 0.51 GMAC and as 0.98 GFLOP: only the first counts batch normalisation and activations."""
+    actual = net_totals("ssd_mobilenet_v2_075", (300, 300))
+    assert (actual["macs"] + actual["others"]) / 1e9 == pytest.approx(0.51, rel=0.01)
+    assert 2 * actual["macs"] / 1e9 == pytest.approx(0.98, rel=0.03)
 
 
-def test_what_is_done_element_by_element_is_kept_apart():
+def test_elementwise_operations_are_counted_separately():
     for layer, each in ((layers.BatchNormalization(), 2), (layers.ReLU(), 1), (layers.Conv2D(4, 3, padding="same"), 0),
                         (layers.UpSampling2D(1), 0)):
         assert costs_of(layer, (None, None, 4)).others == each * 6 * 10 * 4
 
 
 def one_config_a_family():
-    """Dict family -> name of its first config that is of one net: mtcnn.yml is of three."""
+    """Dict of family -> name of its first config of a single net: mtcnn.yml has three nets."""
     paths = sorted((ROOT / "cfgs").glob("*.yml"), reverse=True)
     return {load_config(path).FAMILY: path.stem for path in paths if path.stem != "mtcnn"}
 
@@ -128,7 +128,7 @@ def one_config_a_family():
 def test_every_family_is_counted(name):
     cfg = load_config(ROOT / "cfgs" / f"{name}.yml")
     net = family(cfg)
-    model, side = net.build(), getattr(net, "side", None)  # MTCNN's nets see squares
+    model, side = net.build(), getattr(net, "side", None)  # MTCNN's nets take squares
     costs = layer_costs(model, tuple(cfg.TEST.SIZE) or ((side, side) if side else (96, 64)))
     assert sum(cost.parameters for cost in costs) == totals(costs, model)["parameters"]
     assert {cost.name for cost in costs if cost.macs} >= {
@@ -138,9 +138,9 @@ def test_every_family_is_counted(name):
 def test_keras_applications_own_figure():
     """MobileNetV1 x1.0 at 224 px: 4.2 million parameters, 569 million products (arXiv 1704.04861, table 4)."""
     model = keras.applications.MobileNet(weights=None)
-    found = totals(layer_costs(model), model)
-    assert found["parameters"] == pytest.approx(4.2e6, rel=0.02) and found["macs"] == pytest.approx(569e6, rel=0.01)
-    assert found["parameters"] + found["moments"] == model.count_params()
+    actual = totals(layer_costs(model), model)
+    assert actual["parameters"] == pytest.approx(4.2e6, rel=0.02) and actual["macs"] == pytest.approx(569e6, rel=0.01)
+    assert actual["parameters"] + actual["moments"] == model.count_params()
 
 
 def test_the_tool_prints_layers_and_sum(tool, capsys):

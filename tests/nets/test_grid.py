@@ -1,4 +1,4 @@
-"""Grid: net, targets and measures by hand, losses beside a plain loop, decoding as the inverse of encoding."""
+"""Grid: net, targets and measures by hand, losses against a plain loop, decoding as the inverse of encoding."""
 
 import functools
 import math
@@ -64,7 +64,7 @@ def test_finer_cells_keep_the_last_stride():
 
 
 def test_normalisation_is_inside_and_the_first_scores_are_low():
-    """Its reference forgot to use the preprocessed image: here bytes go in, and the net sees -1..1."""
+    """The reference does not use its preprocessed image: here the net takes bytes and normalises them to -1..1."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 96, 96, 3)).astype(np.float32)
     model = built()
@@ -81,12 +81,12 @@ def test_normalisation_is_inside_and_the_first_scores_are_low():
 ])
 def test_the_backbone_can_be_frozen(words, trainable):
     model = grid(*SMALL, *words).build()
-    found = {layer.name for layer in model.layers if layer.trainable_weights}
+    actual = {layer.name for layer in model.layers if layer.trainable_weights}
     if trainable:
-        assert found == trainable
+        assert actual == trainable
     else:
-        assert "conv1" in found and "grid_bn" in found
-        assert not any(name.endswith("_bn") for name in found - {"grid_bn"})
+        assert "conv1" in actual and "grid_bn" in actual
+        assert not any(name.endswith("_bn") for name in actual - {"grid_bn"})
 
 
 @pytest.mark.parametrize(("words", "message"), [
@@ -164,17 +164,17 @@ def plain_losses(kind, targets, outputs):
                 faces.append(place)
             if surest is None or maps[n][place][4] > maps[n][surest][4]:
                 surest = place
-        found = {place: box(*place, [sigmoid(v) for v in maps[n][place][:4]]) for place in places}
+        predicted = {place: box(*place, [sigmoid(v) for v in maps[n][place][:4]]) for place in places}
         true = {place: box(*place, boxes[n][place]) for place in faces}
         if not faces:
             value = 0.0
         elif kind == "best_cell":
-            value = sum((a - b) ** 2 for a, b in zip(found[surest], true[faces[0]], strict=True))
+            value = sum((a - b) ** 2 for a, b in zip(predicted[surest], true[faces[0]], strict=True))
         elif kind == "squared":
             value = sum((a - b) ** 2 for place in faces
-                        for a, b in zip(found[place], true[place], strict=True)) / len(faces)
+                        for a, b in zip(predicted[place], true[place], strict=True)) / len(faces)
         else:
-            value = sum(diou(found[place], true[place]) for place in faces) / len(faces)
+            value = sum(diou(predicted[place], true[place]) for place in faces) / len(faces)
         result["grid_object"].append(cross)
         result["grid_box"].append(0.5 * value)
     return result
@@ -182,31 +182,31 @@ def plain_losses(kind, targets, outputs):
 
 def random_batch(encode, rng):
     """Targets and maps of four images: two faces and an ignored one, one face, none, and four faces."""
-    parts = []
+    encoded = []
     for count, ignored in ((3, 1), (1, 0), (0, 0), (4, 0)):
         low = rng.uniform(0, 60, (count, 2))
         boxes = np.concatenate([low, low + rng.uniform(4, 36, (count, 2))], axis=1)
-        parts.append(encode(sample(boxes, np.arange(count) < ignored)))
-    targets = {key: np.stack([part[key] for part in parts]) for key in parts[0]}
+        encoded.append(encode(sample(boxes, np.arange(count) < ignored)))
+    targets = {key: np.stack([arrays[key] for arrays in encoded]) for key in encoded[0]}
     return targets, {"grid_cells": rng.normal(0, 2, (4, 3, 3, 5)).astype(np.float32)}
 
 
 @pytest.mark.parametrize("kind", ["best_cell", "squared", "diou"])
-def test_losses_beside_a_plain_loop(kind):
+def test_losses_equal_a_plain_loop(kind):
     net = grid(*THREE, "GRID.BOX_LOSS", kind, "LOSS.BOX_WEIGHT", 0.5)
     rng = np.random.default_rng(4)
     for _ in range(5):
         targets, outputs = random_batch(net.encode, rng)
-        found, expected = net.losses(targets, outputs), plain_losses(kind, targets, outputs)
-        assert found.keys() == expected.keys()
+        actual, expected = net.losses(targets, outputs), plain_losses(kind, targets, outputs)
+        assert actual.keys() == expected.keys()
         for name, values in expected.items():
-            assert found[name].shape == (4,)
-            np.testing.assert_allclose(ops.convert_to_numpy(found[name]), values, rtol=1e-4, atol=1e-5, err_msg=name)
+            assert actual[name].shape == (4,)
+            np.testing.assert_allclose(ops.convert_to_numpy(actual[name]), values, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", ["best_cell", "squared", "diou"])
 def test_a_few_steps_learn_one_image(kind):
-    """Gradients reach every output: from random logits, descent brings the surest cell's box onto the face."""
+    """Gradients reach every output: from random logits, descent moves the box of the highest score onto the face."""
     import tensorflow as tf
 
     net = grid(*THREE, "GRID.BOX_LOSS", kind)
@@ -219,9 +219,9 @@ def test_a_few_steps_learn_one_image(kind):
         with tf.GradientTape() as tape:
             total = sum(ops.sum(loss) for loss in net.losses(batch, {"grid_cells": variable.value}).values())
         optimizer.apply(tape.gradient(total, [variable.value]), [variable])
-    found = net.decode({"grid_cells": variable.numpy()[0]}, (96, 96)).above(0.5)
-    assert len(found) == 1
-    np.testing.assert_allclose(found.boxes[0], [4, 16, 28, 64], atol=1.5)
+    detections = net.decode({"grid_cells": variable.numpy()[0]}, (96, 96)).above(0.5)
+    assert len(detections) == 1
+    np.testing.assert_allclose(detections.boxes[0], [4, 16, 28, 64], atol=1.5)
     assert np.isfinite(variable.numpy()).all()
 
 
@@ -229,7 +229,7 @@ def test_a_few_steps_learn_one_image(kind):
 
 
 def maps_of(targets):
-    """Logits that say exactly what the targets say."""
+    """Logits that decode to exactly the targets."""
     faces = targets["grid_labels"] == 1
     maps = np.full((*faces.shape, 5), -20, np.float32)
     maps[..., 4] = np.where(faces, 3, -20)
@@ -240,10 +240,10 @@ def maps_of(targets):
 def test_decode_is_the_inverse_of_encode():
     net = grid(*THREE)
     boxes = np.float32([[40, 3, 60, 21], [4, 16, 28, 64], [65, 81, 95, 95]])  # in the order of their cells
-    found = net.decode({"grid_cells": maps_of(net.encode(sample(boxes)))}, (96, 96))
-    np.testing.assert_allclose(found.boxes, boxes, atol=1e-3)
-    np.testing.assert_allclose(found.scores, 1 / (1 + math.exp(-3)), rtol=1e-6)
-    assert found.boxes.dtype == np.float32 and found.landmarks is None
+    detections = net.decode({"grid_cells": maps_of(net.encode(sample(boxes)))}, (96, 96))
+    np.testing.assert_allclose(detections.boxes, boxes, atol=1e-3)
+    np.testing.assert_allclose(detections.scores, 1 / (1 + math.exp(-3)), rtol=1e-6)
+    assert detections.boxes.dtype == np.float32 and detections.landmarks is None
 
 
 def test_decode_by_hand():
@@ -252,15 +252,15 @@ def test_decode_by_hand():
     maps[1, 2] = logit(np.float64([0.5, 0.25, 0.25, 0.5, 0.8]))
     maps[0, 0] = logit(np.float64([0.9, 0.9, 0.5, 0.5, 0.3001]))  # leaves the image: clipped
     maps[2, 2] = logit(np.float64([0.5, 0.5, 0.5, 0.5, 0.2999]))
-    found = net.decode({"grid_cells": maps}, (200, 100))
+    detections = net.decode({"grid_cells": maps}, (200, 100))
     x, y = 200 * 2.5 / 3, 100 * 1.25 / 3
-    np.testing.assert_allclose(found.boxes, [[0, 0, 200 * (1 / 6 + 0.45), 100 * (1 / 6 + 0.45)],
+    np.testing.assert_allclose(detections.boxes, [[0, 0, 200 * (1 / 6 + 0.45), 100 * (1 / 6 + 0.45)],
                                              [x - 25, y - 25, x + 25, y + 25]], atol=1e-3)
-    np.testing.assert_allclose(found.scores, [0.3001, 0.8], rtol=1e-5)
+    np.testing.assert_allclose(detections.scores, [0.3001, 0.8], rtol=1e-5)
 
 
-def test_a_detector_brings_boxes_back_and_suppresses_duplicates():
-    """Its reference never did: two cells that see the same face give one box, in px of the image before the squeeze."""
+def test_a_detector_scales_boxes_back_and_suppresses_duplicates():
+    """Two cells that detect one face give one box, in px of the original image; the reference does neither."""
     net = grid(*THREE)
     maps = np.full((1, 3, 3, 5), -9, np.float32)
     maps[0, 1, 0] = logit(np.float64([0.5, 0.25, 0.25, 0.98, 0.9]))  # centres 0.02 and 0.02 of a cell from the border
@@ -273,25 +273,26 @@ def test_a_detector_brings_boxes_back_and_suppresses_duplicates():
 
     image = np.zeros((300, 400, 3), np.uint8)
     assert len(net.decode({"grid_cells": maps[0]}, (96, 96))) == 2
-    found = Detector(net, run, net.cfg).detect(image)
-    assert seen == [(1, 96, 96, 3)] and len(found) == 1
+    detections = Detector(net, run, net.cfg).detect(image)
+    assert seen == [(1, 96, 96, 3)] and len(detections) == 1
     x, y = 400 * 0.98 / 3, 300 * 1.25 / 3
-    np.testing.assert_allclose(found.boxes[0], [x - 50, y - 75, x + 50, y + 75], atol=0.01)
+    np.testing.assert_allclose(detections.boxes[0], [x - 50, y - 75, x + 50, y + 75], atol=0.01)
 
 
 # --------------------------------------------------------------- validation
 
 
 def test_validation_by_hand():
-    """Boxes in parts of the image. First image: found 1/3 x 1/3, true 1/3 x 2/3 around it: 1/9 of 2/9. Second: two
-    faces; found lies on the second one exactly (1/9), the first is as large and apart. Third: no face, not counted."""
+    """Boxes as fractions of the image's sides. First image: predicted 1/3 x 1/3, true 1/3 x 2/3 around it: 1/9 of 2/9.
+    Second: two faces of equal size; the prediction equals the second one (1/9) and does not meet the first. Third: no
+    face, not counted."""
     net = grid(*THREE)
     cases = [([[32, 16, 64, 80]], [32, 32, 64, 64]), ([[0, 0, 32, 32], [64, 64, 96, 96]], [64, 64, 96, 96]),
              (np.zeros((0, 4)), [0, 0, 32, 32])]
     targets = [net.encode(sample(boxes)) for boxes, _ in cases]
-    maps = [maps_of(net.encode(sample([found]))) for _, found in cases]
+    maps = [maps_of(net.encode(sample([predicted]))) for _, predicted in cases]
     outputs = {"grid_cells": np.stack(maps)}
-    result = net.validation(outputs, {key: np.stack([part[key] for part in targets]) for key in targets[0]})
+    result = net.validation(outputs, {key: np.stack([arrays[key] for arrays in targets]) for key in targets[0]})
     assert result["iou"] == pytest.approx((1 / 9 + 0) / (2 / 9 + 2 / 9), rel=1e-4)
     assert result["iou_nearest"] == pytest.approx((1 / 9 + 1 / 9) / (2 / 9 + 1 / 9), rel=1e-4)
     # Height off by 1/3 in the first; the centre off by 2/3 in y and x in the second.

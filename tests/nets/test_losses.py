@@ -1,4 +1,4 @@
-"""Losses against formulas by hand and plain loops; gradients stay finite and pull the right way."""
+"""Losses against formulas by hand and plain loops; gradients are finite and have the right sign."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_focal_loss_is_its_formula(alpha, gamma):
         elif labels[b, a] == 0:
             expected[b] -= (1 - alpha) * p**gamma * np.log(1 - p)
     np.testing.assert_allclose(numbers(losses.focal_loss(logits, labels, alpha, gamma)), expected, rtol=1e-5)
-    # Without focus and weights it is half the cross-entropy of what counts.
+    # Without focus and weights it is half the cross-entropy of the anchors that count.
     if gamma == 0:
         plain = (labels >= 0) * numbers(losses.cross_entropy(logits, (labels == 1).astype(np.float32)))
         np.testing.assert_allclose(expected, plain.sum(axis=1) / 2, rtol=1e-5)
@@ -55,9 +55,9 @@ def test_quality_focal_loss_is_its_formula():
         p, wanted = sigmoid(logits[b, a]), float(quality[b, a]) * (labels[b, a] == 1)
         if labels[b, a] >= 0:
             expected[b] -= abs(wanted - p) ** 1.5 * ((1 - wanted) * np.log(1 - p) + wanted * np.log(p))
-    found = numbers(losses.quality_focal_loss(logits, labels, quality, 1.5))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    # Where every box is its face it is the focal loss without weights, and where all is learnt it is nothing.
+    actual = numbers(losses.quality_focal_loss(logits, labels, quality, 1.5))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+    # Where every box equals its face it is the focal loss without weights; where all is learned it is 0.
     np.testing.assert_allclose(numbers(losses.quality_focal_loss(logits, labels, np.ones_like(quality))),
                                2 * numbers(losses.focal_loss(logits, labels, 0.5)), rtol=1e-5)
     learnt = np.log(quality / (1 - quality))
@@ -65,7 +65,7 @@ def test_quality_focal_loss_is_its_formula():
 
 
 def hard_examples_one_by_one(logits, labels, batch, positive):
-    """What SSH, section 3.4, says, in loops."""
+    """The rule of SSH, section 3.4, in loops."""
     mask = np.zeros(len(logits))
     faces = sorted((logit, i) for i, logit in enumerate(logits) if labels[i] == 1)[: int(batch * positive)]
     backgrounds = sorted((-logit, i) for i, logit in enumerate(logits) if labels[i] == 0)[: batch - len(faces)]
@@ -79,13 +79,13 @@ def test_hard_examples_are_those_of_the_loop(batch, positive):
     for seed in range(8):
         logits, labels = random_case(seed)
         if seed % 2:
-            logits = np.round(logits)  # ties go by the order of the anchors
-        found = numbers(losses.mine_hard_examples(logits, labels, batch, positive))
+            logits = np.round(logits)  # ties are broken by the order of the anchors
+        actual = numbers(losses.mine_hard_examples(logits, labels, batch, positive))
         expected = [hard_examples_one_by_one(*row, batch, positive) for row in zip(logits, labels, strict=True)]
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(actual, expected)
 
 
-def test_hard_examples_where_there_are_no_faces_or_nothing_at_all():
+def test_hard_examples_without_faces_and_without_anchors():
     logits, _ = random_case(3, batch=2)
     nothing, background = np.full((2, 60), -1, np.int32), np.zeros((2, 60), np.int32)
     assert numbers(losses.mine_hard_examples(logits, nothing, 16, 0.5)).sum() == 0
@@ -125,8 +125,8 @@ def test_diou_is_that_of_the_boxes_themselves():
     expected = [diou_of_boxes(*pair) for pair in zip(decode_boxes(predicted, anchors).astype(np.float64),
                                                      decode_boxes(target, anchors).astype(np.float64), strict=True)]
     assert min(expected) < 0.5 and max(expected) > 1, "some overlap well and some not at all"
-    found = numbers(losses.diou_loss(predicted[None], target[None]))[0]
-    np.testing.assert_allclose(found, expected, atol=2e-4)
+    actual = numbers(losses.diou_loss(predicted[None], target[None]))[0]
+    np.testing.assert_allclose(actual, expected, atol=2e-4)
     np.testing.assert_allclose(numbers(losses.diou_loss(target, target)), 0, atol=1e-6)
     expected = np.diag(overlaps(decode_boxes(predicted, anchors), decode_boxes(target, anchors)))
     np.testing.assert_allclose(numbers(losses.box_overlaps(predicted[None], target[None]))[0], expected, atol=2e-4)
@@ -140,7 +140,7 @@ def gradients(function, *arrays):
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         value = tf.reduce_sum(function(*tensors))
-    return [part.numpy() for part in tape.gradient(value, tensors)]
+    return [values.numpy() for values in tape.gradient(value, tensors)]
 
 
 def test_gradients_are_finite_wherever_they_are_taken():
@@ -157,7 +157,7 @@ def test_gradients_are_finite_wherever_they_are_taken():
         assert np.isfinite(gradient).all()
 
 
-def test_gradients_pull_the_right_way():
+def test_gradients_have_the_right_sign():
     (gradient,) = gradients(lambda x: losses.focal_loss(x, np.int32([[1, 0, -1]])), np.float32([[0, 0, 0]]))
     assert gradient[0, 0] < 0 < gradient[0, 1] and gradient[0, 2] == 0
     off, target = np.float32([[1.0, 0, 0, 0]]), np.zeros((1, 4), np.float32)
@@ -171,7 +171,7 @@ def test_gradients_pull_the_right_way():
 @pytest.mark.parametrize("seed", range(5))
 def test_hard_negatives_are_all_faces_and_the_highest_backgrounds(seed):
     rng = np.random.default_rng(seed)
-    logits = rng.integers(-3, 4, (4, 60)).astype(np.float32)  # whole numbers: ties are common
+    logits = rng.integers(-3, 4, (4, 60)).astype(np.float32)  # integers, so that ties are common
     labels, counts = rng.integers(-1, 2, (4, 60)), np.float32([0, 3, 10.9, 1000])
     mask = ops.convert_to_numpy(losses.mine_hard_negatives(logits, labels, counts))
     for row in range(4):

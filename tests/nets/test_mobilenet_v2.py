@@ -1,4 +1,4 @@
-"""MobileNetV2 against keras.applications, and the light variant by its widths and by the place of its maps."""
+"""MobileNetV2 against keras.applications, and the light variant by its widths and the position of its cells."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from manyfaces.errors import InputError
 from manyfaces.nets.backbones import mobilenet_v2
 from manyfaces.weights.backbones import backbone_model, copy_keras_weights
 
-# Where keras.applications has what our taps give.
+# The layers of keras.applications that equal our taps.
 ENDS = {"stride4": "block_2_add", "layer5": "block_3_project_BN", "stride8": "block_5_add",
         "stride16": "block_12_add", "stride32": "block_16_project_BN"}
 
@@ -23,7 +23,7 @@ def model_of(variant="keras", alpha=0.75, **changes):
 
 
 def randomise(model, rng):
-    """Weights unlike any default that keep the maps alive, so that one that is copied to the wrong place shows."""
+    """Weights unlike any default that keep maps from vanishing, so that one copied to the wrong place is detected."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):  # gamma, beta, mean, variance
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.weights])
@@ -44,12 +44,12 @@ def test_it_equals_keras(alpha, size, rng):
     images = rng.uniform(0, 255, (2, *size, 3)).astype(np.float32)
     probe = keras.Model(source.input, {tap: source.get_layer(name).output for tap, name in ENDS.items()})
     expected = probe(keras.applications.mobilenet_v2.preprocess_input(images.copy()))
-    found = model(images)
-    assert found.keys() == expected.keys()
+    actual = model(images)
+    assert actual.keys() == expected.keys()
     for tap, values in expected.items():
         scale = np.abs(values).max()
-        assert np.asarray(values).std() > 0.01 * scale > 0  # alive, so that equality says something
-        np.testing.assert_allclose(found[tap] / scale, values / scale, atol=1e-5, err_msg=tap)
+        assert np.asarray(values).std() > 0.01 * scale > 0  # not all zero, so that equality is meaningful
+        np.testing.assert_allclose(actual[tap] / scale, values / scale, atol=1e-5, err_msg=tap)
 
 
 @pytest.mark.parametrize("alpha", [0.35, 1.4])
@@ -61,7 +61,7 @@ def test_it_has_the_parameters_of_keras(alpha):
 
 
 def test_the_light_variant_by_hand():
-    """Widths x0.75 cut to whole numbers; the last block expands 120 channels to 480 and ends with 360."""
+    """Widths x0.75 rounded down; the last block expands 120 channels to 480 and ends with 360."""
     model = model_of("ssd", LAST_STRIDE=False)
     shapes = {name: tuple(model.get_layer(name).kernel.shape) for name in (
         "conv1", "block0_project", "block1_expand", "block3_project", "block6_project", "block10_project",
@@ -89,8 +89,8 @@ def test_taps_at_odd_sizes_and_any_batch(variant, deepest):
 
 
 @pytest.mark.parametrize("height, width", [(192, 192), (191, 187), (180, 186)])
-def test_cells_of_the_light_variant_stand_at_multiples_of_the_stride(height, width, rng):
-    """What lies at pixel 16 * (i, j) weighs most in cell (i, j), whatever the size of the image."""
+def test_cells_of_the_light_variant_are_at_multiples_of_the_stride(height, width, rng):
+    """Pixel 16 * (i, j) has the most weight in cell (i, j), whatever the size of the image."""
     model = model_of("ssd", 0.25, LAST_STRIDE=False)
     for layer in model.layers:
         if layer.weights and not isinstance(layer, keras.layers.BatchNormalization):
@@ -100,7 +100,7 @@ def test_cells_of_the_light_variant_stand_at_multiples_of_the_stride(height, wid
     bright[0, 96, 80] = 255
     answer = np.asarray(model(bright)["stride16"] - model(dark)["stride16"])[0].sum(axis=-1)
     assert np.unravel_index(answer.argmax(), answer.shape) == (6, 5)
-    np.testing.assert_allclose(answer[6, 3:8], answer[6, 3:8][::-1], rtol=1e-3)  # the same to either side
+    np.testing.assert_allclose(answer[6, 3:8], answer[6, 3:8][::-1], rtol=1e-3)  # symmetric
     np.testing.assert_allclose(answer[4:9, 5], answer[4:9, 5][::-1], rtol=1e-3)
 
 

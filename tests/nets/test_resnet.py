@@ -18,7 +18,7 @@ ENDS = {"stride4": "conv2_block3_out", "stride8": "conv3_block4_out", "stride16"
 
 @pytest.fixture(scope="module")
 def source():
-    """ResNet50 of keras.applications with weights unlike any default, that keep the maps alive."""
+    """ResNet50 of keras.applications with weights unlike any default that keep maps from vanishing."""
     net = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(None, None, 3))
     rng = np.random.default_rng(5)
     for layer in net.layers:
@@ -38,7 +38,7 @@ def tiny(cfg=(), units=(1, 2, 1, 1), widths=(4, 6, 8, 10)):
 
 @functools.cache
 def without_values(net, variant="keras"):
-    """A model whose variables have shapes and no values: 58 million random numbers take their time."""
+    """A model whose variables have shapes but no values: 58 million random numbers would take long."""
     with keras.StatelessScope(initialize_variables=False):
         return backbone_model(net, {"VARIANT": variant})
 
@@ -51,13 +51,13 @@ def test_resnet50_equals_keras(source):
     probe = keras.Model(source.input, {tap: source.get_layer(name).output for tap, name in ENDS.items()})
     for size in ((64, 96), (61, 83)):
         images = np.random.default_rng(1).uniform(0, 255, (1, *size, 3)).astype(np.float32)
-        expected = probe(keras.applications.resnet.preprocess_input(images.copy()), training=False)  # turns RGB to BGR
-        found = model(images, training=False)
-        assert list(found) == list(expected)
+        expected = probe(keras.applications.resnet.preprocess_input(images.copy()), training=False)  # RGB to BGR
+        actual = model(images, training=False)
+        assert list(actual) == list(expected)
         for tap, values in expected.items():
             scale = np.abs(values).max()
             assert np.asarray(values).std() > 0.01 * scale > 0
-            np.testing.assert_allclose(found[tap] / scale, values / scale, atol=1e-5, err_msg=f"{tap} at {size}")
+            np.testing.assert_allclose(actual[tap] / scale, values / scale, atol=1e-5, err_msg=f"{tap} at {size}")
 
 
 @pytest.mark.parametrize("net, count", [("resnet50", 23_587_712), ("resnet101", 42_658_176),
@@ -73,7 +73,7 @@ def test_slims_parameters_are_those_without_the_biases():
 
 
 def test_resnet101_to_res4_by_hand():
-    """What Tiny Faces takes of it, without res5: products at 640 x 480 px, layer by layer from the paper's table 1."""
+    """The layers of Tiny Faces, without res5: products at 640 x 480 px, layer by layer from the paper's table 1."""
     model = without_values("resnet101")
     taps = {tap: model.output[tap] for tap in ("stride8", "stride16")}
     costs = layer_costs(keras.Model(model.input, taps), (640, 480))
@@ -88,7 +88,7 @@ def test_resnet101_to_res4_by_hand():
 
 
 def test_the_variants_by_hand():
-    """Slim's: no bias, its epsilon, and a first pooling that pads an even side at its end only."""
+    """Slim: no bias, its own epsilon, and a first pooling that pads an even side only at its end."""
     nets = {variant: tiny({"VARIANT": variant}) for variant in ("keras", "slim")}
     for variant, epsilon in (("keras", 1.001e-5), ("slim", 1e-5)):
         kinds = [layer for layer in nets[variant].layers if layer.weights]

@@ -1,4 +1,4 @@
-"""SSD: its published size, anchors and targets by hand and by overlaps, decoding in px of any image, mined losses."""
+"""SSD: its published size, anchors and targets by hand and by IoU, decoding in px of any image, mined losses."""
 
 import functools
 from pathlib import Path
@@ -48,7 +48,7 @@ def grid(size=(300, 300)):
 
 
 def test_it_has_the_published_parameters():
-    """1,032,942 with two scores an anchor under a softmax; one under a sigmoid leaves out 9 x (360 + 1) of them."""
+    """1,032,942 with two softmax scores per anchor; one sigmoid score needs 9 x (360 + 1) fewer parameters."""
     trained = sum(int(np.prod(variable.shape)) for variable in built().trainable_variables)
     assert trained == 1_032_942 - 9 * (360 + 1)
 
@@ -88,8 +88,8 @@ def test_configs_that_do_not_fit_are_errors():
 # ------------------------------------------------------- targets and decoding
 
 
-def test_labels_are_those_of_the_overlaps():
-    """A face from 0.4 on, background below, nothing between; and each face has its best anchor, however small it is."""
+def test_labels_follow_from_the_ious():
+    """A face from IoU 0.4 on, background below, nothing between; each face has its best anchor, however small it is."""
     labels = ssd().encode(sample())["head_labels"]
     table = overlaps(grid(), FACES)
     expected = np.where(table.max(axis=1) >= 0.4, 1, 0)
@@ -101,30 +101,30 @@ def test_labels_are_those_of_the_overlaps():
 
 
 def perfect_outputs(targets, size):
-    """What a net that has learned the targets by heart would give for them."""
+    """The outputs of a net that gives exactly these targets."""
     rows, columns = -(-size[1] // 16), -(-size[0] // 16)
     return {"head_scores": np.where(targets["head_labels"] == 1, 8, -8).astype(np.float32).reshape(1, rows, columns, 9),
             "head_boxes": targets["head_boxes"].reshape(1, rows, columns, 36)}
 
 
-def test_faces_of_a_squeezed_image_come_back_in_its_own_pixels():
-    """The net sees 300 x 300 whatever the image; here one of 900 x 450 px."""
+def test_faces_of_a_resized_image_are_in_its_own_pixels():
+    """The net receives 300 x 300 px whatever the image; here one of 900 x 450 px."""
     net, seen = ssd(), []
     outputs = perfect_outputs(net.encode(sample()), (300, 300))
-    found = Detector(net, lambda images: seen.append(images.shape) or outputs, net.cfg).detect(
+    detections = Detector(net, lambda images: seen.append(images.shape) or outputs, net.cfg).detect(
         np.zeros((450, 900, 3), np.uint8))
     assert seen == [(1, 300, 300, 3)]
     expected = FACES * np.float32([3, 1.5, 3, 1.5])
-    assert len(found) == len(FACES)
-    order = overlaps(expected, found.boxes).argmax(axis=1)
-    np.testing.assert_allclose(found.boxes[order], expected, atol=2e-3)
+    assert len(detections) == len(FACES)
+    order = overlaps(expected, detections.boxes).argmax(axis=1)
+    np.testing.assert_allclose(detections.boxes[order], expected, atol=2e-3)
 
 
 def test_it_runs_at_other_sizes():
     net, size = ssd("TEST.SIZE", "[]"), (410, 333)
     outputs = perfect_outputs(net.encode(sample(size=size)), size)
-    found = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((333, 410, 3), np.uint8))
-    np.testing.assert_allclose(found.boxes[overlaps(FACES, found.boxes).argmax(axis=1)], FACES, atol=1e-3)
+    detections = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((333, 410, 3), np.uint8))
+    np.testing.assert_allclose(detections.boxes[overlaps(FACES, detections.boxes).argmax(axis=1)], FACES, atol=1e-3)
 
 
 def test_decoding_by_hand():
@@ -133,11 +133,11 @@ def test_decoding_by_hand():
     scores = np.full((19, 19, 9), -9, np.float32)
     boxes = np.zeros((19, 19, 9, 4), np.float32)
     scores[2, 5, 4], boxes[2, 5, 4] = np.log(0.75 / 0.25), [1, 0.5, 1, 0]
-    found = net.decode({"head_scores": scores, "head_boxes": boxes.reshape(19, 19, 36)}, (300, 300))
-    np.testing.assert_allclose(found.scores, [0.75], rtol=1e-6)
+    detections = net.decode({"head_scores": scores, "head_boxes": boxes.reshape(19, 19, 36)}, (300, 300))
+    np.testing.assert_allclose(detections.scores, [0.75], rtol=1e-6)
     wide = 143 * np.exp(0.2)
     x, y = 88 + 14.3, 40 + 0.05 * 227.5
-    np.testing.assert_allclose(found.boxes, [[x - wide / 2, max(0, y - 227.5 / 2), x + wide / 2, y + 227.5 / 2]],
+    np.testing.assert_allclose(detections.boxes, [[x - wide / 2, max(0, y - 227.5 / 2), x + wide / 2, y + 227.5 / 2]],
                                rtol=1e-5)
 
 
@@ -145,8 +145,8 @@ def test_decoding_by_hand():
 
 
 def batch_of(net, samples):
-    parts = [net.encode(s) for s in samples]
-    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    encoded = [net.encode(s) for s in samples]
+    return {name: np.stack([arrays[name] for arrays in encoded]) for name in encoded[0]}
 
 
 def random_outputs(count, seed=0):
@@ -157,26 +157,26 @@ def random_outputs(count, seed=0):
 
 @pytest.mark.parametrize("least", [1, 20, 1000])
 def test_mined_losses_by_hand(least):
-    """All faces and three times as many backgrounds, the hardest; sums by the number of faces, or MIN_POSITIVES."""
+    """All faces and three times as many hardest backgrounds; sums over the number of faces, at least MIN_POSITIVES."""
     net = ssd("LOSS.MIN_POSITIVES", str(least))
     targets, outputs = batch_of(net, [sample(), sample(np.zeros((0, 4)))]), random_outputs(2)
-    found = {name: ops.convert_to_numpy(value) for name, value in net.losses(targets, outputs).items()}
-    assert set(found) == {"head_class", "head_box"}
+    actual = {name: ops.convert_to_numpy(value) for name, value in net.losses(targets, outputs).items()}
+    assert set(actual) == {"head_class", "head_box"}
     for i in range(2):
         labels, logits = targets["head_labels"][i], outputs["head_scores"][i].reshape(-1).astype(np.float64)
         faces = np.flatnonzero(labels == 1)
         number = max(len(faces), least)
         ground = sorted(np.flatnonzero(labels == 0), key=lambda k: -logits[k])[: 3 * number]
         entropy = np.log1p(np.exp(-logits[faces])).sum() + np.log1p(np.exp(logits[ground])).sum()
-        np.testing.assert_allclose(found["head_class"][i], entropy / number, rtol=1e-5)
+        np.testing.assert_allclose(actual["head_class"][i], entropy / number, rtol=1e-5)
         distance = np.abs(outputs["head_boxes"][i].reshape(-1, 4)[faces] - targets["head_boxes"][i][faces])
         smooth = np.where(distance < 1, distance**2 / 2, distance - 0.5).sum()
-        np.testing.assert_allclose(found["head_box"][i], smooth / number, rtol=1e-5)
-    assert found["head_class"][1] > 0 == found["head_box"][1], "an image without faces teaches its worst backgrounds"
+        np.testing.assert_allclose(actual["head_box"][i], smooth / number, rtol=1e-5)
+    assert actual["head_class"][1] > 0 == actual["head_box"][1], "the worst backgrounds of an image without faces count"
 
 
 @pytest.mark.parametrize("overrides", [(), ("LOSS.CLASS", "focal", "LOSS.BOX", "diou")], ids=["mined", "focal"])
-def test_losses_of_a_batch_are_those_of_its_images(overrides):
+def test_losses_of_a_batch_equal_those_of_its_images(overrides):
     net = ssd(*overrides)
     targets = batch_of(net, [sample(), sample(np.zeros((0, 4))), sample(FACES[2:3], ignore=[True])])
     outputs = random_outputs(3)
@@ -189,7 +189,7 @@ def test_losses_of_a_batch_are_those_of_its_images(overrides):
             np.testing.assert_allclose(value[0], together[name][i], rtol=1e-5, atol=1e-7)
 
 
-def test_what_is_known_by_heart_costs_next_to_nothing():
+def test_a_perfect_output_has_almost_no_loss():
     net = ssd()
     targets = batch_of(net, [sample()])
     losses = net.losses(targets, perfect_outputs({name: value[0] for name, value in targets.items()}, (300, 300)))

@@ -1,4 +1,4 @@
-"""SSH: its published size, shapes for any image, targets and decoding forth and back, losses image by image."""
+"""SSH: its published size, shapes for any image, targets and their decoding, losses image by image."""
 
 import functools
 
@@ -101,7 +101,7 @@ def test_padding_is_grey_at_the_right_and_the_bottom():
     assert padded.shape == (1, 64, 64, 3)
     np.testing.assert_array_equal(padded[:, :33], image)
     assert (padded[:, 33:] == FILL).all()
-    # So what the net gives for an image is what it gives for the image with that padding.
+    # So the output for an image equals the output for the image with that padding.
     for name, value in small_net()(image, training=False).items():
         np.testing.assert_array_equal(ops.convert_to_numpy(value),
                                       ops.convert_to_numpy(small_net()(padded, training=False)[name]))
@@ -110,13 +110,13 @@ def test_padding_is_grey_at_the_right_and_the_bottom():
 def test_upsampling_is_bilinear():
     maps = np.random.default_rng(0).normal(size=(1, 7, 9, 5)).astype(np.float32)
     inputs = keras.Input((None, None, 5))
-    found = ops.convert_to_numpy(keras.Model(inputs, upsample_bilinear(inputs, "up"))(maps))
+    actual = ops.convert_to_numpy(keras.Model(inputs, upsample_bilinear(inputs, "up"))(maps))
     expected = cv2.resize(maps[0], (18, 14), interpolation=cv2.INTER_LINEAR)
-    assert found.shape == (1, 14, 18, 5)
-    np.testing.assert_allclose(found[0, 1:-1, 1:-1], expected[1:-1, 1:-1], atol=1e-6)
+    assert actual.shape == (1, 14, 18, 5)
+    np.testing.assert_allclose(actual[0, 1:-1, 1:-1], expected[1:-1, 1:-1], atol=1e-6)
 
 
-def test_a_fresh_net_gives_faces_a_score_of_one_percent():
+def test_a_new_net_gives_faces_a_score_of_one_percent():
     scores = [ops.convert_to_numpy(value) for name, value in
               small_net()(np.full((1, 64, 64, 3), 114, np.float32), training=False).items() if "scores" in name]
     assert 0.003 < np.mean(1 / (1 + np.exp(-np.concatenate([s.ravel() for s in scores])))) < 0.03
@@ -143,8 +143,8 @@ def test_modules_learn_faces_of_their_size():
     assert (only_small["m1_labels"] == 1).any() and (only_small["m3_labels"] == 0).all()
 
 
-def test_labels_are_those_of_the_overlaps():
-    """Default thresholds, without a best anchor: face from 0.5, background below 0.3."""
+def test_labels_follow_from_the_ious():
+    """Default thresholds, without a best anchor: face from IoU 0.5, background below 0.3."""
     net = ssh("ANCHORS.BORDERS", "[-1, -1, -1]")
     targets = net.encode(sample())
     for module in net.modules:
@@ -155,7 +155,7 @@ def test_labels_are_those_of_the_overlaps():
 
 
 def test_only_anchors_of_m3_may_leave_the_image():
-    """By 512 px; those of M1 and M2 not at all."""
+    """By up to 512 px; those of M1 and M2 may not leave it."""
     net = ssh()
     targets = net.encode(sample(np.zeros((0, 4)), (160, 128)))
     for module, margin in zip(net.modules, (0, 0, 512), strict=True):
@@ -169,7 +169,7 @@ def test_only_anchors_of_m3_may_leave_the_image():
 def test_ignored_faces_and_unlabelled_landmarks_teach_nothing():
     landmarks = points_in(FACES, np.random.default_rng(0))
     landmarks[1] = np.nan
-    landmarks[2, 3] = np.nan  # one point is missing: none of them counts
+    landmarks[2, 3] = np.nan  # one point is missing: no point of that face counts
     targets = ssh(*DENSE).encode(sample(ignore=[1, 0, 0, 0, 0], landmarks=landmarks))
     everything = ssh(*DENSE).encode(sample(landmarks=landmarks))
     assert (targets["m1_labels"] == 1).sum() < (everything["m1_labels"] == 1).sum()
@@ -185,7 +185,7 @@ def test_ignored_faces_and_unlabelled_landmarks_teach_nothing():
 
 
 def perfect_outputs(net, targets, width, height):
-    """What a net that has learned the targets by heart would give for them."""
+    """The outputs of a net that gives exactly these targets."""
     outputs = {}
     for module in net.modules:
         rows, columns, *_ = module.level(width, height)
@@ -200,11 +200,11 @@ def test_encoded_targets_decode_to_the_faces():
     net, landmarks = ssh(*DENSE), points_in(FACES, np.random.default_rng(1))
     targets = net.encode(sample(landmarks=landmarks))
     outputs = {name: value[None] for name, value in perfect_outputs(net, targets, 352, 320).items()}
-    found = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((320, 352, 3), np.uint8))
-    assert len(found) == len(FACES)
-    order = overlaps(FACES, found.boxes).argmax(axis=1)
-    np.testing.assert_allclose(found.boxes[order], FACES, atol=1e-3)
-    np.testing.assert_allclose(found.landmarks[order], landmarks, atol=1e-3)
+    detections = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((320, 352, 3), np.uint8))
+    assert len(detections) == len(FACES)
+    order = overlaps(FACES, detections.boxes).argmax(axis=1)
+    np.testing.assert_allclose(detections.boxes[order], FACES, atol=1e-3)
+    np.testing.assert_allclose(detections.landmarks[order], landmarks, atol=1e-3)
 
 
 def random_outputs(net, width, height, seed):
@@ -214,13 +214,13 @@ def random_outputs(net, width, height, seed):
         for kind, channels, spread in (("scores", 1, 3), ("boxes", 4, 2), ("landmarks", 10, 2)):
             outputs[f"{module.name}_{kind}"] = rng.normal(0, spread, (rows, columns, channels * module.anchors)
                                                           ).astype(np.float32)
-    outputs["m1_boxes"][0, 0, 2] = 1e6  # a wild output is a large box, not an infinite one
+    outputs["m1_boxes"][0, 0, 2] = 1e6  # an extreme output gives a large box, not an infinite one
     return outputs
 
 
 def decode_one_by_one(net, outputs, size, least, top):
     """Every anchor of every module in turn, in float64: list of (score, box, landmarks)."""
-    found = []
+    decoded = []
     for module in net.modules:
         candidates = []
         scores = outputs[f"{module.name}_scores"]
@@ -236,35 +236,35 @@ def decode_one_by_one(net, outputs, size, least, top):
             box = np.clip(np.concatenate([middle - half, middle + half]), 0, [*size, *size])
             points = np.float64(outputs[f"{module.name}_landmarks"][row, column, 10 * kind : 10 * kind + 10])
             candidates.append((score, box, centre + 0.1 * side * points.reshape(5, 2)))
-        found += [c for c in sorted(candidates, key=lambda c: -c[0])[:top] if (c[1][:2] < c[1][2:]).all()]
-    return sorted(found, key=lambda c: -c[0])
+        decoded += [c for c in sorted(candidates, key=lambda c: -c[0])[:top] if (c[1][:2] < c[1][2:]).all()]
+    return sorted(decoded, key=lambda c: -c[0])
 
 
 @pytest.mark.parametrize("least, top", [(0.02, 1000), (0.5, 1000), (0.5, 40), (0.999999, 10)])
-def test_decoding_is_that_of_the_whole_grid(least, top):
+def test_decoding_equals_that_of_the_whole_grid(least, top):
     net = ssh(*DENSE, "TEST.SCORE", str(least), "TEST.TOP", str(top))
     size = (150, 110)
     outputs = random_outputs(net, *size, seed=2)
-    found, expected = net.decode(outputs, size), decode_one_by_one(net, outputs, size, least, top)
-    assert len(found) == len(expected)
-    order = np.argsort(-found.scores, kind="stable")
+    detections, expected = net.decode(outputs, size), decode_one_by_one(net, outputs, size, least, top)
+    assert len(detections) == len(expected)
+    order = np.argsort(-detections.scores, kind="stable")
     if expected:
-        scores, boxes, points = (np.array(part) for part in zip(*expected, strict=True))
-        np.testing.assert_allclose(found.scores[order], scores, rtol=1e-5)
-        np.testing.assert_allclose(found.boxes[order], boxes, atol=1e-2)
-        np.testing.assert_allclose(found.landmarks[order], points, atol=1e-2)
-    assert found.boxes.dtype == found.scores.dtype == found.landmarks.dtype == np.float32
+        scores, boxes, points = (np.array(values) for values in zip(*expected, strict=True))
+        np.testing.assert_allclose(detections.scores[order], scores, rtol=1e-5)
+        np.testing.assert_allclose(detections.boxes[order], boxes, atol=1e-2)
+        np.testing.assert_allclose(detections.landmarks[order], points, atol=1e-2)
+    assert detections.boxes.dtype == detections.scores.dtype == detections.landmarks.dtype == np.float32
 
 
-def test_what_lies_in_the_padding_beside_the_image_is_no_face():
-    """40 x 36 px are padded to 64: squares of 16 px about 36, 44, 60 px, some of which do not reach into the image."""
+def test_boxes_in_the_padding_are_left_out():
+    """40 x 36 px are padded to 64: squares of 16 px around 36, 44, 60 px, some of them outside the image."""
     net = ssh("ANCHORS.SIZES", "[[16], [64], [256]]", "ANCHORS.BORDERS", "[-1, -1, -1]")
     outputs = {name: np.full_like(value, -9 if name.endswith("scores") else 0)
                for name, value in random_outputs(net, 40, 36, seed=0).items()}
     for row, column in ((0, 4), (0, 5), (0, 7), (4, 0), (5, 0), (7, 7)):
         outputs["m1_scores"][row, column] = 2
-    found = net.decode(outputs, (40, 36))
-    assert found.boxes.tolist() == [[28, 0, 40, 12], [36, 0, 40, 12], [0, 28, 12, 36]]  # row 5: from 36 px on
+    detections = net.decode(outputs, (40, 36))
+    assert detections.boxes.tolist() == [[28, 0, 40, 12], [36, 0, 40, 12], [0, 28, 12, 36]]  # row 5: from 36 px on
 
 
 def test_scores_are_not_rounded():
@@ -282,8 +282,8 @@ LOSSES = [("LOSS.CLASS", "ohem", "LOSS.BOX", "smooth_l1"), ("LOSS.CLASS", "focal
 
 
 def batch_of(net, samples):
-    parts = [net.encode(s) for s in samples]
-    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    encoded = [net.encode(s) for s in samples]
+    return {name: np.stack([arrays[name] for arrays in encoded]) for name in encoded[0]}
 
 
 def three_samples():
@@ -292,11 +292,11 @@ def three_samples():
 
 
 @pytest.mark.parametrize("overrides", LOSSES, ids=lambda overrides: " ".join(overrides[1::2]))
-def test_losses_of_a_batch_are_those_of_its_images(overrides):
+def test_losses_of_a_batch_equal_those_of_its_images(overrides):
     net = ssh(*DENSE, *overrides)
     targets = batch_of(net, three_samples())
     outputs = [random_outputs(net, 352, 320, seed) for seed in range(3)]
-    outputs = {name: np.stack([part[name] for part in outputs]) for name in outputs[0]}
+    outputs = {name: np.stack([arrays[name] for arrays in outputs]) for name in outputs[0]}
     outputs["m1_boxes"][:, 0, 0, 2] = 0
     together = {name: ops.convert_to_numpy(value) for name, value in net.losses(targets, outputs).items()}
     assert set(together) == {f"m{i}_{kind}" for i in (1, 2, 3) for kind in ("class", "box", "landmark")}
@@ -314,7 +314,7 @@ def test_losses_of_a_batch_are_those_of_its_images(overrides):
 
 
 @pytest.mark.parametrize("overrides", LOSSES[:3], ids=["ohem", "focal", "quality"])
-def test_what_is_known_by_heart_costs_nothing(overrides):
+def test_a_perfect_output_has_no_loss(overrides):
     net = ssh(*DENSE, *overrides)
     targets = batch_of(net, three_samples()[:1])
     outputs = perfect_outputs(net, {name: value[0] for name, value in targets.items()}, 352, 320)
@@ -324,23 +324,23 @@ def test_what_is_known_by_heart_costs_nothing(overrides):
 
 
 def test_ohem_losses_by_hand():
-    """One module's loss is the mean over its mined anchors, the box's the sum over mined faces by the same number."""
+    """Class loss: mean over a module's mined anchors. Box loss: sum over its mined faces, divided by that number."""
     net = ssh("ANCHORS.BORDERS", "[-1, -1, -1]", "LOSS.OHEM_BATCH", "32")
     targets = batch_of(net, [sample()])
     rng = np.random.default_rng(0)
     outputs = {name: rng.normal(0, 2, (1, *value.shape[1:])).astype(np.float32)
                for name, value in random_maps(net, 352, 320).items()}
-    found = net.losses(targets, outputs)
+    actual = net.losses(targets, outputs)
     for module in net.modules:
         labels = targets[f"{module.name}_labels"][0]
         logits = outputs[f"{module.name}_scores"].reshape(-1).astype(np.float64)
         faces = sorted(np.flatnonzero(labels == 1), key=lambda i: logits[i])[:16]
         ground = sorted(np.flatnonzero(labels == 0), key=lambda i: -logits[i])[: 32 - len(faces)]
         entropy = [np.log1p(np.exp(-logits[i])) for i in faces] + [np.log1p(np.exp(logits[i])) for i in ground]
-        np.testing.assert_allclose(float(found[f"{module.name}_class"][0]), np.mean(entropy), rtol=1e-5)
+        np.testing.assert_allclose(float(actual[f"{module.name}_class"][0]), np.mean(entropy), rtol=1e-5)
         distance = np.abs(outputs[f"{module.name}_boxes"].reshape(-1, 4) - targets[f"{module.name}_boxes"][0])[faces]
         smooth = np.where(distance < 1 / 9, 4.5 * distance**2, distance - 1 / 18).sum()
-        np.testing.assert_allclose(float(found[f"{module.name}_box"][0]), smooth / len(faces + ground), rtol=1e-5)
+        np.testing.assert_allclose(float(actual[f"{module.name}_box"][0]), smooth / len(faces + ground), rtol=1e-5)
 
 
 def random_maps(net, width, height):
@@ -362,5 +362,5 @@ def test_gradients_are_finite_without_faces(overrides):
         total = sum(tf.reduce_sum(value) for value in net.losses(targets, outputs).values())
     gradients = tape.gradient(total, [v.value for v in model.trainable_variables],
                               unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    assert all(np.isfinite(part.numpy()).all() for part in gradients)
-    assert any(part.numpy().any() for part in gradients)
+    assert all(np.isfinite(array.numpy()).all() for array in gradients)
+    assert any(array.numpy().any() for array in gradients)

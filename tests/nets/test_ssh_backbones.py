@@ -1,4 +1,4 @@
-"""SSH on every backbone that its configs name: its maps, one step of training, an export that gives the same."""
+"""SSH on every backbone that its configs name: its maps, one training step, an export with the same results."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ SIZE = 96
 
 @pytest.fixture(autouse=True)
 def small_nets(monkeypatch):
-    """VGG16 and ResNet with their structure and few channels."""
+    """VGG16 and ResNet with their structure but few channels."""
     monkeypatch.setattr(vgg16, "BLOCKS", ((4, 2), (6, 2), (8, 3), (8, 3), (8, 3)))
     for depth in (50, 101, 152):
         monkeypatch.setitem(BACKBONES, f"resnet{depth}", ResNet((1, 2, 2, 1), (4, 6, 8, 10)))
@@ -74,7 +74,7 @@ def test_it_trains_a_step_and_exports(name):
     keras.utils.set_random_seed(1)
     model, samples = net.build(), batch()
     encoded = [net.encode(sample) for sample in samples]
-    targets = {key: np.stack([part[key] for part in encoded]) for key in encoded[0]}
+    targets = {key: np.stack([array[key] for array in encoded]) for key in encoded[0]}
     images = np.stack([sample["image"] for sample in samples])
     before = {layer.name: layer.get_weights() for layer in model.layers}
     with tf.GradientTape() as tape:
@@ -85,30 +85,30 @@ def test_it_trains_a_step_and_exports(name):
     changed = {layer.name for layer in model.layers
                if any((old != new).any() for old, new in zip(before[layer.name], layer.get_weights(), strict=True))}
     trained = {layer.name for layer in model.layers if layer.trainable_weights}
-    assert changed <= trained  # what is frozen, batch normalisation's moments too, stays
+    assert changed <= trained  # frozen layers do not change, nor do their batch normalisation's moments
     assert {layer for layer in trained if layer.startswith("m")} <= changed  # the modules
-    reached = {variable.path.split("/")[-2] for variable, part in zip(variables, gradients, strict=True)
-               if np.isfinite(part).all() and np.any(part)}
+    reached = {variable.path.split("/")[-2] for variable, array in zip(variables, gradients, strict=True)
+               if np.isfinite(array).all() and np.any(array)}
     assert len(trained - reached) <= 2  # a unit whose ReLU gives zero everywhere
     session = onnxruntime.InferenceSession(to_onnx(model).SerializeToString(), providers=["CPUExecutionProvider"])
     image = np.random.default_rng(3).integers(0, 256, (1, 70, 101, 3), np.uint8)
     expected = {key: np.asarray(value) for key, value in model(image.astype(np.float32), training=False).items()}
-    found = session.run(list(expected), {"images": image})
+    actual = session.run(list(expected), {"images": image})
     assert expected["m1_scores"].shape == (1, 12, 16, 2) and expected["m3_scores"].shape == (1, 3, 4, 2)
-    for values, (key, wanted) in zip(found, expected.items(), strict=True):
+    for values, (key, wanted) in zip(actual, expected.items(), strict=True):
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max(), err_msg=key)
 
 
 @pytest.mark.parametrize("name, m2, m3", [("ssh_resnet101", "conv4_block2_out", "m3_pool"),
                                           ("ssh_mobilenet_v2_100", "block12_add", "block16_project_bn")])
-def test_the_modules_sit_on_the_taps_that_the_config_names(name, m2, m3):
+def test_the_modules_use_the_taps_that_the_config_names(name, m2, m3):
     model = family(config(name)).build()
 
     def source(layer):
         return model.get_layer(layer).input._keras_history.operation.name
 
     assert source("m2_conv") == m2 and source("m3_conv") == m3
-    assert not any(layer.name.startswith("conv5_") for layer in model.layers)  # what no module needs is not there
+    assert not any(layer.name.startswith("conv5_") for layer in model.layers)  # unused layers are left out
     if name == "ssh_mobilenet_v2_100":
         assert source("m1_lateral") == "block3_project_bn"  # layer 5 of TF-Slim
 

@@ -18,43 +18,43 @@ from manyfaces.nets import family
 SSH, TINY = "ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025"
 
 
-def same_faces(found, expected):
-    """Each face of one is in the other: IoU 0.99, score within 1e-4. In fact they differ by rounding alone."""
-    assert len(found) == len(expected) > 0
-    meet = overlaps(expected.boxes, found.boxes)
+def same_faces(detections, expected):
+    """Each face of one is in the other: IoU 0.99, score within 1e-4. They differ only by rounding."""
+    assert len(detections) == len(expected) > 0
+    meet = overlaps(expected.boxes, detections.boxes)
     mate = meet.argmax(axis=1)
     assert len(set(mate)) == len(mate) and meet.max(axis=1).min() >= 0.99
-    np.testing.assert_allclose(found.scores[mate], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(detections.scores[mate], expected.scores, atol=1e-4)
     if expected.landmarks is not None:
-        np.testing.assert_allclose(found.landmarks[mate], expected.landmarks, atol=0.05)
+        np.testing.assert_allclose(detections.landmarks[mate], expected.landmarks, atol=0.05)
 
 
 def both(detector, image, most, **options):
-    """(Detections in tiles of at most `most` px, Detections of the whole, how many calls of the net each took)."""
-    run, calls, found = detector.run, [], []
+    """(Detections in tiles of at most `most` pixels, Detections of the whole image, number of calls of each)."""
+    run, calls, results = detector.run, [], []
     for limit in (most, 0):
         calls.append([])
         own = Detector(detector.family, lambda images, seen=calls[-1]: seen.append(images.shape) or run(images),
                        detector.cfg)
         detector.cfg.TEST.MAX_PIXELS = limit
-        found.append(own.detect(image, **options))
+        results.append(own.detect(image, **options))
         assert not limit or max(shape[1] * shape[2] for shape in calls[-1]) <= limit
-    return *found, *map(len, calls)
+    return *results, *map(len, calls)
 
 
 @pytest.mark.parametrize("runtime", ["keras", "onnxruntime", "openvino"])
 @pytest.mark.parametrize("name", [SSH, TINY])
-def test_the_shipped_weights_find_in_tiles_what_they_find_in_the_whole(name, runtime):
+def test_the_shipped_weights_detect_the_same_faces_in_tiles(name, runtime):
     if importlib.util.find_spec(runtime) is None:
         pytest.skip(f"{runtime} is not installed")
     detector = Detector.load(name, runtime=runtime, threads=None if runtime == "keras" else 1)
-    image = portrait_collage(1237, 811, seed=0)  # faces from 10 to 250 px, everywhere and across each seam
+    image = portrait_collage(1237, 811, seed=0)  # faces of 10 to 250 px, everywhere and across each seam
     cut, whole, calls, once = both(detector, image, 605_000, scales=[1])
     assert (calls, once) == (4, 1) and len(whole) > 100
     same_faces(cut, whole)
 
 
-def test_an_overlap_smaller_than_the_net_sees_is_noticed():
+def test_an_overlap_smaller_than_the_receptive_field_is_noticed():
     detector = Detector.load(SSH, runtime="onnxruntime", threads=1)
     detector.cfg.TEST.TILE_OVERLAP = 32
     cut, whole, *_ = both(detector, portrait_collage(1237, 811, seed=0), 300_000)
@@ -64,7 +64,7 @@ def test_an_overlap_smaller_than_the_net_sees_is_noticed():
 
 @functools.cache
 def tiny():
-    """Tiny Faces as cfgs/tiny_mobilenet_v1_025.yml has it, random weights whose logits have a spread of 1."""
+    """Tiny Faces as in cfgs/tiny_mobilenet_v1_025.yml, with random weights whose logits have a spread of 1."""
     from manyfaces.nets import backend
 
     cfg = load_config(ROOT / "cfgs" / "tiny_mobilenet_v1_025.yml", ["NET.WEIGHTS", "", "TEST.SCORE", 0.7])
@@ -87,14 +87,14 @@ def tiny():
 @pytest.mark.parametrize("size, options, calls", [
     ((901, 599), {"scales": [1]}, 2), ((530, 410), {"scales": [0.25, 0.5, 1, 2], "flip": True}, 14),
     ((3001, 50), {"scales": [2]}, 2)])
-def test_tiny_faces_finds_in_tiles_what_it_finds_in_the_whole(size, options, calls):
+def test_tiny_faces_detects_the_same_faces_in_tiles(size, options, calls):
     cut, whole, often, once = both(tiny(), portrait_collage(*size, seed=3), 540_000, **options)
     assert often == calls > once and np.ptp(whole.scores) > 0.05
     same_faces(cut, whole)
 
 
 def test_a_smaller_limit_takes_less_memory(tmp_path):
-    """Whole processes: 4 Mpx at once, and in tiles of 1 Mpx."""
+    """Memory of whole processes: 4 Mpx at once, and in tiles of 1 Mpx."""
     if importlib.util.find_spec("onnxruntime") is None:
         pytest.skip("onnxruntime is not installed")
     cv2.imwrite(str(tmp_path / "large.jpg"), large_picture(2400, 1700))

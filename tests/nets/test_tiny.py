@@ -1,4 +1,4 @@
-"""Tiny Faces: its published size, the sum of the maps, targets by overlaps, which templates look at which scale."""
+"""Tiny Faces: its published size, the sum of the maps, targets by IoU, and which templates are used at which scale."""
 
 import functools
 from pathlib import Path
@@ -90,20 +90,20 @@ def test_maps_fit_the_anchors_whatever_the_size(height, width, overrides):
     assert net.encode(sample(np.zeros((0, 4)), (width, height)))["templates_labels"].shape == (rows * columns * 3,)
 
 
-def test_deeper_maps_are_added_as_a_bilinear_transposed_convolution_brings_them_up():
+def test_deeper_maps_are_upsampled_as_by_a_bilinear_transposed_convolution_and_added():
     model = built()
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3)).astype(np.float32)
     for kind in ("scores", "boxes"):
-        parts = keras.Model(model.input, [model.get_layer(f"stride{s}_{kind}").output for s in (8, 16)])(images)
-        shallow, deep = (ops.convert_to_numpy(part)[0] for part in parts)
+        maps = keras.Model(model.input, [model.get_layer(f"stride{s}_{kind}").output for s in (8, 16)])(images)
+        shallow, deep = (ops.convert_to_numpy(values)[0] for values in maps)
         rows, columns, channels = deep.shape
         up = np.zeros((2 * rows + 2, 2 * columns + 2, channels))
         kernel = np.outer([0.25, 0.75, 0.75, 0.25], [0.25, 0.75, 0.75, 0.25])[..., None]
         for row in range(rows):
             for column in range(columns):
                 up[2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += kernel * deep[row, column]
-        found = ops.convert_to_numpy(model(images)[f"templates_{kind}"])[0]
-        np.testing.assert_allclose(found, shallow + up[1:-1, 1:-1], atol=1e-5)
+        actual = ops.convert_to_numpy(model(images)[f"templates_{kind}"])[0]
+        np.testing.assert_allclose(actual, shallow + up[1:-1, 1:-1], atol=1e-5)
     assert not model.get_layer("stride8_scores_up_smooth").trainable
 
 
@@ -130,8 +130,8 @@ def test_configs_that_do_not_fit_are_errors():
 # -------------------------------------------------------- targets and losses
 
 
-def test_labels_are_those_of_the_overlaps():
-    """A face from 0.7 on, background below 0.3, and each face its best template if that overlaps it by 0.3."""
+def test_labels_follow_from_the_ious():
+    """A face from IoU 0.7 on, background below 0.3; each face has its best template if their IoU is 0.3."""
     labels = tiny().encode(sample())["templates_labels"]
     table = overlaps(grid(), FACES)
     expected = np.where(table.max(axis=1) >= 0.7, 1, np.where(table.max(axis=1) < 0.3, 0, -1))
@@ -142,8 +142,8 @@ def test_labels_are_those_of_the_overlaps():
     np.testing.assert_array_equal(labels, expected)
 
 
-def test_templates_that_reach_into_the_grey_are_no_background():
-    """The picture fills x 24..160 and y 0..100 of the crop: grey at the left and below, none above and at the right."""
+def test_templates_that_reach_into_the_grey_are_not_background():
+    """The picture fills x 24..160 and y 0..100 of the crop: grey at the left and below, not above and at the right."""
     masked, plain = (tiny("TARGETS.MASK_PADDING", value).encode(sample(picture=np.float32([24, 0, 160, 100])))
                      for value in ("True", "False"))
     anchors, before = grid(), plain["templates_labels"]
@@ -152,17 +152,17 @@ def test_templates_that_reach_into_the_grey_are_no_background():
     assert (before[grey] == 1).any() and (before[grey] == 0).any(), "faces there are still learnt"
 
 
-def test_augmentation_says_where_the_picture_is():
-    """A white picture of 60 x 40 px at scale 0.5 in a crop of 50 px: what is not grey is what `picture` says."""
+def test_augmentation_reports_where_the_picture_is():
+    """A white picture of 60 x 40 px at scale 0.5 in a crop of 50 px: `picture` is the area that is not grey."""
     record = Record("", "x.png", 60, 40, FACES[:0], np.zeros((0, 5, 2), np.float32), np.zeros(0, bool))
     cfg = load_config(overrides=["AUGMENT.SIZE", "50", "AUGMENT.SCALE_CHOICES", "[0.5, 2]", "AUGMENT.COLOUR", "0",
                                  "AUGMENT.ZOOM_OUT", "9"]).AUGMENT
     scales = set()
     for seed in range(8):
-        found = augment(record, lambda *_: np.full((40, 60, 3), 255, np.uint8), np.random.default_rng(seed), cfg)
-        rows, columns = np.nonzero((found["image"] == 255).all(axis=2))
-        assert found["picture"].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        scales.add(int(found["picture"][2] - found["picture"][0]))
+        sample = augment(record, lambda *_: np.full((40, 60, 3), 255, np.uint8), np.random.default_rng(seed), cfg)
+        rows, columns = np.nonzero((sample["image"] == 255).all(axis=2))
+        assert sample["picture"].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        scales.add(int(sample["picture"][2] - sample["picture"][0]))
     assert scales == {30, 50}, "half of 60 px, or 50 of 120"
 
 
@@ -177,8 +177,8 @@ def test_faces_and_backgrounds_are_balanced():
         np.testing.assert_array_equal(chosen, np.sort(logits[here == 0])[::-1][: len(chosen)])
 
 
-def test_a_small_net_learns_an_image_by_heart():
-    """A hundred steps and more on one picture: its face and nothing else is found, where it is."""
+def test_a_small_net_overfits_one_image():
+    """After more than a hundred steps on one picture, exactly its face is detected, in the right place."""
     keras.utils.set_random_seed(1)
     net = tiny("LOSS.CLASS", "focal", "LOSS.BOX", "diou", "TEST.TEMPLATES", "[]", "TARGETS.POSITIVE", "0.5",
                "TEST.SCALES", "[1]", "TEST.SCORE", "0.3")
@@ -189,21 +189,21 @@ def test_a_small_net_learns_an_image_by_heart():
     targets = {name: values[None] for name, values in net.encode(sample(face, (80, 64)) | {"image": picture}).items()}
 
     def objectives(outputs, targets, *_):
-        parts = net.losses(targets, outputs)
-        return [sum(ops.mean(part) for part in parts.values())], parts
+        terms = net.losses(targets, outputs)
+        return [sum(ops.mean(term) for term in terms.values())], terms
 
     step = backend.train_step(model, None, keras.optimizers.Adam(0.02), objectives, 10.0)
     for _ in range(150):
         step(picture[None], targets, np.ones(1, np.float32), np.float32(0))
-    found = Detector(net, backend.runner(model), net.cfg).detect(picture)
-    assert len(found) == 1 and overlaps(face, found.boxes)[0, 0] > 0.7
+    detections = Detector(net, backend.runner(model), net.cfg).detect(picture)
+    assert len(detections) == 1 and overlaps(face, detections.boxes)[0, 0] > 0.7
 
 
 # ------------------------------------------------------------------ pyramid
 
 
 def outputs_of(net, size):
-    """What sees a face in each template: one of each kind, far from the others."""
+    """Outputs with a face in each template: one of each kind, far from the others."""
     rows, columns = (-(-side // 16) * 2 for side in size[::-1])
     scores = np.full((1, rows, columns, 3), -9, np.float32)
     for kind in range(3):
@@ -227,18 +227,18 @@ def test_a_rule_may_end_at_a_scale():
     ((), [1], {64, 32}),
     ((), [2], {32, 16, 8}),  # in px of the image
     ((), [0.5, 1], {128, 64, 32}),
-    ((), [400], {32, 16, 8}),  # the shorter side brought from 200 to 400 px
-    (("TEST.MAX_SIDE", "240"), [2], {64, 32}),  # no larger than the image, so templates 1 and 2 alone
+    ((), [400], {32, 16, 8}),  # the shorter side is enlarged from 200 to 400 px
+    (("TEST.MAX_SIDE", "240"), [2], {64, 32}),  # no larger than the image, so only templates 1 and 2
     (("TEST.TEMPLATES", "[]"), [1], {64, 32, 16}),
 ])
-def test_which_templates_look_follows_from_the_scale(overrides, scales, sides):
+def test_the_scale_decides_which_templates_are_used(overrides, scales, sides):
     net = tiny("TEST.NMS", "0.99", *overrides)
     detector = Detector(net, lambda images: outputs_of(net, images.shape[2:0:-1]), net.cfg)
-    found = detector.detect(np.zeros((200, 240, 3), np.uint8), scales=scales)
-    widths = found.boxes[:, 2] - found.boxes[:, 0]
-    inside = found.boxes[:, 0] > 0  # clipped boxes have lost a part of their width
+    detections = detector.detect(np.zeros((200, 240, 3), np.uint8), scales=scales)
+    widths = detections.boxes[:, 2] - detections.boxes[:, 0]
+    inside = detections.boxes[:, 0] > 0  # clipped boxes are narrower
     assert set(np.round(widths[inside]).astype(int)) <= sides
-    assert len(found) == len(scales) * (3 if sides >= {8} or "TEST.TEMPLATES" in overrides else 2)
+    assert len(detections) == len(scales) * (3 if sides >= {8} or "TEST.TEMPLATES" in overrides else 2)
 
 
 def test_it_exports_with_free_height_and_width():
@@ -254,9 +254,9 @@ def test_it_exports_with_free_height_and_width():
     names = [each.name for each in session.get_outputs()]
     for height, width in ((64, 96), (131, 77)):
         images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
-        found = dict(zip(names, session.run(None, {"images": images}), strict=True))
+        actual = dict(zip(names, session.run(None, {"images": images}), strict=True))
         for name, expected in model(images.astype(np.float32)).items():
-            np.testing.assert_allclose(found[name], ops.convert_to_numpy(expected), atol=1e-4)
+            np.testing.assert_allclose(actual[name], ops.convert_to_numpy(expected), atol=1e-4)
 
 
 def test_nms_in_the_graph_needs_templates_that_do_not_follow_the_scale():

@@ -1,4 +1,4 @@
-"""Precision of exported models, and what OpenVINO needs to compute them fast."""
+"""Precision of exported models, and the padding that OpenVINO needs to be fast."""
 
 import numpy as np
 import openvino
@@ -12,7 +12,7 @@ from manyfaces.runtimes.models import open_model
 
 
 @pytest.mark.slow
-def test_bfloat16_is_there_for_openvino_alone():
+def test_only_openvino_has_bfloat16():
     path, _ = exported("onnx")
     image = portraits()[0].image[None, :128, :128]
     for kind, name in (("onnx", "onnxruntime"), ("litert", "litert"), ("litert", None)):
@@ -31,7 +31,7 @@ def test_bfloat16_is_there_for_openvino_alone():
     assert 1e-3 < apart < 0.3
 
 
-def test_openvino_pads_outside_of_the_model_to_the_same_effect():
+def test_openvino_pads_outside_the_model_with_the_same_result():
     path, _ = exported("onnx")
     facts = runtimes.read_sidecar(path)
     session = runtimes.open_session(path, facts, "openvino", 1)

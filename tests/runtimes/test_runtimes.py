@@ -1,4 +1,4 @@
-"""Exported models through each runtime: which one runs what, threads, wrong input, and no Keras anywhere."""
+"""Exported models in each runtime: which one runs which model, threads, wrong input, and no Keras anywhere."""
 
 import json
 import threading
@@ -57,7 +57,7 @@ def test_demo_prints_a_table_of_an_exported_model(capsys, tool):
     (["MODEL", "PICTURES", "--set", "NET.ALPHA", "1"], "NET.ALPHA"),
     (["MODEL", "MODEL"], "none of the 1 sources could be read"),
 ])
-def test_demo_names_bad_input_beside_a_model(arguments, message, tool, capsys, tmp_path):
+def test_demo_names_bad_input_next_to_a_model(arguments, message, tool, capsys, tmp_path):
     names = {"MODEL": str(exported("onnx")[0]), "PICTURES": str(picture_folder())}
     arguments = [names.get(word, word) for word in arguments]
     out = [] if "--out" in arguments else ["--out", str(tmp_path)]
@@ -105,23 +105,23 @@ def test_threads_share_a_model(kind):
     detector = Detector(family, run, cfg)
     images = [portrait.image for portrait in portraits()] * 3
     alone = [detector.detect(image) for image in images[:2]]
-    found = [None] * len(images)
+    results = [None] * len(images)
 
     def work(number):
         for _ in range(2):
-            found[number] = detector.detect(images[number])
+            results[number] = detector.detect(images[number])
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(len(images))]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    for number, faces in enumerate(found):
+    for number, faces in enumerate(results):
         np.testing.assert_array_equal(faces.boxes, alone[number % 2].boxes)
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_what_a_call_gave_stays_as_it_was(name):
+def test_a_result_is_not_changed_by_later_calls(name):
     _, run, _ = open_model(exported("onnx")[0], name, threads=1)
     image = portraits()[0].image[None, :96, :96]
     first = run(image)
@@ -132,7 +132,7 @@ def test_what_a_call_gave_stays_as_it_was(name):
 
 
 @pytest.mark.slow
-def test_which_runtime_runs_what(monkeypatch, tmp_path):
+def test_which_runtime_runs_which_model(monkeypatch, tmp_path):
     (path, _), (litert, _) = exported("onnx"), exported("litert")
     facts = runtimes.read_sidecar(path)
     assert runtimes.readers("a.ONNX") == ["onnxruntime", "openvino"] and runtimes.readers("a.pb") == []
@@ -165,24 +165,24 @@ def facts_of(**given):
     return {"file": "m.onnx", "input": {"type": "uint8", "height": None, "width": None, "multiple": 1, **given}}
 
 
-def test_images_become_what_the_model_takes():
+def test_images_are_converted_to_what_the_model_takes():
     images = np.full((1, 5, 6, 3), 7.6)
     images[0, 0, 0] = -3, 300, 8.4
-    found = as_input(images, facts_of())
-    assert found.dtype == np.uint8 and found[0, 0, 0].tolist() == [0, 255, 8] and (found[0, 1:] == 8).all()
-    grown = as_input(found, facts_of(multiple=4))
+    actual = as_input(images, facts_of())
+    assert actual.dtype == np.uint8 and actual[0, 0, 0].tolist() == [0, 255, 8] and (actual[0, 1:] == 8).all()
+    grown = as_input(actual, facts_of(multiple=4))
     assert grown.shape == (1, 8, 8, 3) and (grown[0, 5:] == 114).all() and (grown[0, :, 6:] == 114).all()
-    np.testing.assert_array_equal(grown[:, :5, :6], found)
-    assert as_input(found[:, :, ::-1], facts_of(type="float32")).flags.c_contiguous
-    for bad, message in ((found[0], r"shape \(5, 6, 3\), expected \(B, H, W, 3\)"), (found[..., :1], "shape")):
+    np.testing.assert_array_equal(grown[:, :5, :6], actual)
+    assert as_input(actual[:, :, ::-1], facts_of(type="float32")).flags.c_contiguous
+    for bad, message in ((actual[0], r"shape \(5, 6, 3\), expected \(B, H, W, 3\)"), (actual[..., :1], "shape")):
         with pytest.raises(InputError, match=message):
             as_input(bad, facts_of())
     with pytest.raises(InputError, match="images have the width 6, m.onnx takes 300 only"):
-        as_input(found, facts_of(height=5, width=300))
+        as_input(actual, facts_of(height=5, width=300))
 
 
 def test_rows_of_a_batch_go_to_their_images():
     rows = {"image": np.int64([0, 2, 0]), "scores": np.float32([0.9, 0.8, 0.7]), "boxes": np.arange(12).reshape(3, 4)}
-    found = by_image(rows, 3)
-    assert [part.tolist() for part in found["boxes"]] == [[[0, 1, 2, 3], [8, 9, 10, 11]], [], [[4, 5, 6, 7]]]
-    assert [len(part) for part in found["scores"]] == [2, 0, 1] and set(found) == {"scores", "boxes"}
+    actual = by_image(rows, 3)
+    assert [array.tolist() for array in actual["boxes"]] == [[[0, 1, 2, 3], [8, 9, 10, 11]], [], [[4, 5, 6, 7]]]
+    assert [len(array) for array in actual["scores"]] == [2, 0, 1] and set(actual) == {"scores", "boxes"}

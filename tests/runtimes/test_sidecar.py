@@ -1,4 +1,4 @@
-"""The sidecar: what is written is read back, and whatever is wrong with it is named by file and key."""
+"""The sidecar: what is written is read back, and every error is named by file and key."""
 
 import json
 
@@ -11,12 +11,12 @@ from manyfaces.runtimes.files import digest
 from manyfaces.runtimes.sidecar import KEYS, config_of, licence_of, read_sidecar, sidecar_path, write_sidecar
 
 CFG = load_config(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml", ["TEST.SCALES", [500, 1.5]])
-CFG.NAME = "yes: 1e-3 # no"  # a text that YAML would read as something else
+CFG.NAME = "yes: 1e-3 # no"  # text that YAML would read as something else
 
 
 @pytest.fixture
 def model(tmp_path):
-    """A path whose sidecar is right."""
+    """A path with a correct sidecar."""
     path = tmp_path / "m.onnx"
     path.write_bytes(b"abc")
     write_sidecar(path, {
@@ -115,7 +115,7 @@ def with_config(model, changes):
     ({"CASCADE.BOXES": "whole"}, r"CASCADE\.BOXES is 'whole', expected one of continuous, inclusive"),
     ({"TARGETS": 1}, r"TARGETS is a group of keys, found 1"),
 ])
-def test_a_key_that_a_model_runs_by_and_this_version_lacks_is_named(model, changes, message):
+def test_an_unknown_key_that_the_model_needs_is_named(model, changes, message):
     facts = with_config(model, changes)
     with pytest.raises(InputError, match=rf"m\.json: config: {message}.*; run the model with the version that made it "
                                          r"\(manyfaces 0\.1\.0\), or export its weights again with this one"):
@@ -127,7 +127,7 @@ def test_a_key_that_a_model_runs_by_and_this_version_lacks_is_named(model, chang
     {"MTCNN.COUNTS": {"negative": 9}, "MTCNN.OHEM": "hard", "LOSS": {}, "DISTIL": {"TEACHER": "x"}, "EXTRA": 1},
     {"NET.FROZEN_STAGES": [1, 2], "TARGETS.POSITIVE": "half", "DATA_DIR": 4, "SEED": "by the clock"},
 ])
-def test_keys_of_training_that_this_version_lacks_do_not_keep_a_model_from_running(model, changes):
+def test_unknown_keys_of_training_do_not_prevent_a_model_from_running(model, changes):
     cfg, default = config_of(model, with_config(model, changes)), load_config()
     assert cfg.NET.ALPHA == CFG.NET.ALPHA == 0.25 and cfg.NAME == CFG.NAME
     for group in ("ANCHORS", "TEST", "CASCADE"):
