@@ -32,7 +32,8 @@ class Session:
 
     def __init__(self, path, facts, threads=None, precision=None, lanes=None):
         self.lanes, self.sizes = lanes, LANE_SIZES if lanes else SIZES
-        self.options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        self.options: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": HINTS[precision],
+                                                     "PERFORMANCE_HINT": "LATENCY"}
         if lanes:
             self.options |= {"NUM_STREAMS": lanes, "INFERENCE_NUM_THREADS": lanes, "ENABLE_CPU_PINNING": False}
         elif threads:

@@ -45,8 +45,8 @@ def read_folded(path: str | os.PathLike) -> list[tuple[str, int, np.ndarray, np.
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read ({error}), expected an .npz of folded weights") from None
     layers = []
-    for key in sorted(key for key in arrays if KEY.fullmatch(key)):
-        number, kind, stride = KEY.fullmatch(key).groups()
+    for match in filter(None, map(KEY.fullmatch, sorted(arrays))):
+        key, (number, kind, stride) = match[0], match.groups()
         bias = arrays.get(f"{key[:-2]}_b")
         if int(number) != len(layers) or bias is None or bias.shape != arrays[key].shape[:1]:
             raise InputError(f"{path}: {key} of shape {arrays[key].shape} is out of order or has no bias {key[:-2]}_b "
@@ -96,7 +96,8 @@ def _normalise(model, name, bias, mean, variance):
     # gamma is computed from the moments as stored, in float32, so that the function is the same to the last digits.
     mean, variance = np.float32(mean), np.float32(variance)
     gamma = np.sqrt(variance.astype(np.float64) + np.float32(bn.epsilon))
-    set_layer_weights(bn, [np.float32(gamma), np.float32(bias + mean.astype(np.float64)), mean, variance], name)
+    beta = bias + mean.astype(np.float64)
+    set_layer_weights(bn, [gamma.astype(np.float32), beta.astype(np.float32), mean, variance], name)
 
 
 def _moments(model, names, folder):
@@ -104,7 +105,7 @@ def _moments(model, names, folder):
     files = find_images(folder)
     chosen = sorted(set(np.linspace(0, len(files) - 1, min(IMAGES, len(files))).round().astype(int)))
     inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
-    sums = [0.0] * len(names)  # of (mean, mean square)
+    sums = [np.zeros((2, 1))] * len(names)  # of (mean, mean square)
     for start in range(0, len(chosen), BATCH):
         batch = np.stack([cv2.resize(read_image(Path(folder, files[n])), (INPUT, INPUT), interpolation=cv2.INTER_AREA)
                           for n in chosen[start : start + BATCH]]).astype(np.float32)
