@@ -170,22 +170,6 @@ def _window(layer, size, dilation=(1, 1)):
     return found
 
 
-def _conv_transpose(graph, layer, inputs, _alone):
-    _channels_last(layer)
-    if layer.padding not in ("same", "valid") or tuple(layer.dilation_rate) != (1, 1) or layer.output_padding:
-        raise UnknownLayer(f"layer {layer.name} pads its output or is dilated")
-    kernel = np.asarray(layer.kernel).transpose(3, 2, 0, 1)  # (kh, kw, out, in) -> (in, out, kh, kw)
-    surplus = [side - step for side, step in zip(kernel.shape[2:], layer.strides, strict=True)]
-    cut = [max(side, 0) if layer.padding == "same" else 0 for side in surplus]
-    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(kernel.shape[1])
-    name = graph.node("ConvTranspose", [graph.settled(inputs[0]), graph.constant(f"{layer.name}_kernel", kernel),
-                                        graph.constant(f"{layer.name}_bias", np.float32(bias))], layer.name,
-                      kernel_shape=list(kernel.shape[2:]), strides=list(layer.strides),
-                      pads=[side // 2 for side in cut] + [side - side // 2 for side in cut],
-                      output_padding=[max(-side, 0) for side in surplus])
-    return _activated(graph, layer, Value(name))
-
-
 def _batch_norm(graph, layer, inputs, alone):
     """Into the convolution before it, where nobody else wants that one's output; else a factor and a shift."""
     if layer.axis not in (-1, 3) and not inputs[0].flat:
@@ -244,14 +228,6 @@ def _zero_padding(graph, layer, inputs, _alone):
                  pads=(top, left, bottom, right))
 
 
-def _cropping(graph, layer, inputs, _alone):
-    (top, bottom), (left, right) = layer.cropping
-    ends = [-side if side else np.iinfo(np.int64).max for side in (bottom, right)]
-    names = [graph.constant(f"{layer.name}_{kind}", np.int64(numbers))
-             for kind, numbers in (("starts", [top, left]), ("ends", ends), ("axes", [2, 3]))]
-    return Value(graph.node("Slice", [graph.settled(inputs[0]), *names], layer.name))
-
-
 def _upsampling(graph, layer, inputs, _alone):
     modes = {"nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
              "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}}
@@ -268,11 +244,6 @@ def _pooling(kind):
         _channels_last(layer)
         return Value(graph.node(kind, [graph.settled(inputs[0])], layer.name, **_window(layer, layer.pool_size)))
     return convert
-
-
-def _global_average(graph, layer, inputs, _alone):
-    name = graph.node("GlobalAveragePool", [graph.settled(inputs[0])], f"{layer.name}_pool")
-    return Value(name if layer.keepdims else graph.node("Flatten", [name], layer.name), flat=not layer.keepdims)
 
 
 def _flatten(graph, layer, inputs, _alone):
@@ -292,14 +263,12 @@ def _dense(graph, layer, inputs, _alone):
     return _activated(graph, layer, Value(name, flat=True))
 
 
-def _joined(kind):
-    def convert(graph, layer, inputs, _alone):
-        names = [graph.settled(value) for value in inputs]
-        for number, other in enumerate(names[1:], start=2):  # Add and Mul take two
-            names[0] = graph.node(kind, [names[0], other],
-                                  layer.name if number == len(names) else f"{layer.name}_{number}")
-        return Value(names[0], flat=inputs[0].flat)
-    return convert
+def _add(graph, layer, inputs, _alone):
+    names = [graph.settled(value) for value in inputs]
+    for number, other in enumerate(names[1:], start=2):  # ONNX adds two at a time
+        names[0] = graph.node("Add", [names[0], other],
+                              layer.name if number == len(names) else f"{layer.name}_{number}")
+    return Value(names[0], flat=inputs[0].flat)
 
 
 def _concatenate(graph, layer, inputs, _alone):
@@ -347,12 +316,6 @@ def _activation(graph, layer, inputs, _alone):
     return _activated(graph, layer, inputs[0], layer.name)
 
 
-def _softmax(graph, layer, inputs, _alone):
-    if layer.axis not in (-1, 3):
-        raise UnknownLayer(f"layer {layer.name} is a softmax over axis {layer.axis}")
-    return Value(graph.node("Softmax", [graph.settled(inputs[0])], layer.name, axis=1), flat=inputs[0].flat)
-
-
 def _activated(graph, layer, value, output=None):
     """The Value after the activation that a layer carries."""
     kind = getattr(layer.activation, "__name__", str(layer.activation))
@@ -378,13 +341,11 @@ def _channels_last(layer):
         raise UnknownLayer(f"layer {layer.name} has its channels first")
 
 
-LAYERS = {
-    "Conv2D": _conv, "DepthwiseConv2D": _conv, "Conv2DTranspose": _conv_transpose, "BatchNormalization": _batch_norm,
-    "Rescaling": _rescaling, "PadToMultiple": _pad_to_multiple, "ZeroPadding2D": _zero_padding,
-    "Cropping2D": _cropping, "UpSampling2D": _upsampling, "MaxPooling2D": _pooling("MaxPool"),
-    "AveragePooling2D": _pooling("AveragePool"), "GlobalAveragePooling2D": _global_average, "Flatten": _flatten,
-    "Dense": _dense, "Add": _joined("Add"), "Multiply": _joined("Mul"), "Concatenate": _concatenate, "ReLU": _relu,
-    "LeakyReLU": _leaky_relu, "PReLU": _prelu, "Activation": _activation, "Softmax": _softmax,
-    "Dropout": _same_value, "SpatialDropout2D": _same_value,
+LAYERS = {  # those of the nets here, and others that cost a word; any other layer goes through tf2onnx
+    "Conv2D": _conv, "DepthwiseConv2D": _conv, "BatchNormalization": _batch_norm, "Rescaling": _rescaling,
+    "PadToMultiple": _pad_to_multiple, "ZeroPadding2D": _zero_padding, "UpSampling2D": _upsampling,
+    "MaxPooling2D": _pooling("MaxPool"), "AveragePooling2D": _pooling("AveragePool"), "Flatten": _flatten,
+    "Dense": _dense, "Add": _add, "Concatenate": _concatenate, "ReLU": _relu, "LeakyReLU": _leaky_relu,
+    "PReLU": _prelu, "Activation": _activation, "Dropout": _same_value,
 }  # fmt: skip
 """Class of a layer -> function (Graph, layer, list of input Values, whether nobody else takes these) -> Value."""
