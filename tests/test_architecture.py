@@ -71,3 +71,9 @@ def test_rooms_import_exactly_what_the_page_says():
 def test_no_folder_holds_too_many_modules():
     folders = [path.parent for suffix in ("py", "pyx", "pxi") for path in (ROOT / "lib").rglob(f"*.{suffix}")]
     assert {folder: count for folder in set(folders) if (count := folders.count(folder)) > MOST_MODULES} == {}
+
+
+def test_the_picture_shows_every_room():
+    """docs/images/rooms.svg was drawn (python docs/draw_rooms.py) since the last change of the table."""
+    picture = (ROOT / "docs" / "images" / "rooms.svg").read_text(encoding="utf-8")
+    assert {room(name) for name in MODULES if name != "manyfaces"} <= set(re.findall(r"[\w/]+", picture))
