@@ -39,7 +39,7 @@ $(VENV)/.compiled: $(VENV)/.installed $(COMPILED_FROM)
 demo: setup ## find faces in demo/data, or in two portraits and a crowd; writes images to demo/visualize
 	@$(PY) tools/demo.py
 
-check: setup ## ruff and the type checker: seconds
+check: setup ## ruff and the type checker: about 15 s
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 

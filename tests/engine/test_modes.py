@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from tiny_training import numbers, rows, scenes_folder, trainer, write_scenes
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("tensorflow", reason="gradients are taken with TensorFlow here")
 scenes = pytest.fixture(scenes_folder, scope="module")
 
