@@ -1,6 +1,6 @@
-"""A headless Chromium driven over its DevTools protocol through two pipes: JSON, a NUL behind each message.
+"""A headless Chromium driven over its DevTools protocol through two pipes: JSON, with a NUL after each message.
 
-Nothing but the browser is needed. A page can be shown as on a phone, which --window-size cannot: windows have a least
+Only the browser is needed. A page can be shown as on a phone, which --window-size cannot do: windows have a minimum
 width.
 """
 
@@ -63,7 +63,7 @@ class Browser:
         os.close(self.back)
 
     def open(self, url, width, height, dark=False):
-        """Load a page in a window of such a size; `events` then holds what happened since."""
+        """Load a page in a window of this size. Afterwards `events` has what happened since."""
         self.tab("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
                  mobile=width < 500)
         theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
@@ -86,12 +86,12 @@ class Browser:
         return base64.b64decode(self.tab("Page.captureScreenshot", captureBeyondViewport=whole)["data"])
 
     def complaints(self):
-        """What the page wrote to the console or failed at, since it was opened."""
+        """Console messages and failures of the page since it was opened."""
         kinds = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded", "Network.loadingFailed")
         return [event for event in self.events if event["method"] in kinds]
 
     def requests(self):
-        """The addresses that the page asked for."""
+        """The addresses that the page requested."""
         return [event["params"]["request"]["url"] for event in self.events
                 if event["method"] == "Network.requestWillBeSent"]
 
@@ -127,7 +127,7 @@ class Browser:
 
 
 def _high(fd):
-    """A pipe's end moved out of the way of 3 and 4."""
+    """A pipe's end under a number other than 3 and 4."""
     moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
     os.close(fd)
     return moved

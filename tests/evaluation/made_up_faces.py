@@ -1,4 +1,4 @@
-"""FDDB sets made of numbers alone: ellipses, and rectangles or ellipses that find some of them."""
+"""Made-up FDDB sets: ellipses, and rectangles or ellipses that find some of them."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from manyfaces.evaluation.fddb import Fold
 def made_up_set(images, found, seed, ellipses=False):
     """Folds, detections and sizes of `images` images with 1.8 faces and `found` detections each, in ten folds.
 
-    Most faces are found with a high score; a quarter of the detections finds one again, the rest lies anywhere.
+    Most faces are found with a high score. A quarter of the detections finds one again, the others are anywhere.
     """
     rng = np.random.default_rng(seed)
     folds, detections, sizes = [Fold(number, {}) for number in range(1, 11)], {}, {}
@@ -22,7 +22,7 @@ def made_up_set(images, found, seed, ellipses=False):
         scores = rng.beta(1, 9, found)
         scores[:max(0, len(near) - len(twice))] = rng.beta(6, 2, max(0, len(near) - len(twice)))
         if not ellipses:
-            half = rows[:, [1, 0]] * [0.95, 0.9]  # upright boxes about faces that stand
+            half = rows[:, [1, 0]] * [0.95, 0.9]  # upright boxes around upright faces
             rows = np.concatenate([rows[:, 3:5] - half, 2 * half], axis=1)
         folds[index * 10 // images].faces[name] = faces
         detections[name] = np.column_stack([rows, scores])
@@ -31,7 +31,7 @@ def made_up_set(images, found, seed, ellipses=False):
 
 
 def random_ellipses(rng, count, size, largest):
-    """(count, 5) major minor angle cx cy, about as FDDB's: from 10 px, standing more or less, some leave the image."""
+    """(count, 5) major minor angle cx cy, similar to FDDB's: from 10 px, roughly upright, some leave the image."""
     minor = rng.uniform(10, largest / 1.3, count)
     return np.column_stack([minor * rng.uniform(1.2, 1.6, count), minor, rng.normal(np.pi / 2, 0.3, count),
                             rng.uniform(0, size[0], count), rng.uniform(0, size[1], count)])

@@ -1,7 +1,7 @@
-"""The rules of WIDER FACE once more, as loops over numbers: slow, and nothing in them is clever.
+"""The rules of WIDER FACE a second time, as loops over single numbers: slow and simple.
 
-Written along the description of the official MATLAB tools; it shares no code with manyfaces.evaluation. `random_set`
-makes small sets for it on which boxes, scores and overlaps tie.
+They follow the description of the official MATLAB tools and share no code with manyfaces.evaluation. `random_set` makes
+small sets in which boxes, scores and IoUs tie.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def stretch(score, ends):
 
 
 def walk(rows, boxes, counted):
-    """Of one image: for each prediction in falling score, is it a proposal, and how many faces are recalled so far."""
+    """For each prediction of an image in falling score: is it a proposal, and the number of faces recalled so far."""
     taken, proposal, recalled = [0] * len(boxes), [], []
     for row in rows:
         overlaps = [overlap(row, box) for box in boxes]
@@ -52,7 +52,7 @@ def walk(rows, boxes, counted):
 
 
 def images_to_score(predictions, truth):
-    """The images that the official tools look at, each with its predictions in falling score."""
+    """The images that the official tools evaluate, each with its predictions in falling score."""
     for image in truth:
         rows = predictions.get(image.event, {}).get(image.name)
         if rows is not None and len(rows) and len(image.boxes):
@@ -91,7 +91,7 @@ def average_precision(predictions, truth, setting):
 
 
 def exact(predictions, truth, setting):
-    """The same with every distinct score as a threshold, one after the other."""
+    """Average precision with every distinct score as a threshold."""
     faces, marks = sum(int(image.counted[setting].sum()) for image in truth), []
     for image, rows in images_to_score(predictions, truth):
         proposal, recalled = walk(rows, image.boxes.tolist(), image.counted[setting].tolist())
@@ -107,7 +107,7 @@ def exact(predictions, truth, setting):
 
 
 def random_set(rng):
-    """predictions, ground truth: up to three images on a lattice of halves, with ties, sides <= 0 and files that lack.
+    """predictions, ground truth: up to three images on a lattice of halves, with ties, sides <= 0 and missing files.
 
     rng: numpy Generator. At least one image has a file.
     """
@@ -132,7 +132,7 @@ def random_set(rng):
 
 
 def lattice(rng, count):
-    """(count, 4) x y w h on a lattice of halves, crowded, some with a side <= 0."""
+    """(count, 4) x y w h on a lattice of halves, close together, some with a side <= 0."""
     boxes = np.column_stack([rng.integers(-4, 16, (count, 2)), rng.integers(2, 14, (count, 2))]) / 2
     flat = rng.random(count) < 0.1
     boxes[flat, rng.integers(2, 4)] = rng.integers(-4, 1) / 2

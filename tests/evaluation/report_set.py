@@ -9,8 +9,11 @@ from manyfaces.evaluation import write_prediction_file
 
 
 def write_predictions(folder, toy, seed=0, settings=True):
-    """Prediction files below `folder` for the toy set (the fixture `toy`): of every image the tallest face is missed or
-    found beside, others have a second prediction, and one stands on the background. Returns the folder."""
+    """Write prediction files below `folder` for the toy set (the fixture `toy`); returns the folder.
+
+    In every image the tallest face is missed or badly localised, others have a second prediction, and one prediction is
+    on the background.
+    """
     rng = np.random.default_rng(seed)
     for index, record in enumerate(READERS["wider"](toy["labels"], toy["images"]).records):
         boxes, scores = record.boxes.astype(float), rng.uniform(0.1, 1, len(record.boxes))

@@ -1,4 +1,4 @@
-"""Sets of two or three images for the tests of what is computed from Matches."""
+"""Small sets of images for the tests of what is computed from Matches."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def image(name, boxes, rows, counted=None, event="e", **attributes):
 
 
 def matched(*images):
-    """The Matches of such images."""
+    """The Matches of images."""
     predictions = {}
     for truth, rows in images:
         predictions.setdefault(truth.event, {})[truth.name] = rows

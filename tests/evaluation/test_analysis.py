@@ -29,7 +29,7 @@ def rows_of(matches, part):
 def test_a_height_has_its_own_faces_and_false_positives():
     rows = [[*SMALL, 0.9], [*TALL, 0.8], [300, 300, 40, 50, 0.95], [500, 500, 12, 12, 0.1]]
     heights = rows_of(matched(image("a", [SMALL, TALL], rows)), "heights")
-    # The false positive of 50 px stands before the tall face, and is none among the small ones.
+    # The false positive of 50 px comes before the tall face. In the bin of the small ones it does not count.
     found = {label: (row["low"], row["high"], row["faces"], row["recall"], row["ap"]) for label, row in heights.items()}
     assert found["10 to 16 px"] == (10, 16, 1, 1.0, 1.0) and found["32 to 64 px"] == (32, 64, 1, 1.0, 0.5)
     assert found["256 px and more"] == (256, None, 0, None, None)
@@ -56,14 +56,14 @@ def test_under_ten_pixels_are_boxes_that_no_setting_counts():
 
 
 def test_an_attribute_meets_all_false_positives():
-    # Found: the clear face and one of two blurred ones, between them a false positive.
+    # The clear face and one of two blurred ones are found, with a false positive between them.
     boxes = [[0, 0, 20, 20], [100, 0, 20, 20], [200, 0, 20, 20]]
     rows = [[*boxes[0], 0.9], [500, 500, 20, 20, 0.8], [*boxes[1], 0.7]]
     matches = matched(image("a", boxes, rows, blur=[0, 2, 2]))
     blur = rows_of(matches, "blur")
     assert (blur["clear"]["recall"], blur["clear"]["ap"], blur["clear"]["normalised_ap"]) == (1, 1, 1)
     assert (blur["normal blur"]["faces"], blur["normal blur"]["normalised_ap"]) == (0, None)
-    # Recall 1/2 at precision 1/2; as if of 3 faces: 1.5 found beside one false positive.
+    # Recall 1/2 at precision 1/2. Scaled to 3 faces: 1.5 found, with one false positive.
     heavy = blur["heavy blur"]
     assert (heavy["recall"], heavy["ap"]) == (0.5, 0.25) and heavy["normalised_ap"] == pytest.approx(0.5 * 1.5 / 2.5)
     assert analyse(matches)["pose"] == [] and set(analyse(matches)) == set(BREAKDOWNS)
@@ -94,7 +94,7 @@ def test_operating_points_worked_out_by_hand():
     points = operating_points(matches, "easy", (0, 1, 2, 3, 100))
     assert [point["false_positives"] for point in points] == [0, 1, 2, 3, 100]
     found = [(point["reached"], point["score"], point["recall"], point["precision"]) for point in points]
-    # Two false positives of 0.6 come together, so that with two the threshold stays above them.
+    # Two false positives of 0.6 enter together, so with a limit of two the threshold stays above them.
     one, every = (1, 0.7, 0.5, pytest.approx(2 / 3)), (3, 0.5, 0.75, 0.5)
     assert found == [(0, 0.9, 0.25, 1), one, one, every, every]
 
@@ -119,22 +119,22 @@ def test_judged_and_found():
 
 
 @given(st.integers(0, 10**9))
-def test_a_part_is_what_the_protocol_gives_when_the_rest_is_ignored(seed):
+def test_a_subset_is_what_the_protocol_gives_when_the_rest_is_ignored(seed):
     images = random_set(seed)
     tables = analyse(matched(*images))
-    parts = [(row, [(truth.boxes[:, 3] >= row["low"]) & (truth.boxes[:, 3] < (row["high"] or np.inf))
+    subsets = [(row, [(truth.boxes[:, 3] >= row["low"]) & (truth.boxes[:, 3] < (row["high"] or np.inf))
                     for truth, _ in images],
               [(rows[:, 3] >= row["low"]) & (rows[:, 3] < (row["high"] or np.inf)) for _, rows in images])
              for row in tables["heights"] if row["low"]]
-    parts += [(row, [np.full(len(truth.boxes), truth.event == row["label"]) for truth, _ in images],
+    subsets += [(row, [np.full(len(truth.boxes), truth.event == row["label"]) for truth, _ in images],
                [np.full(len(rows), truth.event == row["label"]) for truth, rows in images])
               for row in tables["events"]]
-    parts += [(row, [truth.attributes["blur"] == number for truth, _ in images],
+    subsets += [(row, [truth.attributes["blur"] == number for truth, _ in images],
                [np.ones(len(rows), bool) for _, rows in images]) for number, row in enumerate(tables["blur"])]
-    for row, inside, looked_at in parts:
+    for row, inside, looked_at in subsets:
         if not row["faces"]:
             continue
-        # What is not looked at is put on a box that does not count: there it is ignored, and the scores' range stays.
+        # Other predictions move onto a box that does not count: they are ignored, and the range of scores stays.
         predictions, truths, place = {}, [], [10_000, 10_000, 50, 50]
         for number, (truth, rows) in enumerate(images):
             counted = truth.counted["hard"] & inside[number]

@@ -54,7 +54,7 @@ def test_equals_the_loops(seed, heights):
         far = rng.uniform(0, 80, (4, 2))
         found = np.concatenate([near, np.concatenate([far, far + rng.uniform(2, 45, (4, 2))], axis=1)])
         found[:, 2:] = np.maximum(found[:, 2:], found[:, :2] + 1)
-        scores = rng.permutation(10_000)[:len(found)] / 10_000  # without ties, whose order across images is a choice
+        scores = rng.permutation(10_000)[:len(found)] / 10_000  # without ties, whose order across images is arbitrary
         detections.append(np.column_stack([found, scores]))
         records.append(record(boxes, rng.random(count) < 0.2))
     assert ap50(detections, records, heights)["ap"] == pytest.approx(loop_ap(detections, records, *heights), abs=1e-9)
@@ -69,7 +69,7 @@ def test_cases_worked_out_by_hand():
     assert ap50(hit, images) == {"ap": 1.0, "faces": 2, "found": 2, "detections": 2}
     assert ap50(hit, images, (0, 20)) == {"ap": 1.0, "faces": 1, "found": 1, "detections": 1}
     assert ap50([hit[0][:1]], images)["ap"] == 0.5
-    # Twice on one face: the second is wrong, and comes before the other face.
+    # Two on one face: the second is wrong, and comes before the other face.
     twice = [np.array([[*SMALL, 0.9], [*SMALL, 0.8], [*TALL, 0.1]])]
     assert ap50(twice, images)["ap"] == pytest.approx(0.5 + 0.5 * 2 / 3)
 
@@ -82,7 +82,7 @@ def test_the_other_heights_neither_help_nor_hurt():
     # A detection of 21 px on the face of 19.5 px counts: the height of the face decides.
     face, found = [0, 0, 20, 19.5], [0, 0, 20, 21, 0.5]
     assert ap50([np.array([found])], [record([face])], (0, 20))["ap"] == 1
-    # The face of exactly 20 px is none of those under 20.
+    # A face of exactly 20 px is not under 20 px.
     assert ap50([np.zeros((0, 5))], [record([[0, 0, 9, 20]])], (0, 20))["faces"] == 0
 
 

@@ -16,7 +16,7 @@ from manyfaces.evaluation.coco_results import read_coco_results, write_coco_resu
 
 
 def truth_file(path, images):
-    """The CocoFile of images, each a list of (x, y, w, h) or (x, y, w, h, iscrowd); ids from 0, the library's trap."""
+    """The CocoFile of images, each a list of (x, y, w, h) or (x, y, w, h, iscrowd); ids from 0 on."""
     entries = [{"id": i, "file_name": f"a/{i}.jpg", "width": 9, "height": 9} for i in range(len(images))]
     annotations = [{"image_id": i, "category_id": 4, "bbox": face[:4], "area": face[2] * face[3],
                     "iscrowd": int(any(face[4:]))} for i, faces in enumerate(images) for face in faces]
@@ -47,7 +47,7 @@ def test_a_case_by_hand(tmp_path):
         key: value for key, value in usual.items() if key != "max_detections"}
     heights = {part["low"]: part for part in result["heights"]}
     assert [part["faces"] for part in result["heights"]] == [0, 0, 0, 1, 0, 1, 0]
-    # Of 32 to 64 px are the first and the false one, whose score is lower; of 128 to 256 px the last alone.
+    # The first face and the false positive, whose score is lower, are in 32 to 64 px; only the last is in 128 to 256.
     assert heights[32]["AP50"] == pytest.approx(1) and heights[128]["AP"] == pytest.approx(0.3)
     assert heights[10]["AP"] is None and heights[256]["high"] is None
 
@@ -102,7 +102,7 @@ def made_up(tmp_path_factory):
         images.append([(*face, rng.random() < 0.1) for face in faces.round(1).tolist()])
         moved = faces + rng.normal(0, 0.08, faces.shape) * side
         moved = np.concatenate([moved[rng.random(count) < 0.8], rng.uniform(5, 300, (rng.integers(0, 9), 4))])
-        scores = rng.uniform(0, 1, (len(moved), 1)).round(2)  # with equal ones
+        scores = rng.uniform(0, 1, (len(moved), 1)).round(2)  # some are equal
         found.append(np.concatenate([moved[:, :2], np.maximum(moved[:, 2:], 1), scores], axis=1))
     truth = truth_file(folder / "gt.json", images)
     results = [{"image_id": i, "category_id": 4, "bbox": row[:4], "score": row[4]}
@@ -112,7 +112,7 @@ def made_up(tmp_path_factory):
 
 
 def library(name, folder, limits):
-    """The evaluator of a library after it has read the files by itself; annotation ids from 1, as it needs them."""
+    """The evaluator of a library after it has read the files itself, with annotation ids from 1, as it needs them."""
     if name == "pycocotools":
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -164,8 +164,8 @@ def test_at_a_thousand_the_figures_are_those_of_the_libraries_arrays(name, made_
 def test_ap50_is_that_of_pascal_voc_but_for_the_hundred_and_one_recalls(tmp_path):
     """The envelope falls with recall, so its mean over 0, .01, ... 1 brackets the area under it: by 1 / 100 at most.
 
-    Faces stand apart here. In crowds the two differ besides: COCO gives a detection the best box that is still free,
-    Pascal VOC the best one of all.
+    The faces here are apart. In crowds the two also differ in the matching: COCO gives a detection the best box that is
+    still free, Pascal VOC the best of all.
     """
     rng, records, found, images = np.random.default_rng(2), [], [], []
     for index in range(60):
@@ -202,7 +202,7 @@ def evaluate(tool, capsys):
 
 @pytest.fixture
 def toy_results(toy, tmp_path):
-    """(truth.json, folder of prediction files, results.json): every toy face, but not those of the second image."""
+    """(truth.json, folder of prediction files, results.json): every toy face, except those of the second image."""
     roidb = READERS["wider"](toy["labels"], toy["images"])
     write_coco(roidb, tmp_path / "gt.json")
     detections = {}

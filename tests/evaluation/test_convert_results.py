@@ -122,7 +122,7 @@ def test_two_images_of_one_name_cannot_be_told_apart(convert, tmp_path):
     assert "images 1 and 2 are both named 'a'" in convert("r.json", "pred")[2]
 
 
-# ------------------------------------------------------------------------ there and back
+# ------------------------------------------------------------------------ round trips
 
 
 def a_truth(count):
@@ -150,7 +150,7 @@ def test_json_to_folder_to_json_keeps_every_digit(tmp_path_factory, found):
     for name in rows:
         np.testing.assert_array_equal(back[name], rows[name], strict=True)
     write_coco_rows(folder / "b.json", back, truth.ids, 2)
-    # A zero has lost its sign on the way.
+    # A zero loses its sign in the folder.
     assert json.loads((folder / "b.json").read_text()) == json.loads((folder / "a.json").read_text())
 
 
@@ -159,7 +159,7 @@ FLOATS = st.floats(-2.0 ** 20, 2.0 ** 20, width=32)
 
 @given(arrays(np.float32, st.tuples(st.integers(0, 6), st.just(5)), elements=FLOATS))
 def test_folder_to_json_to_folder_keeps_every_float32(tmp_path_factory, rows):
-    """The two ways to write a detector's boxes hold the same numbers, and convert into one another."""
+    """The two formats of a detector's boxes have the same numbers, and each converts into the other."""
     folder, truth = tmp_path_factory.mktemp("back"), a_truth(1)
     write_prediction_file(folder / "pred/e0/0.txt", "x", rows[:, :4], rows[:, 4])
     first = folder_rows(folder / "pred", truth)["e0/0"]

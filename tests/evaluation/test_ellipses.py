@@ -1,4 +1,4 @@
-"""Masks and their overlaps, against areas worked out by hand and loops over pixels."""
+"""Masks and their IoU, against areas worked out by hand and loops over pixels."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_the_window_holds_what_the_benchmark_draws(ellipse):
 
 @pytest.mark.parametrize("radius", [10, 25, 60, 140])
 def test_the_area_of_a_circle(radius):
-    # The drawn edge lies on the circle, so that half of its pixels lie outside.
+    # The drawn edge lies on the circle, so half of its pixels are outside.
     area = int(ellipse_mask((radius, radius, 0, 150, 150), (300, 300))[2].sum())
     assert area == pytest.approx(math.pi * (radius + 0.5) ** 2, rel=0.02)
 
@@ -93,7 +93,7 @@ def test_what_the_benchmark_rounds():
 
 
 @given(st.lists(ellipses, max_size=3), st.lists(ellipses, max_size=3))
-def test_overlaps_of_ellipses_by_loops(faces, found):
+def test_ious_of_ellipses_by_loops(faces, found):
     faces, rows = np.array(faces).reshape(-1, 5), np.array([(*row, 0.5) for row in found]).reshape(-1, 6)
     size = (40, 30)
     faces[:, 3:] *= 0.4
@@ -106,7 +106,7 @@ def test_overlaps_of_ellipses_by_loops(faces, found):
 
 @given(st.lists(ellipses, max_size=3),
        st.lists(st.tuples(st.floats(-20, 45), st.floats(-20, 35), st.floats(-9, 40), st.floats(-9, 40)), max_size=4))
-def test_overlaps_of_rectangles_by_loops(faces, found):
+def test_ious_of_rectangles_by_loops(faces, found):
     faces, rows = np.array(faces).reshape(-1, 5), np.array([(*row, 0.5) for row in found]).reshape(-1, 5)
     size = (40, 30)
     faces[:, 3:] *= 0.4
@@ -116,11 +116,11 @@ def test_overlaps_of_rectangles_by_loops(faces, found):
     np.testing.assert_allclose(overlaps, np.array(expected).reshape(overlaps.shape), rtol=1e-15)
 
 
-def test_overlaps_that_can_be_worked_out():
-    # A circle in the box about it covers pi / 4 of it, 100 times larger than a pixel.
+def test_ious_that_can_be_worked_out():
+    # A circle covers pi / 4 of the box around it; both are 100 times larger than a pixel.
     circle, box = np.array([[100.0, 100, 0, 150, 150]]), np.array([[50.0, 50, 200, 200, 1]])
     assert mask_ious(circle, box, (300, 300))[0, 0] == pytest.approx(math.pi / 4, abs=0.01)
-    # Only what lies in the image counts: of both the same half is left.
+    # Only pixels in the image count: the same half of both is left.
     assert mask_ious(circle, box, (150, 300))[0, 0] == pytest.approx(math.pi / 4, abs=0.01)
     # The face leaves the image and the box ends at its border: with the whole ellipse it would be 0.43.
     outside = np.array([[60.0, 60, 0, 0, 100]])
@@ -128,7 +128,7 @@ def test_overlaps_that_can_be_worked_out():
     nothing = np.array([[10.0, 10, 0, -50, 50]])
     boxes = np.array([[-60.0, 40, 20, 20, 1], [0, 0, 300, 300, 1]])
     assert mask_ious(nothing, boxes, (300, 300)).tolist() == [[0, 0]]
-    # Numbers without measure neither overflow nor take memory.
+    # Huge numbers neither overflow nor take memory.
     huge = mask_ious(circle, np.array([[-1e300, -1e308, 2e300, 1.7e308, 1]]), (300, 300))
     far = mask_ious(circle, np.array([[1e308, 0, 1e308, 9, 1]]), (300, 300))
     assert far[0, 0] == 0 and huge[0, 0] == pytest.approx(math.pi * 100.5 ** 2 / 300 ** 2, rel=0.01)

@@ -21,16 +21,16 @@ def costs(matches):
     return {kind: found["cost"] for kind, found in error_kinds(matches).items()}
 
 
-def test_each_kind_and_what_mending_it_brings_worked_out_by_hand():
+def test_each_kind_and_the_gain_of_fixing_it_worked_out_by_hand():
     rows = [[*A, 0.9], [*A, 0.8], [*moved(B), 0.7], [500, 500, 19, 19, 0.6], [*C, 0.5], [*moved(C), 0.4], [*E, 0.3]]
     kinds = error_kinds(matched(image("a", [A, B, C, D, E], rows, [True, True, False, True, True])))
     assert {kind: found["count"] for kind, found in kinds.items()} == {
         "missed": 2, "localisation": 2, "duplicate": 1, "background": 1}
-    # Four faces: one found with precision 1, one at the end with 2/6 - and with 2/5 when one wrong box is gone.
+    # Four faces: one found with precision 1, one at the end with 2/6 - and with 2/5 when one wrong box is removed.
     before = 1 / 4 + 1 / 4 * 2 / 6
     assert kinds["duplicate"]["cost"] == pytest.approx(1 / 4 + 1 / 4 * 2 / 5 - before)
     assert kinds["background"]["cost"] == pytest.approx(1 / 4 + 1 / 4 * 2 / 5 - before)
-    # B is found behind the duplicate, the one at the ignored C is ignored, E comes behind two wrong ones.
+    # B is found after the duplicate, the one at the ignored C is ignored, E comes after two wrong ones.
     assert kinds["localisation"]["cost"] == pytest.approx(1 / 4 + 1 / 4 * 2 / 3 + 1 / 4 * 3 / 5 - before)
     # Without B and D two faces are left.
     assert kinds["missed"]["cost"] == pytest.approx(1 / 2 + 1 / 2 * 2 / 6 - before)
@@ -42,11 +42,11 @@ def test_each_kind_and_what_mending_it_brings_worked_out_by_hand():
     assert kinds["missed"]["files"] == [{"image": "e/a", "count": 2}] and list(kinds) == list(KINDS)
 
 
-def test_a_box_that_is_mended_takes_its_face_from_a_lower_score_or_goes():
-    # The wrong box comes first: mended it finds the face, and the lower one is gone rather than a duplicate before B.
+def test_a_fixed_box_takes_its_face_from_a_lower_score_or_is_removed():
+    # The wrong box comes first: fixed it finds the face, and the lower one is removed, not a duplicate before B.
     matches = matched(image("a", [A, B], [[*moved(A), 0.9], [*A, 0.5], [*B, 0.3]]))
     assert costs(matches)["localisation"] == pytest.approx(1 - 2 / 3)
-    # The face is found already: the mended box goes, and B has no wrong one before it.
+    # The face is found already: the fixed box is removed, and B has no wrong one before it.
     matches = matched(image("a", [A, B], [[*A, 0.9], [*moved(A), 0.5], [*B, 0.3]]))
     assert costs(matches)["localisation"] == pytest.approx(1 - (1 / 2 + 1 / 2 * 2 / 3))
 

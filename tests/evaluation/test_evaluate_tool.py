@@ -21,7 +21,7 @@ def evaluate(tool, capsys):
 
 @pytest.fixture
 def predictions(toy, tmp_path):
-    """A folder that finds every toy face, but misses those of the second image and sees one too many in the third."""
+    """Predictions of every toy face except those of the second image, and one false positive in the third."""
     records = READERS["wider"](toy["labels"], toy["images"]).records
     for index, record in enumerate(records):
         boxes, scores = record.boxes, np.linspace(1, 0.5, len(record.boxes))
@@ -43,7 +43,7 @@ def test_the_official_figures_to_five_digits_in_under_three_seconds(shared_dir, 
     assert time.process_time() - start < 3
     assert code == 0 and out.splitlines()[1].split()[1:] == [
         "0.90696", "0.88158", "0.73829", "3,226", "297,333", "0", "0.90736", "0.88186", "0.73866"]
-    # These detections were written as whole numbers, and nothing else is amiss with them.
+    # These detections were written as whole numbers; there is no other sign of a loss.
     assert out.count("warning: ") == 1 and "all boxes are whole numbers" in out
     result = json.loads((tmp_path / "ap.json").read_text())[0]
     assert [round(result[s], 5) for s in SETTINGS] == [0.90696, 0.88158, 0.73829] and len(result["warnings"]) == 1

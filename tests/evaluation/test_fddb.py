@@ -1,4 +1,4 @@
-"""FDDB's protocol against every threshold worked out from scratch with every possible matching, and by hand."""
+"""FDDB's protocol against every threshold computed from scratch with every possible matching, and by hand."""
 
 import itertools
 import time
@@ -19,7 +19,7 @@ SIZE = (60, 50)
 
 
 def best_matching(overlaps):
-    """(pairs over 0.5, total) of the best of all one-to-one matchings; of equal ones that with more pairs over 0.5."""
+    """(pairs over 0.5, total) of the best one-to-one matching; among equals the one with more pairs over 0.5."""
     overlaps = [list(map(float, row)) for row in (overlaps if len(overlaps) <= overlaps.shape[1] else overlaps.T)]
     best = (0.0, 0)
     for columns in itertools.permutations(range(len(overlaps[0]) if overlaps else 0), len(overlaps)):
@@ -31,7 +31,7 @@ def best_matching(overlaps):
 
 
 def plainly(folds, detections, sizes):
-    """(threshold, false positives, discrete, continuous) at each distinct score, each from nothing."""
+    """(threshold, false positives, discrete, continuous) at each distinct score, each from scratch."""
     scores = sorted({float(row[-1]) for rows in detections.values() for row in rows}, reverse=True)
     points = []
     for threshold in scores:
@@ -82,8 +82,8 @@ def test_every_threshold_from_scratch(images, as_ellipses):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_crowds_that_overlap_each_other_from_scratch(seed):
-    # Five faces in little space, and detections near them: there the best matching is not the greedy one.
+def test_crowds_of_overlapping_faces_from_scratch(seed):
+    # Five faces close together, with detections near them: there the best matching is not the greedy one.
     rng = np.random.default_rng(seed)
     faces = random_ellipses(rng, 5, SIZE, 25)
     rows = faces[rng.integers(0, 5, 7)] + rng.normal(size=(7, 5)) * [2, 2, 0.2, 4, 4]
@@ -92,7 +92,7 @@ def test_crowds_that_overlap_each_other_from_scratch(seed):
 
 
 def test_faces_that_share_detections_are_matched_together_and_others_apart():
-    # Against one matching of everything, by many random tables in which most pairs have nothing in common.
+    # Against one matching of all faces, on many random tables in which most pairs have no IoU.
     from scipy.optimize import linear_sum_assignment
 
     rng = np.random.default_rng(5)
@@ -111,26 +111,26 @@ def events(overlaps, scores):
     return np.cumsum(image_events(np.array(overlaps, np.float64), np.array(scores)), axis=0)[:, 1:].tolist()
 
 
-def test_the_corners_of_the_rule():
-    # Columns: detections, pairs over 0.5, their overlap. Exactly half is not enough, and still counts continuously.
+def test_special_cases_of_the_rule():
+    # Columns: detections, pairs over 0.5, IoU in pairs. Exactly half is not enough, but counts in the continuous score.
     assert events([[0.5]], [0.9]) == [[1, 0, 0.5]]
     assert events([[0.5], [0.25]], [0.9]) == [[1, 0, 0.5]]
     assert events([[np.nextafter(0.5, 1)]], [0.9])[0][1] == 1
     # Two detections on one face: one pair. The better one takes it although it scores lower.
     assert events([[0.6, 0.8]], [0.9, 0.3]) == [[1, 1, 0.6], [2, 1, 0.8]]
-    # One detection over two faces: one pair.
+    # One detection on two faces: one pair.
     assert events([[0.7], [0.6]], [0.9]) == [[1, 1, 0.7]]
-    # The total decides, not the number over 0.5: 0.9 + 0.45 beats 0.6 + 0.7, and the true positives fall again.
+    # The total decides, not the number over 0.5: 0.9 + 0.45 beats 0.6 + 0.7, so the number of true positives falls.
     assert events([[0.6, 0.9], [0.0, 0.7]], [0.4, 0.8])[1] == pytest.approx([2, 2, 1.3])
     assert events([[0.6, 0.9], [0.45, 0.7]], [0.4, 0.8])[1] == pytest.approx([2, 1, 1.35])
-    # Equal totals: more pairs over 0.5. And equal scores come together.
+    # Of equal totals the one with more pairs over 0.5 is taken. Equal scores enter together.
     assert events([[0.75, 0.25], [0.5, 0.0]], [0.5, 0.5]) == [[2, 1, 0.75]]
     assert events([[0.6, 0.2], [0.4, 0.0]], [0.5, 0.5])[0][:2] == [2, 1]
     assert events(np.zeros((0, 3)), [0.1, 0.2, 0.2]) == [[2, 0, 0], [3, 0, 0]]
 
 
 def test_a_half_that_masks_make():
-    # A region of 16 pixels within one of 32: an overlap of exactly 0.5 is a false positive.
+    # A region within another of twice its pixels: an IoU of exactly 0.5 is a false positive.
     faces = [np.array([[0.0, 0, 0, 20, 20]])]  # one pixel
     found = {"a": np.array([[20.0, 20, 1, 0, 0.9]])}  # two pixels
     overlaps = mask_ious(faces[0], found["a"], SIZE)
@@ -154,7 +154,7 @@ def test_images_join_at_each_threshold_of_the_set():
     assert result.roc.at(0) == {"discrete": 0.25, "continuous": pytest.approx(overlap / 4), "threshold": 0.9,
                                 "false_positives": 0}
     assert result.roc.at(1)["threshold"] == 0.9 and result.roc.at(2)["threshold"] == 0.2
-    # At two false positives in the whole set each fold of two of the four images may have one.
+    # With two false positives in the whole set, each fold has two of the four images and may have one.
     assert [result.folds[n].at(result.fold_limit(n, 2))["discrete"] for n in (1, 2)] == [0.5, 0.5]
     with pytest.raises(InputError, match="1 of 1 images with detections are not in the annotations, the first is 'x'"):
         evaluate_fddb({"x": found["a"]}, folds, {})
@@ -184,7 +184,7 @@ def test_the_curve_that_is_kept_is_the_best_rate_at_each_number_of_false_positiv
     assert summary["mean"]["discrete"]["100"] == pytest.approx(sum(values) / 10)
     assert summary["spread"]["discrete"]["100"] == pytest.approx(
         (sum((value - sum(values) / 10) ** 2 for value in values) / 9) ** 0.5)
-    # Of 40 images in all a fold has 4, and so 10 of the 100 false positives.
+    # A fold has 4 of the 40 images, and so 10 of the 100 false positives.
     assert summary["folds"][0]["discrete"]["100"] == result.folds[1].at(10)["discrete"]
 
 
@@ -196,5 +196,5 @@ def test_a_set_of_the_full_size_within_a_minute(images, as_ellipses):
     seconds = time.process_time() - start
     print(f"{images / seconds:,.0f} images/s, {result.roc.detections / seconds:,.0f} detections/s, {seconds:.2f} s")
     assert seconds < 60 * images / 2845 and (result.roc.images, result.roc.detections) == (images, images * 30)
-    # Its maker finds 95 % of the faces with high scores.
+    # made_up_set finds 95 % of the faces with high scores.
     assert 0.85 < result.roc.at(images / 3)["discrete"] < 0.99

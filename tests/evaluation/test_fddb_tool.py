@@ -1,4 +1,4 @@
-"""tools/evaluate.py fddb on files: what it prints and writes, and what it says of bad input."""
+"""tools/evaluate.py fddb on files: what it prints and writes, and its messages about bad input."""
 
 import json
 import os
@@ -23,14 +23,14 @@ def evaluate(tool, capsys):
 
 
 def text(parts, end=""):
-    """A list as FDDB has them, of image name -> rows; nothing is rounded."""
+    """A list in FDDB's format from image name -> rows; nothing is rounded."""
     return "".join(f"{name}\n{len(rows)}\n" + "".join(" ".join(map(repr, row)) + end + "\n" for row in rows.tolist())
                    for name, rows in parts.items())
 
 
 @pytest.fixture
 def files(tmp_path):
-    """A made-up set of 30 images on disk: folder, arguments, and what is in it."""
+    """A made-up set of 30 images on disk: folder, arguments, and its contents."""
     folds, detections, sizes = made_up_set(30, 10, 7)
     for fold in folds:
         path = tmp_path / "folds" / f"FDDB-fold-{fold.number:02d}-ellipseList.txt"
@@ -89,7 +89,7 @@ def test_what_is_printed_and_written(files, evaluate):
 def test_several_methods_share_a_table_and_a_plot(files, evaluate):
     folder, arguments, (folds, detections, sizes) = files
     (folder / "split").mkdir()
-    for fold in folds:  # as the benchmark's script wants them
+    for fold in folds:  # as the benchmark's script needs them
         (folder / "split" / f"fold-{fold.number:02d}-out.txt").write_text(
             text({name: detections[name] for name in fold.faces}))
     half = {name: rows for index, (name, rows) in enumerate(detections.items()) if index % 2}

@@ -17,7 +17,7 @@ def check(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a division by zero would show here
         result = evaluate_wider(predictions, truth)
-    # One setting a set keeps 10,000 of them quick; every setting takes its turn.
+    # One setting per set keeps 10,000 sets fast; the settings take turns.
     setting = SETTINGS[seed % 3]
     assert abs(result[setting] - plain_loops.average_precision(predictions, truth, setting)) < 1e-9
     assert abs(result["exact"][setting] - plain_loops.exact(predictions, truth, setting)) < 1e-9
@@ -27,7 +27,7 @@ def check(seed):
 @pytest.mark.parametrize("thousand", range(10))
 def test_ten_thousand_random_sets_equal_the_loops(thousand):
     found = [check(1000 * thousand + k) for k in range(1000)]
-    assert len(set(found)) > 100 and 0 in found  # they are no trivial sets
+    assert len(set(found)) > 100 and 0 in found  # the sets are not trivial
 
 
 @given(st.integers(10_000, 10**12))
@@ -37,7 +37,7 @@ def test_more_random_sets_equal_the_loops(seed):
 
 
 def numbers():
-    """Fields as programs write them, in all precisions, and what is no number."""
+    """Fields as programs write them, in all precisions, and fields that are no number."""
     exact = st.floats(allow_nan=False, allow_infinity=False)
     written = st.one_of(exact.map(repr), exact.map("{:.9g}".format), exact.map("{:.3f}".format), st.integers().map(str),
                         st.from_regex(r"\A[+-]?[0-9]{0,25}\.?[0-9]{0,30}([eE][+-]?[0-9]{1,3})?\Z"))
@@ -81,7 +81,7 @@ def test_any_bytes_are_faces_or_an_error_with_its_line(tmp_path_factory, data):
 @settings(max_examples=600)
 def test_parsing_compiled_or_not_is_the_same_to_the_bit(data):
     quick, plain = matching.parse_faces(data), reference.parse_faces(data)
-    # The compiled one may leave a file to the reader that goes line by line, never the reverse.
+    # The compiled one may leave a file to the line-by-line reader, never the reverse.
     assert quick is None or quick.tobytes() == plain.tobytes() and quick.shape == plain.shape
 
 

@@ -1,4 +1,4 @@
-"""Which examples the galleries show, and that their crops and boxes lie where they should."""
+"""The examples in the galleries, and the positions of their crops and boxes."""
 
 import numpy as np
 from small_sets import image, matched

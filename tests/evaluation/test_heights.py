@@ -17,10 +17,10 @@ def record(name, boxes, ignore=None):
                   np.zeros(len(boxes), bool) if ignore is None else np.array(ignore))
 
 
-# Heights 12, 16 and 40 px, an ignored one of 18; another image with one of 40 px.
+# Faces of 12, 16 and 40 px and an ignored one of 18 px; another image with a face of 40 px.
 TRUTH = Roidb([record("x.jpg", [(0, 0, 10, 12), (50, 0, 60, 16), (100, 0, 130, 40), (200, 0, 230, 18)],
                       [False, False, False, True]), record("y.jpg", [(0, 0, 30, 40)])], source="truth")
-# Falling: 40 px right, wrong, 16 px right, on the ignored one, a second one on the 16 px: precisions 1, 1/2, 2/3, 2/4.
+# By falling score: 40 px right, wrong, 16 px right, ignored, a second one on the 16 px: precisions 1, 1/2, 2/3, 2/4.
 FOUND = np.array([(100, 0, 130, 40, 0.9), (300, 0, 310, 18, 0.8), (50, 0, 60, 16, 0.7), (200, 0, 230, 18, 0.6),
                   (50, 0, 60, 15, 0.5)])
 
@@ -38,7 +38,7 @@ def bins(point):
 
 @pytest.mark.parametrize("precision, score, reached, recall, found", [
     (0.9, 0.9, 1, 1 / 4, {10: 0, 16: 0, 32: 1}),
-    (0.66, 0.7, 2 / 3, 2 / 4, {10: 0, 16: 1, 32: 1}),  # a lower score than that of precision 1/2 reaches it again
+    (0.66, 0.7, 2 / 3, 2 / 4, {10: 0, 16: 1, 32: 1}),  # a lower score reaches it again, after precision 1/2
     (0.5, 0.5, 1 / 2, 2 / 4, {10: 0, 16: 1, 32: 1}),
 ])
 def test_at_a_precision(precision, score, reached, recall, found):
@@ -58,7 +58,7 @@ def test_at_a_score(score, reached, recall):
 
 
 def test_equal_scores_enter_together():
-    """Right and wrong at 0.9: no score keeps more than 1/2, whichever stands first in the file."""
+    """Right and wrong at 0.9: no score keeps more than 1/2, whichever comes first in the file."""
     for rows in ([(100, 0, 130, 40, 0.9), (300, 0, 310, 18, 0.9)], [(300, 0, 310, 18, 0.9), (100, 0, 130, 40, 0.9)]):
         high, _ = recall_by_height(predictions(rows), TRUTH, 0.51)["points"]
         assert (high["score"], high["precision"], high["recall"]) == (None, None, 0)

@@ -1,4 +1,4 @@
-"""The report as a file: what it says, that it asks for nothing else, and that no name can become a part of it."""
+"""The report as a file: its content, that it loads nothing else, and that a name cannot become markup."""
 
 import base64
 import json
@@ -15,11 +15,11 @@ from manyfaces.commands.command_line import run
 from manyfaces.evaluation import SETTINGS, evaluate_wider, read_ground_truth, read_predictions
 
 VOID = ("meta", "img", "input", "wbr")
-ODD = '<b>&"ü \u202eשלום'  # markup, an ampersand, a quote, a letter of two bytes, a mark that turns what follows
+ODD = '<b>&"ü \u202eשלום'  # markup, an ampersand, a quote, a letter of two bytes, a mark that reverses what follows
 
 
 class Page(HTMLParser):
-    """The elements of a page, (name, attributes), its text, and whether each that is opened is closed."""
+    """The elements of a page, (name, attributes), and its text. Each element that is opened must be closed."""
 
     def __init__(self, data):
         super().__init__()
@@ -75,7 +75,7 @@ def test_a_whole_page(report, pred, toy):
                  "Missed faces", "Poor localisation", "Duplicates", "Background detected as a face", "Face height"):
         assert said in page.text
     assert "Weakest height: " in page.text and "Weakest label" not in page.text  # all toy faces are labelled alike
-    assert "Warnings" not in page.text  # there is nothing to warn of here
+    assert "Warnings" not in page.text  # there is no reason for a warning
 
     titles = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     links = [attributes["href"][1:] for attributes in page.all("a")]
@@ -103,7 +103,7 @@ def test_several_methods(report, pred, toy, tmp_path):
     assert f"{ODD}: the folder has no settings.json" in page.text and "one: the folder" not in page.text
     images = page.all("img")
     assert len(images) == len({a["src"] for a in images}) or len(images) == 16
-    assert 8 < len(images) <= 16  # two of each of four kinds of two methods
+    assert 8 < len(images) <= 16  # at most two per kind and method, four kinds
 
 
 def test_methods_that_saw_different_images_are_told_apart(report, pred, toy, tmp_path):
@@ -198,7 +198,7 @@ def test_nothing_found_and_nothing_to_find(report, toy, tmp_path):
 
 
 def test_a_crop_shows_the_face_it_is_about(report, pred, toy):
-    """The picture of a missed face, beside the part of the image that its words name."""
+    """The crop of a missed face shows the region of the image that its text names."""
     shown = next(a for a in report(pred)[1].all("img") if a["alt"].startswith("Missed face"))
     words = re.fullmatch(r"Missed face, (\d+) × (\d+) px, at x (\d+), y (\d+) in (\S+)", shown["alt"])
     (w, h, x, y), name = map(int, words.groups()[:4]), words[5]
@@ -209,4 +209,4 @@ def test_a_crop_shows_the_face_it_is_about(report, pred, toy):
     face = image[y:y + h, x:x + w]
     sides = [round(160 * side / (2.5 * max(w, h))) for side in (w, h)]
     found = cv2.matchTemplate(crop, cv2.resize(face, sides, interpolation=cv2.INTER_AREA), cv2.TM_CCOEFF_NORMED)
-    assert found.max() > 0.9  # noise and JPEG leave that much of it
+    assert found.max() > 0.9  # with noise and JPEG

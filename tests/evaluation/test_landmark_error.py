@@ -26,7 +26,7 @@ def points_of(x, y, side):
 
 @pytest.fixture
 def scene(tmp_path):
-    """Two green squares, of 40 and 80 px (eyes 16 and 32 px apart), five labelled faces and one image without any."""
+    """Two green squares of 40 and 80 px (eyes 16 and 32 px apart), labelled faces, and an image without any."""
     save(tmp_path / "a.png", picture(200, 160, (20, 10, 40), (100, 50, 80)))
     save(tmp_path / "b.png", picture(200, 160, (20, 10, 40)))
     moved = points_of(20, 10, 40) + [3, 4]  # every point 5 px off
@@ -50,7 +50,7 @@ def test_a_face_counts_with_five_points_and_two_eyes(scene):
 def test_errors_of_detections_by_hand(scene):
     rows = measure_landmarks(square_detector(DEMO_SCORE=0.3), scene)
     assert [(row["image"], row["face"]) for row in rows] == [("a", 0), ("a", 1), ("a", 2)]
-    # 5 px of 16; 8 px at one of five points, of 32; nothing is where the third one is.
+    # 5 px of 16; 8 px at one of five points, of 32; there is no square at the third face.
     assert [row["detected"] for row in rows] == [pytest.approx(5 / 16), pytest.approx(8 / 5 / 32), None]
     assert {row["given"] for row in rows} == {None}, "squares are found, not told"
     assert [row["detected"] for row in measure_landmarks(square_detector(), scene)] == [None] * 3, "no score of 0.5"
@@ -58,7 +58,7 @@ def test_errors_of_detections_by_hand(scene):
     assert measure_landmarks(square_detector(DEMO_SCORE=0.3), scene)[1]["detected"] is None
 
 
-def test_of_several_detections_that_which_overlaps_most_is_taken(tmp_path):
+def test_of_several_detections_the_one_with_the_highest_iou_is_taken(tmp_path):
     save(tmp_path / "a.png", picture(200, 160, (20, 10, 40)))
     roidb = Roidb([record(tmp_path, "a.png", [[20, 10, 60, 50]], [points_of(20, 10, 40)])], {}, "made up")
     detector = square_detector(DEMO_SCORE=0.3, NMS=0.9)
@@ -95,7 +95,7 @@ def test_errors_in_known_boxes_by_hand(tmp_path, words):
     cfg = load_config(overrides=["FAMILY", "mtcnn", *words])
     onet = OneLook()
     detector = CascadeDetector({"pnet": nothing, "rnet": None, "onet": onet}, cfg)
-    # The square around 20 10 60 70 is 10 10 70 70: 60 px, eyes 24 px apart. It alone is green.
+    # The square around 20 10 60 70 is 10 10 70 70: 60 px, eyes 24 px apart. Only it is green.
     save(tmp_path / "a.png", picture(200, 160, (10, 10, 60)))
     labelled = points_of(10, 10, 60) + [0, 3]
     beside = points_of(300, 300, 40)
@@ -122,7 +122,7 @@ def test_the_tool_prints_and_writes_the_errors(scene, tmp_path, tool, monkeypatc
     def detector_of(*arguments, **_):
         asked.append(arguments)
         detector = square_detector(DEMO_SCORE=0.3)
-        detector.source = tmp_path / "scene.pkl"  # stands for weights
+        detector.source = tmp_path / "scene.pkl"  # any file instead of weights
         return detector
 
     monkeypatch.setattr(loading, "detector_of", detector_of)
@@ -136,7 +136,7 @@ def test_the_tool_prints_and_writes_the_errors(scene, tmp_path, tool, monkeypatc
     assert result["given"]["faces"] == 0 and result["all"] == 3 and result["settings"]["nms"] == 0.3
 
 
-def test_what_cannot_be_measured_is_said(scene, tmp_path):
+def test_what_cannot_be_measured_is_an_error(scene, tmp_path):
     detector = square_detector(DEMO_SCORE=0.3)
     with pytest.raises(InputError, match="made up: none of its 1 images has a face with five landmarks"):
         measure_landmarks(detector, Roidb(scene.records[1:], {}, "made up"))

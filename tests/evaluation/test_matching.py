@@ -33,7 +33,7 @@ def all_pairs(predictions, images, boxes, owners, iou, extra):
 
 @WAYS
 @given(st.integers(0, 10**9), st.sampled_from([0.1, 0.3, 0.5, 0.75, 1.0]), st.sampled_from([0.0, 1.0]))
-def test_looking_only_in_reach_changes_nothing(best_boxes, seed, iou, extra):
+def test_comparing_only_boxes_in_reach_changes_nothing(best_boxes, seed, iou, extra):
     rng = np.random.default_rng(seed)
     count, images = int(rng.integers(0, 40)), int(rng.integers(1, 5))
     size = np.exp(rng.uniform(0, rng.uniform(0.1, 5), (count, 2)))
@@ -43,7 +43,7 @@ def test_looking_only_in_reach_changes_nothing(best_boxes, seed, iou, extra):
     predictions = np.concatenate([near, boxes, rng.uniform(-100, 100, (5, 4))])
     if rng.random() < 0.5:
         boxes, predictions = np.round(boxes), np.round(predictions)
-    if rng.random() < 0.2:  # coordinates at which whole pixels drown in the rounding
+    if rng.random() < 0.2:  # coordinates so large that rounding exceeds whole pixels
         far = 10.0 ** rng.integers(5, 17)
         boxes[:, 0], predictions[:, 0] = boxes[:, 0] + far, predictions[:, 0] + far
     owners = rng.integers(0, images, count)
@@ -61,7 +61,7 @@ def test_empty_inputs(best_boxes):
 
 
 def crowd(seed, count):
-    """count predictions and a tenth as many boxes, in few images, with ties; one box in one image as well."""
+    """count predictions and a tenth as many boxes, in few images, with ties."""
     rng = np.random.default_rng(seed)
     boxes = np.concatenate([rng.uniform(0, 2000, (count // 10, 2)), rng.uniform(5, 60, (count // 10, 2))], axis=1)
     predictions = np.repeat(boxes, 10, axis=0) + rng.normal(0, 3, (len(boxes) * 10, 4))

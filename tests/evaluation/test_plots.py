@@ -35,7 +35,7 @@ TEN = [method(f"{'ssh_mobilenet_v1_025_with_a_name_that_does_not_end' if i % 3 e
        for i in range(10)]
 
 
-def test_a_panel_a_setting_with_the_legend_by_falling_ap():
+def test_a_panel_per_setting_with_the_legend_by_falling_ap():
     figure = pr_figure(THREE)
     panels = figure.axes[:3]
     assert [axes.get_title() for axes in panels] == ["Easy", "Medium", "Hard"]
@@ -80,7 +80,7 @@ def test_ten_methods_differ_in_colour_or_line():
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 10
 
 
-def test_published_results_stand_among_the_methods_by_falling_hard_ap():
+def test_published_results_are_among_the_methods_by_falling_hard_ap():
     axes = pr_figure(THREE, published=choose_published("ssh,mtcnn")).axes[3]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["high", "SSH VGG16 (1200 px)", "MTCNN", "middle", "low"]
@@ -96,7 +96,7 @@ def test_published_results_stand_among_the_methods_by_falling_hard_ap():
 
 @pytest.mark.parametrize("methods, published, settings", [
     (THREE[:1], "usual", SETTINGS), (TEN, "all", SETTINGS), (TEN, "usual", ["hard"]), (THREE, "none", SETTINGS)])
-def test_nothing_lies_on_another_thing_or_outside(methods, published, settings):
+def test_no_text_covers_another_or_leaves_the_figure(methods, published, settings):
     figure = pr_figure(methods, settings, choose_published(published))
     figure.canvas.draw()
     texts, panels = [], [axes.get_window_extent() for axes in figure.axes]
@@ -109,7 +109,7 @@ def test_nothing_lies_on_another_thing_or_outside(methods, published, settings):
         # Half a point of the box around a line of text is empty.
         meeting = [other for other, around in boxes[:place] if box.padded(-0.7).overlaps(around.padded(-0.7))]
         assert not meeting, (text, meeting)
-    if len(methods) > 5:  # the legends stand below the curves
+    if len(methods) > 5:  # the legends are below the curves
         for axes in figure.axes[:len(settings)]:
             assert not any(axes.get_legend().get_window_extent().overlaps(panel) for panel in panels)
 

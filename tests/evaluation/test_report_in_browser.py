@@ -11,7 +11,7 @@ from manyfaces.commands.command_line import run
 pytestmark = pytest.mark.slow
 
 DESKTOP, PHONE = (1440, 900), (390, 844)
-# Boxes that are hidden in a box that scrolls do not count: only what makes the page itself scroll sideways.
+# Only what makes the page itself scroll sideways counts, not what is hidden in a box that scrolls.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -46,7 +46,7 @@ def test_it_fits_the_window_and_shows_everything(browser, page, size, dark):
     assert len(loaded) > 20 and set(loaded) == {160}
     assert browser.complaints() == []
     asked = [url for url in browser.requests() if not url.startswith("data:")]
-    assert asked == [page]  # nothing but the file itself
+    assert asked == [page]  # only the file itself
 
     picture = cv2.imdecode(np.frombuffer(browser.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[:2] == size[::-1]
@@ -62,7 +62,7 @@ def test_what_is_too_wide_for_a_phone_scrolls_in_its_own_box(browser, page):
     boxes = "[...document.querySelectorAll('.scroll')]"
     assert browser.evaluate(f"{boxes}.filter(box => box.scrollWidth > box.clientWidth).length") > 0
     assert browser.evaluate(f"{boxes}.every(box => box.tabIndex == 0)")  # so that it can be scrolled with the keyboard
-    # The charts are not shrunk until nobody can read them.
+    # The charts stay readable.
     smallest = browser.evaluate("""Math.min(...[...document.querySelectorAll('.chart text')].map(text => {
         const turned = text.getScreenCTM();
         return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(turned.a, turned.b);
@@ -70,7 +70,7 @@ def test_what_is_too_wide_for_a_phone_scrolls_in_its_own_box(browser, page):
     assert smallest > 10
 
 
-def test_boxes_lie_on_their_crops_and_can_be_hidden(browser, page):
+def test_boxes_are_on_their_crops_and_can_be_hidden(browser, page):
     browser.open(page, *DESKTOP)
     apart = browser.evaluate("""Math.max(...[...document.querySelectorAll('.crop')].map(crop => {
         const [a, b] = [crop.querySelector('img'), crop.querySelector('svg')].map(part => part.getBoundingClientRect());

@@ -34,12 +34,12 @@ def prediction(path, *faces):
 
 @pytest.fixture
 def by_hand(tmp_path):
-    """Faces 12, 16 and 40 px high, a difficult one; the smallest is missed and two things are seen that are none."""
+    """Faces 12, 16 and 40 px high and a difficult one. The smallest is missed, and there are two false positives."""
     annotation(tmp_path / "xml/a/x.xml", [(0, 0, 10, 12, 0), (50, 0, 60, 16, 0), (100, 0, 130, 40, 0),
                                           (200, 0, 230, 18, 1)])
     annotation(tmp_path / "xml/a/y.xml", [(0, 0, 30, 40, 0)])
     annotation(tmp_path / "xml/z.xml", [])
-    # Falling: 40 px right, 18 px wrong, 16 px right, on the difficult one, 30 px wrong.
+    # By falling score: 40 px right, 18 px wrong, 16 px right, on the difficult one, 30 px wrong.
     prediction(tmp_path / "pred/a/x.txt", (100, 0, 130, 40, 0.9), (50, 0, 60, 16, 0.7), (200, 0, 230, 18, 0.6),
                (300, 0, 310, 18, 0.8))
     prediction(tmp_path / "pred/z.txt", (0, 0, 30, 30, 0.5))
@@ -112,7 +112,7 @@ def test_bins_hold_each_height_once():
 
 
 def test_the_facemask_set_with_its_own_faces_as_detections(shared_dir, tmp_path):
-    """Every second face found: recall and AP are one half, in each bin as many as there are."""
+    """Every second face is found: recall and AP are one half, and in each bin the fraction of its faces."""
     folder = shared_dir / "data/facemask"
     truth = READERS["voc"](str(folder / "annotations"), str(folder / "images"))
     assert len(truth) == 853 and sum(len(record.boxes) for record in truth.records) == 4072

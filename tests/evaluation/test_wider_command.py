@@ -24,7 +24,7 @@ def evaluate(tool, capsys, toy):
 
 @pytest.fixture(scope="module")
 def folders(toy, tmp_path_factory):
-    """Two methods: one finds all toy faces, one a part of them and something wrong in each image."""
+    """Two methods: one finds all toy faces, the other some of them, with a false positive in each image."""
     base = tmp_path_factory.mktemp("methods")
     for record in READERS["wider"](toy["labels"], toy["images"]).records:
         scores = np.linspace(1, 0.5, len(record.boxes))

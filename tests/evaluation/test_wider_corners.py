@@ -1,4 +1,4 @@
-"""The corners of the WIDER protocol, each worked out by hand. Sides are one pixel longer than w and h say."""
+"""Special cases of the WIDER protocol, each worked out by hand. Sides are one pixel longer than w and h."""
 
 import numpy as np
 import plain_loops
@@ -30,7 +30,7 @@ def hard(*arguments):
     return evaluate(*arguments)["hard"]
 
 
-def test_a_missing_file_is_passed_over_and_its_faces_are_missed():
+def test_a_missing_file_is_skipped_and_its_faces_are_missed():
     files, boxes = {"x": [[*A, 0.5]]}, {"x": [A], "y": [A]}
     result = evaluate(files, boxes)
     assert result["hard"] == result["exact"]["hard"] == 0.5 and result["images"] == 2
@@ -96,11 +96,11 @@ def test_where_all_scores_are_equal_each_counts_as_one():
 @pytest.mark.parametrize(("side", "found"), [
     ([10, 10, 0, 0], True),  # one pixel
     ([10, 10, -0.5, 19], True),  # half a pixel wide
-    ([10, 10, -1, 19], False), ([10, 10, 19, -1], False),  # no pixel: nothing overlaps it, itself neither
+    ([10, 10, -1, 19], False), ([10, 10, 19, -1], False),  # no pixel: no IoU with anything, not even with itself
     ([10, 10, -30, -30], False)])  # nor are two negative sides a positive area
 def test_sides_that_are_not_positive(side, found):
     assert hard({"x": [[*side, 0.5]]}, {"x": [side]}) == (1 if found else 0)
-    # The face counts all the same, and the prediction is a false positive before the hit on B.
+    # The face counts anyway, and the prediction is a false positive before the hit on B.
     assert hard({"x": [[*side, 0.9], [*B, 0.1]]}, {"x": [side, B]}) == (1 if found else 0.25)
     assert hard({"x": [[*side, 0.9], [*B, 0.1]]}, {"x": [B]}) == 0.5
     assert hard({"x": [[*B, 0.1]]}, {"x": [side, B]}) == 0.5
@@ -119,7 +119,7 @@ def test_a_second_prediction_on_a_taken_box_is_a_false_positive():
 
 
 def test_the_best_box_decides_even_if_it_is_ignored_or_taken_and_another_is_free():
-    a, b = [0, 0, 19, 19], [2, 0, 19, 19]  # they overlap each other by 18/22
+    a, b = [0, 0, 19, 19], [2, 0, 19, 19]  # their IoU is 18/22
     assert hard({"x": [[*a, 0.9]]}, {"x": [a, b]}, {"x": [False, True]}) == 0
     # The prediction is left out, not wrong: a later one on b has precision 1.
     assert hard({"x": [[*a, 0.9], [*b, 0.1]]}, {"x": [a, b]}, {"x": [False, True]}) == 1
@@ -129,7 +129,7 @@ def test_the_best_box_decides_even_if_it_is_ignored_or_taken_and_another_is_free
 
 
 @pytest.mark.parametrize("boxes", [[[8, 10, 19, 19], [12, 10, 19, 19]], [[12, 10, 19, 19], [8, 10, 19, 19]], [A, A]])
-def test_of_equal_overlaps_the_first_box_of_the_ground_truth_is_taken(boxes):
+def test_of_equal_ious_the_first_box_of_the_ground_truth_is_taken(boxes):
     assert hard({"x": [[*A, 0.5]]}, {"x": boxes}, {"x": [True, False]}) == 1
     assert hard({"x": [[*A, 0.5]]}, {"x": boxes}, {"x": [False, True]}) == 0
     assert hard({"x": [[*A, 0.5], [*A, 0.4]]}, {"x": boxes}) == 0.5

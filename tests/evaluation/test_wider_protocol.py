@@ -1,4 +1,4 @@
-"""The WIDER protocol against a second implementation, written as loops along the description of the MATLAB tools."""
+"""The WIDER protocol against a second implementation: loops that follow the description of the MATLAB tools."""
 
 import numpy as np
 import plain_loops
@@ -14,7 +14,7 @@ SETTINGS = ("easy", "medium", "hard")
 
 
 def scene(seed):
-    """A few images: boxes, predictions near and far from them, ties in score and in overlap, files that lack."""
+    """A few images: boxes, predictions near and far from them, ties in score and in IoU, missing files."""
     rng = np.random.default_rng(seed)
     predictions, truth = {}, []
     grid = rng.random() < 0.5  # whole numbers make ties
@@ -78,7 +78,7 @@ def test_cases_worked_out_by_hand():
     assert one_image([box, [50, 50, 9, 9]], [[*box, 0.7]]) == 0.5
     # A false positive of a higher score halves the precision at the only point of the curve.
     assert one_image([box], [[*box, 0.2], [80, 80, 9, 9, 0.9]]) == 0.5
-    # The second prediction on a face that is taken is a false positive, behind the first: it costs nothing here,
+    # A second prediction on a taken face is a false positive. After the only face it costs nothing,
     assert one_image([box], [[*box, 0.9], [*box, 0.2]]) == 1
     # but before another face it does: precision 2/3 for the second half of the recall.
     twice = [[*box, 0.9], [*box, 0.5], [50, 50, 9, 9, 0.1]]
@@ -90,7 +90,7 @@ def test_cases_worked_out_by_hand():
 
 def test_a_prediction_has_no_second_choice():
     a, b = [0, 0, 19, 19], [2, 0, 19, 19]
-    # The second overlaps b by 0.82 and a by 1, and a is taken: it does not fall back on b.
+    # The second has IoU 1 with a, which is taken, and 0.82 with b: it does not fall back on b.
     assert one_image([a, b], [[*a, 0.9], [*a, 0.8]]) == 0.5
     # An ignored box is chosen like any other: it takes the prediction away from the face that counts.
     assert one_image([a, b], [[*a, 0.9]], [False, True]) == 0

@@ -1,4 +1,4 @@
-"""The parts of the real validation set and the kinds of errors fit the whole."""
+"""The subsets of the real validation set and the kinds of errors sum to the whole."""
 
 import os
 import tarfile
@@ -36,7 +36,7 @@ def analysis(matches):
     return tables
 
 
-def test_the_parts_sum_to_all_faces(matches, analysis):
+def test_the_subsets_sum_to_all_faces(matches, analysis):
     for part in ("events", "blur", "occlusion", "pose", "illumination", "expression"):
         rows = analysis[part]
         assert sum(row["faces"] for row in rows) == matches.faces["hard"] == 31958
@@ -51,7 +51,7 @@ def test_the_parts_sum_to_all_faces(matches, analysis):
                                                  for name, labels in ATTRIBUTE_LABELS.items())
 
 
-def test_the_whole_as_a_part_has_the_official_ap(matches, analysis):
+def test_the_whole_as_a_subset_has_the_official_ap(matches, analysis):
     valid = analysis["invalid"][0]  # all faces of hard are valid
     assert round(valid["ap"], 5) == round(valid["normalised_ap"], 5) == 0.73829
 
