@@ -1,4 +1,4 @@
-"""ResNet against keras.applications, by its size and compute (slim: tests/engine/test_import_slim.py)."""
+"""ResNet against keras.applications, by its size and compute (slim: tests/weights/test_import_slim.py)."""
 
 import functools
 
