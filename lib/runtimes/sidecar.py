@@ -122,6 +122,7 @@ def config_of(path, facts):
 
 def _decides(key):
     """Whether an exported model runs by a key of its config (or by a key of that group)."""
+    # MTCNN.FC chooses a layer inside a net; exported nets contain it, and nothing reads the key.
     return not key.startswith("MTCNN.FC") and bool(roles_of(key) & {"net", "testing"})
 
 
