@@ -1,6 +1,6 @@
 """Prediction files in, average precision out: WIDER FACE, Pascal VOC, COCO, FDDB, landmarks.
 
-The rules of each protocol are in a module of its own. files/ reads and writes, report/ goes beyond the figures.
+The rules of each protocol are in a module of its own. files/ reads and writes, report/ shows where a detector is weak.
 """
 
 from .by_height import evaluate_roidb

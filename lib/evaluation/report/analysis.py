@@ -77,8 +77,8 @@ def operating_points(matches: Matches, setting: str = "hard",
 
     Returns:
         Per number a dict with `false_positives` (asked for), `reached` (at the threshold), `score` (the lowest raw
-        score that is let in: keep score >= this), `recall`, `precision`. Where already the highest score brings too
-        many, `reached` and `recall` are 0, `score` and `precision` None.
+        score that is let in: keep score >= this), `recall`, `precision`. Where already the highest score lets too
+        many in, `reached` and `recall` are 0, `score` and `precision` None.
     """
     counted = setting_faces(matches, setting)
     right, wrong = judged(matches, counted)
@@ -99,7 +99,7 @@ def operating_points(matches: Matches, setting: str = "hard",
 
 
 def working_score(matches: Matches, setting: str = "hard", false_positives: int = WORKING_POINT) -> float:
-    """The raw score threshold of the working point; inf where already the highest score brings more."""
+    """The raw score threshold of the working point; inf where already the highest score lets more in."""
     score = operating_points(matches, setting, (false_positives,))[0]["score"]
     return np.inf if score is None else score
 

@@ -65,7 +65,7 @@ class LineChart:
     """Curves over two axes that begin at 0.
 
     Attributes:
-        title: what stands above the frame.
+        title: the text above the frame.
         x_label: name of the horizontal axis.
         y_label: name of the vertical axis.
         lines: the curves, one per method.

@@ -68,6 +68,6 @@ def write_report(methods: Sequence[Method], path: str | os.PathLike, images: str
 
 
 def _alike(method, other):
-    """Whether two methods looked at the same images, so that the faces have the same numbers."""
+    """Whether two methods were evaluated on the same images, so that their faces have the same numbers."""
     one, two = ([(image.event, image.name) for image in m.matches.images] for m in (method, other))
     return one == two

@@ -1,7 +1,7 @@
 """Charts as inline SVG in the reader's own colours: curves and bars.
 
 A chart is as wide as a phone, so that it is never shrunk until it is unreadable; a page puts several side by side.
-The classes s0, s1, ... are the colours. What colour says is also said by line patterns or words.
+The classes s0, s1, ... are the colours. Line patterns or words repeat what colours show.
 """
 
 from __future__ import annotations
