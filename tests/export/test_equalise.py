@@ -1,4 +1,4 @@
-"""Equalised channels: the net gives the same, its maps have channels of one range, and its weights come back."""
+"""Equalised channels: the net gives the same, the channels of its maps have one range, its weights are restored."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def normalised(x, name="bn"):
 
 
 def after(model, change, name):
-    """What a layer's output is without and within `change`, and the net's own outputs."""
+    """The output of a layer without and within `change`, and the outputs of the net."""
     images = RNG.uniform(-1, 1, (2, 12, 14, 3)).astype(np.float32)
     inner = keras.Model(model.input, {"inner": model.get_layer(name).output, **model.output})
     without = {key: ops.convert_to_numpy(value) for key, value in inner(images).items()}
@@ -39,7 +39,7 @@ def after(model, change, name):
 @pytest.mark.parametrize("activation", [layers.ReLU, lambda: layers.LeakyReLU(negative_slope=0.1),
                                         lambda: layers.Activation("relu")])
 @pytest.mark.parametrize("follows", [lambda: layers.DepthwiseConv2D(3), lambda: layers.Conv2D(4, 3, padding="same")])
-def test_the_net_gives_the_same_from_channels_of_like_range(activation, follows):
+def test_the_net_gives_the_same_with_channels_of_similar_range(activation, follows):
     model = net(lambda x: {"out": follows()(layers.ZeroPadding2D()(activation()(normalised(x))))})
     weights = [np.asarray(weight).copy() for weight in model.weights]
     without, within = after(model, equalised, "bn")

@@ -1,4 +1,4 @@
-"""Export of the weights that ship: every format gives Keras' maps and faces, and says what it is."""
+"""Export of the shipped weights: every format gives Keras' maps and faces, and its sidecar describes it."""
 
 import json
 
@@ -86,7 +86,7 @@ def test_faces_from_the_graph_keep_their_image_scale_and_mirror(keras, crowd):
     path, _ = exported("faces")
     detector = Detector(*open_model(path, runtime="onnxruntime", threads=1), path)
     expected, found = (each.detect(crowd, scales=[0.5, 1.0], flip=True) for each in (keras, detector))
-    # A few may differ: what NMS within a scale has dropped cannot come back when its better one goes, too.
+    # A few may differ: a box that NMS within a scale drops cannot come back when the better box is dropped too.
     assert (overlaps(expected.above(0.5).boxes, found.boxes).max(axis=1) > 0.9).mean() > 0.97
     batch = np.stack([crowd, crowd[::-1], crowd[:, ::-1]])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

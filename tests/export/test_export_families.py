@@ -29,7 +29,7 @@ def keras_detector(family, cfg=None):
 
 
 def same_faces(found, expected):
-    """As many faces, each with its like: IoU 1 to 1e-3."""
+    """The same number of faces, in pairs with IoU 1 to 1e-3."""
     assert len(found) == len(expected)
     if len(expected):
         meet = overlaps(expected.boxes, found.boxes)
@@ -125,7 +125,7 @@ def test_eight_bit_maps_follow_the_float_ones(family, kind):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_tools_need_the_file_and_its_sidecar_alone(family, tmp_path):
+def test_the_tools_need_only_the_file_and_its_sidecar(family, tmp_path):
     path, _ = small_exported(family, "onnx")
     without_keras("demo", "--weights", path, picture_folder() / "a.png", "--json", tmp_path / "found.jsonl",
                   "--score", "0.5", "--no-pictures")

@@ -1,4 +1,4 @@
-"""Each Keras layer that the exporter knows, in ONNX Runtime beside Keras; one that it does not know, by tf2onnx."""
+"""Each Keras layer that the exporter knows, in ONNX Runtime against Keras; an unknown one through tf2onnx."""
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_layer(name):
     check(net(CASES[name]))
 
 
-def test_layers_that_join():
+def test_layers_that_merge_maps():
     def build(x):
         x = small(x)
         first, second, third = (layers.Conv2D(4, 3, padding="same")(x) for _ in range(3))
@@ -112,7 +112,7 @@ def test_normalisation_padding_and_batch_normalisation_go_into_the_convolution()
     assert kinds == ["Transpose", "Cast", "Sub", "Conv", "Transpose"]
 
 
-def test_one_mean_for_all_channels_goes_off_while_they_are_last():
+def test_one_mean_for_all_channels_is_subtracted_while_they_are_last():
     x = net(lambda x: layers.PReLU(shared_axes=[1, 2])(layers.Conv2D(4, 3)(layers.Rescaling(1 / 60, -2.0)(x))))
     kinds = [node.op_type for node in check(x).graph.node]
     assert kinds[:4] == ["Cast", "Sub", "Transpose", "Conv"] and "PRelu" not in kinds

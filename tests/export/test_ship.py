@@ -1,4 +1,4 @@
-"""What ships: four files of a training (of MTCNN eight of three) that load by their name, whole or not at all."""
+"""What ships: four files of a training (of MTCNN eight of three) that load by their name; all files or none."""
 
 import copy
 import shutil

@@ -16,7 +16,7 @@ from manyfaces.nets.flops import layer_costs, totals
 
 
 def costs_of(layer, shape, size=(10, 6)):
-    """Cost of a layer on images (6, 10, 4), as part of a model that takes any size unless `shape` fixes it."""
+    """Cost of a layer on images (6, 10, 4), in a model that takes any size unless `shape` fixes it."""
     images = keras.Input(shape)
     (cost,) = layer_costs(keras.Model(images, layer(images)), size)
     return cost

@@ -143,7 +143,7 @@ def gradients(function, *arrays):
     return [values.numpy() for values in tape.gradient(value, tensors)]
 
 
-def test_gradients_are_finite_wherever_they_are_taken():
+def test_gradients_are_finite_everywhere():
     logits = np.float32([[0, 100, -100, 1e4, -1e4]])
     for label in (-1, 0, 1):
         labels = np.full((1, 5), label, np.int32)

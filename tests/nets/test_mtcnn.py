@@ -111,7 +111,7 @@ def test_losses_equal_a_plain_loop(fraction):
     np.testing.assert_allclose(means(actual), plain(targets, outputs, fraction), rtol=1e-5)
 
 
-def test_p_nets_maps_of_one_cell_serve_as_outputs():
+def test_p_nets_maps_of_one_cell_are_its_outputs():
     targets, outputs = batch(20)
     maps = {name: values[:, None, None] for name, values in outputs.items()}
     actual = stage("pnet").losses(targets, maps)

@@ -166,7 +166,7 @@ def test_only_anchors_of_m3_may_leave_the_image():
     assert (targets["m3_labels"] == 0).all() and not (targets["m1_labels"] == 0).all()
 
 
-def test_ignored_faces_and_unlabelled_landmarks_teach_nothing():
+def test_ignored_faces_and_unlabelled_landmarks_are_not_learned():
     landmarks = points_in(FACES, np.random.default_rng(0))
     landmarks[1] = np.nan
     landmarks[2, 3] = np.nan  # one point is missing: no point of that face counts
