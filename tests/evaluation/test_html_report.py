@@ -72,7 +72,8 @@ def test_a_whole_page(report, pred, toy):
     for setting in SETTINGS:
         assert f"{result[setting]:.4f}" in page.text and f"{result['exact'][setting]:.4f}" in page.text
     for said in ("toy <net>, toy.weights.h5, SHA-256 0123456789ab", "scales 0.5 1.0, mirrored too: yes", "NMS 0.3",
-                 "Missed faces", "Poor localisation", "Duplicates", "Background detected as a face", "Face height"):
+                 "Missed faces", "Poor localisation", "Duplicates", "Background detected as a face", "Face height",
+                 "IoU 0.1 to 0.5 with a box. "):
         assert said in page.text
     assert "Weakest height: " in page.text and "Weakest label" not in page.text  # all toy faces are labelled alike
     assert "Warnings" not in page.text  # there is no reason for a warning

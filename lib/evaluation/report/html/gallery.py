@@ -65,7 +65,8 @@ def _gallery(method, kind, exhibits, heading, setting):
     head = tag(heading, TITLES[kind], " ", tag("small", f"{len(exhibits):,} of {total:,}"))
     if not exhibits:
         return join(head, tag("p", f"None in {setting}." if not total else "None shown.", class_="muted"))
-    what = "" if kind == "missed" else KINDS[kind].removeprefix("wrong: ").capitalize() + ". "
+    words = KINDS[kind].removeprefix("wrong: ")
+    what = "" if kind == "missed" else f"{words[0].upper()}{words[1:]}. "
     return join(head, tag("p", what + ORDERS[kind], class_="muted"),
                 tag("div", [_figure(exhibit) for exhibit in exhibits], class_="gallery"))
 
