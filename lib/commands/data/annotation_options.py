@@ -20,9 +20,9 @@ def add_annotation_options(parser):
 def read_annotation(options):
     """The Roidb of parsed options (format, labels, images and those above); its statistics are printed."""
     roidb = READERS[options.format](options.labels, options.images, missing=options.missing)
-    lists = [read_list(path) if path else None for path in (options.only, options.without)]
-    if any(lists):
-        roidb = select(roidb, *lists, strict=options.missing == "error")
+    only, without = (read_list(path) if path else None for path in (options.only, options.without))
+    if only or without:
+        roidb = select(roidb, only, without, strict=options.missing == "error")
     if options.attributes:
         roidb, counts = add_attributes(roidb, READERS["wider"](options.attributes))
         print("attributes " + ", ".join(f"{count:,} faces {what}" for what, count in counts.items()))
