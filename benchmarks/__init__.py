@@ -1,8 +1,8 @@
-"""Speed of the parts that run once an image, beside the peers that do the same job.
+"""Speed of the parts that run for every image, beside peers that do the same job.
 
-A section is a module of this package with `run(...) -> list[Table]`, whose arguments all have defaults; SECTIONS names
-them and imports none, so that a section's peers are needed only where it runs. Milliseconds differ from machine to
-machine; the ratios, taken within one run, hardly do.
+A section is a module of this package with `run(...) -> list[Table]`. All its arguments have defaults. SECTIONS names
+the sections and imports none, so that a section's peers are needed only when it runs. Milliseconds differ from machine
+to machine; the ratios within one run hardly differ.
 """
 
 import importlib
@@ -14,19 +14,30 @@ from .timing import Table, as_csv
 __all__ = ["SECTIONS", "Table", "as_csv", "run_section"]
 
 SECTIONS = {
-    "nms": "suppression of pyramid candidates of a crowd",
+    "nms": "NMS of the candidates of a crowd in an image pyramid",
     "targets": "anchor targets of a crowded image",
-    "loader": "a training's images from file to batch, stage by stage and as a whole",
+    "loader": "the images of a training, from file to batch, stage by stage and as a whole",
     "detectors": "our detectors beside the peers, whole call, with AP; images and peers of ../shared",
-    "mtcnn": "our cascade beside facenet-pytorch and the mtcnn package: agreement, speed by parts, AP",
-    "backbones": "every backbone under Tiny Faces and SSH: ms a megapixel by runtime, memory, parameters, GMAC",
-    "memory": "peak memory of a process that looks at one large image, which is cut into tiles",
-    "wider": "the WIDER protocol on a folder of predictions or on a made-up one, and what losses cost",
+    "mtcnn": "our cascade beside facenet-pytorch and the mtcnn package: agreement, time per step, AP",
+    "backbones": "every backbone under Tiny Faces and SSH: ms per megapixel by runtime, memory, parameters, GMAC",
+    "memory": "peak memory of a process that detects in one large image, cut into tiles",
+    "wider": "the WIDER protocol on a folder of predictions or a made-up one, and what lossy predictions cost",
 }
 
 
 def run_section(name, **options):
-    """The tables of one section; options: arguments of its run. Raises InputError for a name SECTIONS does not have."""
+    """Run one section.
+
+    Args:
+        name: a key of SECTIONS.
+        options: arguments of the section's `run`.
+
+    Returns:
+        The list of its Tables.
+
+    Raises:
+        InputError: SECTIONS does not have the name.
+    """
     if name not in SECTIONS:
         raise InputError(f"section: found {name!r}, expected one of {', '.join(SECTIONS)}")
     return importlib.import_module(f".{name}", __name__).run(**options)

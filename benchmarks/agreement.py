@@ -1,4 +1,4 @@
-"""Whether two detectors find the same faces: boxes paired one to one, and what separates those that have no partner."""
+"""Whether two detectors find the same faces: pairs their boxes one to one and counts the pairs that agree."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,46 @@ from scipy.optimize import linear_sum_assignment
 
 from manyfaces.boxes import overlaps
 
-IOU, SCORE, POINTS = 0.95, 0.01, 1.0  # a pair agrees from this overlap on, within this score and these px a landmark
+IOU, SCORE, POINTS = 0.95, 0.01, 1.0  # a pair agrees from this IoU on, within this score and these px per landmark
 
 
 @dataclass
 class Agreement:
-    """Counts over images. alone: boxes of either side without a partner at IOU."""
+    """Counts over images.
+
+    Attributes:
+        images: number of images.
+        first: boxes of the first detector.
+        second: boxes of the second detector.
+        paired: pairs of boxes with at least IOU.
+        agreed: pairs whose scores and landmarks agree too.
+        scores: largest difference of scores in a pair.
+        points: largest distance of landmarks in a pair, px.
+    """
 
     images: int = 0
     first: int = 0
     second: int = 0
     paired: int = 0
     agreed: int = 0
-    scores: float = 0.0  # largest difference among pairs
-    points: float = 0.0  # px, the same
+    scores: float = 0.0
+    points: float = 0.0
 
     @property
     def part(self):
-        """Agreed boxes over those of the side that has more."""
+        """Agreed pairs as a fraction of the boxes of the detector that has more."""
         return self.agreed / max(self.first, self.second, 1)
 
     def add(self, first, second):
-        """Count an image's two Detections, both with landmarks; returns the indices of those that did not agree."""
+        """Count one image.
+
+        Args:
+            first: Detections of the first detector, with landmarks.
+            second: Detections of the second detector, with landmarks.
+
+        Returns:
+            Two arrays: indices of the boxes of first and of second that do not agree.
+        """
         self.images, self.first, self.second = self.images + 1, self.first + len(first), self.second + len(second)
         iou = overlaps(first.boxes, second.boxes) if len(first) and len(second) else np.zeros((len(first), len(second)))
         rows, columns = linear_sum_assignment(-iou)

@@ -1,7 +1,7 @@
 """Section `backbones`: what each backbone costs as a Tiny Faces net and as SSH, as its config has it.
 
-The net alone, from an image to its maps, on random weights: these decide no time. Each net and runtime has a process of
-its own, so that memory is that of who loads one net. The runtimes of a net take turns.
+Only the net is timed, from an image to its maps. The weights are random, because they do not change the time. Each net
+and runtime has its own process, so that the memory is that of one net alone. The runtimes of a net take turns.
 """
 
 import statistics
@@ -19,21 +19,29 @@ from manyfaces.files import write_whole
 from .one_net import OneNet
 from .timing import Table
 
-SIZE = (640, 480)  # px, at which the field counts
+SIZE = (640, 480)  # px, the size at which papers count multiplications
 FAMILIES = {"tiny": "Tiny Faces (HR)", "ssh": "SSH"}
 BACKBONES = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152",
              "mobilenet_v1_025": "MobileNetV1 x0.25", "mobilenet_v1_100": "MobileNetV1",
              "mobilenet_v2_100": "MobileNetV2"}
 RUNTIMES = {"keras": "Keras", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
-FEWEST, LONG_MS = 3, 5000  # calls; of a net whose calls took longer together no more are made
-PAUSE = 0.05  # s before each call: threads that still wait for work of the one before would slow it
+FEWEST, LONG_MS = 3, 5000  # a net whose calls together took longer than LONG_MS gets no more than FEWEST calls
+PAUSE = 0.05  # s before each call: threads of the previous call that still spin would slow it down
 
 
 def run(cfgs="cfgs", repeats=5, names=None):
-    """A table a family: parameters, GMAC, ms a megapixel and peak MB of every backbone; none without Keras.
+    """Measure parameters, GMAC, ms per megapixel and peak MB of every backbone.
 
-    cfgs: folder of the configs FAMILY_BACKBONE.yml. repeats: calls of a net in each runtime, FEWEST of one that takes
-    long; the median counts. names: of the configs, without .yml; None: all that FAMILIES and BACKBONES make.
+    Args:
+        cfgs: folder of the configs FAMILY_BACKBONE.yml.
+        repeats: calls of a net in each runtime, FEWEST for a slow net; the median counts.
+        names: configs, without .yml; None: all combinations of FAMILIES and BACKBONES.
+
+    Returns:
+        One Table per family; none without Keras.
+
+    Raises:
+        InputError: there is no folder `cfgs`, or a name is not known.
     """
     from manyfaces.inference.loading import installed
 
@@ -62,7 +70,7 @@ def run(cfgs="cfgs", repeats=5, names=None):
 
 
 def measure(cfgs, name, label, runtimes, repeats):
-    """A row of the table."""
+    """Measure one config and return its row of the table, whose first cell is the label."""
     with tempfile.TemporaryDirectory() as folder:
         config, weights, model, facts = prepare(Path(cfgs) / f"{name}.yml", Path(folder), len(runtimes) > 1)
         with ExitStack() as stack:
@@ -84,7 +92,11 @@ def measure(cfgs, name, label, runtimes, repeats):
 
 
 def prepare(path, folder, exported=True):
-    """(config, weights, model, totals) of a config: random weights and, with exported, an ONNX model in the folder."""
+    """Build a config's net with random weights in the folder, and with exported its ONNX model too.
+
+    Returns:
+        Paths of config, weights and model, and the dict of totals (parameters, macs).
+    """
     import cv2
 
     from manyfaces.export.export import export
@@ -99,7 +111,7 @@ def prepare(path, folder, exported=True):
     weights, model = folder / "random.weights.h5", folder / "net.onnx"
     save_weights(net, weights, cfg)
     del net
-    if exported:  # what is exported is compared with Keras; a small image does for that
+    if exported:  # the export compares with Keras; a small image is enough for that
         (folder / "images").mkdir()
         image = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
         write_whole(folder / "images" / "a.png", cv2.imencode(".png", image)[1].tobytes())

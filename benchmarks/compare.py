@@ -1,6 +1,6 @@
-"""Our detectors beside the peers, in one run: AP on wider val, wider_crowd and facemask val, and ms of the call.
+"""Compare our detectors with the peers in one run: AP on wider val, wider_crowd and facemask val, and ms per call.
 
-Ours look at the scales of their configs, which stand behind the name where they are not the original size alone.
+Ours run at the scales of their configs. The scales are added to the name unless they are the original size alone.
 """
 
 from pathlib import Path
@@ -22,11 +22,11 @@ def main(arguments=None):
     parser.add_argument("--cfg", action="append", metavar="FILE",
                         help="ours; may be repeated (default without --model: cfgs/ssh_mobilenet_v1_025.yml)")
     parser.add_argument("--model", action="append", default=[], metavar="FILE[@RUNTIME]",
-                        help="an exported model, in the fastest runtime that is installed or in this one; repeatable")
+                        help="an exported model, in the fastest installed runtime or in the given one; may be repeated")
     parser.add_argument("--weights", metavar="FILE", help="of the one --cfg (default: the shipped ones)")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many images of each set only; 0: all")
-    parser.add_argument("--pred", metavar="DIR", help="also write what each found to DIR/DETECTOR/SET, for "
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N images of each set; 0: all")
+    parser.add_argument("--pred", metavar="DIR", help="also write the detections to DIR/DETECTOR/SET, for "
                         "tools/evaluate.py")
     parser.add_argument("--csv", metavar="FILE", help="also write the table there")
     options = parser.parse_args(arguments)
@@ -63,7 +63,7 @@ def main(arguments=None):
             folder / "ultralight" / "version-RFB-640.onnx")
     missing = [name for name, detect in detectors.items() if detect is None]
     for name in missing:
-        print(f"left out, its run time is not installed: {name}")
+        print(f"left out, its runtime is not installed: {name}")
         del detectors[name]
     table = compare(detectors, options.data, options.pickles, options.limit, options.pred)
     print(table.text())

@@ -1,7 +1,7 @@
-"""Section `detectors` of the benchmark, and the table of tools/compare.py: ours beside those that people would pick.
+"""Section `detectors` of the benchmark, and the table of tools/compare.py: our detectors beside common alternatives.
 
-The whole call, decoded image in, boxes out, in turns on the same images, all with score threshold 0.02; AP beside it.
-What is not there (data, peers, packages, weights that do not ship yet) is left out and named.
+The whole call is timed, from the decoded image to the boxes. The detectors take turns on the same images, all with
+score threshold 0.02, and AP is measured too. What is missing (data, peers, packages, weights) is left out and named.
 """
 
 import os
@@ -26,22 +26,28 @@ COMPARED = ("detector", *SETS, "facemask AP50", "AP50 < 20 px", "ms", "ms p90")
 
 
 def run(data="../shared/data", peers="../shared/peers", limit=0, ssd=None):
-    """Two tables, at original size and at 300 x 300, or none where there are no images.
+    """Measure all detectors at original size and at 300 x 300.
 
-    data: folder with wider, wider_crowd and wider_eval; peers: folder with the peers' ONNX files; limit: so many images
-    of each set only (0: all); ssd: an exported model in place of the SSD that ships.
+    Args:
+        data: folder with wider, wider_crowd and wider_eval.
+        peers: folder with the peers' ONNX files.
+        limit: only this many images of each set; 0: all.
+        ssd: an exported model instead of the shipped SSD.
+
+    Returns:
+        Two Tables, or none where there are no images.
     """
     missing = [str(Path(data) / folder) for folder in (*SETS.values(), TRUTH) if not (Path(data) / folder).is_dir()]
     if missing:
         print(f"detectors: left out, there is no {', '.join(missing)}: give --data DIR")
         return []
-    groups, left = groups_of(peers, ssd)
+    groups, left_out = groups_of(peers, ssd)
     detectors = {(title, name): detect for title, group in groups.items() for name, detect in group.items()}
     aps, seconds, processor = on_wider(detectors, data, limit)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     notes = [f"{cores} cores. One scale, but for the pyramid. ms: whole call, decoded image in, boxes out; median and "
              "90th percentile over wider val; processor ms: of all threads together, the median.",
-             "times as fast: median over the images of YuNet's time by this one's.", *left]
+             "times as fast: median over the images of YuNet's time by this one's.", *left_out]
     return [_table(title, group, aps, seconds, processor, "\n".join(notes)) for title, group in groups.items() if group]
 
 
@@ -56,17 +62,25 @@ def _table(title, group, aps, seconds, processor, note):
 
 
 def groups_of(folder, ssd=None):
-    """(dict title -> dict name -> function image -> Detections, list of what is left out and why)."""
-    folder, left = Path(folder), []
+    """Load every detector that can run here.
+
+    Args:
+        folder: holds the peers' ONNX files.
+        ssd: an exported model instead of the shipped SSD.
+
+    Returns:
+        Dict title -> dict name -> function image -> Detections, and a list of lines that say what is left out and why.
+    """
+    folder, left_out = Path(folder), []
 
     def add(group, name, make):
         try:
             detect = make()
         except InputError as error:
-            left.append(f"Left out: {name}: {error}")
+            left_out.append(f"Left out: {name}: {error}")
             return
         if detect is None:
-            left.append(f"Left out: {name}: its run time is not installed")
+            left_out.append(f"Left out: {name}: its runtime is not installed")
         else:
             group[name] = detect
 
@@ -81,7 +95,7 @@ def groups_of(folder, ssd=None):
     add(original, "Ultra-Light RFB-640, at 640 x 480 (ONNX Runtime)",
         lambda: others.ultralight(folder / FILES["ultralight"]))
     add(small, "YuNet-n (OpenCV)", lambda: others.yunet(folder / FILES["yunet"], (300, 300)))
-    return {"Detectors at original size": original, "Detectors at 300 x 300": small}, left
+    return {"Detectors at original size": original, "Detectors at 300 x 300": small}, left_out
 
 
 def _ours(model, runtime, precision):
@@ -91,23 +105,31 @@ def _ours(model, runtime, precision):
 
 
 def compare(detectors, data, pickles, limit=0, pred=None):
-    """Table of every detector (dict name -> function image -> Detections) on the data sets below the folder `data`.
+    """Measure detectors on wider val, wider_crowd and facemask val.
 
-    wider val and wider_crowd: official easy / medium / hard AP over the images that are there; facemask val: AP at
-    IoU 0.5, of all faces and of those under 20 px. `pickles` holds facemask_val.pkl; ms: median and 90th percentile
-    over wider val. limit: so many images of each set only (0: all). pred: folder for the faces that each found
-    (write_found); None: they are not kept.
+    The measures are official easy / medium / hard AP over the images that are there, AP at IoU 0.5 on facemask val (all
+    faces, and those under 20 px), and median and 90th percentile of ms over wider val.
+
+    Args:
+        detectors: dict name -> function image -> Detections.
+        data: folder of the data sets.
+        pickles: folder that holds facemask_val.pkl.
+        limit: only this many images of each set; 0: all.
+        pred: folder for the detections (see write_found); None: they are not kept.
+
+    Returns:
+        A Table with one row per detector.
     """
     columns, seconds, _ = on_wider(detectors, data, limit, pred)
     records = load_roidb(Path(pickles) / "facemask_val.pkl").records[: limit or None]
-    found, _, _ = in_turns(detectors, [record.path for record in records])
+    detections, _, _ = in_turns(detectors, [record.path for record in records])
     if pred is not None:
-        write_found(pred, "facemask val", found, [record.name for record in records])
+        write_found(pred, "facemask val", detections, [record.name for record in records])
     rows = []
     for name in detectors:
-        parts = [ap50(found[name], records, heights)["ap"] for heights in ((0, np.inf), (0, 20))]
+        aps = [ap50(detections[name], records, heights)["ap"] for heights in ((0, np.inf), (0, 20))]
         ms = seconds[name] * 1e3
-        rows.append([name, *columns[name], *(f"{part:.3f}" for part in parts),
+        rows.append([name, *columns[name], *(f"{ap:.3f}" for ap in aps),
                      f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}"])
     return Table("Detectors, no flip, score >= 0.02 (wider: easy medium hard AP)", COMPARED, rows,
                  "ms: whole call, decoded image in, boxes out; median and 90th percentile over wider val.")

@@ -1,8 +1,8 @@
-"""Detectors in turns: each sees a few images, then the next one sees the same, so that a drift of the machine's speed
-meets each alike; with AP where the images are those of WIDER FACE.
+"""Time detectors in turns, with AP on the images of WIDER FACE.
 
-A time runs from the decoded image to the boxes. A turn begins with a call that is not counted: who uses a detector uses
-one, and does not find another's weights in the processor's cache before each image.
+Each detector receives a few images, then the next one receives the same, so that a drift of the machine's speed affects
+all equally. The time runs from the decoded image to the boxes. A turn begins with a call that is not counted, because
+in normal use no other detector's weights are in the processor's cache before each image.
 """
 
 import re
@@ -17,17 +17,25 @@ from manyfaces.evaluation import evaluate_wider, read_ground_truth, write_predic
 
 SETS = {"wider val": "wider/WIDER_val/images", "wider_crowd": "wider_crowd/images"}
 TRUTH = "wider_eval/ground_truth"
-PAUSE = 0.05  # s before each turn: threads that still wait for work of the one before would slow it
+PAUSE = 0.05  # s before each turn: threads of the previous detector that still spin would slow it down
 TURN = 8  # images
 
 
 def on_wider(detectors, data, limit=0, pred=None):
-    """Every detector on wider val and wider_crowd.
+    """Measure every detector on wider val and wider_crowd.
 
-    Returns three dicts by the detectors' names: the official easy / medium / hard AP on each set, as text; seconds
-    (N,) of the call on each image of wider val; and processor seconds (N,), those of all threads together. pred: folder
-    for what was found (write_found); None: it is not kept.
-    Raises InputError where a folder holds no images or no ground truth.
+    Args:
+        detectors: dict name -> function image -> Detections.
+        data: folder of the data sets.
+        limit: only this many images of each set; 0: all.
+        pred: folder for the detections (see write_found); None: they are not kept.
+
+    Returns:
+        Three dicts by the detectors' names: the official easy / medium / hard AP on each set, as text; seconds (N,) of
+        the call on each image of wider val; and processor seconds (N,) of all threads together.
+
+    Raises:
+        InputError: a folder holds no images or no ground truth.
     """
     data, columns, times = Path(data), {name: [] for name in detectors}, None
     truth = read_ground_truth(data / TRUTH)
@@ -35,30 +43,34 @@ def on_wider(detectors, data, limit=0, pred=None):
         images = sorted((data / folder).glob("*/*.jpg"))[: limit or None]
         if not images:
             raise InputError(f"{data / folder}: holds no event/name.jpg")
-        found, *measured = in_turns(detectors, images)
+        detections, *measured = in_turns(detectors, images)
         if pred is not None:
-            write_found(pred, title, found, [f"{path.parent.name}/{path.stem}" for path in images])
+            write_found(pred, title, detections, [f"{path.parent.name}/{path.stem}" for path in images])
         for name in detectors:
-            columns[name].append(official_ap(found[name], images, truth))
+            columns[name].append(official_ap(detections[name], images, truth))
         times = times or measured
     return columns, *times
 
 
-def write_found(folder, title, found, names):
-    """Files FOLDER/DETECTOR/SET/NAME.txt for tools/evaluate.py, in the words' letters, digits and dots.
+def write_found(folder, title, detections, names):
+    """Write FOLDER/DETECTOR/SET/NAME.txt for tools/evaluate.py; in names, spaces and other special characters become _.
 
-    title: of the set. found: dict detector -> Detections of each image. names: event/name of the images.
+    Args:
+        folder: where the files go.
+        title: name of the set.
+        detections: dict detector -> list of the Detections of each image.
+        names: event/name of each image.
     """
-    for detector, faces in found.items():
+    for detector, faces in detections.items():
         place = Path(folder, *(re.sub(r"[^\w.-]+", "_", word).strip("_") for word in (detector, title)))
         for name, each in zip(names, faces, strict=True):
             write_prediction_file(place / f"{name}.txt", name, each.boxes, each.scores)
 
 
-def official_ap(found, images, truth):
-    """Easy, medium and hard AP as text, of the Detections on images event/name.jpg by WIDER FACE's rules."""
+def official_ap(detections, images, truth):
+    """Easy, medium and hard AP by WIDER FACE's rules, as text; detections: one per image; images: event/name.jpg."""
     predictions = {}
-    for path, faces in zip(images, found, strict=True):
+    for path, faces in zip(images, detections, strict=True):
         rows = np.column_stack([faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2], faces.scores])
         predictions.setdefault(path.parent.name, {})[path.stem] = rows.astype(np.float64)
     result = evaluate_wider(predictions, truth, subset=True)
@@ -66,8 +78,16 @@ def official_ap(found, images, truth):
 
 
 def in_turns(detectors, images):
-    """Detections, seconds and processor seconds of each detector on every image (a path): dicts of lists and arrays."""
-    found, seconds, processor = ({name: [] for name in detectors} for _ in range(3))
+    """Run each detector on every image.
+
+    Args:
+        detectors: dict name -> function image -> Detections.
+        images: paths.
+
+    Returns:
+        Three dicts by the detectors' names: lists of Detections, arrays of seconds and of processor seconds.
+    """
+    detections, seconds, processor = ({name: [] for name in detectors} for _ in range(3))
     for first in range(0, len(images), TURN):
         pictures = [read_image(path) for path in images[first : first + TURN]]
         for name, detect in detectors.items():
@@ -75,7 +95,7 @@ def in_turns(detectors, images):
             detect(pictures[0])
             for picture in pictures:
                 start, busy = time.perf_counter(), time.process_time()
-                found[name].append(detect(picture))
+                detections[name].append(detect(picture))
                 seconds[name].append(time.perf_counter() - start)
                 processor[name].append(time.process_time() - busy)
-    return found, *({name: np.array(values) for name, values in times.items()} for times in (seconds, processor))
+    return detections, *({name: np.array(values) for name, values in times.items()} for times in (seconds, processor))

@@ -1,7 +1,7 @@
-"""The loader at 640 px: its stages beside cv2.imdecode alone, and the whole beside Grain doing the same work.
+"""The loader at 640 px: its stages beside cv2.imdecode alone, and the whole loader beside Grain with the same work.
 
-The images are those of data/pickles/wider_train.pkl where that is, else toy scenes 1,024 px wide. Stages are timed as
-the processor time of one thread, each on what the stage before it gave. Grain is left out where it is not installed.
+The images are those of data/pickles/wider_train.pkl if it exists, else toy scenes 1,024 px wide. Stages are timed in
+processor time of one thread, each on the output of the stage before it. Grain is left out if it is not installed.
 """
 
 import os
@@ -29,15 +29,21 @@ OVERRIDES = ["NET.LANDMARKS", "True", "TRAIN.BATCH", "16"]
 
 
 def run(images=96, steps=24, size=640):
-    """Two tables: milliseconds and images/s of each stage, and images/s of the whole with two workers.
+    """Time the loader.
 
-    images: how many are looked at; steps: batches of 16 that are timed for the second table; size: px of a sample.
+    Args:
+        images: number of images.
+        steps: batches of 16 that are timed for the second table.
+        size: of a sample, px.
+
+    Returns:
+        Two Tables: milliseconds and images/s of each stage, and images/s of whole loaders.
     """
     cfg = load_config(overrides=[*OVERRIDES, "AUGMENT.SIZE", str(size)])
     with tempfile.TemporaryDirectory() as folder:
         records, source = _records(folder, images)
         threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)  # a stage of one thread is to be compared with decoding by one thread
+        cv2.setNumThreads(1)  # a stage of one thread is compared with decoding in one thread
         try:
             return [_stages(records, cfg, source), _whole(records, cfg, steps, source)]
         finally:
@@ -45,7 +51,7 @@ def run(images=96, steps=24, size=640):
 
 
 def _records(folder, count):
-    """Evenly spread records with their images, and what they are in words."""
+    """Evenly spread records whose images exist, and a phrase that says where they come from."""
     if os.path.exists(ROIDB):
         records, source = load_roidb(ROIDB).records, ROIDB
     else:
@@ -93,14 +99,14 @@ def _stages(records, cfg, source):
 
     def add_each(name, stage):
         def call():
-            for i in each:  # what a stage gives is let go, as in a training, where its memory serves the next image
+            for i in each:  # outputs are dropped, as in a training, so that their memory is used for the next image
                 stage(i)
 
         add(name, call)
 
     add_each("cv2.imdecode alone", lambda i: cv2.imdecode(np.frombuffer(codes[i], np.uint8), cv2.IMREAD_COLOR))
     add_each("read and decode", lambda i: read_image(records[i].path))
-    samples = [warp(i) for i in each]  # also fills `decoded` with what the decoder reduces
+    samples = [warp(i) for i in each]  # also fills `decoded` with the reduced images
     add_each("warp: crop, resize, faces", warp)
     add_each("flip and colour", light)
     encoded = [encode(sample) for sample in samples]
@@ -116,7 +122,7 @@ def _stages(records, cfg, source):
 
 
 def _processor_seconds(call, repeats=5):
-    """Median seconds of processor time that a call takes of this thread, whatever else the machine does."""
+    """Median seconds of processor time of this thread per call, which other work on the machine does not change."""
     call()
     times = []
     for _ in range(repeats):
@@ -130,7 +136,7 @@ def _processor_seconds(call, repeats=5):
 
 
 class Sample:
-    """Number of a sample -> sample, the same for every loader; other processes make their own Loader."""
+    """Function from the number of a sample to the sample, for every loader; other processes make their own Loader."""
 
     def __init__(self, records, cfg):
         self.records, self.cfg, self.loader = records, cfg, None
@@ -147,10 +153,10 @@ class Sample:
 
 
 def stacked(samples):
-    """Samples -> batch, as one stacks by hand."""
+    """A batch of the samples, stacked with NumPy."""
     images, targets, names = zip(*samples, strict=True)
     return {"images": np.stack(images), "names": list(names),
-            **{key: np.stack([part[key] for part in targets]) for key in targets[0]}}
+            **{key: np.stack([target[key] for target in targets]) for key in targets[0]}}
 
 
 def _whole(records, cfg, steps, source):
@@ -159,7 +165,7 @@ def _whole(records, cfg, steps, source):
             "Grain, 2 threads": lambda: grain_threads(records, cfg, steps),
             "Grain, 2 processes": lambda: grain_processes(records, cfg, steps)}
     rates, work, first = {}, {}, {}
-    for turn in range(TURNS):  # in turns, so that what else the machine does meets all of them
+    for turn in range(TURNS):  # in turns, so that other work on the machine affects all of them
         for name, way in ways.items():
             processes = "processes" in name
             batches = None if processes and turn else way()
@@ -167,7 +173,7 @@ def _whole(records, cfg, steps, source):
                 continue
             start, before = time.perf_counter(), time.process_time()
             for step, batch in enumerate(batches):
-                if step == 0 and processes:  # starting Python anew is no part of the work
+                if step == 0 and processes:  # starting new Python processes is not part of the work
                     start = time.perf_counter()
                 if step == 0 and not np.array_equal(first.setdefault("images", batch["images"]), batch["images"]):
                     raise RuntimeError(f"{name} gives other images than ours")
@@ -179,7 +185,7 @@ def _whole(records, cfg, steps, source):
             for name, rate in rates.items()]
     return Table(f"Loader, files to batches of {cfg.TRAIN.BATCH}, {cfg.AUGMENT.SIZE} px",
                  ("loader", "images/s", "times ours", "processor ms an image"), rows,
-                 f"{len(records)} images of {source}, decoded anew each time; the same samples from each; the best of "
+                 f"{len(records)} images of {source}, decoded again each time; the same samples from each; the best of "
                  f"{TURNS} turns. A peer that is not installed has no row.")
 
 
@@ -190,7 +196,7 @@ def ours(records, cfg, steps, workers):
 
 
 def grain_dataset(records, cfg, steps):
-    """Batches of the same samples, in Grain's words; None where it is not installed."""
+    """Grain and a dataset of batches of the same samples; None if Grain is not installed."""
     try:
         import grain
     except ImportError:

@@ -1,6 +1,5 @@
 """Time the compiled parts beside their NumPy twins and peers of the same job: milliseconds, and ratios of one run."""
 
-
 from manyfaces.commands.command_line import argument_parser
 from manyfaces.files import write_whole
 
@@ -24,17 +23,17 @@ def main(arguments=None):
     parser.add_argument("--pred", metavar="DIR", help="section wider: predictions to evaluate instead of made-up ones")
     parser.add_argument("--gt", metavar="DIR", help="section wider: the official ground truth they belong to")
     parser.add_argument("--every", type=int, default=1, metavar="N",
-                        help="section wider: only one image in N, as the plain loops take a minute on the whole set")
+                        help="section wider: only every N-th image; the plain loops take a minute on the whole set")
     parser.add_argument("--data", default="../shared/data", metavar="DIR",
                         help="detectors, mtcnn: holds wider, wider_crowd, wider_eval (default: %(default)s)")
     parser.add_argument("--peers", default="../shared/peers", metavar="DIR",
                         help="section detectors: holds yunet/ and ultralight/, their ONNX files (default: %(default)s)")
     parser.add_argument("--limit", type=int, default=0, metavar="N",
-                        help="sections detectors and mtcnn: so many images of each set only; 0: all")
+                        help="sections detectors and mtcnn: only the first N images of each set; 0: all")
     parser.add_argument("--ssd", metavar="FILE",
-                        help="section detectors: an exported SSD in place of the one that ships")
-    parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: the folder of an exported cascade, besides")
-    parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: these configs only, e.g. tiny_vgg16")
+                        help="section detectors: an exported SSD instead of the shipped one")
+    parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: also the exported cascade in this folder")
+    parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: only these configs, e.g. tiny_vgg16")
     parser.add_argument("--repeats", type=int, default=5, metavar="N",
                         help="section backbones: calls of a net in each runtime; the median counts")
     parser.add_argument("--size", default="6000x4000", metavar="WxH",

@@ -1,7 +1,7 @@
-"""Section `memory` of the benchmark: the most memory that a process ever had while it looked at one large image.
+"""Section `memory` of the benchmark: peak memory of a process that detects in one large image.
 
-Each figure is of a Python process of its own that loads a detector, reads a JPEG and detects once: its peak resident
-set, with Python, the runtime and the image. An image of more than TEST.MAX_PIXELS is cut into tiles
+Each figure is for a separate Python process that loads a detector, reads a JPEG and detects once. It is the peak
+resident set, including Python, the runtime and the image. An image of more than TEST.MAX_PIXELS is cut into tiles
 (manyfaces.inference.tiles).
 """
 
@@ -28,11 +28,16 @@ CHILD = "import json, sys; from benchmarks.memory import look; look(**json.loads
 
 
 def run(size="6000x4000"):
-    """One table: for each detector of NAMES at scale 1 and at its own scales, and each runtime, the peak in MB.
+    """Measure each detector of NAMES, at scale 1 and at its own scales, in each runtime.
 
-    size: of the image, WxH px.
+    Args:
+        size: of the image, WxH px.
 
-    Raises InputError for another size or a runtime that is not installed.
+    Returns:
+        A list with one Table: loaded and peak MB, and seconds.
+
+    Raises:
+        InputError: the size cannot be read, or a runtime is not installed.
     """
     try:
         width, height = map(int, size.lower().split("x"))
@@ -46,17 +51,26 @@ def run(size="6000x4000"):
             own = load_config(pretrained.config_file(name)).TEST.SCALES
             for scales in [[1.0]] if own == [1.0] else [[1.0], own]:
                 for runtime in RUNTIMES:
-                    found = peak(image, name, scales=scales, runtime=runtime)
+                    facts = peak(image, name, scales=scales, runtime=runtime)
                     rows.append([f"{name}, scales {', '.join(f'{scale:g}' for scale in scales)}, {runtime}",
-                                 f"{found['loaded']:.0f}", f"{found['peak']:.0f}", f"{found['seconds']:.1f}"])
+                                 f"{facts['loaded']:.0f}", f"{facts['peak']:.0f}", f"{facts['seconds']:.1f}"])
     return [Table(f"Peak memory for an image of {width} x {height} px", ("detector", "loaded MB", "peak MB", "s"), rows,
-                  "MB (10^6 bytes) resident, of the whole process: when the detector was loaded, and at the most.")]
+                  "Resident MB (10^6 bytes) of the whole process: after the detector was loaded, and at the peak.")]
 
 
 def peak(image, name, weights=None, scales=None, runtime=None, overrides=()):
-    """Dict of loaded and peak (MB), seconds and faces (from TEST.SCORE on) of one detection in a process of its own.
+    """Measure one detection in a separate process.
 
-    image: path; the rest as Detector.load and Detector.detect have it. Raises InputError where that process fails.
+    Args:
+        image: path.
+        name: as in Detector.load, like weights, runtime and overrides.
+        scales: as in Detector.detect.
+
+    Returns:
+        Dict of loaded and peak (MB), seconds, and faces (their number from TEST.SCORE on).
+
+    Raises:
+        InputError: the process failed.
     """
     words = {"image": str(image), "name": str(name), "weights": weights and str(weights), "scales": scales,
              "runtime": runtime, "overrides": list(overrides)}
@@ -68,19 +82,20 @@ def peak(image, name, weights=None, scales=None, runtime=None, overrides=()):
 
 
 def look(image, name, weights, scales, runtime, overrides):
-    """What runs in the process of its own; prints peak()'s dict as JSON."""
+    """Detect once and print the dict of `peak` as JSON; this runs in the separate process."""
     import time
 
     from manyfaces.inference.detector import Detector
 
     detector = Detector.load(name, weights, overrides, runtime)
     loaded, start = _most(), time.perf_counter()
-    found = detector.detect(image, scales)
-    print(json.dumps({"loaded": loaded, "peak": _most(), "seconds": time.perf_counter() - start, "faces": len(found)}))
+    detections = detector.detect(image, scales)
+    print(json.dumps({"loaded": loaded, "peak": _most(), "seconds": time.perf_counter() - start,
+                      "faces": len(detections)}))
 
 
 def _most():
-    """MB that this process had at the most. Linux counts a parent's into ru_maxrss, so its own file is read there."""
+    """Peak MB of this process. Linux' ru_maxrss includes the parent's memory, so /proc/self/status is read there."""
     status = Path("/proc/self/status")
     if status.is_file():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -89,7 +104,7 @@ def _most():
 
 
 def large_picture(width, height):
-    """(height, width, 3) uint8 BGR: the two portraits, side by side again and again."""
+    """(height, width, 3) uint8 BGR: the two portraits side by side, repeated."""
     pair = [cv2.resize(portrait.image, (512, 512), interpolation=cv2.INTER_AREA) for portrait in portraits()]
     tile = np.concatenate(pair, axis=1)[..., ::-1]
     return np.ascontiguousarray(np.tile(tile, (-(-height // 512), -(-width // 1024), 1))[:height, :width])

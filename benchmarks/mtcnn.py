@@ -1,8 +1,9 @@
-"""MTCNN beside those that people use: facenet-pytorch and the `mtcnn` package, with the same weights and thresholds.
+"""Our MTCNN beside facenet-pytorch and the `mtcnn` package, with the same weights and thresholds.
 
-Do our faces agree with facenet-pytorch's, how long does an image take, which part takes how much, and which AP is it.
-All see the same images in turns; ours run on facenet-pytorch's weights by its settings (CASCADE: float32 pixels,
-plain means, inclusive boxes) unless the row says otherwise. The `mtcnn` package has the same weights.
+The tables say whether our faces agree with facenet-pytorch's, how long an image takes, how long each step takes, and
+which AP results. All cascades process the same images in turns. Ours use facenet-pytorch's weights and settings
+(CASCADE: float32 pixels, plain means, inclusive boxes) unless the row says otherwise. The `mtcnn` package has the same
+weights.
 """
 
 import tempfile
@@ -28,15 +29,23 @@ from .timing import Table
 BYTES = ("CASCADE.ROUND", True)
 OWN = (*BYTES, "CASCADE.BOXES", "continuous", "CASCADE.RESAMPLE", "smooth")
 PEERS = {"facenet-pytorch": facenet_pytorch, "mtcnn package": mtcnn_package}
-PARTS = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")
+STEPS = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")
 
 
 def run(data="../shared/data", limit=0, tf1="../shared/weights/mtcnn_tf1", model=None):
-    """Tables of agreement, of speed with AP, and of the parts of an image's milliseconds.
+    """Compare the cascades on wider val.
 
-    data: folder with wider and wider_eval. limit: so many images of wider val only; 0: all. tf1: folder of TensorFlow 1
-    checkpoints, for their AP; left out where it is not there. model: folder of an exported cascade of ours, besides.
-    Raises InputError where facenet-pytorch or the images are missing.
+    Args:
+        data: folder with wider and wider_eval.
+        limit: only this many images of wider val; 0: all.
+        tf1: folder of TensorFlow 1 checkpoints, for their AP; left out if it does not exist.
+        model: folder of an exported cascade to add.
+
+    Returns:
+        Three Tables: agreement, speed with AP, and milliseconds per step.
+
+    Raises:
+        InputError: facenet-pytorch or the images are missing.
     """
     weights = facenet_folder()
     images = sorted(Path(data).glob("wider/WIDER_val/images/*/*.jpg"))[: limit or None]
@@ -51,14 +60,14 @@ def run(data="../shared/data", limit=0, tf1="../shared/weights/mtcnn_tf1", model
         if model is not None:
             ours[Path(model).stem] = Timed(Detector.load(model))
         peers = {name: peer for name, make in PEERS.items() if (peer := make()) is not None}
-        found, seconds, processor = in_turns(peers | ours, images)
+        detections, seconds, processor = in_turns(peers | ours, images)
     truth = read_ground_truth(Path(data) / "wider_eval" / "ground_truth")
-    return [_agreement(found, ours), _speed(found, seconds, processor, list(peers), images, truth),
-            _parts(ours)]
+    return [_agreement(detections, ours), _speed(detections, seconds, processor, list(peers), images, truth),
+            _steps(ours)]
 
 
 class Timed:
-    """A Detector of a cascade as a function image -> Detections that remembers the milliseconds of the parts."""
+    """A Detector of a cascade as a function image -> Detections that keeps the milliseconds of its steps."""
 
     def __init__(self, detector):
         from manyfaces.cascade.cascade import Cascade
@@ -67,7 +76,7 @@ class Timed:
 
     def __call__(self, image):
         faces = self.cascade.detect([np.ascontiguousarray(image)])[0]
-        self.rows.append([faces.times[part] for part in PARTS])
+        self.rows.append([faces.times[step] for step in STEPS])
         return faces
 
 
@@ -95,7 +104,7 @@ def _ours(weights, folder):
 
 
 def _checkpoints(source, folder):
-    """Dict row name -> Timed, on the TensorFlow 1 checkpoints, by their conventions and by ours."""
+    """Dict row name -> Timed, on the TensorFlow 1 checkpoints, with their conventions and with ours."""
     from manyfaces.inference.models import load_cascade
     from manyfaces.weights.mtcnn import import_mtcnn
 
@@ -135,11 +144,11 @@ def override_copy(cfg, words):
 # ------------------------------------------------------------------- tables
 
 
-def _agreement(found, ours):
+def _agreement(detections, ours):
     rows = []
     for name in ours:
         count = Agreement()
-        for first, second in zip(found[name], found["facenet-pytorch"], strict=True):
+        for first, second in zip(detections[name], detections["facenet-pytorch"], strict=True):
             count.add(first, second)
         rows.append([name, f"{count.first:,}", f"{count.second:,}", f"{count.paired:,}", f"{count.agreed:,}",
                      f"{count.part:.2%}", f"{count.scores:.1e}", f"{count.points:.1e}"])
@@ -148,24 +157,24 @@ def _agreement(found, ours):
                  "score, points: largest differences among pairs.")
 
 
-def _speed(found, seconds, processor, peers, images, truth):
+def _speed(detections, seconds, processor, peers, images, truth):
     fastest, least = (min(np.median(times[name]) for name in peers) for times in (seconds, processor))
     rows = []
-    for name in found:
+    for name in detections:
         ms, busy = np.array(seconds[name]) * 1e3, np.array(processor[name]) * 1e3
         rows.append([name, f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}",
                      f"{fastest * 1e3 / np.median(ms):.2f}", f"{np.median(busy):.1f}",
                      f"{least * 1e3 / np.median(busy):.2f}",
-                     official_ap(found[name], images, truth)])
+                     official_ap(detections[name], images, truth)])
     return Table("An image of wider val, thresholds 0.6 0.7 0.7, min face 20",
                  ("detector", "ms", "p90", "times faster", "processor ms", "times less", "easy medium hard AP"), rows,
                  f"Medians over {len(images)} images; times: of the faster (or lighter) of {' and '.join(peers)}. "
                  f"Processor ms: of all threads together, also of those that spin while they wait.")
 
 
-def _parts(ours):
+def _steps(ours):
     rows = []
     for name, timed in ours.items():
-        parts = np.median(np.array(timed.rows), axis=0)
-        rows.append([name, *(f"{part:.2f}" for part in parts), f"{np.median(np.sum(timed.rows, axis=1)):.1f}"])
-    return Table("Where the milliseconds go, medians", ("detector", *PARTS, "all"), rows)
+        medians = np.median(np.array(timed.rows), axis=0)
+        rows.append([name, *(f"{ms:.2f}" for ms in medians), f"{np.median(np.sum(timed.rows, axis=1)):.1f}"])
+    return Table("Where the milliseconds go, medians", ("detector", *STEPS, "all"), rows)

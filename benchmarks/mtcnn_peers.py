@@ -1,4 +1,4 @@
-"""Other MTCNNs, each as a function image -> Detections: facenet-pytorch and the `mtcnn` package, with their weights."""
+"""Other MTCNNs as functions image -> Detections: facenet-pytorch and the `mtcnn` package, with their own weights."""
 
 import importlib.util
 import sys
@@ -14,13 +14,13 @@ THRESHOLDS, MIN_FACE = (0.6, 0.7, 0.7), 20
 
 
 def facenet_folder():
-    """The folder of facenet-pytorch's .pt files, None where the package is not installed."""
-    found = importlib.util.find_spec("facenet_pytorch")
-    return None if found is None else Path(found.submodule_search_locations[0]) / "data"
+    """The folder of facenet-pytorch's .pt files; None if the package is not installed."""
+    spec = importlib.util.find_spec("facenet_pytorch")
+    return None if spec is None else Path(spec.submodule_search_locations[0]) / "data"
 
 
 def facenet_pytorch():
-    """facenet-pytorch's MTCNN on PyTorch, None where either is not installed."""
+    """facenet-pytorch's MTCNN on PyTorch; None if either is not installed."""
     if facenet_folder() is None or importlib.util.find_spec("torch") is None:
         return None
     if importlib.util.find_spec("torchvision") is None:
@@ -39,9 +39,9 @@ def facenet_pytorch():
 
 
 def _stand_in_for_torchvision():
-    """What facenet-pytorch takes of torchvision: an unused module, and NMS of several groups at once.
+    """Replace what facenet-pytorch imports of torchvision: an unused module, and NMS of several groups at once.
 
-    torchvision has no build for PyTorch without CUDA of that version. Our NMS does the same as its compiled one.
+    torchvision has no build for PyTorch without CUDA of that version. Our NMS keeps the same boxes as its compiled one.
     """
     import torch
 
@@ -63,7 +63,7 @@ def _stand_in_for_torchvision():
 
 
 def mtcnn_package():
-    """The `mtcnn` package on TensorFlow, None where it is not installed (it needs joblib and lz4, too)."""
+    """The `mtcnn` package on TensorFlow; None if it is not installed (it needs joblib and lz4, too)."""
     if any(importlib.util.find_spec(name) is None for name in ("mtcnn", "joblib", "lz4", "tensorflow")):
         return None
     from manyfaces.nets.backend import prepare

@@ -1,7 +1,7 @@
-"""Hard suppression at 1,000, 5,000 and 100,000 boxes: ours, its NumPy twin, OpenCV's and TensorFlow's.
+"""Hard NMS of 1,000, 5,000 and 100,000 boxes: ours, its NumPy twin, OpenCV's and TensorFlow's.
 
-The boxes are pyramid candidates of a crowd, 8 to 60 px faces in 4000 x 3000. Each peer gets its input ready in the form
-it takes, outside the timing. TensorFlow is timed as it is called on arrays, and left out where it is not installed.
+The boxes are candidates of a crowd: faces of 8 to 60 px in 4000 x 3000 px. Each peer receives its input in the form
+that it takes; the conversion is not timed. TensorFlow is called eagerly, and left out if it is not installed.
 """
 
 import numpy as np
@@ -17,10 +17,17 @@ LARGE = 20_000  # from here on a peer takes seconds and runs once; the tests com
 
 
 def run(counts=COUNTS, peers=None):
-    """One table: milliseconds of each implementation, and how many times as long as ours it takes.
+    """Time each implementation, and compare it with ours.
 
-    counts: numbers of boxes; peers: names of PEERS, all of them when None.
-    Raises RuntimeError when a peer keeps other boxes than ours.
+    Args:
+        counts: numbers of boxes.
+        peers: names of PEERS; None: all.
+
+    Returns:
+        A list with one Table.
+
+    Raises:
+        RuntimeError: a peer keeps other boxes than ours.
     """
     peers = list(PEERS) if peers is None else peers
     rows = []
@@ -35,13 +42,14 @@ def run(counts=COUNTS, peers=None):
             if call is None:
                 continue
             if count < LARGE:
-                # The same job: the same boxes, but for the few whose overlap rounds across the threshold elsewhere.
-                found = call()
-                same = len(np.intersect1d(found, kept))
-                if same < 0.99 * max(len(kept), len(found)):
-                    raise RuntimeError(f"{peer} keeps other boxes: {len(found)}, {same} of them ours of {len(kept)}")
+                # The boxes must be the same, except for a few whose IoU is rounded to the other side of the threshold.
+                peer_kept = call()
+                same = len(np.intersect1d(peer_kept, kept))
+                if same < 0.99 * max(len(kept), len(peer_kept)):
+                    raise RuntimeError(f"{peer} keeps other boxes than ours: it keeps {len(peer_kept)}, ours keeps "
+                                       f"{len(kept)}, and {same} are the same")
             ms = median_ms(call, 7 if count < LARGE else 1, warm_up=count < LARGE)
-            rows.append([f"{count:,}, {peer}", f"{len(found):,}" if count < LARGE else "", f"{ms:.3f}",
+            rows.append([f"{count:,}, {peer}", f"{len(peer_kept):,}" if count < LARGE else "", f"{ms:.3f}",
                          f"{ms / ours:.1f}"])
     return [Table("Non-maximum suppression, IoU > 0.3", ("boxes", "kept", "ms", "times ours"), rows,
                   f"Medians; from {LARGE:,} boxes on the peers run once. A peer that is not installed has no row.")]

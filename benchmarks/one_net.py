@@ -1,8 +1,8 @@
-"""A process of its own for one net in one runtime: its milliseconds whenever it is asked for them, and its memory.
+"""A separate process for one net in one runtime, which reports milliseconds and memory on request.
 
-python -m benchmarks.one_net RUNTIME MODEL [WEIGHTS] WIDTHxHEIGHT reads lines on standard input. To `run` it
-answers with the milliseconds of the net on one image, to `memory` with the most MB that the process ever held. The net
-has run once before it says `ready`.
+python -m benchmarks.one_net RUNTIME MODEL [WEIGHTS] WIDTHxHEIGHT reads lines on standard input. It answers `run` with
+the milliseconds of the net on one image, and `memory` with the peak MB of the process. It runs the net once before it
+prints `ready`.
 """
 
 import contextlib
@@ -14,11 +14,16 @@ from .timing import environment
 
 
 class OneNet:
-    """The other end: `ms()` and `megabytes()` of a net in a fresh process.
+    """The client of such a process: `ms()` and `megabytes()` of a net.
 
-    It starts here, is waited for where the `with` block begins, and ends with it. runtime: as Detector.load has it.
-    model: a config (.yml) with weights, or an exported model. size: (width, height) px. All raise RuntimeError with
-    what the process wrote where it failed.
+    The constructor starts the process. The `with` block waits until it is ready and ends it. All methods raise
+    RuntimeError, with the output of the process, if it failed.
+
+    Args:
+        runtime: as in Detector.load.
+        model: a config (.yml) with weights, or an exported model.
+        size: (width, height) px.
+        weights: of the config.
     """
 
     def __init__(self, runtime, model, size, weights=None):
@@ -31,7 +36,7 @@ class OneNet:
         return float(self._ask("run"))
 
     def megabytes(self):
-        """The most memory the process has held so far: interpreter, runtime, weights and maps."""
+        """Peak memory of the process so far: interpreter, runtime, weights and maps."""
         return float(self._ask("memory"))
 
     def __enter__(self):
@@ -49,15 +54,15 @@ class OneNet:
     def _answer(self, word):
         for line in self.process.stdout:
             name, _, value = line.strip().partition(" ")
-            if name == word:  # a runtime may print lines of its own
+            if name == word:  # a runtime may print other lines
                 return value
         raise RuntimeError(f"{' '.join(self.process.args[3:])}: {self.process.communicate()[1][-2000:]}")
 
 
 def peak_megabytes():
-    """The most memory that this process has held, in MB (2^20 bytes).
+    """Peak memory of this process in MB (2^20 bytes).
 
-    Linux' VmHWM where there is one: ru_maxrss would hold what the parent had when it started the process.
+    It is VmHWM on Linux, because ru_maxrss there includes the memory of the parent when it started the process.
     """
     with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 2**10
@@ -67,7 +72,7 @@ def peak_megabytes():
 
 
 def main(runtime, model, *rest):
-    """What the module's docstring says."""
+    """Serve the requests that the module's docstring describes."""
     import numpy as np
 
     from manyfaces.inference.detector import Detector

@@ -1,8 +1,8 @@
-"""Detectors that a user would pick instead, each as a function image -> Detections.
+"""Common alternatives to our detectors, each as a function image -> Detections.
 
-YuNet runs through OpenCV (`cv2.FaceDetectorYN`), Ultra-Light RFB-640 through ONNX Runtime; their ONNX files are given
-by the caller. Score threshold 0.02 and NMS 0.3, as for ours; YuNet sees the original size or a given one, Ultra-Light
-its own 640x480; images are brought there by OpenCV's resize as it is without options.
+YuNet runs in OpenCV (`cv2.FaceDetectorYN`), Ultra-Light RFB-640 in ONNX Runtime. The caller gives their ONNX files. The
+score threshold is 0.02 and NMS is at 0.3. YuNet receives the original size or a given one, Ultra-Light its own 640x480.
+Images are resized by OpenCV's resize with default options.
 """
 
 from pathlib import Path
@@ -18,25 +18,25 @@ SCORE, NMS = 0.02, 0.3
 
 
 def yunet(path, size=None):
-    """YuNet (75,856 parameters) from its ONNX file. size: (width, height) px to bring images to; None: their own."""
+    """YuNet (75,856 parameters) from its ONNX file; size: (width, height) px to resize images to, None: their own."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file, expected YuNet's ONNX model")
     net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), SCORE, NMS, 5000)
 
     def detect(image):
         height, width = image.shape[:2]
-        seen = image if size is None else cv2.resize(image, size)
-        net.setInputSize((seen.shape[1], seen.shape[0]))
-        _, rows = net.detect(np.ascontiguousarray(seen[:, :, ::-1]))
+        resized = image if size is None else cv2.resize(image, size)
+        net.setInputSize((resized.shape[1], resized.shape[0]))
+        _, rows = net.detect(np.ascontiguousarray(resized[:, :, ::-1]))
         rows = np.zeros((0, 15), np.float32) if rows is None else rows
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
-        return Detections(boxes, rows[:, 14]).scaled(width / seen.shape[1], height / seen.shape[0])
+        return Detections(boxes, rows[:, 14]).scaled(width / resized.shape[1], height / resized.shape[0])
 
     return detect
 
 
 def ultralight(path):
-    """Ultra-Light-Fast-Generic RFB at 640x480 from its ONNX file; None where ONNX Runtime is not installed."""
+    """Ultra-Light-Fast-Generic RFB at 640x480 from its ONNX file; None if ONNX Runtime is not installed."""
     try:
         import onnxruntime
     except ImportError:

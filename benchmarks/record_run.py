@@ -18,10 +18,10 @@ def main(arguments=None):
     parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last)")
     parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change, "
-                        "such as scales and NMS chosen since")
+    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="config keys to change, "
+                        "such as scales and NMS that were chosen after the training")
     parser.add_argument("--note", default="", help="free text of the row")
-    parser.add_argument("--csv", required=True, metavar="FILE", help="the table; the row is put at its end")
+    parser.add_argument("--csv", required=True, metavar="FILE", help="the table; the row is added at its end")
     options = parser.parse_args(arguments)
 
     from manyfaces.config import load_config
@@ -44,7 +44,7 @@ def main(arguments=None):
 
 
 def _with_row(path, row):
-    """Text of the CSV at `path`, if there is one, with the row behind it."""
+    """Text of the CSV at `path`, if there is one, with the row added at its end."""
     old = list(csv.DictReader(open(path, encoding="utf-8", newline=""))) if Path(path).exists() else []
     out = io.StringIO()
     writer = csv.DictWriter(out, list(row), lineterminator="\n", restval="")

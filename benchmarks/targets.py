@@ -1,7 +1,4 @@
-"""Anchor targets of one crowded image by the three levels of SSH, and of a crop by the 25 templates of Tiny Faces.
-
-Ours beside its NumPy twin.
-"""
+"""Anchor targets, compiled and in NumPy: a crowded image with SSH's three levels, a crop with 25 templates of HR."""
 
 import numpy as np
 
@@ -10,7 +7,7 @@ from manyfaces.boxes import COMPILED, Level, anchor_targets, reference_targets
 from .timing import Table, median_ms
 
 SIZE = (1600, 1200)
-LEVELS = (  # SSH, section 3: 16 px times 1, 2 | 4, 8 | 16, 32; only the last may leave the image
+LEVELS = (  # SSH, section 3: 16 px times 1, 2 | 4, 8 | 16, 32; only the last may reach beyond the image
     Level(150, 200, 8, (16, 32), border=0),
     Level(75, 100, 16, (64, 128), border=0),
     Level(38, 50, 32, (256, 512), border=512),
@@ -27,12 +24,23 @@ def crowd_faces(count, rng, sides=(8.0, 60.0), size=SIZE):
 
 
 def run(count=700, crop_count=200):
-    """A table for SSH's levels and one for templates: milliseconds of ours and of the twin, and their ratio."""
+    """Time the compiled function and its twin.
+
+    Args:
+        count: faces in the image.
+        crop_count: faces in the crop.
+
+    Returns:
+        Two Tables, for SSH's levels and for templates.
+
+    Raises:
+        RuntimeError: the two give different targets.
+    """
     rng = np.random.default_rng(0)
     image, crop = crowd_faces(count, rng), crowd_faces(crop_count, rng, size=CROP)
-    none, part = np.zeros(count, bool), np.arange(count) % 10 == 0
+    none, tenth = np.zeros(count, bool), np.arange(count) % 10 == 0
     ssh = [measure(f"{count} faces", LEVELS, image, none, SIZE),
-           measure(f"{count - part.sum()} faces, {part.sum()} ignore regions", LEVELS, image, part, SIZE)]
+           measure(f"{count - tenth.sum()} faces, {tenth.sum()} ignore regions", LEVELS, image, tenth, SIZE)]
     tiny = [measure(f"{crop_count} faces", TEMPLATES, crop, np.zeros(crop_count, bool), CROP, 0.7, 0.3, 0.3)]
     name = "manyfaces" if COMPILED else "manyfaces (not compiled)"
     columns = ("image", "anchors", "positive", name, "NumPy twin", "times ours")
@@ -42,7 +50,7 @@ def run(count=700, crop_count=200):
 
 
 def measure(title, *arguments):
-    """A row of the table."""
+    """A row of the table; arguments: those of anchor_targets."""
     labels, matched = anchor_targets(*arguments)
     twin_labels, twin_matched = reference_targets.anchor_targets(*arguments)
     if not (np.array_equal(labels, twin_labels) and np.array_equal(matched, twin_matched)):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def median_ms(function, repeats=7, limit_s=20.0, warm_up=True):
-    """Median milliseconds of a call; fewer repeats, at least one, when they would take longer than limit_s together."""
+    """Median milliseconds of a call; repeats stop early, after at least one, once they took limit_s together."""
     if warm_up:
         function()
     times = []
@@ -23,7 +23,14 @@ def median_ms(function, repeats=7, limit_s=20.0, warm_up=True):
 
 @dataclass
 class Table:
-    """Rows of text under a heading. note: what the figures mean, printed below."""
+    """Rows of text under a heading.
+
+    Attributes:
+        title: printed above the table.
+        columns: headings; the first column names the rows.
+        rows: lists of cells.
+        note: what the figures mean, printed below.
+    """
 
     title: str
     columns: tuple
@@ -53,6 +60,6 @@ def as_csv(tables):
 
 
 def environment():
-    """The environment of a child process in which this package can be imported: it is not part of the installed one."""
+    """The environment of a child process that can import this package, which is not installed with manyfaces."""
     paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

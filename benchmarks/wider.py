@@ -1,8 +1,8 @@
-"""The WIDER protocol on a folder of predictions: ours beside plain loops, in the manner of the common Python ports.
+"""The WIDER protocol on a folder of predictions: ours beside plain loops like those of the common Python ports.
 
-Such a port takes one setting after the other, one image after the other, computes a row of overlaps for each prediction
-and cuts each image's predictions at each of the 1,000 thresholds. Both are timed by their own processor time, so that
-other work on the machine does not count, and must find the same average precision.
+Such a port handles one setting and one image after the other, computes a row of IoUs for each prediction, and cuts each
+image's predictions at each of the 1,000 thresholds. Both are timed in processor time, so that other work on the machine
+does not count. They must give the same average precision.
 """
 
 import statistics
@@ -25,12 +25,21 @@ from .wider_losses import losses
 
 
 def run(pred=None, gt=None, every=1, repeats=5):
-    """Two tables: milliseconds of parsing and of matching with three curves, ours and the loops', and their ratio; and
-    what losses of precision cost on this set.
+    """Time the protocol, and measure what lossy predictions cost.
 
-    pred, gt: folders of predictions and of the official ground truth; without them a made-up set of 400 images.
-    every: only each so-manieth image, because the loops take a minute on the whole validation set. repeats: how often
-    ours runs; the median counts, and the loops run once. Raises RuntimeError when the two differ by more than 1e-9.
+    Args:
+        pred: folder of predictions; None, like gt: a made-up set of 400 images.
+        gt: folder of the official ground truth.
+        every: only every N-th image, because the loops take a minute on the whole validation set.
+        repeats: runs of ours, whose median counts; the loops run once.
+
+    Returns:
+        Two Tables: milliseconds of parsing and of matching with three curves, for ours and the loops, with their
+        ratio; and AP after each loss (see wider_losses).
+
+    Raises:
+        InputError: only one of pred and gt is given.
+        RuntimeError: the two APs differ by more than 1e-9.
     """
     if (pred is None) != (gt is None):
         raise InputError("benchmark of the WIDER protocol: found one of --pred and --gt, expected both or none")
@@ -38,12 +47,12 @@ def run(pred=None, gt=None, every=1, repeats=5):
         truth, source = read_ground_truth(gt) if gt else _made_up(folder), pred or "made-up predictions"
         truth, pred = truth[::every], pred or folder
         files = [path for path in (Path(pred) / image.event / f"{image.name}.txt" for image in truth) if path.is_file()]
-        with tempfile.TemporaryDirectory() as part:  # the images looked at, as a folder of their own
+        with tempfile.TemporaryDirectory() as subset:  # a folder with the predictions of these images only
             for path in files:
-                copy = Path(part, path.parent.name, path.name)
+                copy = Path(subset, path.parent.name, path.name)
                 copy.parent.mkdir(exist_ok=True)
                 copy.write_bytes(path.read_bytes())
-            return [_table(part, truth, source, every, repeats), losses(read_predictions(part), truth)]
+            return [_table(subset, truth, source, every, repeats), losses(read_predictions(subset), truth)]
 
 
 def _table(pred, truth, source, every, repeats):
@@ -59,15 +68,15 @@ def _table(pred, truth, source, every, repeats):
         ("parse", parse, lambda: plain_parse(pred)),
         ("matching and three curves", evaluate, lambda: plain_protocol(predictions, truth)))]
     if np.abs(np.subtract(pairs[1][1], pairs[1][3])).max() > 1e-9:
-        raise RuntimeError(f"the loops find {pairs[1][3]}, manyfaces {pairs[1][1]}")
+        raise RuntimeError(f"the loops give AP {pairs[1][3]}, manyfaces gives {pairs[1][1]}")
     times = [(name, ours, loops) for name, _, ours, _, loops in pairs]
     times.append(("all", *np.sum([pair[1:] for pair in times], axis=0)))
     rows = [[name, f"{ours:.1f}", f"{loops:.0f}", f"{loops / ours:.0f}"] for name, ours, loops in times]
     count, spread = sum(map(len, _arrays(predictions))), f"one image in {every}: " if every > 1 else ""
-    found = " / ".join(f"{ap:.5f}" for ap in pairs[1][1])
+    aps = " / ".join(f"{ap:.5f}" for ap in pairs[1][1])
     title = f"WIDER protocol{'' if COMPILED else ', not compiled'}"
     return Table(title, ("part", "ms", "plain loops, ms", "ratio"), rows,
-                 f"{source}, {spread}{len(truth):,} images, {count:,} predictions; processor time. Both find {found}.")
+                 f"{source}, {spread}{len(truth):,} images, {count:,} predictions; processor time. AP of both: {aps}.")
 
 
 def _arrays(predictions):
@@ -75,7 +84,7 @@ def _arrays(predictions):
 
 
 def _timed(function, repeats):
-    """(what the function returns, median milliseconds of processor time)."""
+    """The function's result, and its median milliseconds of processor time."""
     times = []
     for _ in range(repeats):
         start = time.process_time()
@@ -88,11 +97,12 @@ def _made_up(folder, images=400, seed=0):
     """Ground truth of a made-up set, whose predictions are written below the folder."""
     rng, truth = np.random.default_rng(seed), []
     for index in range(images):
-        found, scores = crowd_candidates(int(rng.integers(10, 170)), rng, size=(1024, 768), per_face=5, stray=0.5)
-        write_prediction_file(Path(folder, "made-up", f"{index}.txt"), f"{index}.jpg", found, scores)
-        boxes = np.concatenate([found[::6, :2], found[::6, 2:] - found[::6, :2]], axis=1).round().astype(float)
+        candidates, scores = crowd_candidates(int(rng.integers(10, 170)), rng, size=(1024, 768), per_face=5, stray=0.5)
+        write_prediction_file(Path(folder, "made-up", f"{index}.txt"), f"{index}.jpg", candidates, scores)
+        faces = candidates[::6]
+        boxes = np.concatenate([faces[:, :2], faces[:, 2:] - faces[:, :2]], axis=1).round().astype(float)
         level = rng.random(len(boxes))
-        counted = {s: level > part for s, part in zip(SETTINGS, (0.8, 0.6, 0.2), strict=True)}
+        counted = {s: level > least for s, least in zip(SETTINGS, (0.8, 0.6, 0.2), strict=True)}
         truth.append(GroundTruth("made-up", str(index), boxes, counted))
     return truth
 
@@ -101,19 +111,19 @@ def _made_up(folder, images=400, seed=0):
 
 
 def plain_parse(folder):
-    """event -> name -> (N, 5) array, a line and a number at a time."""
-    found = {}
+    """Dict event -> name -> (N, 5) array, parsed line by line and number by number."""
+    predictions = {}
     for event in sorted(Path(folder).iterdir()):
-        found[event.name] = {}
+        predictions[event.name] = {}
         for path in event.iterdir():
             lines = path.read_text().splitlines()[2:]
             rows = [[float(field) for field in line.split()] for line in lines]
-            found[event.name][path.stem] = np.array(rows).reshape(-1, 5)
-    return found
+            predictions[event.name][path.stem] = np.array(rows).reshape(-1, 5)
+    return predictions
 
 
 def plain_protocol(predictions, truth):
-    """AP of each setting, a list. predictions: event -> name -> (N, 5) x y w h score; truth: list of GroundTruth."""
+    """List of AP per setting; predictions: event -> name -> (N, 5) x y w h score; truth: list of GroundTruth."""
     every = np.concatenate(_arrays(predictions))[:, 4]
     low, reach = every.min(), every.max() - every.min()
     return [_plain_setting(predictions, truth, setting, low, reach) for setting in SETTINGS]

@@ -1,4 +1,4 @@
-"""What it costs when predictions lose something before they are evaluated, measured on the predictions at hand."""
+"""AP that is lost when predictions are rounded, cut or thinned before the evaluation, measured on given predictions."""
 
 import numpy as np
 
@@ -10,18 +10,23 @@ from .timing import Table
 
 
 def losses(predictions, truth):
-    """A Table: AP in % by the official rules, of the predictions as they are and after each loss.
+    """Measure AP of the predictions as they are and after each loss.
 
-    predictions: event -> name -> (N, 5) x y w h score; truth: list of GroundTruth.
+    Args:
+        predictions: event -> name -> (N, 5) x y w h score.
+        truth: list of GroundTruth.
+
+    Returns:
+        A Table of AP in % by the official rules.
     """
-    rows = [_row(name, {event: {key: change(found) for key, found in files.items()}
-                        for event, files in predictions.items()}, truth) for name, change in LOSSES.items()]
-    # Sides of w and h pixels instead of w + 1 and h + 1 are the official ones of boxes a pixel smaller.
-    shorter = {event: {key: found - [0, 0, 1, 1, 0] for key, found in files.items()}
+    table = [_row(name, {event: {key: change(rows) for key, rows in files.items()}
+                         for event, files in predictions.items()}, truth) for name, change in LOSSES.items()]
+    # The official code takes sides of w + 1 and h + 1 px. Boxes that are 1 px smaller give the areas without the + 1.
+    shorter = {event: {key: rows - [0, 0, 1, 1, 0] for key, rows in files.items()}
                for event, files in predictions.items()}
     boxes = [GroundTruth(image.event, image.name, image.boxes - [0, 0, 1, 1], image.counted) for image in truth]
-    rows.append(_row("overlap without the +1", shorter, boxes))
-    return Table("What losses cost", ("AP in %", *SETTINGS, *(f"exact {s}" for s in SETTINGS)), rows)
+    table.append(_row("overlap without the +1", shorter, boxes))
+    return Table("What losses cost", ("AP in %", *SETTINGS, *(f"exact {s}" for s in SETTINGS)), table)
 
 
 def _row(name, predictions, truth):
@@ -31,7 +36,7 @@ def _row(name, predictions, truth):
 
 
 def _scores(change):
-    return lambda found: np.column_stack([found[:, :4], change(found[:, 4])])
+    return lambda rows: np.column_stack([rows[:, :4], change(rows[:, 4])])
 
 
 def _saturated(scores):
@@ -42,15 +47,15 @@ def _saturated(scores):
 
 
 def _best(count):
-    return lambda found: found[np.argsort(-found[:, 4], kind="stable")[:count]]
+    return lambda rows: rows[np.argsort(-rows[:, 4], kind="stable")[:count]]
 
 
 LOSSES = {
-    "as they are": lambda found: found,
-    "boxes cut to whole numbers": lambda found: np.column_stack([np.trunc(found[:, :4]), found[:, 4]]),
-    "scores from 0.1 on": lambda found: found[found[:, 4] >= 0.1],
-    "scores from 0.3 on": lambda found: found[found[:, 4] >= 0.3],
-    "scores from 0.5 on": lambda found: found[found[:, 4] >= 0.5],
+    "as they are": lambda rows: rows,
+    "boxes cut to whole numbers": lambda rows: np.column_stack([np.trunc(rows[:, :4]), rows[:, 4]]),
+    "scores from 0.1 on": lambda rows: rows[rows[:, 4] >= 0.1],
+    "scores from 0.3 on": lambda rows: rows[rows[:, 4] >= 0.3],
+    "scores from 0.5 on": lambda rows: rows[rows[:, 4] >= 0.5],
     "scores with 3 digits": _scores(lambda scores: scores.round(3)),
     "scores with 2 digits": _scores(lambda scores: scores.round(2)),
     "scores with 1 digit": _scores(lambda scores: scores.round(1)),

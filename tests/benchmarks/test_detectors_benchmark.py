@@ -110,7 +110,7 @@ def test_what_is_missing_is_left_out_and_named(tmp_path, monkeypatch):
     assert list(groups["Detectors at 300 x 300"].values()) == ["other.onnx onnxruntime", "other.onnx openvino"]
     yunet = f"{tmp_path}/yunet/yunet_n_dynamic.onnx: no such file"
     for name, why in (("SSH MobileNetV1 x0.25 (OpenVINO, bf16)", "ssh_mobilenet_v1_025: no bf16"),
-                      ("YuNet-n (OpenCV)", yunet), ("Ultra-Light", "its run time is not installed")):
+                      ("YuNet-n (OpenCV)", yunet), ("Ultra-Light", "its runtime is not installed")):
         assert any(line.startswith(f"Left out: {name}") and why in line for line in left)
     assert sum(yunet in line for line in left) == 2  # at both sizes
 

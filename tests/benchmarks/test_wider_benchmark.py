@@ -43,7 +43,7 @@ def printed(text):
 
 def test_another_result_is_an_error(monkeypatch):
     monkeypatch.setattr(wider, "plain_protocol", lambda predictions, truth: [0.5, 0.5, 0.5])
-    with pytest.raises(RuntimeError, match="the loops find"):
+    with pytest.raises(RuntimeError, match="the loops give AP"):
         run_section("wider", every=40, repeats=1)
 
 
