@@ -1,4 +1,4 @@
-"""What every command line in tools/ shares: a parser that shows an example, and one place where errors become text.
+"""What the command lines of tools/ share: a parser that shows an example, and one place where errors become text.
 
 Exit codes: 0 done, 2 bad input (InputError, and argparse's own), 1 the machine failed (disk full, no permission),
 130 interrupted from the keyboard.
@@ -7,6 +7,7 @@ Exit codes: 0 done, 2 bad input (InputError, and argparse's own), 1 the machine 
 import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 from ..errors import InputError
 
@@ -20,17 +21,22 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
         return super()._get_help_string(action)
 
 
-def argument_parser(description, example):
-    """An argparse parser whose --help ends in `example`: one command, or several on lines of their own."""
+def argument_parser(description: str, example: str) -> argparse.ArgumentParser:
+    """A parser whose --help ends in an example.
+
+    Args:
+        description: what the command does.
+        example: commands, one per line.
+    """
     lines = "\n".join("  " + line for line in example.strip().splitlines())
     return argparse.ArgumentParser(description=description.strip(), epilog=f"example:\n{lines}",
                                    formatter_class=_Formatter)
 
 
-def quiet_decoders():
-    """OpenCV and FFmpeg no longer log files that they cannot decode: the tools name those in lines of their own.
+def quiet_decoders() -> None:
+    """Silence the logs of OpenCV and FFmpeg about files that they cannot decode: the tools name these files themselves.
 
-    OPENCV_LOG_LEVEL and OPENCV_FFMPEG_LOGLEVEL bring the logs back. libpng and libjpeg ask nobody and go on talking.
+    OPENCV_LOG_LEVEL and OPENCV_FFMPEG_LOGLEVEL bring the logs back. libpng and libjpeg have no such switch.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read when the first video is opened
     if "OPENCV_LOG_LEVEL" not in os.environ:
@@ -39,11 +45,17 @@ def quiet_decoders():
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def run(main, arguments=None):
-    """Call main(arguments) and return the exit code for sys.exit; bad input prints `error: ...` and no traceback.
+def run(main: Callable[[Sequence[str] | None], int | None], arguments: Sequence[str] | None = None) -> int:
+    """Call main(arguments); bad input prints `error: ...` without a traceback.
 
-    main takes a list of strings or None (then sys.argv serves) and returns an exit code or None for 0.
-    Anything that is neither bad input nor a failing file system is a defect of the program and keeps its traceback.
+    Whatever is neither bad input nor a failing file system is a defect of the program and keeps its traceback.
+
+    Args:
+        main: returns an exit code, or None for 0.
+        arguments: words of the command line; None: those of sys.argv.
+
+    Returns:
+        The exit code for sys.exit.
     """
     try:
         return main(arguments) or 0
@@ -52,7 +64,7 @@ def run(main, arguments=None):
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:
-        # The reader of our output (`| head`) has gone. Python would complain once more when it flushes at exit.
+        # The reader of the output (`| head`) has ended. Python would report that again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:

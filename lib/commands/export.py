@@ -1,11 +1,12 @@
 """Export trained weights as ONNX, OpenVINO IR, LiteRT or SavedModel, for use without Keras.
 
-RGB images (B, H, W, 3) 0..255 go in as they are, normalisation and padding are inside. With --nms (ONNX) faces come
-out, else the net's maps, which tools/demo.py and manyfaces.Detector decode. MODEL.json beside the file says
-everything about it. The file is run beside Keras on real images before it is written; maps that differ by more than
-1e-4 (of the map's largest value, where that is over 1) are an error and no file.
+The file takes RGB images (B, H, W, 3) 0..255; normalisation and padding are inside. With --nms (ONNX) its outputs are
+faces, otherwise the net's maps, which tools/demo.py and manyfaces.Detector decode. MODEL.json beside the file describes
+it. Before it is written, its maps are compared with those of Keras on real images: a difference of more than 1e-4 (of
+the map's largest value, where that is over 1) is an error, and no file is written.
 """
 
+from collections.abc import Sequence
 
 from ..config import load_config
 from .command_line import argument_parser, quiet_decoders
@@ -18,7 +19,8 @@ tools/export.py --cfg cfgs/mine.yml --weights output/mine/best.weights.h5 --out 
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/export.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
@@ -28,8 +30,8 @@ def main(arguments=None):
                         "ending of --out; of MTCNN onnx)")
     parser.add_argument("--nms", action="store_true", help="decode and suppress inside the graph (onnx); thresholds "
                         "are those of the config's TEST section")
-    parser.add_argument("--int8", action="store_true", help="8-bit arithmetic but for the heads (not saved_model)")
-    parser.add_argument("--calibrate", metavar="DIR", help="images like those that the detector will see; for --int8")
+    parser.add_argument("--int8", action="store_true", help="8-bit arithmetic except in the heads (not saved_model)")
+    parser.add_argument("--calibrate", metavar="DIR", help="for --int8: images like those that the detector receives")
     parser.add_argument("--half", action="store_true", help="weights stored as float16 (onnx): half the size; the "
                         "arithmetic stays float32")
     parser.add_argument("--images", metavar="DIR", help="images to compare with Keras on, up to 8 (default: two "
@@ -41,15 +43,15 @@ def main(arguments=None):
     quiet_decoders()
     cfg = load_config(options.cfg, options.set)
 
-    from ..export.export import export  # late: --help need not wait for it
+    from ..export.export import export  # late, so that --help does not wait for it
 
     facts = export(cfg, options.weights, options.out, options.format, options.nms, options.int8, options.calibrate,
                    options.images, options.licence, half=options.half)
-    for runtime, found in facts["checks"].items():
-        largest = max(found["differences"], key=found["differences"].get)
-        print(f"{runtime}: largest difference from Keras on {facts['images']} images {found['difference']:.2e} "
-              f"({largest}), at most {found['error']:.1e} of a map's values; {found['recall']:.1%} of Keras' "
-              f"{found['faces']} faces found")
+    for runtime, check in facts["checks"].items():
+        largest = max(check["differences"], key=check["differences"].get)
+        print(f"{runtime}: largest difference from Keras on {facts['images']} images {check['difference']:.2e} "
+              f"({largest}), at most {check['error']:.1e} of a map's values; {check['recall']:.1%} of Keras' "
+              f"{check['faces']} faces found")
     print(f"training data: {facts['licence']}")
     print(f"{facts['path']}: {facts['format']}, {facts['precision']}, {facts['bytes'] / 1e6:.2f} MB, "
           f"{facts['seconds']:.1f} s, with {facts['sidecar']}")

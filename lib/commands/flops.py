@@ -1,10 +1,11 @@
-"""What a config's net costs: output shape, parameters and multiplications with additions (MACs) by layer and in sum.
+"""Print what a config's net costs: output shape, parameters and multiply-adds (MACs) per layer and in total.
 
 For one image of --size; the default is the size that the config fixes, else 640x480. FLOPs are twice the MACs. `others`
-are operations element by element (batch normalisation, activations, sums of maps), which some counters add to the MACs.
+are element-wise operations (batch normalisation, activations, sums of maps), which some counters add to the MACs.
 """
 
 import re
+from collections.abc import Sequence
 
 from ..config import load_config
 from ..errors import InputError
@@ -16,7 +17,8 @@ tools/flops.py --cfg cfgs/ssh_mobilenet_v1_025.yml --size 1024x768
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/flops.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--size", metavar="WxH", help="of the image in px, such as 640x480")
@@ -27,7 +29,7 @@ def main(arguments=None):
     size = read_size(options.size) if options.size else tuple(cfg.TEST.SIZE) or None
 
     from ..nets import (
-        backend,  # late: --help need not wait for Keras
+        backend,  # late, so that --help does not wait for Keras
         family,
     )
     from ..nets.flops import input_shape, layer_costs, totals
@@ -44,11 +46,11 @@ def main(arguments=None):
     total = totals(costs, model)
     height, wide, _ = input_shape(model, size)
     print(f"{cfg.NAME} at {wide} x {height} px: {total['parameters']:,} parameters ({total['trained']:,} trained), "
-          f"{total['macs'] / 1e9:.4f} GMAC; beside them {total['moments']:,} stored moments, and "
+          f"{total['macs'] / 1e9:.4f} GMAC; and {total['moments']:,} stored moments, and "
           f"{total['others'] / 1e9:.4f} G others (batch normalisation, activations, sums)")
 
 
-def read_size(text):
+def read_size(text: str) -> tuple[int, int]:
     """(640, 480) of "640x480"."""
     match = re.fullmatch(r"(\d+)[xX](\d+)", text)
     if not match or "0" in match.groups():

@@ -1,5 +1,7 @@
 """Make a backbone's .weights.h5, as NET.WEIGHTS takes it, or MTCNN's three, from files of another framework."""
 
+from argparse import Namespace
+from collections.abc import Sequence
 
 from ..errors import InputError
 from .command_line import argument_parser
@@ -17,7 +19,8 @@ SLIM_NETS = ("vgg_16", "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "mobile
 TOLERANCE = 1e-3  # absolute, of maps that reach 180
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int | None:
+    """The command line of tools/import_weights.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim", "mtcnn"],
                         help="what the source holds")
@@ -28,10 +31,10 @@ def main(arguments=None):
     parser.add_argument("--out", help="the .weights.h5 to write")
     parser.add_argument("--out-dir", metavar="DIR", help="mtcnn: folder for pnet.weights.h5, rnet.weights.h5, "
                         "onet.weights.h5, and mtcnn.yml, the config to use them with")
-    parser.add_argument("--reference", help=".npz with an image and the source net's maps, which must come out again "
-                        "(mobilenet_v1_025)")
+    parser.add_argument("--reference", help=".npz with an image and the source net's maps, which the imported net "
+                        "must give (mobilenet_v1_025)")
     parser.add_argument("--images", metavar="DIR", help="mobilenet_v2_100: images that give the moments of batch "
-                        "normalisation; the net computes the same without, but its training begins worse")
+                        "normalisation; the net computes the same without them, but its training starts worse")
     parser.add_argument("--net", dest="slim_net", choices=SLIM_NETS, help="slim: the net, by slim's name")
     parser.add_argument("--alpha", type=float, default=1.0, help="slim: width (depth) multiplier of a MobileNet")
     options = parser.parse_args(arguments)
@@ -48,7 +51,7 @@ def main(arguments=None):
         raise InputError("--reference is for mobilenet_v1_025")
     if options.images and not v2:
         raise InputError("--images is for mobilenet_v2_100: the other sources have their moments")
-    from ..weights import backbones as import_weights  # late: loads Keras, and --help need not wait for it
+    from ..weights import backbones as import_weights  # late, so that --help does not wait for Keras
 
     if options.reference:
         model = import_weights.mobilenet_v1_from_torch(options.source, preprocess="none")
@@ -76,10 +79,10 @@ def main(arguments=None):
     print(f"{options.out}: {model.count_params():,} parameters")
 
 
-def import_mtcnn(options):
-    """Three nets and their config."""
+def import_mtcnn(options: Namespace) -> None:
+    """Write the three nets of MTCNN and their config."""
     if not options.out_dir or options.out:
-        raise InputError("mtcnn: expected --out-dir DIR, there are three files to write; --out is for backbones")
+        raise InputError("mtcnn: expected --out-dir DIR for three files; --out is for backbones")
     from ..nets import backend
 
     backend.prepare()

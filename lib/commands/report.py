@@ -1,8 +1,9 @@
 """Write one HTML file that shows where a detector is weak: curves, breakdowns and galleries of its errors.
 
-It needs nothing but a browser and holds crops of the images: share it as you may share those.
+It needs only a browser. It contains crops of the images, so their terms apply to it.
 """
 
+from collections.abc import Sequence
 
 from ..errors import InputError
 from .command_line import argument_parser, quiet_decoders
@@ -14,7 +15,8 @@ tools/report.py --pred output/A/pred --pred output/B/pred --gt data/wider_eval/g
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/report.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--pred", required=True, action="append", metavar="DIR",
                         help="folder of event/name.txt files; may be given several times")
@@ -22,13 +24,13 @@ def main(arguments=None):
                         help="folder of wider_face_val.mat and wider_{easy,medium,hard}_val.mat")
     parser.add_argument("--images", metavar="DIR", help="folder of event/name.jpg; without it there are no galleries")
     parser.add_argument("--out", required=True, metavar="FILE", help="the .html file to write")
-    parser.add_argument("--names", metavar="A,B", help="what to call the methods, in the order of --pred; by default "
-                        "as their folders (output/X/pred is called X)")
+    parser.add_argument("--names", metavar="A,B", help="names of the methods, in the order of --pred; by default "
+                        "those of their folders (output/X/pred is called X)")
     parser.add_argument("--setting", choices=("easy", "medium", "hard"), default="hard",
-                        help="whose faces the breakdowns and galleries are about")
-    parser.add_argument("--crops", type=int, metavar="N", help="crops of one kind of error (default: 24, fewer for "
+                        help="the setting whose faces the breakdowns and galleries show")
+    parser.add_argument("--crops", type=int, metavar="N", help="crops per kind of error (default: 24, fewer for "
                         "many methods)")
-    parser.add_argument("--subset", action="store_true", help="look only at the images that have a prediction file")
+    parser.add_argument("--subset", action="store_true", help="evaluate only the images that have a prediction file")
     parser.add_argument("--lenient", action="store_true", help="skip and count malformed files and lines")
     options = parser.parse_args(arguments)
     if options.crops is not None and options.crops < 0:

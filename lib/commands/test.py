@@ -6,6 +6,7 @@ one file, COCO's result JSON or FDDB's list.
 Exit code 0 when at least one image was done (those left out are named and counted), 2 when none could be.
 """
 
+from collections.abc import Sequence
 
 from ..errors import InputError
 from ..inference.results import FORMATS, check_form
@@ -24,7 +25,8 @@ tools/evaluate.py wider --pred output/pred --gt data/wider_eval/ground_truth
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int | None:
+    """The command line of tools/test.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
@@ -38,22 +40,22 @@ def main(arguments=None):
                         help="folder to write the predictions to; the file where the format is coco or fddb")
     parser.add_argument("--format", choices=FORMATS, default="wider",
                         help="wider: a folder of event/name.txt; coco: result JSON; fddb: image, number, "
-                        "`x y w h score` a face")
+                        "`x y w h score` per face")
     parser.add_argument("--labels", metavar="FILE", help="COCO annotation .json that has the image ids for --format "
-                        "coco; without it images are numbered and OUT.images.json says how")
+                        "coco; without it images are numbered and OUT.images.json holds the numbers")
     parser.add_argument("--list", metavar="FILE", help="text file of image names below DIR: only these")
     parser.add_argument("--scales", metavar="S,S,...", help="factors, or shorter sides in px where over 10 "
                         "(default: TEST.SCALES of the config)")
-    parser.add_argument("--flip", action="store_true", default=None, help="also look at each image mirrored")
+    parser.add_argument("--flip", action="store_true", default=None, help="also test each image mirrored")
     parser.add_argument("--resume", action="store_true",
-                        help="leave out images that have their file in OUT already; with --format wider only")
+                        help="leave out images whose file is in OUT already; with --format wider only")
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
     options = parser.parse_args(arguments)
     quiet_decoders()
     scales = read_scales(options.scales)
     check_form(options.format, options.resume, options.labels)
 
-    from ..inference.folder import detect_folder  # late: --help need not wait for it
+    from ..inference.folder import detect_folder  # late, so that --help does not wait for it
     from ..inference.loading import detector_of
     from ..inference.models import settings_of
 
@@ -64,12 +66,12 @@ def main(arguments=None):
     return report(result, options.out)
 
 
-def read_scales(text):
+def read_scales(text: str | None) -> list[float] | None:
     """[0.5, 1.0, 2.0] of "0.5,1,2"; None of None."""
     if text is None:
         return None
     try:
-        scales = [float(part) for part in text.split(",")]
+        scales = [float(word) for word in text.split(",")]
     except ValueError:
         scales = []
     if not scales or not all(0 < scale < float("inf") for scale in scales):
@@ -77,11 +79,11 @@ def read_scales(text):
     return scales
 
 
-def report(result, out):
-    """Print what was done; the exit code."""
-    parts = ", ".join(f"{part} {ms:.1f}" for part, ms in result["ms"].items())
+def report(result: dict, out: str) -> int:
+    """Print the summary of detect_folder; returns the exit code."""
+    times = ", ".join(f"{name} {ms:.1f}" for name, ms in result["ms"].items())
     print(f"{out}: {result['images']:,} images, {result['faces']:,} faces in {result['seconds']:.1f} s"
-          + (f" (ms an image: {parts})" if parts else "")
+          + (f" (ms per image: {times})" if times else "")
           + (f"; {result['resumed']:,} were there already" if result["resumed"] else ""))
     failed = result["failed"]
     if failed and not result["images"] + result["resumed"]:

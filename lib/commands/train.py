@@ -1,9 +1,10 @@
 """Train a detector: output/NAME holds its config, weights, checkpoint and logs, where NAME is that of the YAML.
 
-Ctrl-C and SIGTERM save and leave; --resume goes on from the last checkpoint to the very weights that the run would have
-reached without the pause.
+Ctrl-C and SIGTERM save and stop. --resume continues from the last checkpoint and reaches exactly the weights that the
+run would have reached without the interruption.
 """
 
+from collections.abc import Sequence
 
 from ..config import load_config
 from .command_line import argument_parser
@@ -16,20 +17,21 @@ tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --set NAME trial TRAIN.STEPS 
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/train.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5: layers that match by "
-                        "name and shape are taken, the others listed")
-    parser.add_argument("--resume", action="store_true", help="go on where the run in output/NAME stopped")
+                        "name and shape are taken, the others are listed")
+    parser.add_argument("--resume", action="store_true", help="continue where the run in output/NAME stopped")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share every batch (default 1); "
-                        "without any GPU, logical devices of the processor, to try it")
+                        "without any GPU: logical devices of the processor, as a trial")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
                         help="keys of the config to change")
     options = parser.parse_args(arguments)
     cfg = load_config(options.cfg, options.set)
 
-    from ..engine.train import Trainer  # late: loads Keras, and --help need not wait for it
+    from ..engine.train import Trainer  # late, so that --help does not wait for Keras
 
     best = Trainer(cfg, resume=options.resume, init=options.init, devices=options.devices).run()
     if best >= 0:

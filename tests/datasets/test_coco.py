@@ -241,7 +241,7 @@ def test_the_tool_without_images_says_what_is_not_known(toy, tool, tmp_path, cap
     names.write_text("0--Toy/0_Toy_00003\n")
     arguments = ["--labels", str(toy["labels"]), "--out", str(out)]
     assert run(tool("wider_to_coco").main, [*arguments, "--only", str(names)]) == 0
-    assert "note: width and height of 1 images are not known and stand as 0" in capsys.readouterr().err
+    assert "note: width and height of 1 images are unknown and written as 0" in capsys.readouterr().err
     data = json.loads(out.read_text())
     assert data["images"] == [{"id": 1, "file_name": "0--Toy/0_Toy_00003.jpg", "width": 0, "height": 0}]
     assert data["categories"] == [{"id": 1, "name": "face"}] and "keypoints" not in data["annotations"][0]

@@ -226,7 +226,7 @@ def test_a_folder_and_a_result_file_give_the_same(toy_results, evaluate, tmp_pat
     missed, faces = len(load_coco(truth).faces[2]), a["faces"]
     assert missed > 0 and a["limits"][0]["AR"] == pytest.approx(1 - missed / faces)
     assert float(lines[1].split()[-1]) == pytest.approx(1 - missed / faces, abs=1e-5)
-    assert "100 in place of 1000 changes AP by +0.0000" in out and "cannot be found" not in out
+    assert "100 instead of 1000 changes AP by +0.0000" in out and "cannot be found" not in out
     (folder / "0--Toy" / "0_Toy_00001.txt").unlink()
     (folder / "0--Toy" / "other.txt").write_text("other\n0\n")
     code, out, _ = evaluate("--pred", folder, "--gt", truth)
@@ -242,8 +242,8 @@ def test_the_cost_of_a_limit_is_printed(evaluate, tmp_path):
     (tmp_path / "r.json").write_text(json.dumps([{"image_id": 0, "category_id": 4, "bbox": box, "score": 1 - i / 200}
                                                  for i, box in enumerate(crowd)]))
     out = evaluate("--pred", tmp_path / "r.json", "--gt", tmp_path / "gt.json")[1]
-    assert "with 100 detections an image 50 of 150 faces (33.3%) cannot be found" in out
-    assert "100 in place of 1000 changes AP by -0.3366" in out and "it cuts off 50 detections" in out
+    assert "with 100 detections per image 50 of 150 faces (33.3%) cannot be found" in out
+    assert "100 instead of 1000 changes AP by -0.3366" in out and "it cuts off 50 detections" in out
 
 
 def test_bad_input_is_one_line(toy_results, evaluate, tmp_path):

@@ -110,7 +110,7 @@ def test_the_tool(tool, tmp_path, capsys):
     table.write_text("a,b\n1,2\n")
     assert run(main, [*map(str, words), "--csv", str(table)]) == 2
     assert "expected the columns set, detector" in capsys.readouterr().err
-    for option, text, message in (("--edges", "20,10", "heights in px that rise"), ("--edges", "x", "such as 10,20,60"),
+    for option, text, message in (("--edges", "20,10", "rising heights in px"), ("--edges", "x", "such as 10,20,60"),
                                   ("--precision", "1.5", "more than 0 and at most 1")):
         assert run(main, [*map(str, words), option, text]) == 2
         assert message in capsys.readouterr().err

@@ -85,6 +85,6 @@ def test_names_are_as_short_as_tells_the_folders_apart():
 def test_bad_arguments_are_one_line_and_cost_no_time(evaluate, folders, tmp_path):
     good, _ = folders
     code, out, err = evaluate("--pred", good, "--names", "A,B")
-    assert (code, out, err) == (2, "", "error: --names: 2 names for 1 --pred; expected one each, as in A,B\n")
+    assert (code, out, err) == (2, "", "error: --names: 2 names for 1 --pred; expected one for each, as in A,B\n")
     code, out, err = evaluate("--pred", good, "--plot", tmp_path / "x", "--published", "nobody")
     assert (code, out) == (2, "") and "no 'nobody'; expected usual, all, none or some of" in err

@@ -1,11 +1,11 @@
-"""Read an annotation file and its images once, print what is in them, and write the roidb that training reads."""
+"""Read an annotation and its images once, print their statistics, and write the roidb that training reads."""
 
-import sys
+from collections.abc import Sequence
 
-from ..command_line import argument_parser, run
-from .annotation_options import add_annotation_options, read_annotation
 from ...datasets import READERS, save_roidb
 from ...errors import InputError
+from ..command_line import argument_parser
+from .annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
 tools/build_roidb.py --format wider --images data/WIDER_train/images \\
@@ -14,12 +14,13 @@ tools/build_roidb.py --format wider --labels data/wider_face_split/wider_face_tr
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/build_roidb.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--format", required=True, choices=sorted(READERS), help="format of the annotation")
     parser.add_argument("--labels", required=True, help="the annotation: a file, or a folder for voc and yolo")
     parser.add_argument("--images", help="folder of the images; may be left out when only the statistics are wanted")
-    parser.add_argument("--out", help="the .pkl to write; without it only the statistics are printed")
+    parser.add_argument("--out", help="the .pkl to write; without it the statistics are only printed")
     add_annotation_options(parser)
     options = parser.parse_args(arguments)
     if options.out and not options.images:

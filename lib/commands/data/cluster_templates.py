@@ -1,19 +1,19 @@
 """Derive templates for Tiny Faces, or anchors for SSD, from the sizes of a data set's faces.
 
 Weighted k-medoids under 1 - IoU of sizes (Finding Tiny Faces, section 3.2). The templates are fitted to a random half
-of the images; how well they cover the faces of the other half is printed beside what other templates reach there, and
-then the YAML lines for a config. The same seed gives the same templates.
+of the images. The tool prints how well they and other templates cover the faces of the other half, then the YAML lines
+for a config. The same seed gives the same templates.
 """
 
-import sys
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..command_line import argument_parser, run
-from .annotation_options import add_annotation_options, read_annotation
 from ...datasets import READERS
 from ...datasets.roidb import load_roidb
 from ...errors import InputError
+from ..command_line import argument_parser
+from .annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
 tools/cluster_templates.py --format wider --labels data/wider/wider_face_split/wider_face_train.mat \\
@@ -22,22 +22,23 @@ tools/cluster_templates.py --roidb data/pickles/wider_train.pkl --count 12 --sca
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/cluster_templates.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--roidb", nargs="+", default=[], metavar="FILE", help="roidbs of tools/build_roidb.py")
-    parser.add_argument("--format", choices=sorted(READERS), help="format of an annotation, in place of --roidb")
+    parser.add_argument("--format", choices=sorted(READERS), help="format of an annotation, instead of --roidb")
     parser.add_argument("--labels", metavar="FILE", help="the annotation")
     parser.add_argument("--images", metavar="DIR", help="folder of its images, where the format needs them")
     add_annotation_options(parser)
     parser.add_argument("--count", type=int, default=25, help="number of templates")
-    parser.add_argument("--scales", default="1", metavar="S,S,...", help="the faces are seen at each of these scales")
-    parser.add_argument("--low", type=float, default=0.0, help="px, square root of the area: no smaller faces")
-    parser.add_argument("--high", type=float, default=float("inf"), help="px: no larger faces")
-    parser.add_argument("--held-out", type=float, default=0.5, help="part of the images that is not fitted to, under 1")
+    parser.add_argument("--scales", default="1", metavar="S,S,...", help="the faces are used at each of these scales")
+    parser.add_argument("--low", type=float, default=0.0, help="smallest face: square root of its area, px")
+    parser.add_argument("--high", type=float, default=float("inf"), help="largest face: square root of its area, px")
+    parser.add_argument("--held-out", type=float, default=0.5, help="fraction of the images that is held out, under 1")
     parser.add_argument("--seed", type=int, default=0, help="of the halves and of the search")
     parser.add_argument("--against", nargs="+", default=[], metavar="FILE",
-                        help="other templates to compare with: RefBox_N25.mat, or a config with ANCHORS.WIDTHS")
-    parser.add_argument("--plot", metavar="FILE.png", help="figure of the faces' sizes and the templates")
+                        help="other templates, for comparison: RefBox_N25.mat, or a config with ANCHORS.WIDTHS")
+    parser.add_argument("--plot", metavar="FILE.png", help="draw the sizes of the faces and the templates there")
     options = parser.parse_args(arguments)
     if bool(options.roidb) == bool(options.format and options.labels):
         raise InputError("expected either --roidb, or --format and --labels")
@@ -54,8 +55,8 @@ def main(arguments=None):
     records = [r for path in options.roidb for r in load_roidb(path).records] or read_annotation(options).records
     order = np.random.default_rng(options.seed).permutation(len(records))
     held = round(options.held_out * len(records))
-    halves = [face_sizes([records[i] for i in part], scales, options.low, options.high)
-              for part in (order[held:], order[:held])]
+    halves = [face_sizes([records[i] for i in half], scales, options.low, options.high)
+              for half in (order[held:], order[:held])]
     if not len(halves[0]):
         raise InputError("no face to fit templates to: all are ignored, or outside --low and --high")
     sets = {f"{options.count} fitted": cluster_sizes(halves[0], options.count, options.seed), **others}
@@ -66,10 +67,10 @@ def main(arguments=None):
         print(f"wrote {options.plot}")
 
 
-def read_scales(text):
+def read_scales(text: str) -> list[float]:
     """[0.5, 1.0] of "0.5,1"."""
     try:
-        scales = [float(part) for part in text.split(",")]
+        scales = [float(word) for word in text.split(",")]
     except ValueError:
         scales = []
     if not scales or not all(0 < scale < float("inf") for scale in scales):
@@ -77,15 +78,15 @@ def read_scales(text):
     return scales
 
 
-def print_coverage(sets, halves):
-    """A line for each set of templates on the faces fitted to and on those held out."""
+def print_coverage(sets: dict[str, np.ndarray], halves: Sequence[np.ndarray]) -> None:
+    """Print a line per set of templates (K, 2) for the fitted faces (N, 2), and one for the held-out faces."""
     from ...templates.sets import COVERED, coverage
 
     print(f"{'templates':40} {'number':>6}  {'faces':10} {'count':>9}  mean best IoU" + "".join(
-        f"  >= {overlap}" for overlap in COVERED))
+        f"  >= {iou}" for iou in COVERED))
     for name, templates in sets.items():
-        for part, sizes in zip(("fitted to", "held out"), halves, strict=True):
+        for half, sizes in zip(("fitted to", "held out"), halves, strict=True):
             if len(sizes):
                 mean, *covered = coverage(sizes, templates)
-                print(f"{name[-40:]:40} {len(templates):6}  {part:10} {len(sizes):9,}  {mean:13.4f}"
+                print(f"{name[-40:]:40} {len(templates):6}  {half:10} {len(sizes):9,}  {mean:13.4f}"
                       + "".join(f"  {share:6.3f}" for share in covered))

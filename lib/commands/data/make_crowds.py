@@ -1,15 +1,16 @@
-"""Make crowds of the images of roidbs: sheets with many of them, each shrunk, and the roidb of all their faces.
+"""Make crowds out of the images of roidbs: sheets of many shrunk images, and the roidb of all their faces.
 
-For choosing what matters in crowds only (TEST.TOP, TEST.KEEP, NMS) on selection images, which have few faces each.
+They serve to choose what matters only in crowds (TEST.TOP, TEST.KEEP, NMS) on selection images, which have few faces
+each.
 """
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..command_line import argument_parser, run
 from ...datasets.roidb import load_roidb, save_roidb
 from ...datasets.toy.crowds import write_crowds
 from ...errors import InputError
+from ..command_line import argument_parser
 
 EXAMPLE = """
 tools/make_crowds.py --roidb data/pickles/wider_select.pkl data/pickles/facemask_select.pkl --out output/crowds
@@ -18,13 +19,14 @@ tools/evaluate.py roidb --roidb output/crowds/crowds.pkl --pred output/top_1000
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/make_crowds.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--roidb", nargs="+", required=True, metavar="FILE", help="roidbs of tools/build_roidb.py")
     parser.add_argument("--out", required=True, metavar="DIR", help="crowds/*.jpg and crowds.pkl go there")
     parser.add_argument("--sheets", type=int, default=24, help="number of sheets")
-    parser.add_argument("--columns", type=int, default=4, help="images in a row, and rows")
-    parser.add_argument("--side", type=int, default=320, help="px: the longer side of an image on a sheet")
+    parser.add_argument("--columns", type=int, default=4, help="images per row, and rows per sheet")
+    parser.add_argument("--side", type=int, default=320, help="longer side of an image on a sheet, px")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other images")
     options = parser.parse_args(arguments)
     for name, least in (("sheets", 1), ("columns", 1), ("side", 16), ("seed", 0)):

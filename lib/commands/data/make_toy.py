@@ -6,10 +6,11 @@ landmarks), and OUT/ground_truth/*.mat for tools/evaluate.py wider. The same see
 
 import sys
 import time
+from collections.abc import Sequence
 
-from ..command_line import argument_parser, run
 from ...datasets.toy.data_set import write_toy
 from ...errors import InputError
+from ..command_line import argument_parser
 
 EXAMPLE = """
 tools/make_toy.py --out data/toy/train --images 300 --seed 1
@@ -18,12 +19,13 @@ tools/build_roidb.py --format retinaface --images data/toy/train/WIDER_toy/image
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/make_toy.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--images", type=int, default=300, help="number of scenes")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other scenes")
-    parser.add_argument("--width", type=int, default=640, help="width of the scenes in pixels")
+    parser.add_argument("--width", type=int, default=640, help="width of the scenes, px")
     options = parser.parse_args(arguments)
     for name, least in (("images", 1), ("seed", 0), ("width", 64)):
         if getattr(options, name) < least:
@@ -37,13 +39,13 @@ def main(arguments=None):
 
 
 class Progress:
-    """A line that is written over on a terminal, and a line every tenth of the way in a log."""
+    """One line that is overwritten on a terminal; in a log a line after every tenth of the scenes."""
 
-    def __init__(self, total):
+    def __init__(self, total: int):
         self.total, self.start = total, time.perf_counter()
         self.live = sys.stderr.isatty()
 
-    def __call__(self, done):
+    def __call__(self, done: int) -> None:
         if self.live or done % max(self.total // 10, 1) == 0:
             rate = done / (time.perf_counter() - self.start)
             line = f"{done}/{self.total} scenes, {rate:.0f}/s, {(self.total - done) / rate:.0f} s left"

@@ -1,15 +1,17 @@
-"""Cut the samples that a stage of MTCNN learns from, for R-Net and O-Net with what the stages before it take for faces.
+"""Cut the samples that a stage of MTCNN learns from; R-Net and O-Net also get what the earlier stages detect.
 
 The data sets are those of the config: TRAIN.DATASETS and TRAIN.SELECT for faces and background, MTCNN.LANDMARKS and
-MTCNN.SELECT_LANDMARKS for points. The samples go to MTCNN.SAMPLES (output/samples/STAGE) as TFRecords; a run that was
-killed is continued by the same command, and what is done is not done again.
+MTCNN.SELECT_LANDMARKS for points. The samples go to MTCNN.SAMPLES (output/samples/STAGE) as TFRecords. After an
+interruption the same command continues, and finished shards are not made again.
 """
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..command_line import argument_parser, run
+from easydict import EasyDict
+
 from ...config import load_config
 from ...data_layer.mtcnn.batches import samples_folder
 from ...data_layer.mtcnn.folder import SampleFolder
@@ -18,6 +20,7 @@ from ...data_layer.mtcnn.writer import SampleMaker, Sources
 from ...engine.records import config_records
 from ...errors import InputError
 from ...progress import Progress
+from ..command_line import argument_parser
 
 EXAMPLE = """
 tools/mtcnn_samples.py --stage pnet
@@ -27,13 +30,14 @@ tools/mtcnn_samples.py --stage onet --list data/onet_list/list.txt    # the crop
 SIDES = {"pnet": 12, "rnet": 24, "onet": 48}
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/mtcnn_samples.py."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--stage", required=True, choices=SIDES, help="the net that is to learn from them")
-    parser.add_argument("--cfg", metavar="FILE", help="its experiment; without it cfgs/mtcnn_STAGE.yml")
+    parser.add_argument("--stage", required=True, choices=SIDES, help="the net that learns from them")
+    parser.add_argument("--cfg", metavar="FILE", help="its config (default: cfgs/mtcnn_STAGE.yml)")
     parser.add_argument("--list", metavar="FILE", help="also write the training samples as a text list, `image label "
                         "box landmarks`, with the crops as .png beside it")
-    parser.add_argument("--anew", action="store_true", help="remove the samples that are there")
+    parser.add_argument("--anew", action="store_true", help="remove the samples that exist and make all again")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
                         help="keys of the config to change")
     options = parser.parse_args(arguments)
@@ -56,13 +60,13 @@ def main(arguments=None):
             print(f"{write_list(folder, path, progress):,} lines in {path}")
 
 
-def sources(cfg, datasets, landmarks):
-    """Sources of data sets joined by +; none where there is no name."""
+def sources(cfg: EasyDict, datasets: str, landmarks: str) -> Sources:
+    """The records of data sets joined by +, none for an empty text."""
     return Sources(*(config_records(cfg, names)[0] if names else [] for names in (datasets, landmarks)))
 
 
-def make(folder, maker):
-    """Make what is missing, and say what is there, how fast it went and how much memory it took."""
+def make(folder: SampleFolder, maker: SampleMaker) -> None:
+    """Make the missing shards; print the samples, the speed and the memory."""
     def totals():
         rows = [row for part in maker.parts for row in folder.shards[part].values()]
         return (sum(row["images"] for row in rows), sum(sum(row["records"].values()) for row in rows), rows)
@@ -85,12 +89,12 @@ def make(folder, maker):
     if now > images:
         print(f"{made - samples:,} samples of {now - images:,} images in {seconds:.1f} s: "
               f"{(made - samples) / seconds:,.0f} samples/s, {(now - images) / seconds:.1f} images/s "
-              f"({(now - images) / worked:.1f} a second of processor time), peak memory {peak_megabytes():,.0f} MB")
+              f"({(now - images) / worked:.1f} per second of processor time), peak memory {peak_megabytes():,.0f} MB")
     print(f"samples are in {folder.path}")
 
 
-def peak_megabytes():
-    """The most memory that this process has had; NaN on Windows, which does not say."""
+def peak_megabytes() -> float:
+    """Peak memory of this process, MB; NaN on Windows, which does not tell."""
     try:
         import resource
     except ImportError:

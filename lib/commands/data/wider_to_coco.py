@@ -1,11 +1,12 @@
 """Turn WIDER FACE's annotation, or any other that the roidb's readers know, into COCO JSON with one category, face."""
 
 import sys
+from collections.abc import Sequence
 
-from ..command_line import argument_parser, run
-from .annotation_options import add_annotation_options, read_annotation
 from ...datasets import READERS
 from ...datasets.coco_writer import write_coco
+from ..command_line import argument_parser
+from .annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
 tools/wider_to_coco.py --labels data/wider_face_split/wider_face_val_bbx_gt.txt --images data/WIDER_val/images \\
@@ -15,7 +16,8 @@ tools/wider_to_coco.py --format voc --labels data/facemask/annotations --images 
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/wider_to_coco.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--format", choices=sorted(READERS), default="wider", help="format of the annotation")
     parser.add_argument("--labels", required=True,
@@ -30,5 +32,5 @@ def main(arguments=None):
     print(f"wrote    {options.out}")
     unknown = sum(not record.width for record in roidb.records)
     if unknown:
-        print(f"note: width and height of {unknown:,} images are not known and stand as 0; evaluation does without "
-              "them, but training tools want them: give --images", file=sys.stderr)
+        print(f"note: width and height of {unknown:,} images are unknown and written as 0; evaluation does not need "
+              "them, but training tools do: give --images", file=sys.stderr)

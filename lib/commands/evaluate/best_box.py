@@ -1,4 +1,6 @@
-"""tools/evaluate.py best_box: how well each image's most confident box lies on a face, where there are few faces."""
+"""tools/evaluate.py best_box: IoU of each image's best box with a face, on images with few faces."""
+
+from argparse import ArgumentParser, Namespace
 
 from ...datasets import load_roidb
 from ...evaluation.best_box import evaluate_best_box
@@ -8,16 +10,18 @@ from .shared import add_folder_arguments, read_folder, write_json
 COLUMNS = ("iou", "iou_nearest", "iou_single", "images", "single", "without", "unknown")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
     parser.add_argument("--max-faces", type=int, default=5, metavar="N",
                         help="images with more faces, or none, are left out (default: 5)")
     parser.add_argument("--grid", type=int, default=7, metavar="N",
-                        help="cells a side: iou is against the first face in their order (default: 7)")
+                        help="cells per side: iou is with the first face in their order (default: 7)")
     add_folder_arguments(parser)
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
     truth, results = load_roidb(options.roidb), []
     for folder in options.pred:
         predictions, skipped = read_folder(folder, options.lenient)

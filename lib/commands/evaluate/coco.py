@@ -1,6 +1,7 @@
-"""tools/evaluate.py coco: COCO's AP of result files or prediction folders, and what 100 detections an image cost."""
+"""tools/evaluate.py coco: COCO's AP of result files or prediction folders, with 1,000 and 100 detections per image."""
 
 import os
+from argparse import ArgumentParser, Namespace
 
 from ...datasets.coco_json import load_coco
 from ...errors import InputError
@@ -14,15 +15,17 @@ from .shared import add_folder_arguments, read_folder, write_json
 FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR", "AR50")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--gt", required=True, metavar="FILE",
                         help="COCO annotation .json, such as tools/wider_to_coco.py writes; crowds are ignored")
     parser.add_argument("--max-dets", type=int, default=MAX_DETECTIONS, metavar="N",
-                        help="detections of an image that are looked at, those of the highest scores")
+                        help="detections per image that count, those with the highest scores")
     add_folder_arguments(parser)
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
     if options.max_dets < 1:
         raise InputError(f"--max-dets {options.max_dets}: expected 1 or more")
     truth, results = load_coco(options.gt), []
@@ -34,12 +37,12 @@ def evaluate(options):
                 [[result["pred"], limit["max_detections"], *(_shown(limit[name]) for name in FIGURES)]
                  for result in results for limit in result["limits"]])
     for result in results:
-        _say(result)
+        _print_notes(result)
     print()
     print_table(["pred", "height", "faces", "AP", "AP50", "AR"],
-                [[result["pred"], bin_name(part["low"], part["high"]), part["faces"],
-                  *(_shown(part[name]) for name in ("AP", "AP50", "AR"))]
-                 for result in results for part in result["heights"] if part["faces"]])
+                [[result["pred"], bin_name(row["low"], row["high"]), row["faces"],
+                  *(_shown(row[name]) for name in ("AP", "AP50", "AR"))]
+                 for result in results for row in result["heights"] if row["faces"]])
     write_json(options.json, results)
 
 
@@ -48,22 +51,22 @@ def _read(source, truth, options):
     if os.path.isdir(source):
         predictions, skipped = read_folder(source, options.lenient)
         rows, unknown = pair_by_name(predictions, list(truth.ids), truth.path)
-        counts = {"missing": sum(found is None for found in rows), "unknown": unknown}
+        counts = {"missing": sum(row is None for row in rows), "unknown": unknown}
         return (rows if options.subset else rows_or_none(rows)), counts | ({"skipped": skipped} if skipped else {})
     if options.subset or options.lenient:
         name = "--subset" if options.subset else "--lenient"
-        raise InputError(f"{source}: {name} is for folders of prediction files; a result file does not say at which "
-                         "images the detector looked, and is read strictly")
-    found = read_coco_results(source, truth)
-    return [found[name] for name in truth.ids], {}
+        raise InputError(f"{source}: {name} is for folders of prediction files; a result file does not say which "
+                         "images were tested, and it is read strictly")
+    detections = read_coco_results(source, truth)
+    return [detections[name] for name in truth.ids], {}
 
 
 def _shown(figure):
     return "-" if figure is None else figure
 
 
-def _say(result):
-    """The numbers behind the table, and the cost of the lower limit in words."""
+def _print_notes(result):
+    """Print the numbers behind the table, and the cost of the lower limit in words."""
     pred, faces = result["pred"], result["faces"]
     print(f"{pred}: {faces:,} faces in {result['images']:,} images, {result['detections']:,} detections"
           + (f"; {result['missing']:,} images have no prediction file" if result.get("missing") else "")
@@ -71,9 +74,9 @@ def _say(result):
     ours, usual = result["limits"][0], result["limits"][-1]
     for limit in result["limits"]:
         if limit["unreachable"]:
-            print(f"{pred}: with {limit['max_detections']} detections an image {limit['unreachable']:,} of {faces:,} "
+            print(f"{pred}: with {limit['max_detections']} detections per image {limit['unreachable']:,} of {faces:,} "
                   f"faces ({limit['unreachable'] / faces:.1%}) cannot be found, whatever the detector")
     if ours is not usual and ours["AP"] is not None:
-        print(f"{pred}: {usual['max_detections']} in place of {ours['max_detections']} changes AP by "
+        print(f"{pred}: {usual['max_detections']} instead of {ours['max_detections']} changes AP by "
               f"{usual['AP'] - ours['AP']:+.4f} and AP50 by {usual['AP50'] - ours['AP50']:+.4f}; "
               f"it cuts off {usual['beyond']:,} detections, {ours['max_detections']} cuts off {ours['beyond']:,}")

@@ -2,6 +2,7 @@
 
 import os
 import time
+from argparse import ArgumentParser, Namespace
 
 from ...errors import InputError
 from ...evaluation.fddb import POINTS, evaluate_fddb, read_detections, read_fddb, read_sizes
@@ -13,26 +14,28 @@ from .shared import write_json
 KINDS = ("discrete", "continuous")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--annotations", required=True, metavar="DIR",
                         help="folder of FDDB-fold-01-ellipseList.txt to FDDB-fold-10-ellipseList.txt")
     parser.add_argument("--images", required=True, metavar="DIR",
-                        help="folder of the images, such as originalPics: masks end where the image does")
+                        help="folder of the images, such as originalPics: masks end at the border of the image")
     parser.add_argument("--pred", required=True, action="append", metavar="FILE",
                         help="detections: image, number, then `x y w h score` or `major minor angle cx cy score` a "
                              "face; or a folder of fold-NN-out.txt; may be given several times")
-    parser.add_argument("--json", metavar="FILE", help="write the results there as well")
+    parser.add_argument("--json", metavar="FILE", help="also write the results to FILE")
     parser.add_argument("--plot", metavar="FILE", help="draw both curves: FILE.png and FILE.pdf")
     parser.add_argument("--roc", metavar="PREFIX", help="write each curve as the benchmark's program does: "
                         "PREFIXDiscROC.txt (rate, false positives, score) and PREFIXContROC.txt; one --pred only")
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
     if options.roc and len(options.pred) > 1:
         raise InputError("--roc: writes the curves of one --pred, found several; call it once for each")
     folds = read_fddb(options.annotations)
     sizes, results, methods = read_sizes(folds, options.images), [], []
-    # All are read before the first is looked at, so that what is wrong with the last is said at once.
+    # All files are read before the first is evaluated, so that an error in the last one is reported at once.
     for path, detections in [(path, read_detections(path, folds)) for path in options.pred]:
         start = time.perf_counter()
         with Progress(len(sizes), "images") as progress:
@@ -68,11 +71,11 @@ def _print(results):
         print_table(["fold", "images", "faces", "detections", *header[1:5]],
                     [[f"{fold['fold']}", fold["images"], fold["faces"], fold["detections"],
                       *(fold[kind][str(limit)] for kind in KINDS for limit in POINTS)] for fold in results[0]["folds"]])
-        print("A fold is quoted at its share of the false positives: as many an image as in the whole set.")
+        print("The rate of a fold is at its share of the false positives: as many per image as in the whole set.")
 
 
 def _notes(path, found):
-    """What a reader of the figures must know of the detections."""
+    """Print what a reader of the figures must know about the detections."""
     if found.missing:
         print(f"warning: {path}: {found.missing:,} of {found.roc.images:,} images are not listed; nothing is found "
               "there")
@@ -83,7 +86,7 @@ def _notes(path, found):
 
 
 def write_roc(prefix, roc):
-    """Write PREFIXDiscROC.txt and PREFIXContROC.txt as FDDB's program does: a line a threshold, which rises."""
+    """Write PREFIXDiscROC.txt and PREFIXContROC.txt as FDDB's program does: a line per threshold, in rising order."""
     rows = list(zip(roc.discrete.tolist(), roc.continuous.tolist(), roc.false_positives.tolist(),
                     roc.thresholds.tolist(), strict=True))[::-1]
     for name, lines in (("Disc", [f"{discrete:.9g} {count} {score:.9g}" for discrete, _, count, score in rows]),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ...constants import HEIGHT_EDGES
@@ -15,21 +16,23 @@ from .shared import add_folder_arguments, method_names, read_folder, write_json
 COLUMNS = ("set", "detector", "point", "score", "precision", "height", "faces", "recall")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
     parser.add_argument("--precision", type=float, default=0.9, metavar="P",
-                        help="one row a detector is at the lowest score that keeps this precision (default: 0.9)")
+                        help="one row per detector is at the lowest score that keeps this precision (default: 0.9)")
     parser.add_argument("--score", type=float, default=0.02, metavar="S",
                         help="the other row is at this score, whatever the precision (default: 0.02)")
     parser.add_argument("--edges", default=",".join(map(str, HEIGHT_EDGES)), metavar="PX,PX",
                         help="heights in px at which one bin ends and the next begins (default: %(default)s)")
-    parser.add_argument("--csv", metavar="FILE", help="also write the table there, a line a bin; what the file says of "
-                        "other data sets stays")
+    parser.add_argument("--csv", metavar="FILE", help="also write the table there, one line per bin; rows of "
+                        "other data sets stay")
     add_folder_arguments(parser)
-    parser.add_argument("--names", metavar="A,B", help="what to call the detectors, in the order of --pred")
+    parser.add_argument("--names", metavar="A,B", help="names of the detectors, in the order of --pred")
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
     names, edges = method_names(options.pred, options.names), _edges(options.edges)
     if not 0 < options.precision <= 1:
         raise InputError(f"--precision {options.precision:g}: expected more than 0 and at most 1")
@@ -41,7 +44,7 @@ def evaluate(options):
         results.append(result | ({"skipped": skipped} if skipped else {}))
         faces = ["faces", "", "", f"{result['faces']:,}", *(f"{part['faces']:,}" for part in
                                                             result["points"][0]["heights"])]
-        rows += [faces] if faces != before else []  # with --subset each may have images of its own
+        rows += [faces] if faces != before else []  # with --subset the images may differ
         before = faces
         rows += [[name, _digits(point["score"], 4), _digits(point["precision"]), _digits(point["recall"]),
                   *(_digits(part["recall"]) for part in point["heights"])] for point in result["points"]]
@@ -60,7 +63,7 @@ def evaluate(options):
 
 
 def _write_csv(path, data_set, results, asked):
-    """Replace the rows of a data set in a CSV file. asked: what the points of the results are called there."""
+    """Replace the rows of a data set in a CSV file. asked: names of the points in the file."""
     text = path.read_text() if path.is_file() else ",".join(COLUMNS)
     kept = list(csv.DictReader(io.StringIO(text)))
     if kept and tuple(kept[0]) != COLUMNS:
@@ -83,11 +86,11 @@ def _write_csv(path, data_set, results, asked):
 def _edges(text):
     """(10.0, 20.0) of "10,20"."""
     try:
-        edges = tuple(float(part) for part in text.split(","))
+        edges = tuple(float(word) for word in text.split(","))
     except ValueError:
         edges = ()
     if not edges or any(low >= high for low, high in zip((0.0, *edges), edges, strict=False)):
-        raise InputError(f"--edges {text!r}: expected heights in px that rise, such as 10,20,60")
+        raise InputError(f"--edges {text!r}: expected rising heights in px, such as 10,20,60")
     return edges
 
 

@@ -1,4 +1,6 @@
-"""tools/evaluate.py landmarks: how far a detector's five points lie from the labelled ones."""
+"""tools/evaluate.py landmarks: distance of a detector's five points from the labelled ones."""
+
+from argparse import ArgumentParser, Namespace
 
 from ...datasets import load_roidb
 from ...evaluation.landmarks import FAILURE, error_summary
@@ -8,18 +10,20 @@ from .shared import write_json
 WAYS = {"given": "given the face's box", "detected": "as detected"}
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py, with landmarks")
     parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--weights", metavar="FILE", help="its weights (default: those that ship under its name), or "
                         "an exported model, which needs no --cfg and no Keras")
     parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert")
     parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
-    parser.add_argument("--json", metavar="FILE", help="write the results there as well, with the error of each face")
+    parser.add_argument("--json", metavar="FILE", help="also write the results to FILE, with the error of each face")
 
 
-def evaluate(options):
-    # Late: this protocol alone runs a detector.
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
+    # Imported here, because no other protocol runs a detector.
     from ...inference.landmarks import OVERLAP, measure_landmarks
     from ...inference.loading import detector_of
     from ...inference.models import settings_of

@@ -1,5 +1,6 @@
 """Measure predictions: WIDER FACE's official easy / medium / hard, or AP on any roidb; or a detector's landmarks."""
 
+from collections.abc import Sequence
 
 from ..command_line import argument_parser
 from . import COMMANDS, command
@@ -16,7 +17,8 @@ tools/evaluate.py landmarks --cfg cfgs/ssh_mobilenet_v1_025.yml --roidb data/pic
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int | None:
+    """The command line of tools/evaluate.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     commands = parser.add_subparsers(dest="protocol", required=True, metavar="|".join(COMMANDS))
     for name, text in COMMANDS.items():

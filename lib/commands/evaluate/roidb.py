@@ -1,6 +1,7 @@
 """tools/evaluate.py roidb: AP at IoU 0.5 of prediction folders on any data set that has a roidb."""
 
 import time
+from argparse import ArgumentParser, Namespace
 
 from ...datasets import load_roidb
 from ...evaluation.by_height import evaluate_roidb
@@ -10,12 +11,14 @@ from .shared import add_folder_arguments, read_folder, write_json
 COLUMNS = ("ap50", "ap50_small", "wider", "images", "faces", "small", "missing", "unknown")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
     add_folder_arguments(parser)
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
     truth, results = load_roidb(options.roidb), []
     for folder in options.pred:
         start = time.perf_counter()

@@ -1,15 +1,17 @@
-"""What the protocols that read prediction folders share: arguments, names, reading, saying what was left out."""
+"""What the protocols that read prediction folders share: arguments, names, reading, and what was skipped."""
 
 import json
 import os
+from argparse import ArgumentParser
+from collections.abc import Sequence
 
 from ...errors import InputError
 from ...evaluation.files.predictions import Skipped, read_predictions
 from ...files import write_whole
 
 
-def add_folder_arguments(parser):
-    """--pred (several), --subset, --lenient and --json."""
+def add_folder_arguments(parser: ArgumentParser) -> None:
+    """Add --pred (several), --subset, --lenient and --json."""
     parser.add_argument("--pred", required=True, action="append", metavar="DIR",
                         help="folder of event/name.txt files; may be given several times")
     parser.add_argument("--subset", action="store_true", help="evaluate only the images that have a prediction file")
@@ -17,8 +19,12 @@ def add_folder_arguments(parser):
     parser.add_argument("--json", metavar="FILE", help="write the results there as well")
 
 
-def read_folder(folder, lenient):
-    """(predictions, dict of what was skipped or None); with lenient the first few places are printed."""
+def read_folder(folder: str, lenient: bool) -> tuple[dict, dict[str, int] | None]:
+    """Read predictions; lenient: skip what is malformed, and print the first places.
+
+    Returns:
+        (predictions, counts of what was skipped; None unless lenient).
+    """
     skipped = Skipped() if lenient else None
     predictions = read_predictions(folder, skipped)
     if skipped is None:
@@ -30,18 +36,18 @@ def read_folder(folder, lenient):
     return predictions, {"files": skipped.files, "lines": skipped.lines, "wrong counts": skipped.counts}
 
 
-def write_json(path, results):
-    """Write results (anything that JSON holds) to path, if there is one."""
+def write_json(path: str | None, results: object) -> None:
+    """Write results as JSON; without a path, do nothing."""
     if path:
         write_whole(path, (json.dumps(results, indent=1) + "\n").encode())
 
 
-def method_names(folders, text):
-    """The names of the methods: given, or as short an end of each path as tells the folders apart."""
+def method_names(folders: Sequence[str], text: str | None) -> list[str]:
+    """Names of the methods: those of --names, or the shortest end of each path that tells the folders apart."""
     if text is not None:
         names = text.split(",")
         if len(names) != len(folders):
-            raise InputError(f"--names: {len(names)} names for {len(folders)} --pred; expected one each, as in A,B")
+            raise InputError(f"--names: {len(names)} names for {len(folders)} --pred; expected one for each, as in A,B")
         return names
     paths = [os.path.abspath(folder).split(os.sep) for folder in folders]
     paths = [path[:-1] if path[-1] == "pred" and len(path) > 2 else path for path in paths]

@@ -1,5 +1,7 @@
 """tools/evaluate.py voc: AP at IoU 0.5 on Pascal VOC's XML annotation, by the height of the faces."""
 
+from argparse import ArgumentParser, Namespace
+
 from ...datasets import READERS, select
 from ...datasets.text import read_list
 from ...evaluation.by_height import bin_name, evaluate_roidb
@@ -9,15 +11,17 @@ from .shared import add_folder_arguments, read_folder, write_json
 COLUMNS = ("ap50", "ap50_small", "images", "faces", "small", "ignored", "detections", "missing", "unknown")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--gt", required=True, metavar="DIR",
                         help="folder of .xml files; every object in them is a face, a difficult one is ignored")
-    parser.add_argument("--images", metavar="DIR", help="folder of the images, for .xml files that misname theirs")
+    parser.add_argument("--images", metavar="DIR", help="folder of the images, for .xml files that name a wrong image")
     parser.add_argument("--list", metavar="FILE", help="text file of image names: evaluate these only")
     add_folder_arguments(parser)
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
     truth = READERS["voc"](options.gt, options.images)
     if options.list:
         truth = select(truth, only=read_list(options.list))
@@ -30,6 +34,6 @@ def evaluate(options):
     print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
     print()
     print_table(["pred", "height", "faces", "found", "ap50"],
-                [[result["pred"], bin_name(part["low"], part["high"]), part["faces"], part["found"], part["ap50"]]
-                 for result in results for part in result["heights"] if part["faces"]])
+                [[result["pred"], bin_name(row["low"], row["high"]), row["faces"], row["found"], row["ap50"]]
+                 for result in results for row in result["heights"] if row["faces"]])
     write_json(options.json, results)

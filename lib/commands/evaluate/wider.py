@@ -1,6 +1,7 @@
-"""tools/evaluate.py wider: easy, medium and hard by the official rules, and what a researcher asks next."""
+"""tools/evaluate.py wider: easy, medium and hard by the official rules, with operating points, breakdowns and plots."""
 
 import time
+from argparse import ArgumentParser, Namespace
 
 from ...evaluation.files.ground_truth import SETTINGS, read_ground_truth
 from ...evaluation.report.analysis import analyse, curves, operating_points
@@ -15,12 +16,13 @@ from .tables import print_breakdown, print_operating_points
 COLUMNS = ("easy", "medium", "hard", "images", "predictions", "unknown")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this protocol."""
     parser.add_argument("--gt", required=True, metavar="DIR",
                         help="folder of wider_face_val.mat and wider_{easy,medium,hard}_val.mat")
     add_folder_arguments(parser)
-    parser.add_argument("--names", metavar="A,B", help="what to call the methods, in the order of --pred; by default "
-                        "as their folders (output/X/pred is called X)")
+    parser.add_argument("--names", metavar="A,B", help="names of the methods, in the order of --pred; by default "
+                        "those of their folders (output/X/pred is called X)")
     parser.add_argument("--breakdown", action="store_true", help="print recall and AP by height, attribute and event, "
                         "and the kinds of errors; --json holds them in any case")
     parser.add_argument("--plot", metavar="FILE", help="draw the precision-recall curves, as FILE.png and FILE.pdf")
@@ -28,7 +30,8 @@ def add_arguments(parser):
                         help="which results of other authors the plot shows (default: usual)")
 
 
-def evaluate(options):
+def evaluate(options: Namespace) -> None:
+    """Evaluate, print the tables and write --json."""
     names, published = method_names(options.pred, options.names), choose_published(options.published)
     truth, results, methods = read_ground_truth(options.gt), [], []
     for name, folder in zip(names, options.pred, strict=True):
