@@ -1,11 +1,15 @@
 """What families with anchors share: the table of their modules, targets, losses and decoding.
 
-A family is a subclass that names its modules and builds the net; an image then goes build -> decode, a training sample
+A family is a subclass that names its modules and builds the net. An image goes build -> decode, a training sample
 encode -> losses. Outputs and targets are named by the module: `m1_scores`, `m1_boxes`, `m1_labels`.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,14 +18,20 @@ from ..boxes.levels import anchor_sides, grid_lines
 from ..detections import Detections
 from .family import DetectionModule, Family
 
+if TYPE_CHECKING:
+    import keras
+    from easydict import EasyDict
+
 
 @dataclass(frozen=True)
 class Module(DetectionModule):
     """One feature map with its anchors.
 
-    sizes: of the anchors, px, square roots of their areas or pairs (width, height). ratios: height / width.
-    border: px by which an anchor may leave the image and still be trained, None: any. multiple: px to which the net
-    pads height and width.
+    Attributes:
+        sizes: of the anchors, px: square roots of their areas, or pairs (width, height).
+        ratios: height / width.
+        border: px by which an anchor may leave the image and still be trained; None: any.
+        multiple: px, multiples of which the net pads height and width to.
     """
 
     sizes: tuple
@@ -30,31 +40,35 @@ class Module(DetectionModule):
     multiple: int = 1
 
     @property
-    def anchors(self):
+    def anchors(self) -> int:
+        """Anchors per cell."""
         return len(self.sizes) * len(self.ratios)
 
-    def level(self, width, height):
+    def level(self, width: int, height: int) -> tuple:
         """Feature map and anchors as `anchor_targets` takes them, for an image of width x height px."""
         rows, columns = (-(-side // self.multiple) * self.multiple for side in (height, width))
         return -(-rows // self.stride), -(-columns // self.stride), self.stride, self.sizes, self.ratios, self.border
 
 
 class AnchorFamily(Family):
-    """`encode`, `losses` and `decode` from a config and `modules`, which a subclass sets; it adds `build`."""
+    """A family whose modules have anchors. A subclass sets `modules` and defines `build`."""
 
-    def __init__(self, cfg, modules):
+    def __init__(self, cfg: EasyDict, modules: Sequence[Module]) -> None:
         super().__init__(cfg)
         self.modules = modules
 
     # -------------------------------------------------------------- targets
 
-    def encode(self, sample):
-        """Targets of one sample: dict of arrays per module, A anchors in the order of `anchor_grid`.
+    def encode(self, sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Make the targets of one sample, per module with A anchors in the order of `anchor_grid`.
 
-        sample: dict with image (H, W, 3), boxes (N, 4) px, ignore (N,) bool, landmarks (N, 5, 2) NaN = not labelled,
-        perhaps picture (4,), the part of the image that is no grey.
-        Gives `MODULE_labels` (A,) int8: 1 face, 0 background, -1 left out; `_boxes` (A, 4) float32; with LANDMARKS
-        `_landmarks` (A, 10) float32 and `_landmark_mask` (A,) float32. Offsets are 0 where they do not count.
+        Args:
+            sample: as in Family.encode.
+
+        Returns:
+            `MODULE_labels` (A,) int8: 1 face, 0 background, -1 left out; `MODULE_boxes` (A, 4) float32; with
+            NET.LANDMARKS `MODULE_landmarks` (A, 10) float32 and `MODULE_landmark_mask` (A,) float32. Offsets that do
+            not count are 0.
         """
         cfg = self.cfg.TARGETS
         height, width = sample["image"].shape[:2]
@@ -64,11 +78,11 @@ class AnchorFamily(Family):
         targets, start = {}, 0
         for module, level in zip(self.modules, levels, strict=True):
             end = start + level[0] * level[1] * module.anchors
-            part = slice(start, end)
+            own = slice(start, end)
             if cfg.MASK_PADDING and "picture" in sample:
                 padded = reaching_out(level, sample["picture"], (width, height))
-                labels[part][padded & (labels[part] == 0)] = -1
-            targets |= self._encode_module(module, level, labels[part], matched[part], sample)
+                labels[own][padded & (labels[own] == 0)] = -1
+            targets |= self._encode_module(module, level, labels[own], matched[own], sample)
             start = end
         return targets
 
@@ -90,21 +104,22 @@ class AnchorFamily(Family):
 
     # --------------------------------------------------------------- losses
 
-    def losses(self, targets, outputs):
-        """Dict of `MODULE_class`, `_box`, `_landmark`, each (B,); targets as `encode` gives them, batched."""
+    def losses(self, targets: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Losses (B,) by name: `MODULE_class`, `MODULE_box`, and with NET.LANDMARKS `MODULE_landmark`."""
         from keras import ops
 
         loss, losses = self.cfg.LOSS, {}
         labels = {m.name: ops.cast(targets[f"{m.name}_labels"], "int32") for m in self.modules}
-        positives = sum(ops.sum(ops.cast(part == 1, "float32"), axis=-1) for part in labels.values())
+        positives = sum(ops.sum(ops.cast(each == 1, "float32"), axis=-1) for each in labels.values())
         for module in self.modules:
-            part = self._module_losses(module.name, labels[module.name], targets, outputs,
-                                       ops.maximum(positives, loss.MIN_POSITIVES))
-            losses |= {f"{module.name}_{kind}": value for kind, value in part.items()}
+            own = self._module_losses(module.name, labels[module.name], targets, outputs,
+                                      ops.maximum(positives, loss.MIN_POSITIVES))
+            losses |= {f"{module.name}_{kind}": value for kind, value in own.items()}
         return losses
 
     def _module_losses(self, name, labels, targets, outputs, positives):
-        """An image's losses in one module: over its mined anchors (ohem), or over the image's positives (others)."""
+        """Losses (B,) of one module: normalised by its mined anchors (ohem), or by the positives of the image (others).
+        """
         from keras import ops
 
         from . import losses as terms
@@ -145,12 +160,15 @@ class AnchorFamily(Family):
 
     # --------------------------------------------------------------- decode
 
-    def decode(self, outputs, size):
-        """Detections of one image before NMS.
+    def decode(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int]) -> Detections:
+        """Read the faces of one image, before NMS.
 
-        outputs: the net's dict of one image, arrays (h, w, channels); size: (width, height) px of the image.
-        Of each module the TEST.TOP highest scores above TEST.SCORE are kept; boxes are clipped to the image, and those
-        that lie in the padding beside it are left out.
+        Of each module, the TEST.TOP highest scores above TEST.SCORE are kept. Boxes are clipped to the image. Boxes
+        that are in the padding beside the image are left out.
+
+        Args:
+            outputs: maps (h, w, C) float32 by name.
+            size: (width, height) px of the image.
         """
         test, variances = self.cfg.TEST, self.cfg.TARGETS.VARIANCES
         scores, boxes, landmarks = [], [], []
@@ -168,15 +186,15 @@ class AnchorFamily(Family):
         boxes = np.concatenate(boxes)
         boxes[:, 0::2] = boxes[:, 0::2].clip(0, size[0])
         boxes[:, 1::2] = boxes[:, 1::2].clip(0, size[1])
-        found = Detections(boxes, np.concatenate(scores), np.concatenate(landmarks) if landmarks else None)
-        return found.take((boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
+        faces = Detections(boxes, np.concatenate(scores), np.concatenate(landmarks) if landmarks else None)
+        return faces.take((boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
 
 
 # ------------------------------------------------------------------ anchors
 
 
-def anchors_at(index, level):
-    """Anchors (N, 4) at the given positions of a level's anchor grid, without making the whole grid."""
+def anchors_at(index: np.ndarray, level: tuple) -> np.ndarray:
+    """Anchors (N, 4) px at the positions `index` of a level's anchor grid. The whole grid is not made."""
     rows, columns, stride, sizes, ratios = level[:5]
     cell, kind = np.divmod(index, len(sizes) * len(ratios))
     row, column = np.divmod(cell, columns)
@@ -189,11 +207,18 @@ def _anchors_of_first_cell(stride, sizes, ratios):
     return anchor_grid(1, 1, stride, sizes, ratios)
 
 
-def reaching_out(level, picture, size):
-    """(A,) bool: anchors of a level that reach out of `picture` (x1, y1, x2, y2) px into the grey beside it.
+def reaching_out(level: tuple, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Anchors of a level that reach out of a picture into the grey around it.
 
-    size: (width, height) px of the image. Where the picture goes up to an edge there is no grey behind that edge, and
-    the anchors that cross it count as inside.
+    Where the picture goes up to an edge of the image, there is no grey behind that edge. Anchors that cross it count as
+    inside.
+
+    Args:
+        picture: (4,) x1 y1 x2 y2 px, the part of the image that is not grey.
+        size: (width, height) px of the image.
+
+    Returns:
+        (A,) bool.
     """
     rows, columns, stride, sizes, ratios = level[:5]
     sides = anchor_sides(sizes, ratios)
@@ -205,7 +230,7 @@ def reaching_out(level, picture, size):
     return (beyond[1].T[:, None] | beyond[0].T[None]).ravel()  # (rows, columns, T)
 
 
-def highest(logits, score, top):
+def highest(logits: np.ndarray, score: float, top: int) -> np.ndarray:
     """Indices of at most `top` logits whose score is at least `score`."""
     kept = np.flatnonzero(logits >= np.log(score / (1 - score)))
     if len(kept) > top:
@@ -216,10 +241,19 @@ def highest(logits, score, top):
 # -------------------------------------------------------------------- heads
 
 
-def heads(x, module, landmarks, prepare=None, prior=0.01):
-    """Dict of a module's outputs, 1x1 convolutions of x (B, h, w, C).
+def heads(x: keras.KerasTensor, module: Module, landmarks: bool,
+          prepare: Callable[[keras.KerasTensor, str], keras.KerasTensor] | None = None,
+          prior: float = 0.01) -> dict[str, keras.KerasTensor]:
+    """The outputs of a module: 1x1 convolutions of one map.
 
-    prepare: function (x, name) -> map that comes before each of them, None: x itself. prior: score at the start.
+    Args:
+        x: (B, h, w, C).
+        landmarks: whether there are five points beside every box.
+        prepare: function (x, name) -> map, applied before each convolution; None: x itself.
+        prior: the score at the start.
+
+    Returns:
+        `MODULE_scores`, `MODULE_boxes` and perhaps `MODULE_landmarks`, (B, h, w, 1, 4 or 10 per anchor).
     """
     import keras
     from keras import layers
@@ -227,9 +261,9 @@ def heads(x, module, landmarks, prepare=None, prior=0.01):
     # A face is rare: a start at score 0.01 keeps the first steps from being swamped (RetinaNet, section 3.3).
     rare = keras.initializers.Constant(float(np.log(prior / (1 - prior))))
     small = keras.initializers.RandomNormal(stddev=0.01)
-    parts = [("scores", 1, rare), ("boxes", 4, "zeros")] + ([("landmarks", 10, "zeros")] if landmarks else [])
+    kinds = [("scores", 1, rare), ("boxes", 4, "zeros")] + ([("landmarks", 10, "zeros")] if landmarks else [])
     outputs = {}
-    for kind, channels, bias in parts:
+    for kind, channels, bias in kinds:
         name = f"{module.name}_{kind}"
         head = layers.Conv2D(channels * module.anchors, 1, kernel_initializer=small, bias_initializer=bias, name=name)
         outputs[name] = head(prepare(x, name) if prepare else x)

@@ -3,16 +3,26 @@
 All of them work with any backend and with free height and width.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from ..constants import FILL
 
+if TYPE_CHECKING:
+    from easydict import EasyDict
+
 
 @keras.saving.register_keras_serializable("manyfaces")
 class PadToMultiple(layers.Layer):
-    """Grey at the right and at the bottom, so that height and width divide by `multiple`; (B, H, W, C) in and out."""
+    """Grey at the right and at the bottom, so that height and width are multiples of `multiple`; (B, H, W, C) in and
+    out.
+    """
 
     def __init__(self, multiple=32, **kwargs):
         super().__init__(**kwargs)
@@ -37,9 +47,9 @@ class PadToMultiple(layers.Layer):
 class BatchNormalization(layers.BatchNormalization):
     """Keras' layer, trained by TensorFlow's fused operation where one device has the whole batch.
 
-    The same values; on a processor a step of MobileNetV2 takes four fifths of the time, because Keras goes over the
-    activations several times more. (B, H, W, C) float32 in and out. Called so by name that weights files and exports
-    find it under the name that they know.
+    The values are the same. On a CPU a step of MobileNetV2 takes four fifths of the time, because Keras goes over the
+    activations several times more. (B, H, W, C) float32 in and out. The class has the name of Keras' layer, so that
+    weight files and exports find it.
     """
 
     def call(self, inputs, training=None, mask=None):
@@ -60,18 +70,24 @@ class BatchNormalization(layers.BatchNormalization):
         return outputs
 
 
-def convolution(x, channels, size, name, bn=False, relu=True):
-    """SAME convolution, with batch normalisation and ReLU where wanted."""
+def convolution(x: keras.KerasTensor, channels: int, size: int, name: str, bn: bool = False,
+                relu: bool = True) -> keras.KerasTensor:
+    """SAME convolution (B, h, w, C) -> (B, h, w, channels), with batch normalisation and ReLU as asked."""
     x = layers.Conv2D(channels, size, padding="same", use_bias=not bn, name=name)(x)
     if bn:
         x = BatchNormalization(epsilon=1e-5, momentum=0.99, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def top_down(maps, width, bn):
-    """Maps joined from the deepest to the shallowest (feature pyramid, arXiv 1612.03144), `width` channels each.
+def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool) -> list[keras.KerasTensor]:
+    """Join maps from the deepest to the shallowest (feature pyramid, arXiv 1612.03144).
 
-    maps: the shallowest first, each with twice the height and width of the next. Returns as many, in that order.
+    Args:
+        maps: the shallowest first, each with twice the height and width of the next.
+        width: channels of each result.
+
+    Returns:
+        One map per input, in the same order.
     """
     joined, above = [], None
     for number, x in reversed(list(enumerate(maps, start=1))):
@@ -84,7 +100,7 @@ def top_down(maps, width, bn):
     return joined
 
 
-def detection_module(x, width, name, bn):
+def detection_module(x: keras.KerasTensor, width: int, name: str, bn: bool) -> keras.KerasTensor:
     """3x3 convolution beside a context module (SSH, section 3.2 and figure 4): 2 * width channels."""
     near = convolution(x, width, 3, f"{name}_conv", bn, relu=False)
     shared = convolution(x, width // 2, 3, f"{name}_context", bn)
@@ -94,8 +110,8 @@ def detection_module(x, width, name, bn):
     return layers.ReLU(name=f"{name}_relu")(layers.Concatenate(name=f"{name}_module")([near, wide, wider]))
 
 
-def as_model(images, outputs, cfg):
-    """keras.Model named as the config is, all its batch normalisations with NET.BN_MOMENTUM."""
+def as_model(images: keras.KerasTensor, outputs: dict[str, keras.KerasTensor], cfg: EasyDict) -> keras.Model:
+    """keras.Model with the name of the config; NET.BN_MOMENTUM goes to all its batch normalisations."""
     model = keras.Model(images, outputs, name=cfg.NAME or cfg.FAMILY)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -103,12 +119,12 @@ def as_model(images, outputs, cfg):
     return model
 
 
-def upsample_bilinear(x, name):
+def upsample_bilinear(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Twice the height and width, bilinear with half-pixel centres, zeros outside.
 
     Repeating each pixel and then weighting (1 2 1)/4 along both axes gives exactly the weights 3/4 and 1/4 of bilinear
-    interpolation. Unlike a resize this exports with free height and width, and unlike a transposed convolution over
-    all channels it costs 9 products a pixel.
+    interpolation. Unlike a resize this exports with free height and width. Unlike a transposed convolution over all
+    channels it costs 9 products per pixel and channel.
     """
     x = layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_repeat")(x)
     smooth = layers.DepthwiseConv2D(3, padding="same", use_bias=False, trainable=False, name=f"{name}_smooth",

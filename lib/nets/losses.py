@@ -1,7 +1,7 @@
 """Losses of anchor-based detectors: classification with hard example mining or focal, boxes, landmarks.
 
-Every function works on one module's anchors, keeps the batch axis and returns (B,): an image's loss depends on that
-image alone, so that the update does not depend on how a batch is cut over devices.
+Every function works on the anchors of one module, keeps the batch axis and returns (B,). The loss of an image depends
+on that image alone, so the update does not depend on how devices share the batch.
 """
 
 import numpy as np
@@ -9,14 +9,19 @@ from keras import ops
 
 
 def cross_entropy(logits, faces):
-    """Binary cross-entropy of face logits; any shape, faces 0 to 1."""
+    """Binary cross-entropy of face logits; any shape, faces 0..1."""
     return ops.softplus(logits) - logits * faces
 
 
 def focal_loss(logits, labels, alpha=0.75, gamma=2.0):
-    """Focal loss summed over an image's anchors (arXiv 1708.02002, equation 5).
+    """Focal loss summed over the anchors of an image.
 
-    logits (B, A); labels (B, A): 1 face, 0 background, -1 left out. alpha weighs faces, 1 - alpha background.
+    Args:
+        logits: (B, A).
+        labels: (B, A): 1 face, 0 background, -1 left out.
+        alpha: weight of faces; background has 1 - alpha.
+
+    Source: arXiv 1708.02002, equation 5.
     """
     faces = ops.cast(labels == 1, logits.dtype)
     counted = ops.cast(labels >= 0, logits.dtype)
@@ -27,10 +32,15 @@ def focal_loss(logits, labels, alpha=0.75, gamma=2.0):
 
 
 def quality_focal_loss(logits, labels, overlaps, gamma=2.0):
-    """Quality focal loss summed over an image's anchors (arXiv 2006.04388, equation 6): scores learn to be overlaps.
+    """Quality focal loss summed over the anchors of an image: scores learn to be the IoU of the box.
 
-    logits, labels (B, A) as above; overlaps (B, A): IoU 0..1 of the predicted box with its face, looked at where the
-    label is 1. A face whose box is poor so gets a low score, and loses to what is found and placed well.
+    A face whose box is poor gets a low score, so it loses to a face that is found and placed well.
+
+    Args:
+        logits, labels: (B, A) as in focal_loss.
+        overlaps: (B, A), IoU 0..1 of the predicted box with its face; used where the label is 1.
+
+    Source: arXiv 2006.04388, equation 6.
     """
     wanted = ops.cast(labels == 1, logits.dtype) * overlaps
     counted = ops.cast(labels >= 0, logits.dtype)
@@ -39,11 +49,21 @@ def quality_focal_loss(logits, labels, overlaps, gamma=2.0):
 
 
 def mine_hard_examples(logits, labels, batch=256, positive=0.5, fill=True):
-    """Which anchors of each image learn: online hard example mining (SSH, section 3.4), as a mask (B, A) of 0 and 1.
+    """Choose the anchors of each image that learn: online hard example mining.
 
-    The faces with the lowest and the backgrounds with the highest face score are taken: at most `positive * batch`
-    faces, and backgrounds up to `batch` in all, or, where not `fill`, up to the part that faces may not have. Equal
-    scores go by the order of the anchors.
+    The faces with the lowest and the backgrounds with the highest face score are taken. At most `positive * batch` are
+    faces. Equal scores go by the order of the anchors.
+
+    Args:
+        logits, labels: (B, A) as in focal_loss.
+        batch: anchors per module and image.
+        positive: largest fraction of faces.
+        fill: backgrounds fill the batch where faces are fewer; else they keep to the fraction that faces may not have.
+
+    Returns:
+        Mask (B, A) of 0 and 1.
+
+    Source: SSH, arXiv 1708.03979, section 3.4.
     """
     hardest_faces = _lowest(logits, labels == 1, ops.convert_to_tensor(int(batch * positive), "int32"))
     if fill:
@@ -54,17 +74,26 @@ def mine_hard_examples(logits, labels, batch=256, positive=0.5, fill=True):
 
 
 def mine_hard_negatives(logits, labels, count):
-    """Which anchors of each image learn: all faces, and the backgrounds with the highest score (SSD, section 2.2).
+    """Choose the anchors of each image that learn: all faces, and the backgrounds with the highest scores.
 
-    logits, labels (B, A) as above; count (B,): how many backgrounds, SSD's three times the faces; a fraction is cut
-    off. Returns a mask (B, A) of 0 and 1. Equal scores go by the order of the anchors.
+    Equal scores go by the order of the anchors.
+
+    Args:
+        logits, labels: (B, A) as in focal_loss.
+        count: (B,), number of backgrounds, three times the faces in SSD; a fraction is cut off.
+
+    Returns:
+        Mask (B, A) of 0 and 1.
+
+    Source: SSD, arXiv 1512.02325, section 2.2.
     """
     room = ops.cast(count, "int32")[:, None]
     return ops.cast((labels == 1) | _lowest(-logits, labels == 0, room), logits.dtype)
 
 
 def _lowest(values, among, count):
-    """Mask of the `count` lowest values (B, A) where `among`; rank by two sorts, which every backend has."""
+    """Mask of the `count` lowest values (B, A) where `among`. The rank comes from two sorts, which every backend has.
+    """
     far = ops.cast(np.finfo("float32").max, values.dtype)
     order = ops.argsort(ops.where(among, values, far), axis=-1)
     rank = ops.argsort(order, axis=-1)
@@ -79,18 +108,22 @@ def smooth_l1(predicted, target, sigma=3.0):
 
 
 def diou_loss(predicted, target, variances=(0.1, 0.2)):
-    """1 - IoU + squared centre distance over squared diagonal of the hull (arXiv 1911.08287, equation 7).
+    """1 - IoU + squared distance of the centres over squared diagonal of the hull.
 
-    predicted, target: (..., 4) offsets of a same anchor in units of `variances`. None of it changes when both boxes are
-    moved and scaled, so each pair is compared beside an anchor of side 1 at 0; where an anchor is not square, the
-    distance is thus measured in its sides.
+    The value does not change when both boxes are moved and scaled. So each pair is compared beside an anchor of side 1
+    at 0. Where an anchor is not square, the distance is measured in its sides.
+
+    Args:
+        predicted, target: (..., 4) offsets from the same anchor in units of `variances`.
+
+    Source: arXiv 1911.08287, equation 7.
     """
     overlap, distance = _overlap_and_distance(predicted, target, variances)
     return 1 - overlap + distance
 
 
 def box_overlaps(predicted, target, variances=(0.1, 0.2)):
-    """IoU (...) of boxes given as offsets (..., 4) of a same anchor in units of `variances`."""
+    """IoU (...) of boxes given as offsets (..., 4) from the same anchor in units of `variances`."""
     return _overlap_and_distance(predicted, target, variances)[0]
 
 

@@ -1,31 +1,39 @@
 """SSH: single stage headless face detector (arXiv 1708.03979).
 
-Three detection modules at strides 8, 16 and 32 look for faces of three size ranges; each has a context module beside
+Three detection modules at strides 8, 16 and 32 look for faces of three size ranges. Each has a context module beside
 its own 3x3 convolution, and 1x1 heads for scores, boxes and, as an option, five landmarks. What later detectors found
 useful are options too: a top-down path that joins the modules, other anchors, focal and IoU losses (docs/ssh.md).
 
-An image goes build -> decode; a training sample goes encode -> losses. All but build is in anchored.py.
+An image goes build -> decode, a training sample encode -> losses. All but build is in anchored.py.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .anchored import AnchorFamily, Module, heads
+
+if TYPE_CHECKING:
+    import keras
+    from easydict import EasyDict
 
 STRIDES = [8, 16, 32]  # of M1, M2, M3
 MULTIPLE = 32  # height and width are padded to it inside the net
 
 
 class SSH(AnchorFamily):
-    """The family: `build`, `encode`, `losses`, `decode`, all from one config."""
+    """The family: `build`; the other parts come from AnchorFamily."""
 
-    multiple = MULTIPLE  # so that a Detector can batch images of like size
+    multiple = MULTIPLE
 
-    def __init__(self, cfg):
+    def __init__(self, cfg: EasyDict) -> None:
         sizes, strides, borders = cfg.ANCHORS.SIZES, cfg.ANCHORS.STRIDES, cfg.ANCHORS.BORDERS
         if list(strides) != STRIDES:
             raise InputError(f"ANCHORS.STRIDES is {list(strides)}, expected {STRIDES}: ssh has its modules there")
         for key, values in (("ANCHORS.SIZES", sizes), ("ANCHORS.BORDERS", borders), ("NET.WIDTHS", cfg.NET.WIDTHS)):
             if len(values) != len(STRIDES):
-                raise InputError(f"{key} holds {len(values)} entries, expected {len(STRIDES)}: one a module")
+                raise InputError(f"{key} holds {len(values)} entries, expected {len(STRIDES)}: one per module")
         super().__init__(cfg, [
             Module(f"m{i + 1}", stride, tuple(size), tuple(cfg.ANCHORS.RATIOS), None if border < 0 else border,
                    MULTIPLE)
@@ -34,11 +42,11 @@ class SSH(AnchorFamily):
 
     # ------------------------------------------------------------------ net
 
-    def build(self):
-        """keras.Model: images (B, H, W, 3) RGB 0..255 -> dict of maps at each module's stride.
+    def build(self) -> keras.Model:
+        """keras.Model: images (B, H, W, 3) RGB 0..255 -> dict of maps at the stride of each module.
 
-        `mI_scores` (B, h, w, A) face logits, `mI_boxes` (B, h, w, 4 A) offsets as `encode_boxes` defines them,
-        `mI_landmarks` (B, h, w, 10 A) where the config has LANDMARKS.
+        `mI_scores` (B, h, w, A) face logits, `mI_boxes` (B, h, w, 4 A) offsets as in `encode_boxes`, `mI_landmarks`
+        (B, h, w, 10 A) where the config has LANDMARKS.
         """
         import keras
 
@@ -60,7 +68,9 @@ class SSH(AnchorFamily):
 
 
 def _module_maps(taps, net):
-    """The backbone's maps for M1, M2, M3: those of NET.TAPS, else of strides 8, 16, 32; of two, M3 pools the second."""
+    """The backbone's maps for M1, M2, M3: those of NET.TAPS, else of strides 8, 16, 32. Of two maps, M3 pools the
+    second.
+    """
     from keras import layers
 
     from .backbones import backbone_module
@@ -77,7 +87,7 @@ def _module_maps(taps, net):
 
 
 def _paper_fusion(maps, net):
-    """Maps for M1, M2, M3 as the paper has them (section 3.3): only M1 is joined with the deeper map."""
+    """Maps for M1, M2, M3 as in the paper (section 3.3): only M1 is joined with the deeper map."""
     from keras import layers
 
     from .layers import convolution, upsample_bilinear

@@ -1,32 +1,41 @@
-"""Tiny Faces, HR (Finding Tiny Faces, arXiv 1612.04402): many templates on one fine grid, context, and a pyramid.
+"""Tiny Faces, HR (Finding Tiny Faces, arXiv 1612.04402): many templates on one fine grid, context, and an image
+pyramid.
 
-Each cell of the stride-8 map has templates of clustered widths and heights (section 3.2). A template's score and
-offsets come from several depths of the backbone at once, so that a face of few pixels is seen with what surrounds it:
-1x1 convolutions on each tap, the deeper maps brought up bilinearly and added. A pyramid brings every face to a size at
-which a template sees it well, and TEST.TEMPLATES says which ones look at which scale.
+Each cell of the stride-8 map has templates of clustered widths and heights (section 3.2). The score and offsets of a
+template come from several depths of the backbone at once, so that the net receives a face of few pixels with what
+surrounds it: 1x1 convolutions on each tap, the deeper maps upsampled bilinearly and added. A pyramid brings every face
+to a size that suits a template. TEST.TEMPLATES says which templates run at which scale.
 
-With NET.TOP_DOWN the taps are joined as features instead, and one of SSH's detection modules stands before the heads:
-what a narrow backbone needs (docs/tiny.md).
+With NET.TOP_DOWN the taps are joined as features instead, and one of SSH's detection modules precedes the heads. A
+narrow backbone needs that (docs/tiny.md).
 
-An image goes build -> at_scale -> decode; a training sample goes encode -> losses. All but build and at_scale is in
+An image goes build -> at_scale -> decode, a training sample encode -> losses. All but build and at_scale is in
 anchored.py: a template is an anchor.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from .anchored import AnchorFamily, Module, heads
 
+if TYPE_CHECKING:
+    import keras
+    from easydict import EasyDict
+
 TAPS = {4: "stride4", 8: "stride8", 16: "stride16", 32: "stride32"}
 SCORES = "templates_scores"
 
 
 class Tiny(AnchorFamily):
-    """The family: `build`, `encode`, `losses`, `at_scale`, `decode`, all from one config."""
+    """The family: `build` and `at_scale`; the other parts come from AnchorFamily."""
 
-    def __init__(self, cfg):
+    def __init__(self, cfg: EasyDict) -> None:
         widths, heights, strides = cfg.ANCHORS.WIDTHS, cfg.ANCHORS.HEIGHTS, list(cfg.ANCHORS.STRIDES)
         if not strides or any(stride not in TAPS for stride in strides) or any(
                 deep != 2 * shallow for shallow, deep in zip(strides, strides[1:], strict=False)):
@@ -34,7 +43,7 @@ class Tiny(AnchorFamily):
                              "added, each twice the one before, such as [8, 16]; the templates stand on the first")
         if not widths or len(widths) != len(heights):
             raise InputError(f"ANCHORS.WIDTHS and ANCHORS.HEIGHTS hold {len(widths)} and {len(heights)} entries, "
-                             "expected as many of each, one for every template")
+                             "expected the same number of each, one per template")
         self.strides, self.rules = strides, _checked_rules(cfg.TEST.TEMPLATES, len(widths))
         self.multiple = strides[-1]  # px: height and width are padded to it inside the net
         templates = tuple(zip(map(float, widths), map(float, heights), strict=True))
@@ -42,11 +51,11 @@ class Tiny(AnchorFamily):
 
     # ------------------------------------------------------------------ net
 
-    def build(self):
+    def build(self) -> keras.Model:
         """keras.Model: images (B, H, W, 3) RGB 0..255 -> dict of maps at the first of the strides.
 
-        `templates_scores` (B, h, w, T) face logits, `templates_boxes` (B, h, w, 4 T) offsets as `encode_boxes` defines
-        them, `templates_landmarks` (B, h, w, 10 T) where the config has LANDMARKS.
+        `templates_scores` (B, h, w, T) face logits, `templates_boxes` (B, h, w, 4 T) offsets as in `encode_boxes`,
+        `templates_landmarks` (B, h, w, 10 T) where the config has LANDMARKS.
         """
         import keras
 
@@ -70,24 +79,26 @@ class Tiny(AnchorFamily):
 
     # -------------------------------------------------------------- pyramid
 
-    def templates_at(self, scale):
-        """(T,) bool: the templates that look at an image which was scaled by this factor (TEST.TEMPLATES)."""
+    def templates_at(self, scale: float) -> np.ndarray:
+        """(T,) bool: the templates that run on an image that was scaled by this factor (TEST.TEMPLATES)."""
         number = np.arange(1, self.modules[0].anchors + 1)
-        looking = np.full(len(number), not self.rules)
+        used = np.full(len(number), not self.rules)
         for over, first, last, *upto in self.rules:
             if scale > over and all(scale <= most for most in upto):
-                looking |= (number >= first) & (number <= last)
-        return looking
+                used |= (number >= first) & (number <= last)
+        return used
 
-    def at_scale(self, outputs, scale):
-        """The net's dict of one image's maps, the logits of templates that do not look at this scale at -inf."""
+    def at_scale(self, outputs: Mapping[str, np.ndarray], scale: float) -> Mapping[str, np.ndarray]:
+        """The maps with the logits of templates that do not run at this scale at -inf."""
         if not self.rules:
             return outputs
         return {**outputs, SCORES: np.where(self.templates_at(scale), outputs[SCORES], np.float32(-np.inf))}
 
 
 def _checked_rules(rules, templates):
-    """TEST.TEMPLATES as it is; InputError for a rule of too few or many entries, or of templates that are not there."""
+    """TEST.TEMPLATES as it is; InputError for a rule with too few or too many entries, or of templates that do not
+    exist.
+    """
     for rule in rules:
         if not 3 <= len(rule) <= 4 or not 1 <= rule[1] <= rule[2] <= templates:
             raise InputError(f"TEST.TEMPLATES holds {list(rule)}, expected [over, first, last] or "
@@ -97,19 +108,19 @@ def _checked_rules(rules, templates):
 
 
 def _added(maps, strides, module, landmarks):
-    """Dict of the module's outputs: those of each map, the deeper ones brought up and added."""
+    """The outputs of the module: those of each map, the deeper ones upsampled and added."""
     from keras import layers
 
     from .layers import upsample_bilinear
 
     total = None
     for stride, x in reversed(list(zip(strides, maps, strict=True))):
-        # The first map's biases alone say how rare a face is; two would make it a square as rare.
+        # The bias of the first map alone says how rare a face is; with two biases it would be far rarer.
         own = heads(x, replace(module, name=f"stride{stride}"), landmarks, prior=0.01 if x is maps[0] else 0.5)
-        parts = {name.rpartition("_")[2]: value for name, value in own.items()}
+        kinds = {name.rpartition("_")[2]: value for name, value in own.items()}
         if total is None:
-            total = parts
+            total = kinds
         else:
             total = {kind: layers.Add(name=f"stride{stride}_{kind}_sum")([
-                parts[kind], upsample_bilinear(value, f"stride{stride}_{kind}_up")]) for kind, value in total.items()}
+                kinds[kind], upsample_bilinear(value, f"stride{stride}_{kind}_up")]) for kind, value in total.items()}
     return {f"{module.name}_{kind}": value for kind, value in total.items()}
