@@ -19,7 +19,7 @@ CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 
 def load_squares(cfg, weights=None):
     """Replaces manyfaces.inference.models.load_detector."""
-    detector = square_detector()
+    detector = square_detector(weights)
     cfg.TEST.NMS = 0.5
     detector.cfg = cfg
     return detector

@@ -1,5 +1,7 @@
 """A detector without a net: its faces are green squares, so their places are known exactly and Keras is not needed."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -49,9 +51,9 @@ class Squares(Family):
         return Detections(boxes, np.full(len(boxes), SCORE), landmarks)
 
 
-def square_detector(**test):
-    """A Detector of green squares; keywords are keys of the config's section TEST."""
+def square_detector(source=None, **test):
+    """A Detector of green squares; source: path of its weights; keywords are keys of the config's section TEST."""
     cfg = default_config()
     cfg.TEST.update(test)
     family = Squares()
-    return Detector(family, family.run, cfg)
+    return Detector(family, family.run, cfg, source and Path(source))

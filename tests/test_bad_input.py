@@ -135,7 +135,7 @@ def test_a_bad_image_is_one_line_and_the_others_are_detected(tmp_path, capsys):
 
 
 def tool_test(tool, monkeypatch, folder, out, *more):
-    monkeypatch.setattr(testing, "load_detector", lambda cfg, weights: square_detector())
+    monkeypatch.setattr(testing, "load_detector", lambda cfg, weights: square_detector(weights))
     weights = folder.parent / "w.weights.h5"
     weights.write_bytes(b"any bytes")
     return run(tool("test").main, ["--cfg", CFG, "--weights", str(weights), "--images", str(folder), "--out", str(out),

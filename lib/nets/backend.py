@@ -1,22 +1,38 @@
-"""The differences between Keras' backends, in one place: set-up, inference on any size, the compiled training step.
+"""The differences between Keras' backends in one place: set-up, inference on any size, the compiled training step.
 
-TensorFlow and JAX train; PyTorch runs inference.
+TensorFlow and JAX train. PyTorch runs inference.
 """
+
+from __future__ import annotations
 
 import contextlib
 import functools
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .devices import find_devices
+from .devices import MirroredDevices, ShardedDevices, find_devices
+
+if TYPE_CHECKING:
+    import keras
 
 
-def prepare(seed=None, deterministic=False):
-    """Import Keras quietly; GPU memory grows as needed; with a seed, initial weights and operations repeat."""
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX too takes GPU memory as it needs it
+def prepare(seed: int | None = None, deterministic: bool = False) -> ModuleType:
+    """Import Keras quietly, and let GPU memory grow as needed.
+
+    Args:
+        seed: initial weights and operations repeat; None: they do not.
+        deterministic: operations give the same bits in every run.
+
+    Returns:
+        The module keras.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX too takes GPU memory as needed
     if deterministic and os.environ.get("KERAS_BACKEND") == "jax":  # read when JAX looks for its devices
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     with _quietly():
@@ -29,7 +45,7 @@ def prepare(seed=None, deterministic=False):
                 try:
                     tf.config.experimental.set_memory_growth(gpu, True)
                 except RuntimeError:
-                    pass  # the device is in use already, with whatever was set then
+                    pass  # the device is in use already, with its first setting
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     if seed is not None:
@@ -39,9 +55,9 @@ def prepare(seed=None, deterministic=False):
 
 @contextlib.contextmanager
 def _quietly():
-    """Holds back what TensorFlow's C++ writes while it loads, which no setting silences; shows it if loading fails.
+    """Hold back what TensorFlow's C++ writes while it loads, which no setting silences; show it if loading fails.
 
-    Who sets TF_CPP_MIN_LOG_LEVEL wants to decide that, and sees everything.
+    Where TF_CPP_MIN_LOG_LEVEL is set, everything is shown.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
@@ -62,7 +78,7 @@ def _quietly():
             os.close(kept)
 
 
-def runner(model):
+def runner(model: keras.Model) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Function images (B, H, W, 3) uint8 or float -> dict of NumPy maps, compiled once for all sizes."""
     import keras
 
@@ -82,9 +98,9 @@ def runner(model):
 
 
 def _jax_runner(model, multiple=128):
-    """JAX compiles anew for each size, so sizes are rounded up to few; cells beyond the image are cut off again.
+    """JAX compiles again for each size, so sizes are rounded up to few; cells beyond the image are cut off again.
 
-    Not so for a net that does not pad its images itself: it would see grey where an image ends.
+    A net that does not pad its images itself runs at each size: it would otherwise receive grey where an image ends.
     """
     import jax
 
@@ -103,7 +119,7 @@ def _jax_runner(model, multiple=128):
         height, width = images.shape[1:3]
         pads = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
         padded = np.pad(images, pads, constant_values=FILL)
-        values = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
+        values = [[v.value for v in group] for group in (model.trainable_variables, model.non_trainable_variables)]
         outputs = {}
         for name, value in forward(*values, padded).items():
             outputs[name] = np.asarray(value)
@@ -116,15 +132,24 @@ def _jax_runner(model, multiple=128):
     return run
 
 
-def train_step(model, average, optimizer, objectives, clip_norm, devices=None):
-    """Compiled function (images, targets, weights, momentum) -> (dict of losses, norm of the gradient).
+def train_step(model: keras.Model, average: keras.Model | None, optimizer: keras.Optimizer,
+               objectives: Callable, clip_norm: float,
+               devices: MirroredDevices | ShardedDevices | None = None) -> Callable:
+    """Compile a step of the training.
 
-    objectives(outputs, targets, variables, weights) gives (list of scalars, dict of losses (B,)). The gradients of
-    all scalars are taken at the same weights, then applied one after the other: one scalar is the usual step, three
-    are SSH's `group` training. `average` (a model or None) follows the weights with the given momentum.
+    The gradients of all scalars are taken at the same weights, then applied one after the other. One scalar is the
+    usual step; three are SSH's `group` training. Norm and clipping are those of the whole gradient.
 
-    devices: of devices.find_devices, None: one. A scalar must be a mean over images plus what no image decides: its
-    mean over devices with equal shares is then that of the batch. Norm and clipping are those of the whole gradient.
+    Args:
+        average: follows the weights with the momentum of each step; None: no moving average.
+        objectives: function (outputs, targets, variables, weights) -> (list of scalars, dict of losses (B,)). A scalar
+            must be a mean over images plus terms that no image decides: its mean over devices with equal shares is then
+            that of the batch.
+        clip_norm: of the gradient; 0: no clipping.
+        devices: those of devices.find_devices; None: one.
+
+    Returns:
+        Function (images, targets, weights, momentum) -> (losses by name, norm of the gradient).
     """
     import keras
 
@@ -139,7 +164,7 @@ def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices):
     pairs = list(zip(average.variables, model.variables, strict=True)) if average else []
 
     def update(images, targets, weights, momentum):
-        """What each device does with its share; with one device the sums and divisions change nothing."""
+        """What each device does with its share. With one device the sums and divisions change nothing."""
         with tf.GradientTape(persistent=True) as tape:
             outputs = model(tf.cast(images, "float32"), training=True)
             scalars, losses = objectives(outputs, targets, variables, weights)
@@ -148,11 +173,11 @@ def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices):
         gradients = [tape.gradient(scalar, [v.value for v in variables], unconnected_gradients=zero)
                      for scalar in scalars]
         gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        norm = tf.linalg.global_norm([g for part in gradients for g in part])
-        for part in gradients:
+        norm = tf.linalg.global_norm([g for each in gradients for g in each])
+        for each in gradients:
             if clip_norm:
-                part, _ = tf.clip_by_global_norm(part, clip_norm)
-            optimizer.apply([g / devices.count for g in part], variables)  # Keras sums over the devices once more
+                each, _ = tf.clip_by_global_norm(each, clip_norm)
+            optimizer.apply([g / devices.count for g in each], variables)  # Keras sums over the devices once more
         for mean, value in pairs:
             mean.assign(momentum * mean.value + (1 - momentum) * value.value)
         return losses, norm
@@ -177,7 +202,7 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
 
     groups = [model.trainable_variables, model.non_trainable_variables, optimizer.variables,
               average.variables if average else []]
-    # Where each variable of the model stands in (trainable, fixed), for its average to find it.
+    # Position of each variable of the model in (trainable, fixed), where its average finds it.
     places = {id(v): (i, j) for i in (0, 1) for j, v in enumerate(groups[i])}
     followed = [places[id(v)] for v in model.variables] if average else []
     whole, shared = devices.everywhere, devices.shared
@@ -187,7 +212,7 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
         scalars, losses = objectives(outputs, targets, trainable, weights)
         return scalars, (losses, fixed)
 
-    # The old values are given up for the new ones: without that, both would need room at once.
+    # The memory of the old values is given up for the new ones: both at once would need twice the room.
     @functools.partial(jax.jit, donate_argnums=0, in_shardings=(whole, shared, shared, whole, whole),
                        out_shardings=(whole, shared, whole))
     def step(state, images, targets, weights, momentum):
@@ -195,12 +220,12 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
         scalars, pull_back, (losses, fixed) = jax.vjp(
             lambda values: forward(values, fixed, images, targets, weights), trainable, has_aux=True)
         gradients = [pull_back([jnp.float32(i == k) for i in range(len(scalars))])[0] for k in range(len(scalars))]
-        norm = jnp.sqrt(sum(jnp.sum(g * g) for part in gradients for g in part))
-        for part in gradients:
+        norm = jnp.sqrt(sum(jnp.sum(g * g) for each in gradients for g in each))
+        for each in gradients:
             if clip_norm:
-                size = jnp.sqrt(sum(jnp.sum(g * g) for g in part))
-                part = [g * jnp.minimum(1.0, clip_norm / jnp.maximum(size, 1e-12)) for g in part]
-            trainable, moments = optimizer.stateless_apply(moments, part, trainable)
+                size = jnp.sqrt(sum(jnp.sum(g * g) for g in each))
+                each = [g * jnp.minimum(1.0, clip_norm / jnp.maximum(size, 1e-12)) for g in each]
+            trainable, moments = optimizer.stateless_apply(moments, each, trainable)
         now = (trainable, fixed)
         means = [momentum * mean + (1 - momentum) * now[i][j] for mean, (i, j) in zip(means, followed, strict=True)]
         return (trainable, fixed, moments, means), losses, norm

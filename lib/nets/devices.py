@@ -1,8 +1,10 @@
 """Several devices for one training: each takes the same share of every batch, and all hold the same weights.
 
-TensorFlow mirrors the variables (tf.distribute.MirroredStrategy), JAX shards the batch. Where there is no GPU, the
-processor is made into several logical devices: no faster than one, but the way can be tried and tested.
+TensorFlow mirrors the variables (tf.distribute.MirroredStrategy), JAX shards the batch. Where there is no GPU, the CPU
+is split into several logical devices: no faster than one, but the code path can be tried and tested.
 """
+
+from __future__ import annotations
 
 import contextlib
 import functools
@@ -12,10 +14,13 @@ import numpy as np
 from ..errors import InputError
 
 
-def find_devices(count=1):
-    """The first `count` devices of Keras' backend: GPUs where there are any, else logical devices of the processor.
+def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:
+    """The first `count` devices of Keras' backend: GPUs where there are any, else logical devices of the CPU.
 
-    Must come before the backend's first operation when there is no GPU. Raises InputError where there are fewer.
+    Where there is no GPU, this must come before the first operation of the backend.
+
+    Raises:
+        InputError: there are fewer, or the backend cannot train.
     """
     import keras
 
@@ -44,7 +49,7 @@ def _mirrored(kind, count):
 
 
 class MirroredDevices:
-    """TensorFlow: every variable stands on each device; with one device the default strategy, which changes nothing."""
+    """TensorFlow: every variable exists on each device. One device has the default strategy, which changes nothing."""
 
     def __init__(self, count):
         import tensorflow as tf
@@ -71,7 +76,7 @@ class MirroredDevices:
         return self.strategy.scope() if self.count > 1 else contextlib.nullcontext()
 
     def synchronise(self, model):
-        """Every trained batch normalisation, of whichever part of the net, takes the moments of the whole batch."""
+        """Every trained batch normalisation, in any part of the net, takes the moments of the whole batch."""
         import keras
 
         for layer in model.layers:
@@ -79,7 +84,7 @@ class MirroredDevices:
                 layer.synchronized = self.count > 1
 
     def split(self, values):
-        """Dict of arrays (B, ...) -> the same with an equal share of the batch on each device."""
+        """Arrays (B, ...) by name -> the same with an equal share of the batch on each device."""
         import tensorflow as tf
 
         if self.count == 1:
@@ -99,7 +104,7 @@ class MirroredDevices:
 
 
 class ShardedDevices:
-    """JAX: the compiled step sees the whole batch, and the compiler cuts it; nothing else differs from one device."""
+    """JAX: the compiled step takes the whole batch, and the compiler cuts it. Nothing else differs from one device."""
 
     def __init__(self, count):
         import jax
@@ -125,4 +130,4 @@ class ShardedDevices:
         return contextlib.nullcontext()
 
     def synchronise(self, model):
-        """Nothing to do: a step's moments are of the batch as the program sees it, which is whole."""
+        """Nothing to do: the moments of a step are of the batch as the program has it, which is whole."""

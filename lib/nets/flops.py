@@ -1,23 +1,37 @@
-"""What a net costs: parameters and multiplications with additions (MACs), layer by layer, for one image of some size.
+"""What a net costs: parameters, and multiplications with additions (MACs), layer by layer, for one image of some size.
 
-MACs are the products that make the time: of convolutions, depthwise and transposed ones, and dense layers, as papers
-count them. Some counters add what is done element by element; that is kept apart here (`others`): 2 a number for batch
-normalisation, which runtimes fold into the convolution, 1 for an activation or a sum of maps. FLOPs, where a paper
-gives them, are twice the MACs.
+MACs are the products that take the time: of convolutions, depthwise and transposed ones, and dense layers, as papers
+count them. Some counters add what is done element by element. That is kept apart here (`others`): 2 per number for
+batch normalisation, which runtimes fold into the convolution, 1 for an activation or a sum of maps. FLOPs, where a
+paper gives them, are twice the MACs.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 
-DEFAULT_SIZE = (640, 480)  # (width, height) px, at which the field compares nets that take any size
+if TYPE_CHECKING:
+    import keras
+
+DEFAULT_SIZE = (640, 480)  # (width, height) px, at which nets that take any size are usually compared
 MOMENTS = ("moving_mean", "moving_variance")  # what batch normalisation stores; not counted as parameters
 
 
 @dataclass
 class Cost:
-    """One use of a layer: name, kind, output shape without the batch, parameters (0 when used again), MACs, others."""
+    """One use of a layer.
+
+    Attributes:
+        shape: of the output, without the batch.
+        parameters: 0 when the layer is used again.
+        macs: multiplications with additions.
+        others: operations element by element.
+    """
 
     name: str
     kind: str
@@ -27,12 +41,17 @@ class Cost:
     others: int = 0
 
 
-def layer_costs(model, size=None):
-    """List of Cost in the order of computation, also of the layers inside nested models.
+def layer_costs(model: keras.Model, size: tuple[int, int] | None = None) -> list[Cost]:
+    """Count the layers in the order of computation, also those inside nested models.
 
-    model: keras.Model with one image input. size: (width, height) px; None: that of the model, else DEFAULT_SIZE.
-    Nothing is computed: shapes go through the model symbolically. Raises InputError where the model takes another size,
-    or has a layer with a kernel that this module cannot count.
+    Nothing is computed: shapes go through the model symbolically.
+
+    Args:
+        model: has one image input.
+        size: (width, height) px; None: that of the model, else DEFAULT_SIZE.
+
+    Raises:
+        InputError: the model takes another size, or a layer has a kernel that this module cannot count.
     """
     import keras
 
@@ -66,8 +85,12 @@ def layer_costs(model, size=None):
     return costs
 
 
-def input_shape(model, size=None):
-    """(height, width, channels) at which a model is counted; InputError where it does not take `size`."""
+def input_shape(model: keras.Model, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+    """(height, width, channels) at which a model is counted.
+
+    Raises:
+        InputError: the model does not take `size`, (width, height) px.
+    """
     height, width, channels = model.inputs[0].shape[1:]
     wanted = size or (width or DEFAULT_SIZE[0], height or DEFAULT_SIZE[1])
     if any(own not in (None, side) for own, side in zip((width, height), wanted, strict=True)):
@@ -75,7 +98,7 @@ def input_shape(model, size=None):
     return wanted[1], wanted[0], channels
 
 
-def flat_layers(model):
+def flat_layers(model: keras.Model) -> list[keras.Layer]:
     """The layers of a model and of the models in it, each once."""
     import keras
 
@@ -86,15 +109,21 @@ def flat_layers(model):
     return list(found.values())
 
 
-def count_parameters(weights):
+def count_parameters(weights: Iterable[keras.Variable]) -> int:
     """Numbers in all weights but the stored moments of batch normalisation."""
     return sum(prod(weight.shape) for weight in weights if not weight.path.endswith(MOMENTS))
 
 
-def macs(layer, inputs, outputs):
-    """Products of a layer on one image; inputs, outputs: shapes with the batch axis first.
+def macs(layer: keras.Layer, inputs: tuple, outputs: tuple) -> int:
+    """Products of a layer on one image.
 
-    A convolution's kernel meets each of its output pixels once, a transposed one's each of its input pixels.
+    The kernel of a convolution is applied at each of its output pixels, that of a transposed one at each input pixel.
+
+    Args:
+        inputs, outputs: shapes with the batch axis first.
+
+    Raises:
+        InputError: the layer has a kernel that has no rule here.
     """
     from keras import layers
 
@@ -116,8 +145,8 @@ def macs(layer, inputs, outputs):
     return 0
 
 
-def others(layer):
-    """Operations of a layer on each number of its output that are no products with a kernel."""
+def others(layer: keras.Layer) -> int:
+    """Operations of a layer per number of its output that are not products with a kernel."""
     from keras import layers
 
     if isinstance(layer, layers.BatchNormalization):
@@ -127,8 +156,8 @@ def others(layer):
     return int(isinstance(layer, kinds))
 
 
-def totals(costs, model):
-    """Dict of parameters, trained parameters, stored moments, MACs and others of a model with these layer_costs."""
+def totals(costs: Iterable[Cost], model: keras.Model) -> dict[str, int]:
+    """parameters, trained parameters, stored moments, macs and others of a model with these layer_costs."""
     everything = sum(prod(weight.shape) for weight in model.weights)
     parameters = count_parameters(model.weights)
     sums = {key: sum(getattr(cost, key) for cost in costs) for key in ("macs", "others")}

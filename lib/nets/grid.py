@@ -1,13 +1,17 @@
-"""Grid: a regressor of one box a cell on MobileNetV2 (the single-scale grid of YOLO, arXiv 1506.02640, section 2).
+"""Grid: one box per cell on MobileNetV2 (the single-scale grid of YOLO, arXiv 1506.02640, section 2).
 
-The whole image is squeezed to a square of GRID.INPUT px, and the backbone's deepest map has one pixel for each cell of
-a coarse grid, 7 x 7 for 224 px. A cell says whether a face's centre lies in it, where in it, and how large the face is.
-That is light and finds a few large faces; two whose centres share a cell cannot both be found (docs/grid.md).
+The whole image is squeezed to a square of GRID.INPUT px. The deepest map of the backbone has one pixel per cell of a
+coarse grid, 7 x 7 for 224 px. A cell says whether the centre of a face is in it, where in it, and how large the face
+is. That is light and finds a few large faces. Two faces whose centres share a cell cannot both be found (docs/grid.md).
 
-An image goes build -> decode; a training sample goes encode -> losses; `validation` measures whole images.
+An image goes build -> decode, a training sample encode -> losses. `validation` measures whole images.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,21 +20,25 @@ from ..detections import Detections
 from ..errors import InputError
 from .family import DetectionModule, Family
 
-STRIDES = {32: "stride32", 16: "stride16"}  # px a cell: the backbone's deepest map
+if TYPE_CHECKING:
+    import keras
+    from easydict import EasyDict
+
+STRIDES = {32: "stride32", 16: "stride16"}  # px per cell: the deepest map of the backbone
 FACE, NO_FACE, LEFT_OUT = 1, 0, -1
 
 
 @dataclass(frozen=True)
 class Cells(DetectionModule):
-    """The one module: its losses are named by it, its map is `grid_cells`."""
+    """The one module: its losses have its name, its map is `grid_cells`."""
 
 
 class Grid(Family):
-    """The family: `build`, `encode`, `losses`, `decode`, all from one config."""
+    """The family: every part of it, from one config."""
 
-    measures = ("iou", "iou_nearest")  # of `validation`, those by which TRAIN.SELECT_BY may choose
+    measures = ("iou", "iou_nearest")  # those of `validation` that TRAIN.SELECT_BY may name
 
-    def __init__(self, cfg):
+    def __init__(self, cfg: EasyDict) -> None:
         super().__init__(cfg)
         side = cfg.GRID.INPUT
         self.size = cfg.GRID.SIZE or side // 32
@@ -43,17 +51,17 @@ class Grid(Family):
         for key, found, wanted in (("TEST.SIZE", list(cfg.TEST.SIZE), [side, side]),
                                    ("AUGMENT.SIZE", cfg.AUGMENT.SIZE, side), ("AUGMENT.SIZES", cfg.AUGMENT.SIZES, [])):
             if found != wanted:
-                raise InputError(f"{key} is {found}, expected {wanted}: grid sees whole images, squeezed to GRID.INPUT")
+                raise InputError(f"{key} is {found}, expected {wanted}: grid squeezes whole images to GRID.INPUT")
         if cfg.NET.LANDMARKS:
             raise InputError("NET.LANDMARKS is True, expected False: grid has no landmarks")
         self.modules = [Cells("grid", int(stride))]
-        self.input_size = side, side  # (width, height) px, the only one that an exported net takes
+        self.input_size = side, side  # (width, height) px
 
-    def build(self):
+    def build(self) -> keras.Model:
         """keras.Model: images (B, H, W, 3) RGB 0..255 -> `grid_cells` (B, ceil(H / stride), ceil(W / stride), 5).
 
-        The five are logits, whose sigmoids are: height and width in parts of the image, y and x of the centre in parts
-        of the cell, and the objectness.
+        The five are logits. Their sigmoids are: height and width as fractions of the image, y and x of the centre as
+        fractions of the cell, and the objectness.
         """
         import keras
         from keras import layers
@@ -68,7 +76,7 @@ class Grid(Family):
             raise InputError(f"NET.BACKBONE {cfg.NET.BACKBONE!r} has no map with cells of {stride} px, only "
                              f"{', '.join(taps)}; expected mobilenet_v2")
         x = layers.Conv2D(cfg.GRID.WIDTH, 3, padding="same", activation="relu", name="grid_conv")(taps[STRIDES[stride]])
-        x = BatchNormalization(name="grid_bn")(x)  # behind the ReLU, as the reference net has it
+        x = BatchNormalization(name="grid_bn")(x)  # after the ReLU, as in the reference net
         # One or two of 49 cells hold a face: a start near that keeps the first steps from being swamped.
         bias = keras.initializers.Constant([0.0, 0.0, 0.0, 0.0, float(np.log(0.03 / 0.97))])
         x = layers.Conv2D(5, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
@@ -77,13 +85,21 @@ class Grid(Family):
 
     # -------------------------------------------------------------- targets
 
-    def encode(self, sample):
-        """Targets of one sample: `grid_labels` (S, S) int8, 1 face, 0 none, -1 left out; `grid_boxes` (S, S, 4) float.
+    def encode(self, sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Make the targets of one sample.
 
-        sample: dict with image (INPUT, INPUT, 3), boxes (N, 4) px, ignore (N,) bool. A face belongs to the cell of its
-        centre: height and width in parts of the image, y and x of the centre in parts of the cell; 0 in other cells.
-        Of faces that share a cell the largest is learnt. A cell with the centre of an ignored face is left out.
-        Raises InputError for an image of another size.
+        A face belongs to the cell of its centre. Of faces that share a cell, the largest is learnt. A cell with the
+        centre of an ignored face is left out.
+
+        Args:
+            sample: as in Family.encode, with an image of INPUT x INPUT px.
+
+        Returns:
+            `grid_labels` (S, S) int8: 1 face, 0 none, -1 left out; `grid_boxes` (S, S, 4) float32: height and width as
+            fractions of the image, y and x of the centre as fractions of the cell; 0 in cells without a face.
+
+        Raises:
+            InputError: the image has another size.
         """
         if sample["image"].shape[:2] != (self.cfg.GRID.INPUT,) * 2:
             raise InputError(f"the sample has {sample['image'].shape[1]} x {sample['image'].shape[0]} px, grid expects "
@@ -104,13 +120,13 @@ class Grid(Family):
 
     # --------------------------------------------------------------- losses
 
-    def losses(self, targets, outputs):
-        """Dict of `grid_object` and `grid_box`, each (B,); targets as `encode` gives them, batched.
+    def losses(self, targets: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Losses `grid_object` and `grid_box`, each (B,).
 
         object: binary cross-entropy summed over the cells. box, by GRID.BOX_LOSS, with boxes in units of cells:
-        best_cell: squared error between the box of the cell that the net is surest of and that of the first face's cell
-        (rows from the top, cells from the left); squared, diou: mean over the faces of the squared error or of DIoU
-        in each face's own cell. 0 for an image without a face.
+        best_cell is the squared error between the box of the most confident cell and that of the first face's cell
+        (rows from the top, cells from the left). squared and diou are the mean over the faces of the squared error or
+        of DIoU, each face in its own cell. box is 0 for an image without a face.
         """
         from keras import ops
 
@@ -120,24 +136,24 @@ class Grid(Family):
         labels = ops.reshape(ops.cast(targets["grid_labels"], "int32"), (-1, cells))
         wanted = ops.reshape(targets["grid_boxes"], (-1, cells, 4))
         logits = ops.reshape(outputs["grid_cells"], (-1, cells, 5))
-        faces, counted = (ops.cast(part, "float32") for part in (labels == FACE, labels != LEFT_OUT))
+        faces, counted = (ops.cast(mask, "float32") for mask in (labels == FACE, labels != LEFT_OUT))
         result = {"object": ops.sum(counted * terms.cross_entropy(logits[..., 4], faces), axis=-1)}
         number = ops.sum(faces, axis=-1)
         corner = ops.convert_to_tensor(self._corners())  # (S * S, 2) row, column
         offset, scale = ops.sigmoid(logits[..., 2:4]), np.float32(self.size)
-        found = ops.concatenate([corner + offset, scale * ops.sigmoid(logits[..., :2])], axis=-1)  # y x h w in cells
+        boxes = ops.concatenate([corner + offset, scale * ops.sigmoid(logits[..., :2])], axis=-1)  # y x h w in cells
         true = ops.concatenate([corner + wanted[..., 2:], scale * wanted[..., :2]], axis=-1)
         if self.cfg.GRID.BOX_LOSS == "best_cell":
             surest = ops.one_hot(ops.argmax(logits[..., 4], axis=-1), cells)[..., None]
             first = ops.one_hot(ops.argmax(faces, axis=-1), cells)[..., None]
-            error = ops.sum(surest * found, axis=1) - ops.sum(first * true, axis=1)
+            error = ops.sum(surest * boxes, axis=1) - ops.sum(first * true, axis=1)
             box = ops.sum(error**2, axis=-1) * ops.minimum(number, 1.0)
         else:
             if self.cfg.GRID.BOX_LOSS == "squared":
-                error = ops.sum((found - true) ** 2, axis=-1)
+                error = ops.sum((boxes - true) ** 2, axis=-1)
             else:  # centres and logarithms of the sides are what diou_loss takes, with units of 1
                 unlit = ops.cast(labels != FACE, "float32")[..., None]  # a side of 1 in cells that do not count
-                error = terms.diou_loss(ops.concatenate([found[..., :2], ops.log(found[..., 2:] + 1e-6)], axis=-1),
+                error = terms.diou_loss(ops.concatenate([boxes[..., :2], ops.log(boxes[..., 2:] + 1e-6)], axis=-1),
                                         ops.concatenate([true[..., :2], ops.log(true[..., 2:] + unlit + 1e-6)],
                                                         axis=-1), (1.0, 1.0))
             box = ops.sum(faces * error, axis=-1) / ops.maximum(number, 1.0)
@@ -150,51 +166,58 @@ class Grid(Family):
 
     # --------------------------------------------------------------- decode
 
-    def decode(self, outputs, size):
-        """Detections of one image before NMS: a box for every cell whose score is at least TEST.SCORE.
+    def decode(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int]) -> Detections:
+        """A box for every cell whose score is at least TEST.SCORE, clipped to the image, before NMS.
 
-        outputs: dict with `grid_cells` (h, w, 5) of one image; size: (width, height) px of it. Clipped to the image.
+        Args:
+            outputs: `grid_cells` (h, w, 5) of one image.
+            size: (width, height) px of the image.
         """
         logits, score = np.asarray(outputs["grid_cells"], np.float32), self.cfg.TEST.SCORE
         rows, columns = np.nonzero(logits[..., 4] >= np.log(score / (1 - score)))
-        parts = 1 / (1 + np.exp(-logits[rows, columns]))  # (N, 5)
-        boxes = _boxes(parts[:, :4], np.stack([rows, columns], axis=1), logits.shape[:2])
-        return Detections(boxes.clip(0, 1) * np.float32([*size, *size]), parts[:, 4])
+        values = 1 / (1 + np.exp(-logits[rows, columns]))  # (N, 5)
+        boxes = _boxes(values[:, :4], np.stack([rows, columns], axis=1), logits.shape[:2])
+        return Detections(boxes.clip(0, 1) * np.float32([*size, *size]), values[:, 4])
 
     # ----------------------------------------------------------- validation
 
-    def validation(self, outputs, targets):
-        """Dict of measures over whole images that have a face: iou, iou_nearest, mse.
+    def validation(self, outputs: Mapping[str, np.ndarray],
+                   targets: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Measure whole images that have a face, each by the box of its most confident cell.
 
-        outputs: dict with `grid_cells` (N, S, S, 5) of N images; targets: as `encode` gives them, batched. From each
-        image comes the box of the cell that the net is surest of. iou: summed intersections of that box, clipped to the
-        image, with the box of the first face's cell over the summed unions, areas in parts of the image; of several
-        faces the first by rows, as argmax over equal objectness takes it. iou_nearest: with the face that it overlaps
-        most in place of the first. mse: mean squared error of height, width, y and x in parts of the image, against the
-        first face's.
+        Args:
+            outputs: `grid_cells` (N, S, S, 5) of N images.
+            targets: those of `encode`, stacked.
+
+        Returns:
+            iou: summed intersections of the boxes, clipped to the image, with the box of the first face's cell, divided
+                by the summed unions, areas as fractions of the image. Of several faces the first by rows counts, as in
+                argmax over equal objectness. iou_nearest: the same with the face of the largest IoU instead of the
+                first. mse: mean squared error of height, width, y and x as fractions of the image, against the first
+                face.
         """
         faces = np.asarray(targets["grid_labels"]) == FACE  # (N, S, S)
         kept = np.flatnonzero(faces.any(axis=(1, 2)))
         if not len(kept):
             return {"iou": 0.0, "iou_nearest": 0.0, "mse": 0.0}
-        found, truths = [], []
+        predicted, truths = [], []
         for n in kept:
-            parts = 1 / (1 + np.exp(-np.asarray(outputs["grid_cells"][n], np.float64)))
-            surest = np.argwhere(parts[..., 4] == parts[..., 4].max())[:1]
+            values = 1 / (1 + np.exp(-np.asarray(outputs["grid_cells"][n], np.float64)))
+            surest = np.argwhere(values[..., 4] == values[..., 4].max())[:1]
             places = np.argwhere(faces[n])
-            found.append(_boxes(parts[surest[:, 0], surest[:, 1], :4], surest, faces.shape[1:])[0])
+            predicted.append(_boxes(values[surest[:, 0], surest[:, 1], :4], surest, faces.shape[1:])[0])
             truths.append(_boxes(targets["grid_boxes"][n][faces[n]].astype(np.float64), places, faces.shape[1:]))
-        iou, nearest = summed_overlaps([box.clip(0, 1) for box in found], truths)
+        iou, nearest = summed_overlaps([box.clip(0, 1) for box in predicted], truths)
         first = np.stack([boxes[0] for boxes in truths])
-        mse = np.mean((_sides_and_centre(np.stack(found)) - _sides_and_centre(first)) ** 2)
+        mse = np.mean((_sides_and_centre(np.stack(predicted)) - _sides_and_centre(first)) ** 2)
         return {"iou": iou, "iou_nearest": nearest, "mse": float(mse)}
 
 
-def _boxes(parts, places, grid):
-    """x1 y1 x2 y2 in parts of the image from h, w, y, x (N, 4) of the cells at `places` (N, 2) row, column."""
-    centre = (places + parts[:, 2:4]) / np.asarray(grid)
-    half = parts[:, :2] / 2
-    return np.concatenate([(centre - half)[:, ::-1], (centre + half)[:, ::-1]], axis=1).astype(parts.dtype)
+def _boxes(values, places, grid):
+    """x1 y1 x2 y2 as fractions of the image, from h, w, y, x (N, 4) of the cells at `places` (N, 2) row, column."""
+    centre = (places + values[:, 2:4]) / np.asarray(grid)
+    half = values[:, :2] / 2
+    return np.concatenate([(centre - half)[:, ::-1], (centre + half)[:, ::-1]], axis=1).astype(values.dtype)
 
 
 def _sides_and_centre(boxes):

@@ -1,7 +1,7 @@
 """Exported models without Keras: ONNX Runtime, OpenVINO, LiteRT.
 
 family, run, cfg = open_model("ssh.onnx"); Detector(family, run, cfg).detect(image). sessions.py knows which runtime
-reads what, sidecar.py what a file is, models.py puts both together.
+reads what, sidecar.py describes a file, models.py joins both, and cascade.py does so for MTCNN's three nets.
 """
 
 from .files import digest

@@ -1,16 +1,28 @@
 """What every runtime does to images before the model sees them."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ..constants import FILL
 from ..errors import InputError
 
 
-def as_input(images, facts):
-    """Images (B, H, W, 3) RGB 0..255, uint8 or float, as the sidecar's input says: its type, size and multiple.
+def as_input(images: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
+    """Bring images to the type, size and multiple that a model takes.
 
-    A float image is rounded where the model takes uint8. What lacks to the multiple (1 for a model that pads itself) is
-    filled with grey at the right and at the bottom. Raises InputError for other shapes.
+    A float image is rounded where the model takes uint8. Sides are filled to the multiple with grey at the right and at
+    the bottom (the multiple is 1 for a model that pads itself).
+
+    Args:
+        images: (B, H, W, 3) RGB 0..255, uint8 or float.
+        facts: the sidecar.
+
+    Raises:
+        InputError: the images have another shape.
     """
     want, images = facts["input"], np.asarray(images)
     if images.ndim != 4 or images.shape[3] != 3:

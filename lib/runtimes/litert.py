@@ -1,7 +1,11 @@
 """LiteRT (TensorFlow Lite) on the CPU."""
 
+from __future__ import annotations
+
 import os
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
@@ -10,12 +14,13 @@ from .inputs import as_input
 
 
 class Session:
-    """images (B, H, W, 3) -> dict of maps; safe from several threads, each has an interpreter of its own.
+    """images (B, H, W, 3) -> dict of maps. Threads may share it: each has an interpreter of its own.
 
-    It computes as the file says.
+    It computes in the precision of the file.
     """
 
-    def __init__(self, path, facts, threads=None, precision=None):
+    def __init__(self, path: str | os.PathLike, facts: Mapping[str, Any], threads: int | None = None,
+                 precision: str | None = None) -> None:
         self.path, self.facts, self.local = str(path), facts, threading.local()
         self.threads = threads or os.cpu_count()
         try:

@@ -1,20 +1,41 @@
 """An exported model with its sidecar, as Detector takes it."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from ..nets import family
 from .faces import Faces
 from .sessions import open_session
 from .sidecar import config_of, read_sidecar
 
+if TYPE_CHECKING:
+    import numpy as np
+    from easydict import EasyDict
 
-def open_model(path, runtime=None, threads=None, precision=None):
-    """(family, run, cfg) of an exported model, as Detector takes them; neither Keras nor TensorFlow is loaded.
+    from ..nets.family import Family
 
-    path: .onnx, .xml or .tflite with its sidecar beside it. runtime: a key of RUNTIMES; None: the fastest that is
-    installed and reads this file. threads: that one call may use; None: the runtime decides. precision: of PRECISIONS:
-    "bf16" has OpenVINO compute a float32 file so, where the processor can; "int8" and "float32" are the file's own;
-    None: whichever that is. family has `decode` (and `multiple`), run takes images (B, H, W, 3) uint8, or float 0..255,
-    and gives a dict of NumPy maps.
-    Raises InputError that names file, key, or package to install.
+
+def open_model(path: str | os.PathLike, runtime: str | None = None, threads: int | None = None,
+               precision: str | None = None) -> tuple[Family, Callable[[np.ndarray], dict], EasyDict]:
+    """Open an exported model of one net. Neither Keras nor TensorFlow is loaded.
+
+    Args:
+        path: .onnx, .xml or .tflite with its sidecar beside it.
+        runtime: a key of RUNTIMES; None: the fastest that is installed and reads this file.
+        threads: that one call may use; None: the runtime decides.
+        precision: one of PRECISIONS. bf16: OpenVINO computes a float32 file so, where the processor can. int8 and
+            float32
+            are the file's own. None: whichever that is.
+
+    Returns:
+        (family, run, config), as Detector takes them. run takes images (B, H, W, 3) uint8, or float 0..255, and gives a
+        dict of NumPy maps.
+
+    Raises:
+        InputError: names file, key, or package to install.
     """
     facts = read_sidecar(path)
     cfg = config_of(path, facts)

@@ -1,5 +1,11 @@
 """ONNX Runtime on the CPU."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
 import onnxruntime
 
 from ..errors import InputError
@@ -8,12 +14,14 @@ from .inputs import as_input
 
 
 class Session:
-    """images (B, H, W, 3) -> dict of maps; safe from several threads. It computes as the file says.
+    """images (B, H, W, 3) -> dict of maps. Threads may share it. It computes in the precision of the file.
 
-    lanes: that many calls at once are meant to run, each on the thread that makes it; None: a call uses `threads`.
+    Attributes:
+        lanes: this many calls may run at once, each on the thread that makes it; None: a call uses `threads`.
     """
 
-    def __init__(self, path, facts, threads=None, precision=None, lanes=None):
+    def __init__(self, path: str | os.PathLike, facts: Mapping[str, Any], threads: int | None = None,
+                 precision: str | None = None, lanes: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self.lanes = lanes

@@ -1,14 +1,19 @@
 """OpenVINO on the CPU, for its own .xml and for .onnx.
 
-Arithmetic is float32 unless asked otherwise: left alone OpenVINO takes bfloat16 where the processor has it, and scores
-move by some thousandths. A model of free size is compiled once for all sizes, and the first call of each size costs it
-some 15 ms more; a size that keeps coming, as in a video, gets a compilation of its own, which runs a tenth faster and
+Arithmetic is float32 unless asked otherwise: by default OpenVINO takes bfloat16 where the processor has it, and scores
+move by some thousandths. A model of free size is compiled once for all sizes, and the first call of each size costs
+some 15 ms more. A size that comes often, as in a video, gets a compilation of its own, which runs a tenth faster and
 takes the time of ten calls to make.
 """
 
+from __future__ import annotations
+
 import collections
 import math
+import os
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import openvino
@@ -18,19 +23,21 @@ from .faces import by_image
 from .inputs import as_input
 
 OFTEN = 8  # calls of a size before it gets a compilation of its own
-SIZES, LANE_SIZES = 4, 8  # so many at most; where calls are small, their memory is
-LARGE = 30_000_000  # bytes of weights from which every size shares one compilation: each has a copy of them
-HINTS = {None: "f32", "float32": "f32", "int8": "f32", "bf16": "bf16"}  # int8 is in the file; its float parts stay so
+SIZES, LANE_SIZES = 4, 8  # at most; where calls are small, their memory is small
+LARGE = 30_000_000  # bytes of weights; larger nets have one compilation for all sizes, because each has a copy of them
+HINTS = {None: "f32", "float32": "f32", "int8": "f32", "bf16": "bf16"}  # the float parts of int8 stay f32
 
 
 class Session:
-    """images (B, H, W, 3) -> dict of maps; safe from several threads, each has infer requests of its own.
+    """images (B, H, W, 3) -> dict of maps. Threads may share it: each has infer requests of its own.
 
-    lanes: that many calls at once, each on one thread, and what one gives holds until the next of the same thread;
-    None: calls take turns, use `threads`, and give arrays that stay.
+    Attributes:
+        lanes: this many calls may run at once, each on one thread; results hold until the next call of the same thread.
+            None: calls take turns, use `threads`, and give arrays that stay.
     """
 
-    def __init__(self, path, facts, threads=None, precision=None, lanes=None):
+    def __init__(self, path: str | os.PathLike, facts: Mapping[str, Any], threads: int | None = None,
+                 precision: str | None = None, lanes: int | None = None) -> None:
         self.lanes, self.sizes = lanes, LANE_SIZES if lanes else SIZES
         self.options: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": HINTS[precision],
                                                      "PERFORMANCE_HINT": "LATENCY"}
@@ -86,8 +93,8 @@ class Session:
 def _padded_outside(model, facts):
     """Take the padding of the images to a multiple out of the model; returns the facts by which as_input does it.
 
-    OpenVINO pads a free size element by element, for as long as a fifth of the net takes, and even where nothing lacks.
-    The grey that as_input puts there is the same.
+    OpenVINO pads a free size element by element. That takes up to a fifth of the time of the net, even where nothing
+    has to be added. The grey that as_input adds is the same.
     """
     images = model.inputs[0]
     for taker in images.get_target_inputs():
@@ -101,7 +108,7 @@ def _padded_outside(model, facts):
 
 
 def _divisor(node):
-    """The one number by which a remainder is taken on the way to `node`, None where there is no such."""
+    """The one number by which a remainder is taken on the way to `node`; None where there is none."""
     while node.get_input_size():
         if node.get_type_name() == "FloorMod":
             divisor = node.input_value(1).get_node()

@@ -1,18 +1,23 @@
 """Which runtimes are installed, which of them read a file, and the session of one.
 
-One module a runtime, each with `Session(path, facts, threads, precision)`: a function from images (B, H, W, 3) RGB
-0..255 to the net's dict of maps, which may be called from several threads.
+There is one module per runtime with `Session(path, facts, threads, precision)`: a function from images (B, H, W, 3) RGB
+0..255 to the dict of maps of the net. Several threads may call it.
 """
+
+from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from .files import CascadeFiles
 
-# ONNX Runtime before OpenVINO: in float32 they are about as fast, and it runs any size as it comes, where OpenVINO
-# takes a while for the first image of each.
+# ONNX Runtime comes before OpenVINO: in float32 they are about equally fast, and ONNX Runtime runs any size at once,
+# where OpenVINO needs some time for the first image of each size.
 RUNTIMES = {  # name: (module here, package, extra that installs it, endings)
     "onnxruntime": (".onnx", "onnxruntime", "onnx", (".onnx",)),
     "openvino": (".openvino", "openvino", "openvino", (".xml", ".onnx")),
@@ -23,22 +28,30 @@ PRECISIONS = ("float32", "bf16", "int8")
 BFLOAT16 = "openvino"  # the runtime that has it on a CPU
 
 
-def installed():
+def installed() -> list[str]:
     """Names of the runtimes whose packages are installed, the fastest first."""
     return [name for name, (_, package, _, _) in RUNTIMES.items() if importlib.util.find_spec(package)]
 
 
-def readers(path):
-    """Names of the runtimes that can read a file of this ending, or a cascade, installed or not, the fastest first."""
+def readers(path: str | os.PathLike) -> list[str]:
+    """Names of the runtimes that read a file of this ending, or a cascade, installed or not, the fastest first."""
     cascade = CascadeFiles.exported(path)
     ending = cascade.ending if cascade else Path(path).suffix.lower()
     return [name for name, (*_, endings) in RUNTIMES.items() if ending in endings]
 
 
-def open_session(path, facts, runtime=None, threads=None, precision=None, **options):
-    """The function images -> dict of arrays alone; `facts` as read_sidecar gives them. Raises InputError.
+def open_session(path: str | os.PathLike, facts: Mapping[str, Any], runtime: str | None = None,
+                 threads: int | None = None, precision: str | None = None, **options: Any) -> Callable:
+    """Open the net of a file: a function images -> dict of arrays.
 
-    options: of the runtime's Session; lanes (onnxruntime, openvino): so many calls may run at once, each on one thread.
+    Args:
+        facts: the sidecar.
+        runtime, threads, precision: as in open_model.
+        options: of the runtime's Session; lanes (onnxruntime, openvino): this many calls may run at once, each on one
+            thread.
+
+    Raises:
+        InputError: no installed runtime can do that; says what to install or change.
     """
     able, there = readers(path), installed()
     if not able:

@@ -1,16 +1,24 @@
-"""The sidecar of an exported model: MODEL.json beside MODEL.onnx, .xml, .tflite or a SavedModel's folder.
+"""The sidecar of an exported model: MODEL.json beside MODEL.onnx, .xml, .tflite or the folder of a SavedModel.
 
-It makes the file self-describing: what goes in, what comes out, the anchors and thresholds that make faces of it, the
-whole config, the licence of the training data, and the hash of the file that it belongs to.
+It describes the file: what goes in, what comes out, the anchors and thresholds that turn maps into faces, the whole
+config, the licence of the training data, and the hash of the file that it belongs to.
 """
 
+from __future__ import annotations
+
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..config import flat_items, load_config, override, roles_of
 from ..errors import InputError
 from ..files import write_whole
 from .files import digest
+
+if TYPE_CHECKING:
+    from easydict import EasyDict
 
 FORMAT = 1  # raised when an older reader could misread the sidecar
 KEYS = {"format": int, "made_by": str, "file": str, "sha256": str, "family": str, "name": str, "content": str,
@@ -22,19 +30,23 @@ CONTENTS = ("maps", "faces")  # the net's maps, or faces after decoding and NMS 
 RESEARCH = "images for research only, and so are weights trained on them"
 LICENCES = {"wider": f"WIDER FACE: {RESEARCH}", "facemask": "face mask detection set: MIT",
             "landmarks": f"HELEN and AFW: {RESEARCH}", "toy": "made up: free"}
-"""First word of a data set's name -> the licence of its images; of other sets nothing is known here."""
+"""First word of a data set's name -> the licence of its images. The licence of other sets is not known here."""
 
 
-def sidecar_path(path):
+def sidecar_path(path: str | os.PathLike) -> Path:
     """MODEL.json of MODEL.onnx, of MODEL.xml, or of the folder MODEL."""
     path = Path(path)
     return path.with_name(path.name + ".json") if path.is_dir() or not path.suffix else path.with_suffix(".json")
 
 
-def write_sidecar(path, facts):
-    """Write the sidecar of the model at `path`: `facts` with format, file and sha256 added. Returns the whole dict.
+def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the sidecar of the model at `path`: `facts` with format, file and sha256 added.
 
-    Raises InputError where the sidecar there belongs to another model that is still there, OSError as writing does.
+    Returns:
+        All that was written.
+
+    Raises:
+        InputError: the sidecar there belongs to another model that still exists.
     """
     beside = sidecar_path(path)
     check_free(path)
@@ -44,8 +56,8 @@ def write_sidecar(path, facts):
     return facts
 
 
-def check_free(path):
-    """InputError where MODEL.json beside `path` describes another model: two of one stem would share it."""
+def check_free(path: str | os.PathLike) -> None:
+    """InputError where MODEL.json beside `path` describes another model: two models of one stem would share it."""
     beside = sidecar_path(path)
     try:
         other = json.loads(beside.read_text(encoding="utf-8"))["file"]
@@ -57,11 +69,13 @@ def check_free(path):
         raise InputError(f"{beside}: describes {other}; choose another name or folder than {path}")
 
 
-def read_sidecar(path):
-    """The dict in MODEL.json of the model at `path`.
+def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
+    """Read MODEL.json of the model at `path`.
 
-    Raises InputError that names the file and the key where it is missing, broken, of a newer format, or where the model
-    is not the file that it describes.
+    Raises:
+        InputError: names the file and the key. The sidecar is missing, broken, of a newer format, or the model is not
+            the
+            file that it describes.
     """
     path, beside = Path(path), sidecar_path(path)
     if not path.exists():
@@ -101,11 +115,14 @@ def _check(path, facts):
             raise InputError(f"{path}: outputs[{number}] is {output!r}, expected a dict with a name")
 
 
-def config_of(path, facts):
-    """The config (EasyDict) that a sidecar holds, whichever version of this package wrote it.
+def config_of(path: str | os.PathLike, facts: Mapping[str, Any]) -> EasyDict:
+    """The config that a sidecar holds, whichever version of this package wrote it.
 
-    What this version does not know, or not with such a value, keeps its default where it is about training alone: an
-    exported model runs without it. InputError that names the key where it decides what the model finds.
+    A key or value that this version does not know is left out where it concerns only training: the model runs without
+    it.
+
+    Raises:
+        InputError: this version does not know a key or value that decides what the model finds.
     """
     cfg = load_config()
     for key, value in flat_items(facts["config"]):
@@ -126,8 +143,8 @@ def _decides(key):
     return not key.startswith("MTCNN.FC") and bool(roles_of(key) & {"net", "testing"})
 
 
-def licence_of(datasets):
-    """Words on the licence of training data named as TRAIN.DATASETS names them: wider_train+facemask_train."""
+def licence_of(datasets: str) -> str:
+    """Licence of training data named as in TRAIN.DATASETS: wider_train+facemask_train."""
     found = []
     for name in filter(None, datasets.split("+")):
         found.append(LICENCES.get(name.split("_")[0].lower(), f"{name}: not known here, ask who trained it"))

@@ -28,7 +28,7 @@ def stand_in(monkeypatch, tmp_path):
     """Give the tools a detector of green squares instead of a net; returns the path of its weights."""
     def load_detector(cfg, weights=None):
         assert weights == str(tmp_path / "w.weights.h5")
-        detector = square_detector()
+        detector = square_detector(weights)
         cfg.TEST.NMS = 0.5
         detector.cfg = cfg
         return detector

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,9 +87,7 @@ class Recorder:
 
     def load_detector(self, cfg, weights=None):
         self.calls.append(("keras", cfg.NAME, weights))
-        detector = square_detector()
-        detector.source = Path(weights or pretrained.weights_file(cfg.NAME))
-        return detector
+        return square_detector(weights or pretrained.weights_file(cfg.NAME))
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_what_cannot_be_is_said_before_anything_is_detected(images, tmp_path):
 
 def test_from_the_command_line_to_the_evaluator(tool, images, tmp_path, monkeypatch, capsys):
     def load_detector(cfg, weights=None):
-        detector = square_detector()
+        detector = square_detector(weights)
         detector.cfg = cfg
         return detector
 
