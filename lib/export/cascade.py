@@ -86,6 +86,7 @@ def write_stage(cfg: EasyDict, stage: str, model: keras.Model, format: Format, p
     outputs = {name: value for name, value in model.output.items() if stage == "onet" or name != "landmarks"}
     graph = to_onnx(keras.Model(model.input, outputs, name=model.name))
     graph.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8 if cfg.CASCADE.ROUND else TensorProto.FLOAT
+    assert format.save is not None  # check_cascade_options
     format.save(graph, path)
     crop = SIDES.get(stage)
     shapes = {name: [None, *(int(side) if side else None for side in value.shape[1:])]

@@ -1,4 +1,10 @@
-"""An exported file beside Keras on real images: how far its maps, or its faces, are from Keras'."""
+"""An exported file beside Keras on real images: how far its maps, or its faces, differ from those of Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -9,18 +15,25 @@ from ..datasets.images import read_image
 from ..errors import InputError
 from ..inference.detector import Detector
 
-# Of a float32 map, in parts of its largest value where that is over 1: float32 rounds by the size of what is summed.
+if TYPE_CHECKING:
+    from easydict import EasyDict
+
+    from ..inference.base import BaseDetector
+    from ..inference.detector import Run
+    from ..nets.family import Family
+
+# Of a float32 map, as a fraction of its largest value where that is over 1: rounding grows with what is summed.
 # Maps of the shipped SSH with values up to 15 are off by 1e-4 in Keras itself, beside Keras in float64.
 LIMIT = 1e-4
-HALF_LIMIT = 1e-2  # of weights rounded to float16 after batch normalisation went into them
-ALONE = 0.01  # of the faces may lack their like: near a threshold, or in NMS, a rounding decides
-NEAR = 0.01  # of a face's larger side: so near lies its like
-IMAGES = 8  # of a folder
+HALF_LIMIT = 1e-2  # of weights rounded to float16 after batch normalisation was folded into them
+ALONE = 0.01  # fraction of the faces without a partner: near a threshold, or in NMS, a rounding decides
+NEAR = 0.01  # fraction of the larger side of a face: its partner is within this distance
+IMAGES = 8  # first ones of a folder
 SIDE = 1024  # px, longer side of an image of the comparison
 
 
-def check_images(folder=None):
-    """List of images (H, W, 3) uint8 RGB: the first of a folder, or two portraits and a crowd made of them."""
+def check_images(folder: str | os.PathLike | None = None) -> list[np.ndarray]:
+    """Images (H, W, 3) uint8 RGB: the first of a folder, or two portraits and a crowd made of them."""
     if folder is not None:
         found = [read_image(f"{folder}/{name}") for name in find_images(folder)[:IMAGES]]
     else:
@@ -35,19 +48,29 @@ def check_images(folder=None):
     return [within(image) for image in found]
 
 
-def within(image, side=SIDE):
+def within(image: np.ndarray, side: int = SIDE) -> np.ndarray:
     """The image, made smaller where its longer side is over `side` px."""
     factor = side / max(image.shape[:2])
     return image if factor >= 1 else cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 
-def compare_maps(family, run, session, cfg, images):
-    """Dict of difference, differences (output -> largest absolute difference), error, worst, shapes, recall, faces.
+def compare_maps(family: Family, run: Run, session: Run, cfg: EasyDict,
+                 images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Compare the maps of an exported file with those of Keras.
 
-    error: the largest difference in parts of its map's largest value, where that is over 1; worst: the output's name.
+    Each batch is an image and its mirror, so the file is shown to take batches.
 
-    family, run: as Detector takes them, of Keras; session: images -> dict of maps, of the exported file. The batch of
-    two in it, an image and its mirror, shows that the file takes batches.
+    Args:
+        family, run: as in Detector, of Keras.
+        session: the net of the exported file.
+
+    Returns:
+        differences: output -> largest absolute difference; difference: the largest of them; error: the largest
+            difference as a fraction of its map's largest value, where that is over 1; worst: that output's name;
+            shapes; recall and faces as in `agreement`.
+
+    Raises:
+        InputError: the file gives other outputs or shapes.
     """
     differences, scales, shapes = {}, {}, {}
     for image in images:
@@ -75,7 +98,7 @@ def _summed(differences, errors):
 
 
 def _sized(cfg, family, batch):
-    """The batch as Detector would give it to the net: TEST.SIZE where the family has one, sides a multiple."""
+    """The batch as Detector gives it to the net: TEST.SIZE where the config has one, sides padded to the multiple."""
     if cfg.TEST.SIZE:
         return np.stack([cv2.resize(np.ascontiguousarray(image), tuple(cfg.TEST.SIZE)) for image in batch])
     multiple = family.multiple
@@ -83,12 +106,14 @@ def _sized(cfg, family, batch):
     return np.pad(batch, ((0, 0), *pads, (0, 0)), constant_values=114)
 
 
-def compare_faces(family, run, session, cfg, images):
-    """As compare_maps, for a file that gives faces: they are compared with those of the Detector on Keras.
+def compare_faces(family: Family, run: Run, session: Run, cfg: EasyDict,
+                  images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Compare the faces of a file that gives faces with those of the Detector on Keras; arguments as in compare_maps.
 
-    differences holds scores, boxes and landmarks of faces that both have, boxes and points in px divided by the larger
-    side of their face, and faces: the part of those of Keras and of the file that the other lacks. That one counts as
-    an error where it is over ALONE.
+    Returns:
+        As compare_maps. differences holds scores, boxes and landmarks of faces that both have (boxes and points in px
+        divided by the larger side of their face), and faces: the fraction of all faces that only one of both has. The
+        last one is an error where it is over ALONE.
     """
     from ..runtimes.faces import Faces
 
@@ -101,10 +126,10 @@ def compare_faces(family, run, session, cfg, images):
         alone += len(first) + len(second) - 2 * len(both)
         first, second = first.take(both), second.take(mates)
         sides = _sides(first.boxes)
-        parts = {"scores": first.scores - second.scores, "boxes": (first.boxes - second.boxes) / sides}
+        gaps = {"scores": first.scores - second.scores, "boxes": (first.boxes - second.boxes) / sides}
         if first.landmarks is not None:
-            parts["landmarks"] = (first.landmarks - second.landmarks).reshape(len(first), 10) / sides
-        for name, values in parts.items():
+            gaps["landmarks"] = (first.landmarks - second.landmarks).reshape(len(first), 10) / sides
+        for name, values in gaps.items():
             differences[name] = max(differences.get(name, 0.0), float(np.abs(values).max(initial=0)))
     differences["faces"] = alone / max(1, total)
     errors = differences | {"faces": differences["faces"] if differences["faces"] > ALONE else 0.0}
@@ -112,9 +137,9 @@ def compare_faces(family, run, session, cfg, images):
 
 
 def _alike(boxes, others):
-    """Indices (N,) of boxes and of the others that lie nearest to them, where that is NEAR; no other is taken twice.
+    """Indices (N,) of boxes, and of the nearest other boxes where these are within NEAR; no other is taken twice.
 
-    By the corners, not by the overlap: a box that was clipped to nothing has none with itself.
+    The corners are compared, not the IoU: a box that was clipped to nothing has no IoU with itself.
     """
     if not len(boxes) or not len(others):
         return np.zeros((2, 0), np.intp)
@@ -130,11 +155,14 @@ def _sides(boxes):
     return np.maximum(1, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0))[:, None]
 
 
-def agreement(keras, exported, images):
-    """Dict of faces: those that Keras shows (DEMO_SCORE and more), and recall: the part of them that the other finds.
+def agreement(keras: BaseDetector, exported: BaseDetector, images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Count how many faces of one detector another one finds.
 
-    Found: at IoU 0.5, with a score of at least half of DEMO_SCORE, by a face of its own; the best overlaps choose
-    first. A box that was clipped to nothing overlaps with nothing and does not count.
+    A face is found at IoU 0.5, with a score of at least half of DEMO_SCORE, by a face of its own; the highest IoUs
+    choose first. A box that was clipped to nothing has no IoU and does not count.
+
+    Returns:
+        faces: number of those that Keras shows (DEMO_SCORE and more); recall: the fraction of them that is found.
     """
     shown, hits = 0, 0
     for image in images:
@@ -143,9 +171,9 @@ def agreement(keras, exported, images):
         first = first.take((first.scores >= keras.cfg.TEST.DEMO_SCORE) & (extent > 0))
         second = second.take(second.scores >= keras.cfg.TEST.DEMO_SCORE / 2)
         shown += len(first)
-        meet = overlaps(first.boxes, second.boxes)
-        while meet.size and meet.max() >= 0.5:
-            row, column = np.unravel_index(meet.argmax(), meet.shape)
+        iou = overlaps(first.boxes, second.boxes)
+        while iou.size and iou.max() >= 0.5:
+            row, column = np.unravel_index(iou.argmax(), iou.shape)
             hits += 1
-            meet[row], meet[:, column] = 0, 0
+            iou[row], iou[:, column] = 0, 0
     return {"faces": shown, "recall": hits / shown if shown else 1.0}

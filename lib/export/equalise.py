@@ -1,9 +1,9 @@
-"""Channels brought to like ranges before quantisation (arXiv 1906.04721, section 4.1).
+"""Channels brought to similar ranges before quantisation (arXiv 1906.04721, section 4.1).
 
-An 8-bit activation has one scale for all channels of its map, so a channel whose values are a hundredth of another's is
-left with two or three steps. Where a convolution alone takes the map, through ReLU or its like, a channel may be
-divided by a factor before and multiplied in the convolution's kernel: the net gives the same. The range of a channel is
-read off the batch normalisation, |beta| + 3 |gamma|.
+An 8-bit activation has one scale for all channels of its map. A channel whose values are a hundredth of another's is
+left with two or three steps. Where only one convolution takes the map, through ReLU or a similar layer, a channel may
+be divided by a factor before it and multiplied in its kernel: the net gives the same. The range of a channel comes from
+the batch normalisation, |beta| + 3 |gamma|.
 """
 
 import contextlib
@@ -18,10 +18,11 @@ PASSES = ("ZeroPadding2D", "Dropout", "SpatialDropout2D")
 
 @contextlib.contextmanager
 def equalised(model):
-    """Within it the functional keras.Model gives the same from channels of like range; after it its weights are back.
+    """Context in which a functional keras.Model gives the same from channels of similar range. After it the weights are
+    back.
 
-    Depthwise kernels are quantised channel by channel and take the whole factor; in other kernels a column with large
-    weights takes precision from the rest, so they take its root.
+    Depthwise kernels are quantised channel by channel and take the whole factor. In other kernels a column with large
+    weights takes precision from the rest, so they take the square root of the factor.
     """
     kept = []
     try:
@@ -42,7 +43,8 @@ def equalised(model):
 
 
 def _pairs(model):
-    """Yield (BatchNormalization, convolution), each used once, where the second alone takes what the first gives."""
+    """Yield (BatchNormalization, convolution), each used once, where only the convolution takes what the first gives.
+    """
     clone, calls = walk(model)
     takers = {}  # of a tensor: (layer, what it gives); the net's outputs have (None, None) among them
     for layer, arguments, output in calls:
@@ -68,7 +70,7 @@ def _pairs(model):
 
 
 def _passes(layer):
-    """Whether a factor for a channel goes through the layer as it is."""
+    """Whether a factor of a channel passes through the layer unchanged."""
     kind = type(layer).__name__
     if kind == "ReLU":
         return layer.max_value is None and not layer.threshold

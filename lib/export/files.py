@@ -1,15 +1,24 @@
 """Exported files: written, run, put in their place and measured."""
 
+from __future__ import annotations
+
 import io
 import os
 import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..runtimes.sessions import installed, open_session, readers
 
+if TYPE_CHECKING:
+    from .formats import Format
 
-def run_exported(format, path, facts, threads):
+
+def run_exported(format: Format, path: Path, facts: Mapping[str, Any],
+                 threads: int | None) -> Iterator[tuple[str, Callable]]:
     """Yield (name, function images -> dict of arrays) of what can run the file here."""
     if format.opener:
         name, open_file = format.opener
@@ -20,15 +29,15 @@ def run_exported(format, path, facts, threads):
             yield name, open_session(path, facts, name, threads)
 
 
-def save_onnx(graph, path):
-    """An onnx.ModelProto as a file."""
+def save_onnx(graph: Any, path: Path) -> None:
+    """Write an onnx.ModelProto."""
     import onnx
 
     onnx.save(graph, str(path))
 
 
-def save_openvino(graph, path):
-    """OpenVINO's .xml and .bin from an ONNX graph in memory, or from an OpenVINO model that NNCF gave."""
+def save_openvino(graph: Any, path: Path) -> None:
+    """Write OpenVINO's .xml and .bin, from an ONNX graph in memory or an OpenVINO model of NNCF."""
     import openvino
 
     if not isinstance(graph, openvino.Model):
@@ -36,8 +45,8 @@ def save_openvino(graph, path):
     openvino.save_model(graph, str(path), compress_to_fp16=False)
 
 
-def move(made, path):
-    """Put what was made in its place: a file, an .xml with its .bin, or a folder."""
+def move(made: Path, path: Path) -> None:
+    """Move what was made to its place: a file, an .xml with its .bin, or a folder."""
     if made.is_dir():
         if path.exists():
             shutil.rmtree(path)
@@ -46,21 +55,22 @@ def move(made, path):
     move_files(made.parent, path.parent)
 
 
-def move_files(source, folder):
-    """Put all files of one folder into another, each flushed to disk first."""
+def move_files(source: Path, folder: Path) -> None:
+    """Move all files of one folder to another, each flushed to disk first."""
     for file in sorted(source.iterdir()):  # .bin before .xml: a reader of the new .xml finds its .bin
         with open(file, "rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(file, folder / file.name)
 
 
-def size_of(path):
+def size_of(path: Path) -> int:
+    """Bytes of a model: of a file, of an .xml with its .bin, or of a folder."""
     files = path.rglob("*") if path.is_dir() else [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def open_saved_model(path):
-    """images (B, H, W, 3) uint8 -> dict of maps, from a SavedModel that `export` wrote; this one needs TensorFlow."""
+def open_saved_model(path: Path) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Function images (B, H, W, 3) uint8 -> dict of maps, of a SavedModel that `export` wrote. Needs TensorFlow."""
     import tensorflow as tf
 
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Job:
     model: keras.Model
     cfg: EasyDict
     facts: dict[str, Any]
-    calibrate: str | Path | None = None
+    calibrate: str | os.PathLike | None = None
     half: bool = False
 
 

@@ -1,8 +1,8 @@
-"""An ONNX graph in the making: channels first, with what inference does not need folded into the convolutions.
+"""An ONNX graph under construction: channels first, with what inference does not need folded into the convolutions.
 
-Batch normalisation, zero padding and the scale of the input's normalisation wait beside a value until it is known who
-takes it: a convolution takes them into its weights and attributes, anything else gets them as nodes of their own. So a
-runtime meets convolutions and activations and little else, whatever its own optimiser can or cannot fold.
+Batch normalisation, zero padding and the scale of the input's normalisation wait beside a value until its consumer is
+known. A convolution takes them into its weights and attributes; other layers get them as nodes. So a runtime receives
+convolutions and activations and little else, whatever its own optimiser can fold.
 """
 
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 OPSET = 17
-IR_VERSION = 9  # as old as the operators allow, so that older runtimes read it
+IR_VERSION = 9  # the oldest that the operators allow, so that older runtimes read it
 
 
 @dataclass
 class Convolution:
-    """Weights that may still change: kernel (out, in / group, kh, kw), bias (out,), and the node's attributes."""
+    """Weights that may still change: kernel (out, in / group, kh, kw), bias (out,), and the attributes of the node."""
 
     name: str
     kernel: np.ndarray
@@ -23,7 +23,7 @@ class Convolution:
     attributes: dict
 
     def rescale(self, factor, shift):
-        """Let it give `factor * output + shift`, both (out,)."""
+        """Make it give `factor * output + shift`, both (out,)."""
         self.kernel = self.kernel * factor[:, None, None, None]
         self.bias = self.bias * factor + shift
 
@@ -32,8 +32,10 @@ class Convolution:
 class Value:
     """A tensor of the graph: (B, C, H, W), or (B, C) where `flat`, or the input's raw (B, H, W, C).
 
-    pads: (top, left, bottom, right) zeros that still have to be put around it; scale: (C,) that it still has to be
-    multiplied by; convolution: the Convolution whose output it is.
+    Attributes:
+        pads: (top, left, bottom, right) zeros that still have to be put around it.
+        scale: (C,) that it still has to be multiplied by.
+        convolution: the Convolution whose output it is.
     """
 
     name: str
@@ -48,7 +50,8 @@ class Value:
 class Graph:
     """Nodes and constants; `model()` is the onnx.ModelProto.
 
-    reserved: names that no inner tensor may take, for the outputs have them.
+    Attributes:
+        reserved: names that no inner tensor may take, because the outputs have them.
     """
 
     reserved: frozenset = frozenset()
@@ -58,7 +61,7 @@ class Graph:
     outputs: list = field(default_factory=list)
 
     def constant(self, name, array):
-        """The name under which `array` is in the graph: `name`, or that with a number where it is taken."""
+        """The name of `array` in the graph: `name`, or that with a number where it is taken."""
         array, unique, number = np.asarray(array), name, 2
         while unique in self.constants and not _same(self.constants[unique], array):
             unique, number = f"{name}_{number}", number + 1
@@ -66,16 +69,16 @@ class Graph:
         return unique
 
     def node(self, kind, inputs, output, outputs=None, **attributes):
-        """Append a node; returns the name of its first output, which is also the node's.
+        """Append a node; returns the name of its first output, which is also that of the node.
 
-        outputs: the exact names where there are several, or where they are the graph's own outputs.
+        outputs: the exact names where there are several, or where they are outputs of the graph.
         """
         outputs = [self._inner(output)] if outputs is None else outputs
         self.nodes.append((kind, list(inputs), outputs, attributes))
         return outputs[0]
 
     def convolution(self, value, name, kernel, bias, **attributes):
-        """A Conv of a Value; what waits beside it goes into the weights and pads."""
+        """A Conv of a Value. What waits beside it goes into the weights and pads."""
         scale, pads = value.scale, value.pads
         if scale is not None:
             if attributes.get("group", 1) > 1 or "auto_pad" in attributes:

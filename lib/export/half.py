@@ -1,23 +1,27 @@
 """Weights stored as float16: half the size for a file that ships. The arithmetic stays float32.
 
-Each weight is rounded to 11 significant bits; a net of 50 layers then differs by some
-thousandths of its largest value.
+Each weight is rounded to 11 significant bits. A net of 50 layers then differs by some thousandths of its largest value.
 """
 
+from __future__ import annotations
+
 import io
+import os
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 
 LARGEST = float(np.finfo(np.float16).max)
-COMPRESSED_FROM = 4096  # bytes; smaller arrays are stored as they are, compression has a price of its own
+COMPRESSED_FROM = 4096  # bytes; smaller arrays are stored as they are, because compression costs bytes too
 
 
-def halve_weights(source):
-    """Bytes of a .weights.h5 with its float32 arrays as float16, compressed; Keras reads it as it reads the other.
+def halve_weights(source: str | os.PathLike) -> bytes:
+    """The bytes of a .weights.h5 with its float32 arrays as float16, compressed. Keras reads it like the other.
 
-    source: path of the .weights.h5. Raises InputError where a weight is beyond float16 (65,504).
+    Raises:
+        InputError: a weight is beyond float16 (65,504).
     """
     import h5py
 
@@ -39,10 +43,11 @@ def halve_weights(source):
     return target.getvalue()
 
 
-def halve_graph(model):
-    """The ONNX model with its float32 weights as float16, each behind a Cast, which runtimes work out when they load.
+def halve_graph(model: Any) -> Any:
+    """The ONNX model with its float32 weights as float16, each behind a Cast, which runtimes compute when they load.
 
-    Raises InputError where a weight is beyond float16.
+    Raises:
+        InputError: a weight is beyond float16.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -54,7 +59,7 @@ def halve_graph(model):
         tensor.CopyFrom(numpy_helper.from_array(_half(numpy_helper.to_array(tensor), name), f"{name}_h"))
         casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
-    for node in nodes:  # what the format takes for granted; it is 3 kB of a net of 50 layers
+    for node in nodes:  # defaults of the format; they take 3 kB in a net of 50 layers
         node.ClearField("name")
         usual = [a for a in node.attribute if node.op_type == "Conv"
                  and ((a.name == "group" and a.i == 1) or (a.name in ("strides", "dilations") and set(a.ints) == {1}))]

@@ -1,13 +1,17 @@
 """Eight-bit arithmetic: calibration images, and NNCF's post-training quantisation of an ONNX graph.
 
-Weights get a scale a channel, activations a scale a tensor from what the calibration images show. The convolutions that
-give the family's maps stay in float: scores and offsets are where a step of 1/256 costs most, and they are a small part
-of the time.
+Weights get a scale per channel, activations a scale per tensor from the calibration images. The convolutions that give
+the family's maps stay in float: a step of 1/256 costs most in scores and offsets, and they take little of the time.
 """
+
+from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,14 +21,15 @@ from ..datasets.images import ImageError, read_image
 from ..errors import InputError
 from ..inference.base import scaled_size
 
-IMAGES = 200  # of the calibration folder, evenly over it
-SIDE = 640  # px, longer side; the statistics of activations need no more
+IMAGES = 200  # evenly spread over the calibration folder
+SIDE = 640  # px, longer side; enough for the statistics of activations
 
 
-def calibration_images(folder, facts):
-    """Yield up to IMAGES images (H, W, 3) uint8 RGB below `folder`, of a size that the model takes.
+def calibration_images(folder: str | os.PathLike, facts: Mapping[str, Any]) -> Iterator[np.ndarray]:
+    """Yield up to IMAGES images (H, W, 3) uint8 RGB below a folder, of a size that the model takes.
 
-    Raises InputError where the folder has no image that can be read.
+    Raises:
+        InputError: the folder has no image that can be read.
     """
     names = find_images(folder)
     names = [names[int(i)] for i in np.linspace(0, len(names) - 1, min(IMAGES, len(names)))]
@@ -34,7 +39,7 @@ def calibration_images(folder, facts):
         try:
             image = read_image(f"{folder}/{name}")
         except ImageError:
-            continue  # tools name bad files where they matter; one image less changes no scale
+            continue  # one image less hardly changes a scale
         if given["height"]:
             width, height = given["width"], given["height"]
         elif size:
@@ -48,13 +53,13 @@ def calibration_images(folder, facts):
         raise InputError(f"{folder}: none of its images can be read, nothing to calibrate on")
 
 
-def quantise_onnx(graph, facts, folder):
-    """The 8-bit onnx.ModelProto of one in float32."""
+def quantise_onnx(graph: Any, facts: Mapping[str, Any], folder: str | os.PathLike) -> Any:
+    """The 8-bit onnx.ModelProto of one in float32, calibrated on the images below a folder."""
     return _quantise(graph, graph.graph.input[0].name, _heads(graph), facts, folder)
 
 
-def quantise_openvino(graph, facts, folder):
-    """The 8-bit OpenVINO model of an onnx.ModelProto in float32."""
+def quantise_openvino(graph: Any, facts: Mapping[str, Any], folder: str | os.PathLike) -> Any:
+    """The 8-bit OpenVINO model of an onnx.ModelProto in float32, calibrated on the images below a folder."""
     import openvino
 
     model = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
@@ -62,17 +67,17 @@ def quantise_openvino(graph, facts, folder):
 
 
 def _quantise(model, key, heads, facts, folder):
-    """What NNCF makes of a model. key: of its input. heads: nodes that stay in float."""
+    """The 8-bit model that NNCF makes. key: name or number of its input. heads: nodes that stay in float."""
     import logging
 
     import nncf
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     images = [image[None] for image in calibration_images(folder, facts)]
-    with contextlib.redirect_stdout(sys.stderr):  # where its bars of progress belong
+    with contextlib.redirect_stdout(sys.stderr):  # its progress bars
         return nncf.quantize(
             model, nncf.Dataset(images, lambda image: {key: image}), subset_size=len(images),
-            preset=nncf.QuantizationPreset.MIXED,  # symmetric weights, asymmetric activations, for leaky ones
+            preset=nncf.QuantizationPreset.MIXED,  # symmetric weights, asymmetric activations for LeakyReLU
             ignored_scope=nncf.IgnoredScope(names=heads))
 
 

@@ -7,6 +7,11 @@ input; and applies greedy NMS, which leaves at most TEST.KEEP faces above TEST.S
 input: a caller who squeezes an image to TEST.SIZE has to stretch the boxes afterwards.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ..boxes import MAX_LOG_SCALE, anchor_sides
@@ -15,36 +20,43 @@ from ..nets.anchored import Module
 from ..nets.grid import Cells
 from .onnx import channels_last
 
+if TYPE_CHECKING:
+    from easydict import EasyDict
 
-def has_anchors(family):
-    """Whether the family has modules on anchor grids, as described above."""
+    from ..nets.family import Family
+    from .graph import Graph, Value
+
+
+def has_anchors(family: Family) -> bool:
+    """Whether the family has modules with anchors."""
     return bool(family.modules) and all(isinstance(module, Module) for module in family.modules)
 
 
-def has_cells(family):
-    """Whether the family has modules of coarse cells, as described above."""
+def has_cells(family: Family) -> bool:
+    """Whether the family has modules of coarse cells."""
     return bool(family.modules) and all(isinstance(module, Cells) for module in family.modules)
 
 
-def anchor_facts(family, cfg):
-    """For the sidecar: a list of dicts of module, stride px, sides [[width, height], ...] px and variances."""
+def anchor_facts(family: Family, cfg: EasyDict) -> list[dict[str, Any]]:
+    """For the sidecar: module, stride px, sides [[width, height], ...] px and variances, per module."""
     if not has_anchors(family):
         return []
     return [{"module": module.name, "stride": module.stride, "variances": list(cfg.TARGETS.VARIANCES),
              "sides": anchor_sides(module.sizes, module.ratios).tolist()} for module in family.modules]
 
 
-def faces_outputs(family, cfg):
-    """For the sidecar: the outputs of a model that gives faces; N is their number in all images of the batch."""
+def faces_outputs(family: Family, cfg: EasyDict) -> list[dict[str, Any]]:
+    """For the sidecar: the outputs of a model that gives faces. N is their number in all images of the batch."""
     outputs = [{"name": "boxes", "shape": ["N", 4]}, {"name": "scores", "shape": ["N"]},
                {"name": "image", "shape": ["N"]}]
     return outputs + ([{"name": "landmarks", "shape": ["N", 5, 2]}] if cfg.NET.LANDMARKS else [])
 
 
-def faces_in_graph(family, cfg):
-    """Function (Graph, dict name -> Value) for to_onnx that appends decoding and NMS and declares the outputs.
+def faces_in_graph(family: Family, cfg: EasyDict) -> Callable[[Graph, dict[str, Value]], None]:
+    """Function for to_onnx that appends decoding and NMS and declares the outputs.
 
-    Raises InputError for a family of another kind or a config with soft NMS.
+    Raises:
+        InputError: a family of another kind, soft NMS, or templates that are chosen by scale.
     """
     decode = _module if has_anchors(family) else _cells if has_cells(family) else None
     if decode is None:
@@ -65,7 +77,7 @@ def faces_in_graph(family, cfg):
 
 
 class _Writer:
-    """Short names for nodes of one module: op("Add", a, b) gives the name of a + b; numbers become constants."""
+    """Short names for the nodes of one module: op("Add", a, b) gives the name of a + b. Numbers become constants."""
 
     def __init__(self, graph, prefix):
         self.graph, self.prefix, self.count = graph, prefix, 0

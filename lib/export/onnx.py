@@ -1,18 +1,26 @@
 """A Keras net as an ONNX graph: uint8 RGB images (B, H, W, 3) in, the family's dict of maps (B, h, w, C) out.
 
-Layer by layer, by the table LAYERS, for nets of these layers: that takes a second, keeps the layers' names and folds
-what can be folded (onnx_graph). A net with a layer or an operation that is not in the table goes through Keras' own
-exporter and tf2onnx instead, as a whole: slower to make and to run, with float32 input, but the same in use.
+The conversion goes layer by layer, by the table LAYERS. That takes a second, keeps the names of the layers and folds
+what can be folded (graph.py). A net with a layer or an operation that is not in the table goes as a whole through
+Keras' own exporter and tf2onnx: slower to make and to run, with float32 input, but used in the same way.
 """
 
+from __future__ import annotations
+
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import __version__
 from ..errors import InputError
 from .graph import OPSET, Graph, Value
+
+if TYPE_CHECKING:
+    import keras
 
 INPUT = "images"
 
@@ -21,11 +29,17 @@ class UnknownLayer(Exception):
     """A layer that the table does not know, or knows only with other settings."""
 
 
-def to_onnx(model, finish=None):
-    """onnx.ModelProto of a functional keras.Model with one image input and a dict of outputs.
+def to_onnx(model: keras.Model, finish: Callable[[Graph, dict[str, Value]], None] | None = None) -> Any:
+    """Convert a functional keras.Model with one image input and a dict of outputs.
 
-    finish: function (graph, dict name -> Value) that appends nodes and declares the outputs in place of the maps
-    themselves (export_nms). Raises InputError where a needed package is missing.
+    Args:
+        finish: function (graph, maps) that appends nodes and declares the outputs instead of the maps (nms.py).
+
+    Returns:
+        onnx.ModelProto.
+
+    Raises:
+        InputError: a needed package is missing.
     """
     require("onnx", "onnx")
     try:
@@ -38,7 +52,7 @@ def to_onnx(model, finish=None):
     return graph.model(model.name, __version__)
 
 
-def require(package, extra):
+def require(package: str, extra: str) -> ModuleType:
     """Import `package`; InputError that names the extra to install where it is missing."""
     import importlib
 
@@ -60,7 +74,7 @@ def _declare_maps(model):
     return declare
 
 
-def walk(model):
+def walk(model: keras.Model) -> tuple[keras.Model, list[tuple]]:
     """(functional model of the same layers, list of (layer, input tensors, output) in the order of computation)."""
     import keras
 
@@ -113,8 +127,8 @@ def _by_table(model):
     return graph, maps
 
 
-def channels_last(graph, value, name):
-    """The map as the family's `decode` takes it, (B, h, w, C) or (B, C), under the exact name; returns that."""
+def channels_last(graph: Graph, value: Value, name: str) -> str:
+    """The map for the family's `decode`, (B, h, w, C) or (B, C), under the exact name; returns that name."""
     if value.flat:
         return graph.node("Identity", [value.name], name, [name])
     return graph.node("Transpose", [value.name], name, [name], perm=[0, 2, 3, 1])

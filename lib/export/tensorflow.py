@@ -5,11 +5,14 @@ refuse: padding to a multiple is left to the caller, and nearest upsampling beco
 moved into place. So the interpreter can be resized to any height and width of that multiple.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,15 +20,19 @@ from ..errors import InputError
 from .equalise import equalised
 from .onnx import INPUT
 
+if TYPE_CHECKING:
+    import keras
 
-def write_saved_model(model, path):
-    """Write a keras.Model as a SavedModel folder; uint8 in."""
+
+def write_saved_model(model: keras.Model, path: Path) -> None:
+    """Write a SavedModel folder; uint8 in."""
     _check_backend("saved_model")
     _saved_model(model, path, "uint8")
 
 
-def write_litert(model, path, facts, calibrate=None):
-    """Write a keras.Model as a .tflite; uint8 in, but float32 for 8 bits; the facts say which."""
+def write_litert(model: keras.Model, path: Path, facts: dict[str, Any],
+                 calibrate: str | os.PathLike | None = None) -> None:
+    """Write a .tflite; uint8 in, but float32 in for 8 bits. facts gets the type of the input."""
     _check_backend("litert")
     kind = facts["input"]["type"] = "uint8" if calibrate is None else "float32"
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +63,7 @@ def _saved_model(model, path, kind):
 
 
 def _static(model):
-    """The model with layers that need no computed shapes in place of those that do; the same weights."""
+    """The model with layers that need no computed shapes instead of those that do; the same weights."""
     import keras
     from keras import layers, ops
 
@@ -83,7 +90,7 @@ def _static(model):
 
 
 def _lite(folder, facts, calibrate):
-    """Bytes of the .tflite of a SavedModel; 8-bit but for the heads with the images below the folder `calibrate`."""
+    """Bytes of the .tflite of a SavedModel; with the images below the folder `calibrate` 8-bit but for the heads."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
@@ -92,8 +99,8 @@ def _lite(folder, facts, calibrate):
             return converter.convert()
     from .int8 import calibration_images
 
-    # TensorFlow lets single layers stay in float only through its debugger, which quantises what it has calibrated anew
-    # for each set of names. A head is named by the output that it gives.
+    # Only TensorFlow's debugger lets single layers stay in float: it quantises the calibrated model again for each set
+    # of names. A head is named by the output that it gives.
     debug = tf.lite.experimental
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: (
@@ -108,7 +115,7 @@ def _lite(folder, facts, calibrate):
 
 @contextlib.contextmanager
 def _silent():
-    """Holds back what the converter's C++ prints of its progress."""
+    """Hold back what the converter's C++ prints of its progress."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -1,12 +1,17 @@
-"""Testing: a folder of images becomes predictions that tools/evaluate.py reads, as results.py writes them.
+"""Testing: a folder of images becomes predictions that tools/evaluate.py reads, written by results.py.
 
-DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt; OUT/settings.json says what found the faces, for a figure without its
-scales, flip, threshold and NMS compares with nothing.
+DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt. OUT/settings.json says what found the faces, because a figure without its
+scales, flip, threshold and NMS cannot be compared.
 """
 
+from __future__ import annotations
+
 import itertools
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..datasets.folders import find_images, listed_images, read_ahead
 from ..datasets.images import ImageError, image_size
@@ -14,24 +19,40 @@ from ..progress import Progress
 from .base import scaled_size
 from .results import open_results
 
+if TYPE_CHECKING:
+    from .base import BaseDetector
 
-def detect_folder(detector, folder, out, names=None, scales=None, flip=None, settings=None, resume=False,
-                  form="wider", labels=None):
-    """Detect in all images below `folder`, or in those that the text file `names` lists, and write what is found.
 
-    scales, flip: as Detector.detect has them. settings: dict that is written to OUT/settings.json; with resume, images
-    that have a prediction file since then are left out, if the settings there are the same. form, labels: as
-    results.open_results has them; coco and fddb make `out` one file, and the settings go to OUT.settings.json. An image
-    that cannot be read is one warning line, the others go on. Returns a dict: images (done now), resumed (done before),
-    failed (list of names), faces, seconds, and ms, the mean milliseconds an image took in net, decode and nms.
-    Raises InputError for bad folders and lists, OSError with the file's name when a file cannot be written.
+def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | os.PathLike,
+                  names: str | os.PathLike | None = None, scales: Sequence[float] | None = None,
+                  flip: bool | None = None, settings: dict[str, Any] | None = None, resume: bool = False,
+                  form: str = "wider", labels: str | os.PathLike | None = None) -> dict[str, Any]:
+    """Detect in all images below a folder and write the predictions.
+
+    An image that cannot be read is reported in a warning line, and the others continue.
+
+    Args:
+        out: folder for the predictions; for coco and fddb one file.
+        names: text file that lists the images; None: all images below `folder`.
+        scales, flip: as in Detector.detect.
+        settings: written to OUT/settings.json; for coco and fddb to OUT.settings.json.
+        resume: leave out images that have a prediction file, if the settings there are the same.
+        form, labels: as in results.open_results.
+
+    Returns:
+        images (done now), resumed (done before), failed (list of names), faces, seconds, and ms: mean milliseconds per
+        image in net, decode and nms.
+
+    Raises:
+        InputError: a bad folder or list.
+        OSError: with the file's name, when a file cannot be written.
     """
     images, test = find_images(folder), detector.cfg.TEST
     images = listed_images(names, images) if names else images
     results = open_results(out, images, settings, resume, form, labels)
     images = [image for image in images if image not in results.resumed]
     if test.BATCH > 1:
-        images.sort(key=lambda image: _size(Path(folder, image)))  # so that images of like size meet in a batch
+        images.sort(key=lambda image: _size(Path(folder, image)))  # images of similar size then share a batch
     faces, failed, times, began = 0, [], {}, time.perf_counter()
     with Progress(len(images), "images") as progress:
         stream = read_ahead([Path(folder, image) for image in images], detector.shrunk_to, ahead=2 + 2 * test.BATCH)
@@ -57,8 +78,8 @@ def detect_folder(detector, folder, out, names=None, scales=None, flip=None, set
 def _detect(detector, chunk, scales, flip):
     """Yield (name, Detections in px of the full-size image or an ImageError, full size) for each (name, image, size).
 
-    An image that was decoded at a part of its size has its scale factors raised, so that the net sees the same; not so
-    where TEST.SIZE says what the factors are of.
+    The scale factors of an image that was decoded at a fraction of its size are raised, so that the net receives the
+    same pixels. Where TEST.SIZE is set, the factors are of that size and stay.
     """
     test = detector.cfg.TEST
     scales = test.SCALES if scales is None else scales
@@ -75,31 +96,31 @@ def _detect(detector, chunk, scales, flip):
                 yield name, found.scaled(size[0] / image.shape[1], size[1] / image.shape[0]), size
 
 
-def _detect_or_say(detector, part, scales, flip):
-    """Detections of each (name, image, size); where the memory does not suffice one by one, and then an ImageError."""
+def _detect_or_say(detector, chunk, scales, flip):
+    """Detections of each (name, image, size). Where the memory is too small, one by one, and then an ImageError."""
     try:
-        return detector.detect([image for _, image, _ in part], scales, flip)
-    except Exception as error:  # each backend has an exception of its own for this
+        return detector.detect([image for _, image, _ in chunk], scales, flip)
+    except Exception as error:  # each backend has its own exception for this
         if not (isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
                 or type(error).__name__ == "ResourceExhaustedError"):
             raise
-    if len(part) > 1:
-        return [found for item in part for found in _detect_or_say(detector, [item], scales, flip)]
-    name, _, (width, height) = part[0]
-    return [ImageError(f"{name}, {width} x {height} px: the memory does not suffice for it; lower "
+    if len(chunk) > 1:
+        return [found for item in chunk for found in _detect_or_say(detector, [item], scales, flip)]
+    name, _, (width, height) = chunk[0]
+    return [ImageError(f"{name}, {width} x {height} px: not enough memory for it; lower "
                        f"TEST.MAX_PIXELS (now {detector.cfg.TEST.MAX_PIXELS:,})")]
 
 
 def _note_limit(progress, path, size, scales, detector):
-    """A line where an image is seen smaller than was asked for; that it is enlarged less needs no words."""
+    """A line where an image is scaled down further than was asked for. An image that is enlarged less needs none."""
     test = detector.cfg.TEST
-    if test.SIZE:  # a smaller view is what the config asks for
+    if test.SIZE:  # the config asks for a smaller image
         return
     asked = max(min(scaled_size(*size, scale, test.MAX_SIDE), size) for scale in scales)
-    seen = max(scaled_size(*size, scale, test.MAX_SIDE, detector.shrunk_to) for scale in scales)
-    if seen < asked:
-        progress.note(f"warning: {path}: {size[0]} x {size[1]} px, seen at {seen[0]} x {seen[1]} for TEST.MAX_PIXELS "
-                      f"is {test.MAX_PIXELS:,}")
+    scaled = max(scaled_size(*size, scale, test.MAX_SIDE, detector.shrunk_to) for scale in scales)
+    if scaled < asked:
+        progress.note(f"warning: {path}: {size[0]} x {size[1]} px, scaled down to {scaled[0]} x {scaled[1]} because "
+                      f"TEST.MAX_PIXELS is {test.MAX_PIXELS:,}")
 
 
 def _size(path):

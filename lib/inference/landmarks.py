@@ -1,4 +1,8 @@
-"""Landmarks of a detector on a roidb's faces: of what it finds there itself, and in the labelled boxes."""
+"""Errors of a detector's landmarks on the faces of a roidb: as detected, and in the labelled boxes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,16 +12,24 @@ from ..errors import InputError
 from ..evaluation.landmarks import landmark_errors, measurable
 from ..progress import Progress
 
-OVERLAP = 0.5  # with the labelled box, from which a detection is of that face
+if TYPE_CHECKING:
+    from ..datasets.roidb import Roidb
+    from .base import BaseDetector
+
+OVERLAP = 0.5  # IoU with the labelled box from which a detection is of that face
 
 
-def measure_landmarks(detector, roidb):
-    """Errors of all measurable faces, as evaluation.landmarks has them; a list of dicts, one a face, in their order.
+def measure_landmarks(detector: BaseDetector, roidb: Roidb) -> list[dict[str, Any]]:
+    """Measure all faces with five landmarks, as in evaluation.landmarks.
 
-    image, face: the record's name and the face's number in it. detected: of the detection that overlaps the face's box
-    most among those worth showing (TEST.DEMO_SCORE); None where none overlaps it by OVERLAP. given: of the landmarks
-    in the labelled box, where the family can say them without finding the face first (MTCNN), else None.
-    Raises InputError where nothing is measurable, or the detector gives no landmarks.
+    Returns:
+        One dict per face, in the order of the roidb. image, face: name of the record and number of the face in it.
+        detected: error of the detection with the largest IoU with the face's box, among those worth showing
+        (TEST.DEMO_SCORE); None where no IoU reaches OVERLAP. given: error of the landmarks in the labelled box, where
+        the detector can predict them without finding the face first (MTCNN); else None.
+
+    Raises:
+        InputError: nothing is measurable, or the detector gives no landmarks.
     """
     rows = []
     with Progress(len(roidb), "images") as progress:
@@ -38,16 +50,18 @@ def measure_landmarks(detector, roidb):
 
 
 def _detected(detector, image, boxes):
-    """(N, 5, 2) landmarks of the detections that overlap the boxes (N, 4) most; NaN where none does by OVERLAP."""
+    """(N, 5, 2) landmarks of the detections with the largest IoU with the boxes (N, 4); NaN where no IoU reaches
+    OVERLAP.
+    """
     faces = detector.detect(image).above()
     points = np.full((len(boxes), 5, 2), np.nan)
     if len(faces):
         if faces.landmarks is None:
-            raise InputError(f"{detector}: finds no landmarks; expected a detector that does, such as MTCNN's or SSH's "
+            raise InputError(f"{detector}: finds no landmarks; expected a detector that does, such as MTCNN or SSH "
                              f"with NET.LANDMARKS")
-        shared = overlaps(faces.boxes, boxes)
-        best = shared.argmax(axis=0)
-        near = shared[best, np.arange(len(boxes))] >= OVERLAP
+        iou = overlaps(faces.boxes, boxes)
+        best = iou.argmax(axis=0)
+        near = iou[best, np.arange(len(boxes))] >= OVERLAP
         points[near] = faces.landmarks[best[near]]
     return points
 

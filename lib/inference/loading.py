@@ -1,4 +1,4 @@
-"""From a name, a model file or a config to a Detector: which file it is, and which installed runtime runs it."""
+"""From a name, a model file or a config to a detector: which file it is, and which installed runtime runs it."""
 
 import importlib.util
 import os
@@ -20,8 +20,8 @@ KERAS = "keras"
 MODELS = ".onnx, .xml or .tflite"
 
 
-def installed():
-    """Names of what can run a model here, the fastest first; nothing is imported for it."""
+def installed() -> list[str]:
+    """Names of what can run a model here, the fastest first. Nothing is imported for it."""
     return installed_runtimes() + ([KERAS] if importlib.util.find_spec(KERAS) else [])
 
 

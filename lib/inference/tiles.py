@@ -1,11 +1,14 @@
-"""Images too large for one call of a net, cut into overlapping tiles whose maps are put together to those of the whole.
+"""Images too large for one call of a net, cut into overlapping tiles whose maps are joined to those of the whole image.
 
-A cell of a fully convolutional net sees the pixels around it and no others. So a tile reaches beyond the cells that it
-answers for, the cells out there, which see the tile's edge, are dropped, and each cell of the whole comes from exactly
-one tile. Tiles begin at multiples of what the net pads to, so that its strides fall on the same pixels. Decoding and
-NMS then meet the maps of the whole image and know nothing of tiles.
+A cell of a fully convolutional net depends on the pixels around it and no others. So a tile reaches beyond the cells
+that it delivers. The outer cells, which depend on the edge of the tile, are dropped, and each cell of the whole map
+comes from exactly one tile. Tiles begin at multiples of what the net pads to, so that its strides fall on the same
+pixels. Decoding and NMS then receive the maps of the whole image.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,20 +17,28 @@ from ..errors import InputError
 
 
 class Part(NamedTuple):
-    """A tile along one axis, px: it is shown from `start` on and answers for the cells from `first` to `end`."""
+    """A tile along one axis, px: it begins at `start` and delivers the cells from `first` to `end`."""
 
     start: int
     first: int
     end: int
 
 
-def parts(side, count, overlap, multiple):
-    """(length px of every tile, list of Parts) for an axis of `side` px in at most `count` tiles of the same length.
+def parts(side: int, count: int, overlap: int, multiple: int) -> tuple[int, list[Part]]:
+    """Cut an axis of `side` px into at most `count` tiles of the same length.
 
-    side and overlap: multiples of `multiple`, as all results are. The first and the last tile reach further inside.
+    The first and the last tile reach further inside.
 
-    >>> parts(960, 3, 64, 32)
-    (448, [Part(start=0, first=0, end=320), Part(start=256, first=320, end=640), Part(start=512, first=640, end=960)])
+    Args:
+        side, overlap, multiple: px; side and overlap are multiples of `multiple`, and so are all results.
+
+    Returns:
+        (length of every tile in px, tiles).
+
+    Examples:
+        >>> length, tiles = parts(960, 3, 64, 32)
+        >>> length, *tiles
+        (448, Part(start=0, first=0, end=320), Part(start=256, first=320, end=640), Part(start=512, first=640, end=960))
     """
     core, count, length = _cut(side, count, overlap, multiple)
     starts = [min(max(0, number * core - overlap), side - length) for number in range(count)]
@@ -35,17 +46,18 @@ def parts(side, count, overlap, multiple):
 
 
 def _cut(side, count, overlap, multiple):
-    """(px that each tile answers for, number of tiles, px that each is long)."""
+    """(px that each tile delivers, number of tiles, px that each is long)."""
     core = -(-side // count // multiple) * multiple
     count = -(-side // core)
     return core, count, min(side, core + overlap * min(2, count - 1))
 
 
-def fewest(side, room, overlap, multiple):
-    """How many tiles of at most `room` px an axis of `side` px needs; 0: they would be too short for the overlap.
+def fewest(side: int, room: int, overlap: int, multiple: int) -> int:
+    """Number of tiles of at most `room` px that an axis of `side` px needs; 0: they would be too short for the overlap.
 
-    >>> [fewest(960, room, 64, 32) for room in (960, 959, 544, 543, 160, 159)]
-    [1, 2, 2, 3, 30, 0]
+    Examples:
+        >>> [fewest(960, room, 64, 32) for room in (960, 959, 544, 543, 160, 159)]
+        [1, 2, 2, 3, 30, 0]
     """
     if side <= room:
         return 1
@@ -56,11 +68,20 @@ def fewest(side, room, overlap, multiple):
     return 0
 
 
-def tiles_of(width, height, max_pixels, overlap, multiple):
-    """((width, height) px of each tile, columns as Parts, rows as Parts): the cut that shows the net the fewest pixels.
+def tiles_of(width: int, height: int, max_pixels: int, overlap: int,
+             multiple: int) -> tuple[tuple[int, int], list[Part], list[Part]]:
+    """Cut an image so that the net receives the fewest pixels.
 
-    width, height: px, multiples of `multiple`. max_pixels: of a tile. overlap: px by which a tile reaches beyond its
-    cells, rounded up to the multiple. Raises InputError where even the smallest tile has more pixels.
+    Args:
+        width, height: px, multiples of `multiple`.
+        max_pixels: of a tile.
+        overlap: px by which a tile reaches beyond its cells, rounded up to the multiple.
+
+    Returns:
+        ((width, height) px of each tile, columns, rows).
+
+    Raises:
+        InputError: even the smallest tile has more pixels.
     """
     overlap += -overlap % multiple
     cuts = []  # (pixels in all, columns, rows)
@@ -79,11 +100,15 @@ def tiles_of(width, height, max_pixels, overlap, multiple):
     return (across, down), places, levels
 
 
-def maps_of_tiles(run, show, width, height, tiles):
-    """The net's dict of maps (h, w, channels) of an image of width x height px, from its tiles (tiles_of).
+def maps_of_tiles(run: Callable, show: Callable, width: int, height: int,
+                  tiles: tuple[tuple[int, int], list[Part], list[Part]]) -> dict[str, np.ndarray]:
+    """Compute the maps (h, w, C) of an image from its tiles.
 
-    run: images (1, H, W, 3) -> dict of maps with a batch axis, whose strides divide the multiple of the tiles. show:
-    function (x, y, width, height) px -> what `run` takes, of that part of the image.
+    Args:
+        run: images (1, H, W, 3) -> maps with a batch axis, whose strides divide the multiple of the tiles.
+        show: function (x, y, width, height) px -> input of `run` for that rectangle of the image.
+        width, height: px of the image.
+        tiles: those of tiles_of.
     """
     (across, down), columns, rows = tiles
     maps = {}
@@ -95,6 +120,6 @@ def maps_of_tiles(run, show, width, height, tiles):
                 if name not in maps:
                     maps[name] = np.empty((height // stride, width // stride, *values.shape[2:]), values.dtype)
                 top, left = row.start // stride, column.start // stride
-                y, x = (slice(part.first // stride, part.end // stride) for part in (row, column))
+                y, x = (slice(each.first // stride, each.end // stride) for each in (row, column))
                 maps[name][y, x] = values[y.start - top : y.stop - top, x.start - left : x.stop - left]
     return maps
