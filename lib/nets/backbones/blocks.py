@@ -1,8 +1,12 @@
 """Pieces that backbones share: normalisation of the input, and convolution with batch normalisation and activation."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
 from keras import layers
 
 from ...errors import InputError
@@ -10,9 +14,9 @@ from ..layers import BatchNormalization
 
 IMAGENET_RGB_MEAN = (0.485, 0.456, 0.406)  # of values in 0..1
 IMAGENET_RGB_STD = (0.229, 0.224, 0.225)
-CAFFE_RGB_MEAN = (123.68, 116.779, 103.939)  # of values in 0..255; Caffe's nets name it in BGR order
+CAFFE_RGB_MEAN = (123.68, 116.779, 103.939)  # of values in 0..255; Caffe's nets list it in BGR order
 
-NORMALISATIONS = {  # name: (scale, offset); the net sees image * scale + offset, RGB
+NORMALISATIONS = {  # name: (scale, offset); the net receives image * scale + offset, RGB
     "none": (1.0, 0.0),
     "zero_to_one": (1 / 255, 0.0),
     "minus_one_to_one": (1 / 127.5, -1.0),
@@ -24,13 +28,13 @@ NORMALISATIONS = {  # name: (scale, offset); the net sees image * scale + offset
 }
 
 
-def normalise(images, name):
-    """Images (B, H, W, 3) RGB 0..255, integers or floats, as the weights expect them; name: of NORMALISATIONS."""
+def normalise(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Images (B, H, W, 3) RGB 0..255, integers or floats, as the weights expect them; name: a key of NORMALISATIONS."""
     scale, offset = NORMALISATIONS[name]
     return layers.Rescaling(scale, offset, name="normalise")(images)
 
 
-def variant_of(cfg, variants, name):
+def variant_of(cfg: Mapping[str, Any], variants: Iterable[str], name: str) -> str:
     """NET.VARIANT (default keras) of a config; InputError where the backbone `name` has no such variant."""
     variant = cfg.get("VARIANT", "keras")
     if variant not in variants:
@@ -38,27 +42,33 @@ def variant_of(cfg, variants, name):
     return variant
 
 
-def check_keras_has(cfg):
-    """InputError where the config's variant is another net than that of keras.applications."""
+def check_keras_has(cfg: Mapping[str, Any]) -> None:
+    """InputError where the variant of the config is another net than that of keras.applications."""
     if cfg.get("VARIANT", "keras") != "keras":
         raise InputError(f"NET.VARIANT: Keras has no weights for {cfg['VARIANT']!r}, expected keras")
 
 
-def first_kernel_to_rgb(values):
-    """Weights of a first convolution that is meant for BGR, as RGB wants them: [kernel (h, w, 3, C), bias]."""
+def first_kernel_to_rgb(values: list) -> list:
+    """Weights of a first convolution made for BGR, reordered for RGB: [kernel (h, w, 3, C), bias]."""
     kernel, *others = values
     return [kernel[:, :, ::-1, :], *others]
 
 
 @dataclass(frozen=True)
 class ConvBN:
-    """Convolution, batch normalisation and activation as one variant of a backbone has them.
+    """Convolution, batch normalisation and activation of one variant of a backbone.
 
-    epsilon: of batch normalisation. activation: function name -> layer. fixed_padding: where the stride is 2,
-    (size - 1) // 2 zeros on every side, in place of SAME, which pads an even side at its end only. bias: the
-    convolutions have one although batch normalisation follows.
-    frozen_stages: so many first stages are not trained. frozen_bn: no batch normalisation is. Over several
-    devices it takes the moments of the whole batch: the trainer sees to that (engine/devices.py).
+    Attributes:
+        epsilon: of batch normalisation.
+        activation: function name -> layer.
+        fixed_padding: where the stride is 2, (size - 1) // 2 zeros on every side instead of SAME, which pads an even
+            side at
+            its end only.
+        bias: the convolutions have one although batch normalisation follows.
+        frozen_stages: number of first stages that are not trained.
+        frozen_bn: no batch normalisation is trained. Over several devices it takes the moments of the whole batch,
+            which
+            the trainer sets (devices.py).
     """
 
     epsilon: float
@@ -69,14 +79,18 @@ class ConvBN:
     frozen_bn: bool = False
 
     @classmethod
-    def from_config(cls, cfg, **variant):
-        """As the NET section `cfg` freezes; variant: the other fields."""
+    def from_config(cls, cfg: Mapping[str, Any], **variant: Any) -> ConvBN:
+        """Frozen as the NET section `cfg` says; variant: the other fields."""
         return cls(frozen_stages=cfg.get("FROZEN_STAGES", 0), frozen_bn=cfg.get("FROZEN_BN", False), **variant)
 
-    def __call__(self, x, name, stage, channels, size=1, stride=1, linear=False):
+    def __call__(self, x: keras.KerasTensor, name: str, stage: int, channels: int | None, size: int = 1,
+                 stride: int = 1, linear: bool = False) -> keras.KerasTensor:
         """x (B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), channels); layers `name`, `name_bn`, `name_act`.
 
-        stage: that of FROZEN_STAGES. channels None: a depthwise convolution. linear: no activation.
+        Args:
+            stage: that of FROZEN_STAGES.
+            channels: None: a depthwise convolution.
+            linear: no activation.
         """
         frozen, pad, padding = stage <= self.frozen_stages, (size - 1) // 2, "same"
         if self.fixed_padding and stride == 2 and pad:
@@ -87,8 +101,8 @@ class ConvBN:
             x = layers.DepthwiseConv2D(size, **options)(x)
         else:
             x = layers.Conv2D(channels, size, **options)(x)
-        # Not trained, batch normalisation uses its stored moments too: Keras does both for `trainable=False`. A
-        # `training=False` given here would not last, because a functional model passes its own `training` on.
+        # With `trainable=False` Keras does not train the layer and uses its stored moments too. `training=False` has no
+        # effect here, because a functional model passes its own `training` on.
         x = BatchNormalization(epsilon=self.epsilon, trainable=not (frozen or self.frozen_bn),
                                name=f"{name}_bn")(x)
         return x if linear else self.activation(f"{name}_act")(x)

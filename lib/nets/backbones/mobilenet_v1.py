@@ -1,14 +1,19 @@
 """MobileNetV1 (arXiv 1704.04861, table 1) without its classifier, in two variants.
 
-`keras`: the net of keras.applications (ReLU6, TensorFlow's SAME padding, epsilon 1e-3), which takes Keras' weights, and
+`keras`: the net of keras.applications (ReLU6, TensorFlow's SAME padding, epsilon 1e-3). It takes Keras' weights, and
 TF-Slim's, whose net is the same. `torch`: LeakyReLU 0.1, one pixel of padding on every side, epsilon 1e-5: the x0.25
 net of PyTorch face detectors.
 
-What the x0.25 ImageNet weights were trained on is not documented, so it was measured on 160 train images of WIDER
-FACE: with RGB less mean, over std, the inputs of all batch normalisations vary nearly as their stored moments say
-(mean |log variance ratio| 0.17; x / 127.5 - 1: 0.58; x / 255: 1.1; Caffe's BGR: 4.7), and the source's classifier is
-surer with RGB than with BGR (mean top probability 0.20 against 0.15, entropy 3.90 against 4.31 nats).
+The preprocessing of the x0.25 ImageNet weights is not documented, so it was measured on 160 train images of WIDER FACE.
+With RGB minus mean, divided by std, the inputs of all batch normalisations vary nearly as their stored moments say
+(mean |log variance ratio| 0.17; x / 127.5 - 1: 0.58; x / 255: 1.1; Caffe's BGR: 4.7). The classifier of the source is
+more confident with RGB than with BGR (mean top probability 0.20 against 0.15, entropy 3.90 against 4.31 nats).
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import layers
@@ -28,14 +33,15 @@ TAPS = (("stride4", 4, 128), ("stride8", 8, 256), ("stride16", 16, 512), ("strid
 Without the last stride there is no stride32, and stride16 is the end of block 13 with its 1024 channels.
 """
 TAP_OF_BLOCK = {3: "stride4", 5: "stride8", 11: "stride16", 13: "stride32"}
-VARIANTS = {"keras": "minus_one_to_one", "torch": "imagenet_torch"}  # and what their ImageNet weights want
+VARIANTS = {"keras": "minus_one_to_one", "torch": "imagenet_torch"}  # and the input of their ImageNet weights
 
 
-def build(images, cfg, preprocess=None):
+def build(images: keras.KerasTensor, cfg: Mapping[str, Any],
+          preprocess: str | None = None) -> dict[str, keras.KerasTensor]:
     """Feature maps of MobileNetV1, see build_backbone and TAPS.
 
-    Of cfg: ALPHA multiplies every width; VARIANT; LAST_STRIDE False: block 12 keeps the size of its input, as SSH's
-    reproduction has it; FROZEN_STAGES (a stage begins where the size halves), FROZEN_BN.
+    Keys of cfg: ALPHA multiplies every width; VARIANT; LAST_STRIDE False: block 12 keeps the size of its input, as in
+    SSH's reproduction; FROZEN_STAGES (a stage begins where the size halves); FROZEN_BN.
     """
     variant, alpha = variant_of(cfg, VARIANTS, "mobilenet_v1"), cfg.get("ALPHA", 1.0)
     last_stride = cfg.get("LAST_STRIDE", True)
@@ -57,16 +63,16 @@ def build(images, cfg, preprocess=None):
     return taps
 
 
-def keras_source(cfg, weights="imagenet"):
-    """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
+def keras_source(cfg: Mapping[str, Any], weights: str | None = "imagenet") -> keras.Model:
+    """The net of keras.applications with its weights. Raises what Keras raises when they cannot be loaded."""
     check_keras_has(cfg)
     alpha = cfg.get("ALPHA", 1.0)
-    # The weights do not depend on the size; 224 is the one that Keras offers them for without a warning.
+    # The weights do not depend on the size. Keras gives a warning for others than 224.
     return keras.applications.MobileNet(alpha=alpha, include_top=False, weights=weights, input_shape=(224, 224, 3))
 
 
-def keras_layer_name(name):
-    """Name in keras.applications of one of this module's layers: block3_depthwise_bn is conv_dw_3_bn there."""
+def keras_layer_name(name: str) -> str:
+    """Name in keras.applications of a layer of this module: block3_depthwise_bn is conv_dw_3_bn there."""
     block, _, rest = name.partition("_")
     if not block.startswith("block"):
         return name
@@ -74,15 +80,16 @@ def keras_layer_name(name):
     return "_".join([{"depthwise": "conv_dw", "pointwise": "conv_pw"}.get(kind, kind), block[len("block") :], *bn])
 
 
-def from_keras(name, values):
-    """Weights of layer `name` as this net takes them, from keras.applications': the same."""
+def from_keras(name: str, values: list) -> list:
+    """Weights of layer `name` of keras.applications for this net: the same."""
     return values
 
 
-def slim_scope(name):
+def slim_scope(name: str) -> str:
     """Scope of a convolution's variables in TF-Slim's checkpoints, below MobilenetV1.
 
-    >>> [slim_scope(name) for name in ("conv1", "block3_depthwise")]
-    ['Conv2d_0', 'Conv2d_3_depthwise']
+    Examples:
+        >>> [slim_scope(name) for name in ("conv1", "block3_depthwise")]
+        ['Conv2d_0', 'Conv2d_3_depthwise']
     """
     return "Conv2d_0" if name == "conv1" else name.replace("block", "Conv2d_")

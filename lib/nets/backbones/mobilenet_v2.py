@@ -1,13 +1,18 @@
 """MobileNetV2 (arXiv 1801.04381, table 2) without its last 1x1 convolution and its classifier, in two variants.
 
-`keras`: the net of keras.applications (widths that divide by 8, ReLU6, TensorFlow's SAME padding, epsilon 1e-3), which
+`keras`: the net of keras.applications (widths that divide by 8, ReLU6, TensorFlow's SAME padding, epsilon 1e-3). It
 takes Keras' weights, and TF-Slim's, whose net is the same. `ssd`: the light net of a single-head SSD: widths are cut to
 whole numbers, ReLU, one pixel of padding on every side, epsilon 1e-5, and a last block of expansion 4 with 480 channels
-in place of 6 and 320.
+instead of 6 and 320.
 
-One pixel of padding on every side puts the centre of cell i of a map at pixel i * stride whatever the size of the
-image; SAME moves it by up to half a cell between odd and even sides.
+One pixel of padding on every side puts the centre of cell i of a map at pixel i * stride, whatever the size of the
+image. SAME moves it by up to half a cell between odd and even sides.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import layers
@@ -23,8 +28,8 @@ STAGE_OF_BLOCK = (1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5)  # conv1 be
 STAGES = 5
 
 TAPS = (("stride4", 4, 24), ("layer5", 8, 32), ("stride8", 8, 32), ("stride16", 16, 96), ("stride32", 32, 320))
-"""Outputs: name, stride, channels at alpha 1: the ends of blocks 2, 3, 5, 12 and 16, linear, as their successors see
-them. layer5 is TF-Slim's name for the end of block 3, which SSH's reproduction takes; its layer 14 is our stride16.
+"""Outputs: name, stride, channels at alpha 1: the ends of blocks 2, 3, 5, 12 and 16, linear, as their successors
+receive them. layer5 is TF-Slim's name for the end of block 3, which SSH's reproduction takes; its layer 14 is stride16.
 
 Without the last stride there is no stride32, and stride16 is the end of block 16 (of `ssd` it has 480 channels).
 """
@@ -32,13 +37,14 @@ TAP_OF_BLOCK = {2: "stride4", 3: "layer5", 5: "stride8", 12: "stride16", 16: "st
 VARIANTS = {"keras": "minus_one_to_one", "ssd": "minus_one_to_one"}  # and the normalisation of the input
 
 
-def width(channels, alpha, variant="keras"):
+def width(channels: int, alpha: float, variant: str = "keras") -> int:
     """Channels of a layer at a width multiplier: divisible by 8 and not under 90 % (keras), or cut off (ssd).
 
-    >>> [width(channels, 0.75) for channels in (32, 16, 24, 320)]
-    [24, 16, 24, 240]
-    >>> [width(channels, 0.75, "ssd") for channels in (32, 16, 24, 480)]
-    [24, 12, 18, 360]
+    Examples:
+        >>> [width(channels, 0.75) for channels in (32, 16, 24, 320)]
+        [24, 16, 24, 240]
+        >>> [width(channels, 0.75, "ssd") for channels in (32, 16, 24, 480)]
+        [24, 12, 18, 360]
     """
     wanted = int(channels * alpha)
     if variant == "ssd":
@@ -47,11 +53,12 @@ def width(channels, alpha, variant="keras"):
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
-def build(images, cfg, preprocess=None):
+def build(images: keras.KerasTensor, cfg: Mapping[str, Any],
+          preprocess: str | None = None) -> dict[str, keras.KerasTensor]:
     """Feature maps of MobileNetV2, see build_backbone and TAPS.
 
-    Of cfg: ALPHA multiplies every width, see `width`; VARIANT; LAST_STRIDE False: block 13 keeps the size of its input;
-    FROZEN_STAGES (a stage begins where the size halves), FROZEN_BN.
+    Keys of cfg: ALPHA multiplies every width, see `width`; VARIANT; LAST_STRIDE False: block 13 keeps the size of its
+    input; FROZEN_STAGES (a stage begins where the size halves); FROZEN_BN.
     """
     variant, alpha = variant_of(cfg, VARIANTS, "mobilenet_v2"), cfg.get("ALPHA", 1.0)
     last_stride, ssd = cfg.get("LAST_STRIDE", True), variant == "ssd"
@@ -83,19 +90,20 @@ def _inverted_residual(x, conv_bn, name, stage, expansion, channels, stride):
     return x
 
 
-def keras_source(cfg, weights="imagenet"):
-    """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
+def keras_source(cfg: Mapping[str, Any], weights: str | None = "imagenet") -> keras.Model:
+    """The net of keras.applications with its weights. Raises what Keras raises when they cannot be loaded."""
     check_keras_has(cfg)
     alpha = cfg.get("ALPHA", 1.0)
-    # The weights do not depend on the size; 224 is the one that Keras offers them for without a warning.
+    # The weights do not depend on the size. Keras gives a warning for others than 224.
     return keras.applications.MobileNetV2(alpha=alpha, include_top=False, weights=weights, input_shape=(224, 224, 3))
 
 
-def keras_layer_name(name):
-    """Name in keras.applications of one of this module's layers.
+def keras_layer_name(name: str) -> str:
+    """Name in keras.applications of a layer of this module.
 
-    >>> [keras_layer_name(name) for name in ("conv1_bn", "block0_project", "block12_expand_bn")]
-    ['bn_Conv1', 'expanded_conv_project', 'block_12_expand_BN']
+    Examples:
+        >>> [keras_layer_name(name) for name in ("conv1_bn", "block0_project", "block12_expand_bn")]
+        ['bn_Conv1', 'expanded_conv_project', 'block_12_expand_BN']
     """
     if not name.startswith("block"):
         return {"conv1": "Conv1", "conv1_bn": "bn_Conv1"}.get(name, name)
@@ -103,18 +111,19 @@ def keras_layer_name(name):
     return f"{'expanded_conv' if block == '0' else f'block_{block}'}_{rest.replace('_bn', '_BN')}"
 
 
-def from_keras(name, values):
-    """Weights of layer `name` as this net takes them, from keras.applications': the same."""
+def from_keras(name: str, values: list) -> list:
+    """Weights of layer `name` of keras.applications for this net: the same."""
     return values
 
 
-def slim_scope(name):
+def slim_scope(name: str) -> str:
     """Scope of a convolution's variables in TF-Slim's checkpoints, below MobilenetV2.
 
-    >>> [slim_scope(name) for name in ("conv1", "block0_project", "block12_expand")]
-    ['Conv', 'expanded_conv/project', 'expanded_conv_12/expand']
+    Examples:
+        >>> [slim_scope(name) for name in ("conv1", "block0_project", "block12_expand")]
+        ['Conv', 'expanded_conv/project', 'expanded_conv_12/expand']
     """
     if name == "conv1":
         return "Conv"
-    block, part = name.removeprefix("block").split("_")
-    return f"expanded_conv{'' if block == '0' else f'_{block}'}/{part}"
+    block, layer = name.removeprefix("block").split("_")
+    return f"expanded_conv{'' if block == '0' else f'_{block}'}/{layer}"

@@ -1,17 +1,22 @@
 """ResNet50, 101 and 152 (arXiv 1512.03385, table 1) without the classifier, in two variants.
 
 `keras`: the net of keras.applications (convolutions with a bias, epsilon 1.001e-5), which takes Keras' ImageNet
-weights. Those come from Caffe and want BGR less a mean; here the input stays RGB and the first kernel's input channels
-are turned round when the weights are copied. `slim`: TF-Slim's resnet_v1 (no bias, epsilon 1e-5, RGB less a mean, the
-first pooling pads an even side at its end only), which takes TF-Slim's ImageNet checkpoints.
+weights. Those come from Caffe and expect BGR minus a mean. Here the input stays RGB, and the input channels of the
+first kernel are reversed when the weights are copied. `slim`: TF-Slim's resnet_v1 (no bias, epsilon 1e-5, RGB minus a
+mean, the first pooling pads an even side at its end only), which takes TF-Slim's ImageNet checkpoints.
 
 Keras halves the size in the first 1x1 convolutions of a stage. Slim does it in the last unit of the stage before, in
 its 3x3 convolution, and pools the shortcut by picking every second pixel. With slim's fixed padding that is the same
-function: a 3x3 convolution of stride 2 is every second pixel of the one of stride 1, what follows it in the unit looks
-at single pixels, and so does the 1x1 convolution that Keras gives the stride. So one structure serves both, and the end
-of a stage at full size, which slim never has, is a tap of both. Only a training whose batch normalisation is not frozen
-sees a difference: moments of that last unit are then of four times as many pixels.
+function: a 3x3 convolution of stride 2 is every second pixel of the one of stride 1, and what follows it in the unit
+works on single pixels, like the 1x1 convolution that Keras gives the stride. So one structure serves both. The end of a
+stage at full size, which slim never has, is a tap of both. Only a training whose batch normalisation is not frozen
+differs: moments of that last unit are then of four times as many pixels.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -24,9 +29,12 @@ VARIANTS = {"keras": 1.001e-5, "slim": 1e-5}  # and the epsilon of batch normali
 
 
 class ResNet:
-    """The backbone of one depth; an object of this class is what BACKBONES wants of a module.
+    """The backbone of one depth, as an object that BACKBONES may hold instead of a module.
 
-    units: of stages 2 to 5. widths: theirs. name: the class in keras.applications.
+    Attributes:
+        units: number of units of stages 2 to 5.
+        widths: channels of their 1x1 and 3x3 convolutions.
+        name: the class in keras.applications.
     """
 
     TAPS = (("stride4", 4, 256), ("stride8", 8, 512), ("stride16", 16, 1024), ("stride32", 32, 2048))
@@ -36,14 +44,15 @@ class ResNet:
     """
     STAGES = 5
 
-    def __init__(self, units, widths=WIDTHS, name=""):
+    def __init__(self, units: Sequence[int], widths: Sequence[int] = WIDTHS, name: str = "") -> None:
         self.units, self.widths, self.name = units, widths, name
 
-    def build(self, images, cfg, preprocess=None):
+    def build(self, images: keras.KerasTensor, cfg: Mapping[str, Any],
+              preprocess: str | None = None) -> dict[str, keras.KerasTensor]:
         """Feature maps of ResNet, see build_backbone and TAPS.
 
-        Of cfg: VARIANT; LAST_STRIDE False: stage 5 keeps the size of its input; FROZEN_STAGES, of which the first is
-        conv1 alone, FROZEN_BN.
+        Keys of cfg: VARIANT; LAST_STRIDE False: stage 5 keeps the size of its input; FROZEN_STAGES, of which the first
+        is conv1 alone; FROZEN_BN.
         """
         variant, last_stride = variant_of(cfg, VARIANTS, "resnet"), cfg.get("LAST_STRIDE", True)
         conv_bn = ConvBN.from_config(cfg, epsilon=VARIANTS[variant], bias=variant == "keras",
@@ -63,33 +72,34 @@ class ResNet:
             taps["stride16"] = taps.pop("stride32")
         return taps
 
-    def keras_source(self, cfg, weights="imagenet"):
-        """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
+    def keras_source(self, cfg: Mapping[str, Any], weights: str | None = "imagenet") -> keras.Model:
+        """The net of keras.applications with its weights. Raises what Keras raises when they cannot be loaded."""
         check_keras_has(cfg)
         net = getattr(keras.applications, self.name)
         return net(include_top=False, weights=weights, input_shape=(None, None, 3))
 
     @staticmethod
-    def keras_layer_name(name):
+    def keras_layer_name(name: str) -> str:
         """Name in keras.applications of one of these layers: conv2_block1_0 is conv2_block1_0_conv there."""
         return name if name.endswith("_bn") else f"{name}_conv"
 
     @staticmethod
-    def from_keras(name, values):
-        """Weights of layer `name` as this net takes them, from keras.applications': the first kernel BGR to RGB."""
+    def from_keras(name: str, values: list) -> list:
+        """Weights of layer `name` of keras.applications for this net: the first kernel from BGR to RGB."""
         return first_kernel_to_rgb(values) if name == "conv1" else values
 
     @staticmethod
-    def slim_scope(name):
-        """Scope of a convolution's variables in TF-Slim's checkpoints, below resnet_v1_50 or the like.
+    def slim_scope(name: str) -> str:
+        """Scope of a convolution's variables in TF-Slim's checkpoints, below the name of the net, such as resnet_v1_50.
 
-        >>> [ResNet.slim_scope(name) for name in ("conv1", "conv3_block1_0", "conv3_block4_2")]
-        ['conv1', 'block2/unit_1/bottleneck_v1/shortcut', 'block2/unit_4/bottleneck_v1/conv2']
+        Examples:
+            >>> [ResNet.slim_scope(name) for name in ("conv1", "conv3_block1_0", "conv3_block4_2")]
+            ['conv1', 'block2/unit_1/bottleneck_v1/shortcut', 'block2/unit_4/bottleneck_v1/conv2']
         """
         if name == "conv1":
             return name
-        stage, unit, part = (word.removeprefix("conv").removeprefix("block") for word in name.split("_"))
-        return f"block{int(stage) - 1}/unit_{unit}/bottleneck_v1/{'shortcut' if part == '0' else f'conv{part}'}"
+        stage, unit, layer = (word.removeprefix("conv").removeprefix("block") for word in name.split("_"))
+        return f"block{int(stage) - 1}/unit_{unit}/bottleneck_v1/{'shortcut' if layer == '0' else f'conv{layer}'}"
 
 
 def _bottleneck(x, conv_bn, name, stage, width, stride):

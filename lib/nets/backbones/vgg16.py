@@ -1,8 +1,13 @@
 """VGG16 (arXiv 1409.1556, table 1, column D) without its fully connected layers.
 
-Layer names are keras.applications'. Its ImageNet weights come from Caffe and want BGR less a mean; here the input
-stays RGB and the first kernel's input channels are turned round when the weights are copied.
+Layers have the names of keras.applications. Its ImageNet weights come from Caffe and expect BGR minus a mean. Here the
+input stays RGB, and the input channels of the first kernel are reversed when the weights are copied.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import layers
@@ -17,11 +22,12 @@ TAP_OF_BLOCK = {3: "stride4", 4: "stride8", 5: "stride16"}
 STAGES = len(BLOCKS)
 
 
-def build(images, cfg, preprocess=None):
+def build(images: keras.KerasTensor, cfg: Mapping[str, Any],
+          preprocess: str | None = None) -> dict[str, keras.KerasTensor]:
     """Feature maps of VGG16, see build_backbone and TAPS.
 
-    Of cfg: FROZEN_STAGES, 0 to 5, the first blocks that are not trained. It has no batch normalisation, and its stride
-    ends at 16.
+    Key of cfg: FROZEN_STAGES, 0 to 5, the first blocks that are not trained. There is no batch normalisation, and the
+    stride ends at 16.
     """
     taps = {}
     x = normalise(images, preprocess or "caffe_mean")
@@ -42,26 +48,27 @@ def build(images, cfg, preprocess=None):
     return taps
 
 
-def keras_source(cfg, weights="imagenet"):
-    """keras.applications' own net with its weights; raises what Keras raises when they cannot be had."""
+def keras_source(cfg: Mapping[str, Any], weights: str | None = "imagenet") -> keras.Model:
+    """The net of keras.applications with its weights. Raises what Keras raises when they cannot be loaded."""
     return keras.applications.VGG16(include_top=False, weights=weights, input_shape=(None, None, 3))
 
 
-def keras_layer_name(name):
-    """Name in keras.applications of one of this module's layers: the same."""
+def keras_layer_name(name: str) -> str:
+    """Name in keras.applications of a layer of this module: the same."""
     return name
 
 
-def from_keras(name, values):
-    """Weights of layer `name` as this net takes them, from keras.applications': the first kernel from BGR to RGB."""
+def from_keras(name: str, values: list) -> list:
+    """Weights of layer `name` of keras.applications for this net: the first kernel from BGR to RGB."""
     return first_kernel_to_rgb(values) if name == "block1_conv1" else values
 
 
-def slim_scope(name):
+def slim_scope(name: str) -> str:
     """Scope of a convolution's variables in TF-Slim's checkpoints, below vgg_16.
 
-    >>> slim_scope("block3_conv2")
-    'conv3/conv3_2'
+    Examples:
+        >>> slim_scope("block3_conv2")
+        'conv3/conv3_2'
     """
     block, number = (word.removeprefix("block").removeprefix("conv") for word in name.split("_"))
     return f"conv{block}/conv{block}_{number}"
