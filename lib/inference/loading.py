@@ -1,8 +1,12 @@
 """From a name, a model file or a config to a detector: which file it is, and which installed runtime runs it."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import pretrained
 from ..config import load_config, override, roles_of
@@ -25,8 +29,10 @@ def installed() -> list[str]:
     return installed_runtimes() + ([KERAS] if importlib.util.find_spec(KERAS) else [])
 
 
-def open_detector(name, weights=None, overrides=(), runtime=None, threads=None, precision=None):
-    """The Detector that Detector.load describes."""
+def open_detector(name: str | os.PathLike, weights: str | os.PathLike | None = None, overrides: Sequence[Any] = (),
+                  runtime: str | None = None, threads: int | None = None,
+                  precision: str | None = None) -> BaseDetector:
+    """The detector that Detector.load describes."""
     name, overrides = os.fspath(name), list(overrides)
     ending = Path(name).suffix.lower()
     if runtime not in (None, KERAS, *RUNTIMES):
@@ -50,21 +56,28 @@ def open_detector(name, weights=None, overrides=(), runtime=None, threads=None, 
     return _shipped(name, weights, overrides, runtime, threads, precision)
 
 
-def detector_of(cfg=None, weights=None, overrides=(), runtime=None, threads=None, default=None,
-                precision=None):
-    """The Detector that a command line names by --cfg and --weights: a config with its weights, or a model file alone.
+def detector_of(cfg: str | os.PathLike | None = None, weights: str | os.PathLike | None = None,
+                overrides: Sequence[Any] = (), runtime: str | None = None, threads: int | None = None,
+                default: str | None = None, precision: str | None = None) -> BaseDetector:
+    """The detector that a command line names by --cfg and --weights: a config with its weights, or an exported model
+    alone.
 
-    default: the shipped name that serves where there is no cfg and no model file. Raises InputError.
+    Args:
+        default: name of the shipped model where there is neither a config nor an exported model.
+
+    Raises:
+        InputError: neither is given and there is no default; or as in Detector.load.
     """
     if cfg is None and weights is not None and readers(weights):
         cfg, weights = weights, None
-    if cfg is None and default is None:
+    name = cfg or default
+    if name is None:
         raise InputError(f"expected --cfg FILE, or --weights with an exported model ({MODELS})")
-    return open_detector(cfg or default, weights, overrides, runtime, threads, precision)
+    return open_detector(name, weights, overrides, runtime, threads, precision)
 
 
 def _shipped(name, weights, overrides, runtime, threads, precision):
-    """The exported model that ships under the name where something installed reads it, else the weights by Keras."""
+    """The exported model that ships under the name where an installed runtime reads it, else the weights by Keras."""
     model = None if weights else pretrained.model_file(name)
     if model is None:
         return _keras(pretrained.config_file(name), weights, overrides, runtime, precision)
@@ -76,7 +89,7 @@ def _shipped(name, weights, overrides, runtime, threads, precision):
 
 
 def _exported(path, overrides, runtime, threads, precision):
-    """The Detector of a model file with its sidecar."""
+    """The detector of an exported model with its sidecar."""
     if runtime == KERAS:
         raise InputError(f"{path}: Keras does not read it, expected runtime {' or '.join(readers(path))}; {_have()}")
     if fixed := _fixed(overrides):
@@ -98,7 +111,7 @@ def _fixed(overrides):
 
 
 def _keras(config, weights, overrides, runtime, precision):
-    """The Detector of a config with weights, run by Keras."""
+    """The detector of a config with weights, run by Keras."""
     if runtime not in (None, KERAS):
         raise InputError(f"{config}: a config runs through Keras; for {runtime} export it first with tools/export.py")
     if precision not in (None, "float32"):

@@ -1,12 +1,16 @@
 """Where the detections of a folder of images go: WIDER FACE's folder of small files, or one file of COCO or FDDB.
 
-A folder fills while the work goes on, and the work can be taken up again. One file appears whole, at the end. Beside
-either stand the settings that found the faces, without which the figures compare with nothing.
+A folder fills during the work, which can be resumed. One file is written complete, at the end. Beside either are the
+settings that found the faces, without which the figures cannot be compared.
 """
+
+from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +25,22 @@ FORMATS = ("wider", "coco", "fddb")
 SETTINGS = "settings.json"
 
 
-def open_results(out, images, settings=None, resume=False, form="wider", labels=None):
-    """The results that `images` (paths below their folder, in the order that a file shall have) are written to.
+def open_results(out: str | os.PathLike, images: Sequence[str], settings: dict[str, Any] | None = None,
+                 resume: bool = False, form: str = "wider",
+                 labels: str | os.PathLike | None = None) -> FolderResults | FileResults:
+    """Open the results of a folder of images.
 
-    form: one of FORMATS. wider: `out` is a folder, and resume leaves out what is done there. coco, fddb: `out` is a
-    file. labels: a COCO annotation file whose image ids the results have; without it images are numbered from 1, and
-    OUT.images.json, a COCO annotation file without annotations, says which is which. Raises InputError, before
-    anything is detected, for what cannot be written.
+    Args:
+        out: a folder for wider, a file for coco and fddb.
+        images: paths below their folder, in the order of a file's entries.
+        settings: what decides the predictions.
+        resume: wider: leave out images that are done in `out`.
+        form: one of FORMATS.
+        labels: COCO annotation file whose image ids the results have. Without it images are numbered from 1, and
+            OUT.images.json, a COCO annotation file without annotations, lists the numbers.
+
+    Raises:
+        InputError: the results cannot be written so; raised before anything is detected.
     """
     check_form(form, resume, labels)
     if form == "wider":
@@ -35,8 +48,8 @@ def open_results(out, images, settings=None, resume=False, form="wider", labels=
     return (CocoResults if form == "coco" else FddbResults)(out, images, settings, labels)
 
 
-def check_form(form, resume=False, labels=None):
-    """InputError for a format that there is not, or that cannot be with resume or labels: before a net is loaded."""
+def check_form(form: str, resume: bool = False, labels: str | os.PathLike | None = None) -> None:
+    """InputError for an unknown format, or one that does not go with resume or labels: before a net is loaded."""
     if form not in FORMATS:
         raise InputError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
     if labels and form != "coco":
@@ -49,7 +62,8 @@ def check_form(form, resume=False, labels=None):
 class FolderResults:
     """DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt; OUT/settings.json holds the settings.
 
-    resumed: the images that have a prediction file since the settings there, if they are the same.
+    Attributes:
+        resumed: the images whose prediction file is younger than the settings there, if these are the same.
     """
 
     def __init__(self, out, images, settings, resume):
@@ -61,11 +75,11 @@ class FolderResults:
             write_whole(Path(out, SETTINGS), json.dumps(settings or {}, indent=1).encode())
 
     def write(self, image, found, size):
-        """Keep the Detections of an image of this (width, height) px."""
+        """Write the Detections of an image of this (width, height) px."""
         write_prediction_file(self.files[image], image, found.boxes, found.scores)
 
     def leave_out(self, image):
-        """An image that could not be read: what an earlier run said of it must not be taken for this one's."""
+        """Delete what an earlier run wrote for an image that cannot be read now."""
         self.files[image].unlink(missing_ok=True)
 
     def finish(self):
@@ -73,7 +87,7 @@ class FolderResults:
 
 
 class FileResults:
-    """Results that are one file: kept until the end, a whole set takes a few MB."""
+    """Results in one file: kept in memory until the end, a few MB for a whole set."""
 
     resumed = frozenset()
 
@@ -86,7 +100,7 @@ class FileResults:
         self.check(labels)
 
     def check(self, labels):
-        """InputError for images that the results could not name; nothing to check by default."""
+        """InputError for images that the results cannot name; nothing to check by default."""
 
     def write(self, image, found, size):
         """Keep the Detections of an image of this (width, height) px."""
@@ -102,7 +116,7 @@ class FileResults:
 
 
 class FddbResults(FileResults):
-    """FDDB's list: the image without extension, the number of faces, and `x y w h score` a face."""
+    """FDDB's list: the image without extension, the number of faces, and `x y w h score` per face."""
 
     def save(self, found):
         """Write it; nothing is rounded."""
@@ -112,7 +126,7 @@ class FddbResults(FileResults):
 
 
 class CocoResults(FileResults):
-    """COCO's result JSON, and which image has which id where nobody said."""
+    """COCO's result JSON, and the ids of the images where no annotation file gives them."""
 
     def check(self, labels):
         self.labels, self.category = labels, CATEGORY
@@ -138,7 +152,7 @@ class CocoResults(FileResults):
 
 
 def _apart(names):
-    """The dict image -> what it is written as; InputError where two images would share one."""
+    """`names`, image -> what it is written as; InputError where two images would share one."""
     owners = {}
     for image, name in names.items():
         if owners.setdefault(name, image) != image:
@@ -154,8 +168,8 @@ def _already_done(files, path, settings):
     except FileNotFoundError:
         return set()
     except (OSError, ValueError):
-        raise InputError(f"{path}: cannot be read, so nobody knows what wrote the predictions there; leave --resume "
-                         f"out to write all of them anew") from None
+        raise InputError(f"{path}: cannot be read, so it is unknown what wrote the predictions there; leave "
+                         f"--resume out to write all of them again") from None
     now = json.loads(json.dumps(settings or {}))
     for key in sorted({*then, *now}):
         if then.get(key) != now.get(key):

@@ -53,6 +53,8 @@ class Module(DetectionModule):
 class AnchorFamily(Family):
     """A family whose modules have anchors. A subclass sets `modules` and defines `build`."""
 
+    modules: Sequence[Module]
+
     def __init__(self, cfg: EasyDict, modules: Sequence[Module]) -> None:
         super().__init__(cfg)
         self.modules = modules

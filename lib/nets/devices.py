@@ -24,7 +24,7 @@ def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:
     """
     import keras
 
-    kinds = {"tensorflow": MirroredDevices, "jax": ShardedDevices}
+    kinds: dict[str, type[MirroredDevices | ShardedDevices]] = {"tensorflow": MirroredDevices, "jax": ShardedDevices}
     backend = keras.backend.backend()
     if backend not in kinds:
         raise InputError(f"KERAS_BACKEND={backend} cannot train here; expected {' or '.join(kinds)}")
