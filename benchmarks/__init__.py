@@ -25,7 +25,7 @@ SECTIONS = {
 }
 
 
-def run_section(name, **options):
+def run_section(name: str, **options) -> list[Table]:
     """Run one section.
 
     Args:

@@ -3,6 +3,7 @@
 Ours run at the scales of their configs. The scales are added to the name unless they are the original size alone.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from manyfaces.commands.command_line import argument_parser
@@ -15,7 +16,8 @@ tools/compare.py --data ../shared/data --model output/ssh.xml --model output/int
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/compare.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
     parser.add_argument("--peers", metavar="DIR", help="holds yunet/ and ultralight/ with their ONNX files")

@@ -1,5 +1,7 @@
 """Time the compiled parts beside their NumPy twins and peers of the same job: milliseconds, and ratios of one run."""
 
+from collections.abc import Sequence
+
 from manyfaces.commands.command_line import argument_parser
 from manyfaces.files import write_whole
 
@@ -15,7 +17,8 @@ tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/benchmark.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("sections", nargs="*", metavar="SECTION",
                         help="; ".join(f"{name}: {what}" for name, what in SECTIONS.items()) + " (default: all)")

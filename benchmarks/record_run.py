@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from manyfaces.commands.command_line import argument_parser
@@ -12,7 +13,8 @@ tools/record_run.py --run output/ssh_mobilenet_v1_025 --data ../shared/data --cs
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of tools/record_run.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--run", required=True, metavar="DIR", help="output/NAME of a training")
     parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last)")

@@ -179,7 +179,7 @@ def test_where_there_is_no_camera_the_error_says_so(tool, stand_in, tmp_path, ca
     assert err.startswith("warning: camera 97: cannot be opened; ") and err.endswith("sources could be read\n")
     assert len(err.splitlines()) == 2
     if sys.platform.startswith("linux") and not any(name.startswith("video") for name in os.listdir("/dev")):
-        assert "this machine shows none (no /dev/video*)" in err
+        assert "this machine has none (no /dev/video*)" in err
     assert not (tmp_path / "out").exists()
 
 

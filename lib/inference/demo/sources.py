@@ -1,9 +1,10 @@
-"""What a demonstration looks at: images, folders, globs, videos, cameras, or the pictures that are always at hand."""
+"""The sources of a demonstration: images, folders, globs, videos, cameras, or the pictures of the package."""
 
 import contextlib
 import glob
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,13 @@ VIDEO_EXTENSIONS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".m
 
 @dataclass(frozen=True)
 class Source:
-    """One thing to look at. kind: image, video or camera. where: path or camera number; name: for the output file.
+    """One source.
 
-    pixels: (H, W, 3) uint8 RGB where the image is in memory.
+    Attributes:
+        kind: image, video or camera.
+        where: path or camera number.
+        name: of the output file, without its ending.
+        pixels: (H, W, 3) uint8 RGB of an image that is in memory.
     """
 
     kind: str
@@ -31,21 +36,31 @@ class Source:
     name: str
     pixels: np.ndarray | None = None
 
-    def read(self, max_pixels=0):
-        """The image and its (width, height) px at full size; see read_within. Raises ImageError."""
+    def read(self, max_pixels: int = 0) -> tuple[np.ndarray, tuple[int, int]]:
+        """Read the image, as read_within does.
+
+        Returns:
+            (H, W, 3) uint8 RGB, and (width, height) px at full size.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
         if self.pixels is not None:
             return self.pixels, (self.pixels.shape[1], self.pixels.shape[0])
         return read_within(self.where, max_pixels)
 
 
-def find_sources(words):
-    """List of Source for words of a command line: image, folder, glob, video, or the number of a camera.
+def find_sources(words: Sequence[str | os.PathLike]) -> list[Source]:
+    """Find the sources that a command line names; all get different names.
 
-    Two of one name get names of their own. Raises InputError for a word that is nothing of these.
+    Args:
+        words: images, folders, globs, videos, or numbers of cameras.
+
+    Raises:
+        InputError: a word is none of these.
     """
-    found = [source for word in words for source in _sources_of(str(word))]
     taken, result = set(), []
-    for source in found:
+    for source in (source for word in words for source in _sources_of(str(word))):
         name, number = source.name, 2
         while name in taken:
             name, number = f"{source.name}_{number}", number + 1
@@ -54,7 +69,7 @@ def find_sources(words):
     return result
 
 
-def default_sources(folder):
+def default_sources(folder: str | os.PathLike) -> list[Source]:
     """The images and videos in `folder`; where there are none, two public-domain portraits and a crowd made of them."""
     if os.path.isdir(folder):
         with contextlib.suppress(InputError):
@@ -72,9 +87,9 @@ def _sources_of(word):
         return [_file(word)]
     if word.isdigit():
         return [Source("camera", word, f"camera_{word}")]
-    found = sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
-    if found:
-        return [_file(path) for path in found]
+    paths = sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
+    if paths:
+        return [_file(path) for path in paths]
     wild = "nothing matches it" if glob.has_magic(word) else "no such file or folder"
     raise InputError(f"{word}: {wild}; expected an image, a folder, a glob, a video or the number of a camera")
 
@@ -91,15 +106,23 @@ def _folder(folder):
 
 
 def _file(path):
-    # What has an unknown ending is taken for an image; reading it says what is wrong.
+    # A file with an unknown ending is treated as an image; reading it shows what is wrong.
     video = Path(path).suffix.lower() in VIDEO_EXTENSIONS
     return Source("video" if video else "image", path, Path(path).stem)
 
 
-def frames(source, limit=0):
-    """Yield (frame (H, W, 3) uint8 RGB, frames a second) of a video or camera, at most `limit` (0: all).
+def frames(source: Source, limit: int = 0) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield the frames of a video or camera.
 
-    The rate is 25 where the source names no usable one. Raises ImageError where there is no frame.
+    Args:
+        source: the Source.
+        limit: largest number of frames, 0: all.
+
+    Yields:
+        ((H, W, 3) uint8 RGB, frames per second; 25 where the source gives no usable rate).
+
+    Raises:
+        ImageError: there is no frame.
     """
     capture = cv2.VideoCapture(int(source.where) if source.kind == "camera" else source.where)
     try:
@@ -120,8 +143,8 @@ def frames(source, limit=0):
         capture.release()
 
 
-def frame_count(source):
-    """How many frames a video's header names, None where it names none, as for a camera."""
+def frame_count(source: Source) -> int | None:
+    """Number of frames by the video's header; None where it gives none, and for a camera."""
     if source.kind == "camera":
         return None
     capture = cv2.VideoCapture(source.where)
@@ -137,5 +160,5 @@ def _no_camera(number):
         return f"camera {number}: cannot be opened; is it connected, and may this program use it?"
     there = sorted(glob.glob("/dev/video*"))
     reason = (f"there are {', '.join(there)}; is another program using it, or may you not read it (group video)?"
-              if there else "this machine shows none (no /dev/video*)")
+              if there else "this machine has none (no /dev/video*)")
     return f"camera {number}: cannot be opened; {reason}"

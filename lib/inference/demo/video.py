@@ -1,11 +1,14 @@
-"""Video files out, with what OpenCV can write here; they appear whole or not at all."""
+"""Writes videos in a format that this OpenCV can write; a file appears atomically."""
 
 import contextlib
 import functools
+import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from ...errors import InputError
 from ...files import whole_file
@@ -14,8 +17,15 @@ FORMATS = ((".mp4", "mp4v"), (".avi", "MJPG"))
 
 
 @functools.lru_cache(maxsize=1)
-def video_format():
-    """(ending, four letters of the codec) of the first of FORMATS that this OpenCV writes. Raises InputError."""
+def video_format() -> tuple[str, str]:
+    """The first of FORMATS that this OpenCV writes.
+
+    Returns:
+        (ending, four letters of the codec).
+
+    Raises:
+        InputError: it writes none of them.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for ending, codec in FORMATS:
             writer = cv2.VideoWriter(str(Path(folder, "x" + ending)), cv2.VideoWriter_fourcc(*codec), 25, (64, 64))
@@ -28,33 +38,43 @@ def video_format():
 
 
 class VideoWriter:
-    """`write(frame)` appends (H, W, 3) uint8 RGB; the first frame decides the size, of even sides as codecs want it."""
+    """Appends frames to a video; the first frame decides its size, whose sides are even because codecs need that.
 
-    def __init__(self, path, rate):
+    Args:
+        path: the file.
+        rate: frames per second.
+
+    Attributes:
+        frames: number of frames so far.
+    """
+
+    def __init__(self, path: Path, rate: float):
         self.path, self.rate, self.codec = path, rate, video_format()[1]
         self.writer, self.frames = None, 0
 
-    def write(self, frame):
+    def write(self, frame: np.ndarray) -> None:
+        """Append a frame (H, W, 3) uint8 RGB."""
         frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
         if self.writer is None:
             self.size = frame.shape[1], frame.shape[0]
             self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*self.codec), self.rate, self.size)
             if not self.writer.isOpened():
                 raise InputError(f"{self.path.parent}: no video can be written there ({self.codec}, "
-                                 f"{self.size[0]}x{self.size[1]}, {self.rate:g} frames a second)")
+                                 f"{self.size[0]}x{self.size[1]}, {self.rate:g} frames per second)")
         if (frame.shape[1], frame.shape[0]) != self.size:  # a stream that changes its size: OpenCV would drop it
             frame = cv2.resize(frame, self.size)
         self.writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         self.frames += 1
 
-    def close(self):
+    def close(self) -> None:
+        """Finish the file."""
         if self.writer is not None:
             self.writer.release()
 
 
 @contextlib.contextmanager
-def whole_video(path, rate):
-    """A VideoWriter whose file takes its place at `path` when all went well, or on Ctrl-C with what it has by then."""
+def whole_video(path: str | os.PathLike, rate: float) -> Iterator[VideoWriter]:
+    """A VideoWriter whose file appears at `path` when the block ends well, or on Ctrl-C with the frames so far."""
     interrupted = None
     with whole_file(path, Path(path).suffix, sync=False) as beside:
         writer = VideoWriter(beside, rate)
@@ -72,7 +92,7 @@ def whole_video(path, rate):
 
 
 def _check(beside, path, writer):
-    """OpenCV does not say that a write failed, but a video without its end cannot be opened."""
+    """Raise InputError if the video cannot be opened: OpenCV does not report that a write failed."""
     capture = cv2.VideoCapture(str(beside))
     try:
         if not capture.isOpened() or not capture.read()[0]:
