@@ -308,7 +308,7 @@ def test_a_training_reports_it_and_continues(tmp_path):
     trainer = SimpleNamespace(folder=tmp_path, step=40)
     Trainer._write(trainer, write, SimpleNamespace(note=notes.append))
     assert notes == [f"warning: {tmp_path}: cannot write the checkpoint of step 40 (No space left on device); training "
-                     "goes on, the earlier checkpoint is whole"]
+                     "continues, the earlier checkpoint is complete"]
     with pytest.raises(InputError, match="step 40.*free some space, then --resume"):
         Trainer._write(trainer, write, SimpleNamespace(note=notes.append), last=True)
 

@@ -19,7 +19,7 @@ SLIM_NETS = ("vgg_16", "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "mobile
 TOLERANCE = 1e-3  # absolute, of maps that reach 180
 
 
-def main(arguments: Sequence[str] | None = None) -> int | None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of tools/import_weights.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim", "mtcnn"],
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--alpha", type=float, default=1.0, help="slim: width (depth) multiplier of a MobileNet")
     options = parser.parse_args(arguments)
     if options.net == "mtcnn":
-        return import_mtcnn(options)
+        import_mtcnn(options)
+        return
     if not options.out or options.out_dir:
         raise InputError(f"{options.net}: expected --out FILE.weights.h5; --out-dir is for mtcnn")
     if options.net == "slim" and not options.slim_net:

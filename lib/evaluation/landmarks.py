@@ -7,6 +7,7 @@ distance in px between the labelled left and right eye. The error of a set is th
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..datasets.roidb import Record
 
@@ -48,7 +49,7 @@ def measurable(record: Record) -> np.ndarray:
     return ~record.ignore & np.isfinite(points).all(axis=(1, 2)) & (np.nan_to_num(eye_distances(points)) >= 1)
 
 
-def error_summary(errors: np.ndarray) -> dict:
+def error_summary(errors: ArrayLike) -> dict:
     """The figures of a set of faces.
 
     Args:
@@ -58,9 +59,9 @@ def error_summary(errors: np.ndarray) -> dict:
         `faces` (number of errors), `error` (their mean), `median`, `failed` (the fraction over FAILURE). All but
         `faces` are None without faces.
     """
-    errors = np.asarray(errors, np.float64)
-    errors = errors[np.isfinite(errors)]
-    if not len(errors):
+    finite = np.asarray(errors, np.float64)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
         return {"faces": 0, "error": None, "median": None, "failed": None}
-    return {"faces": len(errors), "error": float(errors.mean()), "median": float(np.median(errors)),
-            "failed": float((errors > FAILURE).mean())}
+    return {"faces": len(finite), "error": float(finite.mean()), "median": float(np.median(finite)),
+            "failed": float((finite > FAILURE).mean())}
