@@ -29,7 +29,7 @@ FEWEST, LONG_MS = 3, 5000  # a net whose calls together took longer than LONG_MS
 PAUSE = 0.05  # s before each call: threads of the previous call that still spin would slow it down
 
 
-def run(cfgs="cfgs", repeats=5, names=None):
+def run(cfgs: str = "cfgs", repeats: int = 5, names: list[str] | None = None) -> list[Table]:
     """Measure parameters, GMAC, ms per megapixel and peak MB of every backbone.
 
     Args:

@@ -25,7 +25,8 @@ COLUMNS = ("detector", *SETS, "ms", "ms p90", "processor ms", "times as fast as 
 COMPARED = ("detector", *SETS, "facemask AP50", "AP50 < 20 px", "ms", "ms p90")
 
 
-def run(data="../shared/data", peers="../shared/peers", limit=0, ssd=None):
+def run(data: str = "../shared/data", peers: str = "../shared/peers", limit: int = 0,
+        ssd: str | None = None) -> list[Table]:
     """Measure all detectors at original size and at 300 x 300.
 
     Args:

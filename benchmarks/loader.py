@@ -28,7 +28,7 @@ TURNS = 3
 OVERRIDES = ["NET.LANDMARKS", "True", "TRAIN.BATCH", "16"]
 
 
-def run(images=96, steps=24, size=640):
+def run(images: int = 96, steps: int = 24, size: int = 640) -> list[Table]:
     """Time the loader.
 
     Args:

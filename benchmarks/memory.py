@@ -27,7 +27,7 @@ RUNTIMES = ("onnxruntime", "openvino", "keras")
 CHILD = "import json, sys; from benchmarks.memory import look; look(**json.loads(sys.argv[1]))"
 
 
-def run(size="6000x4000"):
+def run(size: str = "6000x4000") -> list[Table]:
     """Measure each detector of NAMES, at scale 1 and at its own scales, in each runtime.
 
     Args:
@@ -103,7 +103,7 @@ def _most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def large_picture(width, height):
+def large_picture(width: int, height: int) -> np.ndarray:
     """(height, width, 3) uint8 BGR: the two portraits side by side, repeated."""
     pair = [cv2.resize(portrait.image, (512, 512), interpolation=cv2.INTER_AREA) for portrait in portraits()]
     tile = np.concatenate(pair, axis=1)[..., ::-1]

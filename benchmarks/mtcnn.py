@@ -32,7 +32,8 @@ PEERS = {"facenet-pytorch": facenet_pytorch, "mtcnn package": mtcnn_package}
 STEPS = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")
 
 
-def run(data="../shared/data", limit=0, tf1="../shared/weights/mtcnn_tf1", model=None):
+def run(data: str = "../shared/data", limit: int = 0, tf1: str = "../shared/weights/mtcnn_tf1",
+        model: str | None = None) -> list[Table]:
     """Compare the cascades on wider val.
 
     Args:

@@ -4,6 +4,8 @@ The boxes are candidates of a crowd: faces of 8 to 60 px in 4000 x 3000 px. Each
 that it takes; the conversion is not timed. TensorFlow is called eagerly, and left out if it is not installed.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from manyfaces.nms import COMPILED, nms, reference
@@ -16,7 +18,7 @@ THRESHOLD = 0.3
 LARGE = 20_000  # from here on a peer takes seconds and runs once; the tests compare the boxes
 
 
-def run(counts=COUNTS, peers=None):
+def run(counts: Sequence[int] = COUNTS, peers: Sequence[str] | None = None) -> list[Table]:
     """Time each implementation, and compare it with ours.
 
     Args:

@@ -23,7 +23,7 @@ def crowd_faces(count, rng, sides=(8.0, 60.0), size=SIZE):
     return np.concatenate([centre - side / 2, centre + side / 2], axis=1).astype(np.float32)
 
 
-def run(count=700, crop_count=200):
+def run(count: int = 700, crop_count: int = 200) -> list[Table]:
     """Time the compiled function and its twin.
 
     Args:

@@ -5,11 +5,12 @@ import io
 import os
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 
-def median_ms(function, repeats=7, limit_s=20.0, warm_up=True):
+def median_ms(function: Callable[[], object], repeats: int = 7, limit_s: float = 20.0, warm_up: bool = True) -> float:
     """Median milliseconds of a call; repeats stop early, after at least one, once they took limit_s together."""
     if warm_up:
         function()
@@ -33,11 +34,11 @@ class Table:
     """
 
     title: str
-    columns: tuple
-    rows: list = field(default_factory=list)
+    columns: Sequence[str]
+    rows: list[Sequence[object]] = field(default_factory=list)
     note: str = ""
 
-    def text(self):
+    def text(self) -> str:
         """The table as aligned plain text."""
         cells = [tuple(self.columns), *(tuple(str(cell) for cell in row) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -47,7 +48,7 @@ class Table:
         return "\n".join([self.title, *lines, *([self.note] if self.note else [])])
 
 
-def as_csv(tables):
+def as_csv(tables: Sequence[Table]) -> str:
     """All tables as one CSV text with the columns table, row, column, value, so that any of them can be joined."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -59,7 +60,7 @@ def as_csv(tables):
     return out.getvalue()
 
 
-def environment():
+def environment() -> dict[str, str]:
     """The environment of a child process that can import this package, which is not installed with manyfaces."""
     paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -24,7 +24,7 @@ from .timing import Table
 from .wider_losses import losses
 
 
-def run(pred=None, gt=None, every=1, repeats=5):
+def run(pred: str | None = None, gt: str | None = None, every: int = 1, repeats: int = 5) -> list[Table]:
     """Time the protocol, and measure what lossy predictions cost.
 
     Args:
