@@ -6,6 +6,14 @@
 Importing the package loads neither TensorFlow nor Keras nor NumPy. The first name that needs them loads them.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that editors and type checkers know the names that are loaded late
+    from .detections import Detections, Face
+    from .inference.detector import Detector
+    from .nets import register_family
+    from .nets.backbones import register_backbone
+
 __version__ = "0.1.0"
 __all__ = ["Detections", "Detector", "Face", "__version__", "register_backbone", "register_family"]
 
@@ -13,8 +21,8 @@ _HOMES = {"Detector": "inference.detector", "Detections": "detections", "Face": 
           "register_backbone": "nets.backbones", "register_family": "nets"}
 
 
-def __getattr__(name):
-    """The names of _HOMES, imported when they are first asked for (PEP 562)."""
+def __getattr__(name: str) -> Any:
+    """Import a name of _HOMES when it is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -24,5 +32,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
