@@ -209,7 +209,7 @@ class Detections:
         """The content of to_json as a dict of plain Python values."""
         from .detections_json import as_dict
 
-        return as_dict(self)
+        return as_dict(self.boxes, self.scores, self.landmarks, self.threshold)
 
     def to_json(self, indent: int | None = None) -> str:
         """JSON text: {"threshold": 0.5, "landmarks": true, "faces": [{"box": .., "score": .., "landmarks": ..}]}.

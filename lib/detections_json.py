@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .errors import InputError
 
-if TYPE_CHECKING:
-    from .detections import Detections
 
+def as_dict(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None, threshold: float) -> dict[str, Any]:
+    """Plain values: threshold, landmarks (whether there are any), and faces, a dict per face.
 
-def as_dict(detections: Detections) -> dict[str, Any]:
-    """Plain values: threshold, landmarks (whether there are any), faces."""
-    return {"threshold": float(detections.threshold), "landmarks": detections.landmarks is not None,
-            "faces": face_dicts(detections)}
-
-
-def face_dicts(detections: Detections) -> list[dict[str, Any]]:
-    """One dict per face: box, score and, if the detector gives them, landmarks."""
-    faces = [{"box": _plain(box), "score": _plain(score)}
-             for box, score in zip(detections.boxes, detections.scores, strict=True)]
-    if detections.landmarks is not None:
-        for face, points in zip(faces, detections.landmarks, strict=True):
+    Args:
+        boxes: (N, 4) float32 px.
+        scores: (N,) float32.
+        landmarks: (N, 5, 2) float32 px; None: the detector gives none.
+        threshold: score from which a face is shown.
+    """
+    faces = [{"box": _plain(box), "score": _plain(score)} for box, score in zip(boxes, scores, strict=True)]
+    if landmarks is not None:
+        for face, points in zip(faces, landmarks, strict=True):
             face["landmarks"] = [_plain(point) if np.isfinite(point).all() else None for point in points]
-    return faces
+    return {"threshold": float(threshold), "landmarks": landmarks is not None, "faces": faces}
 
 
 def _plain(values):

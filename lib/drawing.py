@@ -7,14 +7,11 @@ small faces they stay thin, so that the face remains visible.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
-
-if TYPE_CHECKING:
-    from .detections import Detections
 
 LOWEST = 0.5  # lowest score of the bar, or min_score if that is lower
 # Left eye, right eye, nose, left and right corner of the mouth: left is the image's left.
@@ -24,7 +21,15 @@ FRACTION = 4  # fractional bits of OpenCV's fixed-point coordinates
 LIMIT = 2**15  # px; coordinates are clipped to it, since OpenCV takes 32-bit integers
 
 
-def draw(image: np.ndarray, detections: Detections, min_score: float = 0.5, colour_bar: bool = False,
+class Drawable(Protocol):
+    """What `draw` needs of `Detections`: boxes (N, 4) px, scores (N,), landmarks (N, 5, 2) px or None."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    landmarks: np.ndarray | None
+
+
+def draw(image: np.ndarray, detections: Drawable, min_score: float = 0.5, colour_bar: bool = False,
          landmarks: bool = True) -> np.ndarray:
     """Draw detections into a copy of an image.
 

@@ -20,8 +20,8 @@ from ..runtimes.cascade import check_cascade_free, open_cascade, write_cascade
 from ..runtimes.files import CascadeFiles
 from ..runtimes.sidecar import licence_of
 from .check import LIMIT, agreement
-from .files import move_files, run_exported, size_of
-from .formats import Format
+from .files import move_files, size_of
+from .formats import Format, run_exported
 from .onnx import INPUT, to_onnx
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from ..errors import InputError
 from ..runtimes.sidecar import check_free, licence_of, sidecar_path, write_sidecar
 from .cascade import export_cascade
 from .check import HALF_LIMIT, LIMIT, check_images, compare_faces, compare_maps
-from .files import move, run_exported, size_of
-from .formats import Job, check_cascade_options, check_options, format_of
+from .files import move, size_of
+from .formats import Job, check_cascade_options, check_options, format_of, run_exported
 from .nms import anchor_facts
 from .onnx import INPUT, require
 

@@ -5,28 +5,11 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-from ..runtimes.sessions import installed, open_session, readers
-
-if TYPE_CHECKING:
-    from .formats import Format
-
-
-def run_exported(format: Format, path: Path, facts: Mapping[str, Any],
-                 threads: int | None) -> Iterator[tuple[str, Callable]]:
-    """Yield (name, function images -> dict of arrays) of what can run the file here."""
-    if format.opener:
-        name, open_file = format.opener
-        yield name, open_file(path)
-        return
-    for name in readers(path):
-        if name in installed():
-            yield name, open_session(path, facts, name, threads)
 
 
 def save_onnx(graph: Any, path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..runtimes.sessions import installed, open_session, readers
 from .files import open_saved_model, save_onnx, save_openvino
 from .half import halve_graph
 from .int8 import quantise_onnx, quantise_openvino
@@ -110,6 +111,18 @@ FORMATS = {each.name: each for each in (
     Format("saved_model", "", (), lambda job, path: write_saved_model(job.model, path),
            opener=("tensorflow", open_saved_model)),
 )}
+
+
+def run_exported(format: Format, path: Path, facts: Mapping[str, Any],
+                 threads: int | None) -> Iterator[tuple[str, Callable]]:
+    """Yield (name, function images -> dict of arrays) of what can run the file here."""
+    if format.opener:
+        name, open_file = format.opener
+        yield name, open_file(path)
+        return
+    for name in readers(path):
+        if name in installed():
+            yield name, open_session(path, facts, name, threads)
 
 
 def format_of(path: Path, name: str | None, cascade: bool = False) -> Format:
