@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds data/pickles/{wider_train,wider_select,wider_val,facemask_train,facemask_select,facemask_val}.pkl,
-# and landmarks_{train,select,test}.pkl where DATA_DIR has landmarks/.
+# landmarks_{train,select,test}.pkl where DATA_DIR has landmarks/, and wider_more_{train,select}.pkl where it has
+# wider_more/.
 #
 # Usage: experiments/scripts/build_roidbs.sh [DATA_DIR]
 #   DATA_DIR (default: data) holds wider/, facemask/ and, for MTCNN, landmarks/:
@@ -8,8 +9,10 @@
 #     wider/wider_face_split/{wider_face_train_bbx_gt,wider_face_val_bbx_gt,retinaface_train_label,train_minival}.txt
 #     facemask/images, facemask/annotations, facemask/train.txt, facemask/val.txt
 #     landmarks/images, landmarks/trainImageList.txt, landmarks/testImageList.txt
+#     wider_more/WIDER_train/images, wider_more/wider_face_split/wider_face_train_bbx_gt.txt: more images of WIDER's train
 # The *_select sets are a held-out part of train, the only images that checkpoints are chosen on: for wider the list
-# train_minival.txt, for facemask and landmarks every tenth name of the train list.
+# train_minival.txt, for facemask and landmarks every tenth name of the train list, for wider_more the images whose MD5
+# of event/name (without the ending; the hexadecimal digest as one integer) is divisible by 10.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/../.."
@@ -37,6 +40,24 @@ awk 'NR % 10 == 0' "$DATA/facemask/train.txt" > "$SELECT"
 build facemask_train "${MASKS[@]}" --only "$DATA/facemask/train.txt" --without "$SELECT"
 build facemask_select "${MASKS[@]}" --only "$SELECT"
 build facemask_val "${MASKS[@]}" --only "$DATA/facemask/val.txt"
+
+if [ -d "$DATA/wider_more" ]; then
+    MORE=(--format wider --images "$DATA/wider_more/WIDER_train/images"
+          --labels "$DATA/wider_more/wider_face_split/wider_face_train_bbx_gt.txt")
+    "$PYTHON" - "$DATA/wider_more/WIDER_train/images" > "$SELECT" <<'END'
+import hashlib
+import sys
+from pathlib import Path
+
+images = Path(sys.argv[1])
+for path in sorted(images.glob("*/*.*")):
+    name = f"{path.parent.name}/{path.stem}"
+    if int(hashlib.md5(name.encode()).hexdigest(), 16) % 10 == 0:
+        print(f"{path.parent.name}/{path.name}")
+END
+    build wider_more_train "${MORE[@]}" --without "$SELECT"
+    build wider_more_select "${MORE[@]}" --only "$SELECT"
+fi
 
 [ -d "$DATA/landmarks" ] || exit 0
 POINTS=(--format landmarks --images "$DATA/landmarks/images")

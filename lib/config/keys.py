@@ -157,6 +157,8 @@ KEYS = Group("", {
         "DATASET_WEIGHTS": numbers([], empty=True, over=0, example=[1.0, 2.0]),  # how often an epoch shows each image,
         # per data set; empty: once
         "CROWDS": from_0(0.0),  # an image with n faces is shown n ** CROWDS times as often as one with a single face
+        "EVENTS": fraction(0.0),  # an event (folder of images) with n of them is shown n ** (1 - EVENTS) times as often
+        # as one with a single image; 1: all events equally often; 0: all images
         "SELECT": text(""),  # data sets that choose the best checkpoint, joined by +; empty: none
         "SELECT_EVERY": positive(1000),  # steps between selections
         "SELECT_BY": text("AP"),  # measure of a better selection; grid also has iou and iou_nearest

@@ -1,5 +1,6 @@
 """The records of a training or of its selection."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ def config_records(cfg: EasyDict, sources: str, weights: Iterable[float] = ()) -
     """Load records and how often an epoch shows each.
 
     TRAIN.MAX_FACES leaves out crowded images and prints how many. TRAIN.CROWDS raises the weights of images with many
-    faces. Ignored faces are not counted.
+    faces. Ignored faces are not counted. TRAIN.EVENTS raises the weights of images from rare events. It keeps the sum
+    of the weights, so an epoch stays as long.
 
     Args:
         cfg: the whole config.
@@ -27,6 +29,8 @@ def config_records(cfg: EasyDict, sources: str, weights: Iterable[float] = ()) -
     most, faces = cfg.TRAIN.MAX_FACES, [int((~record.ignore).sum()) for record in records]
     if cfg.TRAIN.CROWDS:
         weights = [w * max(1, count) ** cfg.TRAIN.CROWDS for w, count in zip(weights, faces, strict=True)]
+    if cfg.TRAIN.EVENTS:
+        weights = _by_event(records, weights, cfg.TRAIN.EVENTS)
     if not most:
         return records, weights
     kept = [n for n, count in enumerate(faces) if count <= most]
@@ -35,3 +39,12 @@ def config_records(cfg: EasyDict, sources: str, weights: Iterable[float] = ()) -
     if not kept:
         raise InputError(f"{sources}: every image has more than {most} faces; raise TRAIN.MAX_FACES (0: no limit)")
     return [records[n] for n in kept], [weights[n] for n in kept]
+
+
+def _by_event(records: list[Record], weights: list[float], power: float) -> list[float]:
+    """Divide each weight by the `power` of the number of images in its event, and keep the sum of all weights."""
+    events = [(record.root, record.image.rpartition("/")[0]) for record in records]
+    counts = Counter(events)
+    rare = [w * counts[event] ** -power for w, event in zip(weights, events, strict=True)]
+    factor = sum(weights) / sum(rare)
+    return [w * factor for w in rare]

@@ -136,6 +136,20 @@ def test_images_with_many_faces_are_left_out_and_counted(scenes, capsys):
     np.testing.assert_allclose(weights, [2 * 2**0.5, 2 * 3**0.5, 2 * 3**0.5, 4.0] + [1.0] * 9)
 
 
+def test_rare_events_count_as_much_as_common_ones(scenes):
+    write_scenes(scenes, "events", count=5)
+    path = scenes / "data/pickles/events.pkl"
+    roidb = load_roidb(path)
+    for record, event in zip(roidb.records, ("0--Parade/", "0--Parade/", "0--Parade/", "0--Parade/", "47--Matador/"),
+                             strict=True):
+        record.image = event + record.image
+    save_roidb(roidb, path)
+    _, weights = config_records(tiny_config(scenes, TRAIN__EVENTS=1.0), "events")
+    np.testing.assert_allclose(weights, [2.5 / 4] * 4 + [2.5])  # 5 images an epoch, half of them of each event
+    _, weights = config_records(tiny_config(scenes, TRAIN__EVENTS=0.5), "events", [3.0])
+    np.testing.assert_allclose(weights, [15 / 6] * 4 + [15 / 3])  # 2 to 1 per image, 4 to 2 per event
+
+
 def test_whole_images_as_samples(scenes):
     record = load_roidb(scenes / "data/pickles/scenes.pkl").records[0]
     kept, squeezed = whole_sample(record, []), whole_sample(record, [60, 200])

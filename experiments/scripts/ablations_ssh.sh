@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Trains SSH for 2,500 steps per row, one change at a time, and writes docs/results/ablations.csv.
+#
+# Usage: experiments/scripts/ablations_ssh.sh [NAME ...]   (default: all)
+#   A training that was stopped continues; one that is complete is not repeated. All figures are of the selection images.
+#   The roidbs come from experiments/scripts/build_roidbs.sh. About 16 minutes per row on 2 CPU cores.
+set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
+cd "$(dirname "$0")/../.."
+PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+OUTPUT=${OUTPUT:-output}
+TABLE=docs/results/ablations.csv
+ALL_DATA=wider_train+facemask_train+wider_more_train
+STEPS=2500
+
+rows() { # NAME KEY VALUE ...: every row but `base` also has the images of wider_more
+    cat <<END
+base
+more TRAIN.DATASETS $ALL_DATA
+more_crowds TRAIN.DATASETS $ALL_DATA TRAIN.CROWDS 0.3
+more_events TRAIN.DATASETS $ALL_DATA TRAIN.EVENTS 0.5
+more_min_face_7 TRAIN.DATASETS $ALL_DATA AUGMENT.MIN_FACE 7
+more_zoom_5 TRAIN.DATASETS $ALL_DATA AUGMENT.SCALES [0.15,5.0]
+END
+}
+
+while read -r name keys; do
+    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+    run=$OUTPUT/ablation_$name
+    if ! grep -q "^$STEPS," "$run/select.csv" 2> /dev/null; then
+        resume=()
+        [ -f "$run/config.yml" ] && resume=(--resume)
+        # shellcheck disable=SC2086  # the keys are words
+        "$PYTHON" tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml "${resume[@]}" --set NAME "ablation_$name" \
+            OUTPUT_DIR "$OUTPUT" TRAIN.STEPS $STEPS TRAIN.SELECT_EVERY 1250 AUGMENT.CLEAN_STEPS 300 TEST.MAX_SIDE 2000 \
+            TRAIN.SELECT wider_select+facemask_select+wider_more_select $keys
+    fi
+    "$PYTHON" - "$TABLE" "$name" "$keys" "$run/select.csv" <<'END'
+import csv
+import sys
+from pathlib import Path
+
+table, name, keys, log = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+last = list(csv.DictReader(open(log, encoding="utf-8")))[-1]
+measures = ["AP", "AP_wider_select", "AP_facemask_select", "AP_wider_more_select", "loss"]
+rows = list(csv.DictReader(table.open(encoding="utf-8"))) if table.exists() else []
+rows = [row for row in rows if row["name"] != name]
+rows.append({"name": name, "changed": keys, "steps": last["step"]} | {key: f"{float(last[key]):.4f}" for key in measures})
+with table.open("w", encoding="utf-8", newline="") as file:
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+END
+done < <(rows)
+cat $TABLE
