@@ -94,29 +94,29 @@ def test_a_key_unlike_all_others_has_no_suggestion():
 
 
 @pytest.mark.parametrize("key, value, expected", [
-    ("TRAIN.STEPS", "many", "'many' (str), expected int, such as 300000"),
-    ("TRAIN.STEPS", "1.5", "1.5 (float), expected int"),
-    ("TRAIN.STEPS", "true", "True (bool), expected int"),
-    ("TRAIN.RATE", "fast", "'fast' (str), expected float"),
-    ("TRAIN.RATE", "true", "True (bool), expected float"),
+    ("TRAIN.STEPS", "many", "'many', expected whole number, more than 0, such as 300000"),
+    ("TRAIN.STEPS", "1.5", "1.5, expected whole number"),
+    ("TRAIN.STEPS", "true", "True, expected whole number"),
+    ("TRAIN.RATE", "fast", "'fast', expected number, more than 0"),
+    ("TRAIN.RATE", "true", "True, expected number"),
     ("TRAIN.RATE", ".nan", "nan, expected a finite number"),
     ("TRAIN.RATE", ".inf", "inf, expected a finite number"),
     ("TRAIN.RATE", "0", "0.0, expected more than 0"),
     ("TRAIN.BATCH", "0", "0, expected more than 0"),
     ("TRAIN.LOG_EVERY", "-1", "-1, expected more than 0"),
-    ("NET.LANDMARKS", "1", "1 (int), expected bool"),
-    ("NET.LANDMARKS", "'yes'", "'yes' (str), expected bool"),
-    ("TEST.SCALES", "1.0", "1.0 (float), expected list"),
+    ("NET.LANDMARKS", "1", "1, expected true or false"),
+    ("NET.LANDMARKS", "'yes'", "'yes', expected true or false"),
+    ("TEST.SCALES", "1.0", "1.0, expected numbers, each more than 0"),
     ("TEST.SCALES", "[1, big]", "holds 'big', expected entries such as [1.0]"),
     ("TEST.SCALES", "[true]", "holds True, expected entries such as [1.0]"),
     ("AUGMENT.FACE_SIZES", "[a, b]", "holds 'a'"),
     ("AUGMENT.SCALES", "[0.5]", "[0.5], expected 2 numbers, each more than 0, lowest first, such as [0.3, 2.0]"),
     ("ANCHORS.SIZES", "[16, 32, 64]", "holds 16, expected entries such as [[16, 32]"),
-    ("TRAIN.DATASETS", "3", "3 (int), expected str"),
+    ("TRAIN.DATASETS", "3", "3, expected text"),
     ("TRAIN.MODE", "both", "'both', expected one of joint, random, group"),
-    ("TARGETS.BEST", "x", "'x' (str), expected float"),
+    ("TARGETS.BEST", "x", "'x', expected number"),
     ("TRAIN", "3", "is a group of keys, found 3; expected e.g. TRAIN.DATASETS"),
-    ("SEED", "null", "None (NoneType), expected int"),
+    ("SEED", "null", "null, expected whole number"),
 ])
 def test_wrong_values_are_errors_that_say_what_was_expected(key, value, expected, write):
     for where, load in (("--set", lambda: load_config(overrides=[key, value])),
@@ -125,6 +125,13 @@ def test_wrong_values_are_errors_that_say_what_was_expected(key, value, expected
             load()
         message = str(error.value)
         assert where in message and key in message and expected in message, message
+
+
+@pytest.mark.parametrize("text, line, key", [("TEST: {SCORE: 0.1}\nNAME: a\nTEST: {NMS: 0.4}\n", 3, "TEST"),
+                                             ("TEST:\n  SCORE: 0.1\n  SCORE: 0.2\n", 3, "SCORE")])
+def test_a_key_that_stands_twice_is_an_error(text, line, key, write):
+    with pytest.raises(InputError, match=rf"twice\.yml line {line}: the key {key} was there before; join the two"):
+        load_config(write("twice.yml", text))
 
 
 def as_yaml(key, value):

@@ -147,7 +147,7 @@ def test_samples_are_decided_by_their_keys():
     ("MTCNN.OHEM", "0", "is 0.0, expected more than 0 and at most 1"),
     ("CASCADE.THRESHOLDS", "[0.6, 0.7, 1]", "holds 1, expected 3 numbers, each more than 0 and less than 1"),
     ("TARGETS.BEST", "2", "is 2.0, expected from 0 to 1, such as 0.2"),
-    ("TARGETS.BEST", "high", "is 'high' (str), expected float or null, such as 0.2"),
+    ("TARGETS.BEST", "high", "is 'high', expected number, from 0 to 1, or null, such as 0.2"),
     ("LOSS.FOCAL_GAMMA", "-1", "is -1.0, expected at least 0"),
     ("TRAIN.EMA", "1", "is 1.0, expected at least 0 and less than 1"),
     ("TRAIN.WARMUP", "-5", "is -5, expected at least 0"),

@@ -18,6 +18,22 @@ from .rules import NotAllowedError
 DEFAULTS = defaults()
 
 
+class _KeyTwiceError(yaml.MarkedYAMLError):
+    """A group of a YAML file holds a key twice."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as safe_load does, but a group with the same key twice is an error; safe_load takes the last one."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for index, (key, _) in enumerate(node.value):
+            if key.value in keys[:index]:
+                raise _KeyTwiceError(problem=f"the key {key.value} was there before; join the two",
+                                     problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def default_config() -> EasyDict:
     """Return a fresh copy of the defaults."""
     return EasyDict(copy.deepcopy(DEFAULTS))
@@ -81,13 +97,15 @@ def _yaml_chain(path, seen=()):
     if path.resolve() in seen:
         raise InputError(f"{path}: BASE leads back to this file; a config may not be its own base")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"{path}: cannot be read as a config ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from None
+        problem = getattr(error, "problem", None) or error
+        text = problem if isinstance(error, _KeyTwiceError) else f"not YAML ({problem})"
+        raise InputError(f"{path}{line}: {text}") from None
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise InputError(f"{path}: found a {type(values).__name__}, expected keys such as `FAMILY: ssh`")

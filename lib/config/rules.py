@@ -75,8 +75,9 @@ class Rule:
             except (TypeError, ValueError, OverflowError):
                 pass
         if type(value) is not self.kind:
-            raise NotAllowedError(f"is {value!r} ({type(value).__name__}), expected {self.kind.__name__}"
-                                  f"{' or null' if self.null else ''}, such as {self._example()!r}")
+            found = "null" if value is None else repr(value)
+            raise NotAllowedError(f"is {found}, expected {self.allowed().replace('`', '')}, such as "
+                                  f"{self._example()!r}")
         if self.choices and value not in self.choices:
             raise NotAllowedError(f"is {value!r}, expected one of {', '.join(self.choices)}")
         if isinstance(value, float) and not math.isfinite(value):
