@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from manyfaces.commands.command_line import run
+from manyfaces.commands.evaluate import wider
 from manyfaces.commands.evaluate.shared import method_names
 from manyfaces.datasets import READERS
 from manyfaces.evaluation import match_wider, read_ground_truth, read_predictions, write_prediction_file
 from manyfaces.evaluation.report.analysis import BREAKDOWNS, analyse, operating_points
 from manyfaces.evaluation.report.error_kinds import KINDS, error_kinds
+from manyfaces.evaluation.report.published import USUAL
 
 
 @pytest.fixture
@@ -53,6 +55,18 @@ def test_several_methods_in_one_table_one_plot_and_one_json(evaluate, folders, t
         assert result["breakdown"] == analyse(matches) and result["errors"] == error_kinds(matches)
     assert results[1]["hard"] < results[0]["hard"] == 1
     assert results[1]["errors"]["background"]["count"] == 12 and results[0]["errors"]["background"]["count"] == 0
+
+
+def test_only_the_plot_of_all_official_faces_has_published_results(evaluate, folders, toy, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(wider, "pr_plot", lambda methods, path, published: shown.append(len(published)) or [path])
+    words = ["--pred", folders[0], "--plot", tmp_path / "x"]
+    evaluate(*words)
+    evaluate(*words, "--published", "ssh")
+    matches = match_wider(read_predictions(folders[0]), read_ground_truth(toy["ground_truth"]))
+    monkeypatch.setattr(wider, "OFFICIAL", matches.faces)
+    evaluate(*words)
+    assert shown == [0, 1, len(USUAL)]
 
 
 def test_breakdown_of_one_method_and_of_two(evaluate, folders):

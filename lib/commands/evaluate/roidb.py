@@ -27,5 +27,6 @@ def evaluate(options: Namespace) -> None:
         result |= {"pred": folder, "protocol": "roidb", "subset": options.subset,
                    "seconds": round(time.perf_counter() - start, 3)}
         results.append(result | ({"skipped": skipped} if skipped else {}))
-    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
+    shown = [result if result["small"] else result | {"ap50_small": "-"} for result in results]
+    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in shown])
     write_json(options.json, results)

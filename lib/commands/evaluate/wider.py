@@ -7,7 +7,7 @@ from ...evaluation.files.ground_truth import SETTINGS, read_ground_truth
 from ...evaluation.report.analysis import analyse, curves, operating_points
 from ...evaluation.report.error_kinds import error_kinds
 from ...evaluation.report.plots import pr_plot
-from ...evaluation.report.published import choose_published
+from ...evaluation.report.published import OFFICIAL, choose_published
 from ...evaluation.tables import print_table
 from ...evaluation.wider import match_wider, result_of
 from .shared import add_folder_arguments, method_names, read_folder, write_json
@@ -26,13 +26,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--breakdown", action="store_true", help="print recall and AP by height, attribute and event, "
                         "and the kinds of errors; --json holds them in any case")
     parser.add_argument("--plot", metavar="FILE", help="draw the precision-recall curves, as FILE.png and FILE.pdf")
-    parser.add_argument("--published", default="usual", metavar="usual|all|none|KEY,KEY",
-                        help="which results of other authors the plot shows (default: usual)")
+    parser.add_argument("--published", metavar="usual|all|none|KEY,KEY",
+                        help="which results of other authors the plot shows (default: usual; none where only some of "
+                        "the official faces are evaluated, because then the figures do not compare)")
 
 
 def evaluate(options: Namespace) -> None:
     """Evaluate, print the tables and write --json."""
-    names, published = method_names(options.pred, options.names), choose_published(options.published)
+    names = method_names(options.pred, options.names)
+    published = choose_published(options.published or "usual")
     truth, results, methods = read_ground_truth(options.gt), [], []
     for name, folder in zip(names, options.pred, strict=True):
         start = time.perf_counter()
@@ -57,4 +59,6 @@ def evaluate(options: Namespace) -> None:
         print_breakdown(results)
     write_json(options.json, results)
     if options.plot:
+        if options.published is None and any(result["faces"] != OFFICIAL for result in results):
+            published = ()
         print(f"\nwrote {' and '.join(pr_plot(methods, options.plot, published=published))}")

@@ -70,7 +70,7 @@ class LineChart:
         y_label: name of the vertical axis.
         lines: the curves, one per method.
         x_ticks: rising values with a grid line; the last one is the end of the axis.
-        y_ticks: likewise.
+        y_ticks: as x_ticks.
         marks: values of x that a vertical line marks.
     """
 

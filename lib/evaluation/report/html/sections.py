@@ -8,15 +8,13 @@ from ...files.ground_truth import SETTINGS
 from ..analysis import ATTRIBUTE_LABELS, LEFT_OUT, WORKING_POINT
 from ..charts import precision_recall
 from ..error_kinds import KINDS
-from ..published import choose_published
+from ..published import OFFICIAL, choose_published
 from .breakdown import breakdown_section, event_section, key_of
 from .gallery import gallery_section
 from .method import Method
 from .page import Exact, Html, details, join, name_of, table, tag
 from .svg import bar_chart, line_chart, swatch
 
-OFFICIAL = {"easy": 7211, "medium": 13319, "hard": 31958}
-"""Faces that count in the whole official validation set: only with these do published figures compare."""
 ENOUGH = 20
 """A subset of fewer faces is not called the weakest: that may be chance."""
 KIND_TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
@@ -97,8 +95,8 @@ def _glance(methods, setting):
         facts = [join(f"AP {setting} ", tag("strong", f"{method.result[setting]:.4f}"))]
         kind, worst = max(method.errors.items(), key=lambda item: item[1]["cost"])
         if worst["cost"] > 0:
-            facts.append(f"Most is lost by: {KIND_TITLES[kind].lower()} ({worst['cost']:.3f} AP would be gained "
-                         f"without them)")
+            facts.append(f"Costliest kind of error: {KIND_TITLES[kind].lower()} (AP would be {worst['cost']:.3f} "
+                         f"higher without it)")
         for title, keys, figure in (("height", ("heights",), "ap"), ("label", tuple(ATTRIBUTE_LABELS), "normalised_ap"),
                                     ("event", ("events",), "ap")):
             tables = [[row for row in method.breakdown[key] if row["faces"] and row["population"] != LEFT_OUT]
