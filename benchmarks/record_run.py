@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from manyfaces.commands.command_line import argument_parser
+from manyfaces.commands.command_line import add_set_option, argument_parser
 from manyfaces.files import write_whole
 
 EXAMPLE = """
@@ -20,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last)")
     parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="config keys to change, "
-                        "such as scales and NMS that were chosen after the training")
+    add_set_option(parser, ", such as scales and NMS that were chosen after the training")
     parser.add_argument("--note", default="", help="free text of the row")
     parser.add_argument("--csv", required=True, metavar="FILE", help="the table; the row is added at its end")
     options = parser.parse_args(arguments)

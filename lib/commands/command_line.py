@@ -16,7 +16,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
     """Keeps the example's line breaks and appends the defaults, where there are any, to the help of the options."""
 
     def _get_help_string(self, action):
-        if action.default in (None, False) or not action.option_strings:
+        if action.default in (None, False, [], "") or not action.option_strings:
             return action.help
         return super()._get_help_string(action)
 
@@ -31,6 +31,16 @@ def argument_parser(description: str, example: str) -> argparse.ArgumentParser:
     lines = "\n".join("  " + line for line in example.strip().splitlines())
     return argparse.ArgumentParser(description=description.strip(), epilog=f"example:\n{lines}",
                                    formatter_class=_Formatter)
+
+
+def add_set_option(parser: argparse.ArgumentParser, words: str = "") -> None:
+    """Add --set KEY VALUE ...; each further --set adds to those before it.
+
+    Args:
+        words: what else --help says about the keys.
+    """
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
+                        help=f"keys of the config to change{words}")
 
 
 def quiet_decoders() -> None:

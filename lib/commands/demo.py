@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from .command_line import argument_parser, quiet_decoders
+from .command_line import add_set_option, argument_parser, quiet_decoders
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "ssh_mobilenet_v1_025"
@@ -46,11 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures and videos")
     parser.add_argument("--json", metavar="FILE", help="one line of JSON per image or frame: boxes, scores, landmarks; "
                         "-: on standard output, instead of the table")
-    parser.add_argument("--anew", action="store_true", help="do all sources again and overwrite the file of --json")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="do all sources again and replace the file of --json")
     parser.add_argument("--score", type=float, metavar="S", help="lowest score of a face that is drawn and counted "
                         "(default: TEST.DEMO_SCORE of the config)")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after N frames; 0: never")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    add_set_option(parser)
     options = parser.parse_args(arguments)
     quiet_decoders()
     if options.score is not None and not 0 < options.score < 1:
@@ -78,11 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     if printed:
         journal = Printed(detector_mark(detector))
     elif options.json:
-        journal = Journal(options.json, detector_mark(detector), score, options.anew)
+        journal = Journal(options.json, detector_mark(detector), score, options.overwrite)
         todo = journal.start(sources, out, options.frames)
     there = f"{len(sources) - len(todo)} were there already" if len(todo) < len(sources) else ""
     if not todo:
-        print(f"{out or options.json}: all {len(sources)} were there already (--anew does them again)")
+        print(f"{out or options.json}: all {len(sources)} were there already (--overwrite does them again)")
         return 0
     try:
         done, failed = run_demo(Demo(detector, out, score, options.frames, journal), todo,
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
         if journal:
             journal.close()
     if not done:
-        raise InputError(f"none of the {len(todo)} sources could be read")
+        raise InputError("no source could be read")
     wrote = f"wrote {len(done)} to {out}" if out else f"{len(done)} done"
     print("; ".join(filter(None, [wrote, there, f"{len(failed)} left out" if failed else ""])),
           file=sys.stderr if printed else sys.stdout)

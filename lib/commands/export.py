@@ -9,7 +9,7 @@ the map's largest value, where that is over 1) is an error, and no file is writt
 from collections.abc import Sequence
 
 from ..config import load_config
-from .command_line import argument_parser, quiet_decoders
+from .command_line import add_set_option, argument_parser, quiet_decoders
 
 EXAMPLE = """
 tools/export.py --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/ssh.onnx
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         "portraits and a crowd made of them)")
     parser.add_argument("--licence", metavar="TEXT", help="of the training data (default: what is known of "
                         "TRAIN.DATASETS)")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    add_set_option(parser)
     options = parser.parse_args(arguments)
     quiet_decoders()
     cfg = load_config(options.cfg, options.set)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..config import load_config
 from ..errors import InputError
-from .command_line import argument_parser
+from .command_line import add_set_option, argument_parser
 
 EXAMPLE = """
 tools/flops.py --cfg cfgs/ssd_mobilenet_v2_075.yml
@@ -22,8 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--size", metavar="WxH", help="of the image in px, such as 640x480")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
-                        help="keys of the config to change")
+    add_set_option(parser)
     options = parser.parse_args(arguments)
     cfg = load_config(options.cfg, options.set)
     size = read_size(options.size) if options.size else tuple(cfg.TEST.SIZE) or None

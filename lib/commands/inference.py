@@ -20,6 +20,6 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
         parser.add_argument("model", metavar="MODEL", help="what tools/export.py wrote: .onnx, .xml or .tflite")
         parser.add_argument("more", nargs="+", metavar="SOURCE", help="and the options of tools/demo.py")
         parser.parse_args(words)
-    print("tools/inference.py is tools/demo.py --weights MODEL now", file=sys.stderr)
+    print("tools/inference.py is the earlier name of tools/demo.py --weights MODEL", file=sys.stderr)
     pictures = [] if any(word.startswith("--out") for word in words) else ["--no-pictures"]
-    return demo.main(["--weights", *words, "--anew", *pictures])
+    return demo.main(["--weights", *words, "--overwrite", *pictures])

@@ -9,9 +9,9 @@ from ..errors import InputError
 from .command_line import argument_parser, quiet_decoders
 
 EXAMPLE = """
-tools/report.py --pred output/ssh_mobilenet_v1_025/pred --gt data/wider_eval/ground_truth \\
+tools/report.py --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth \\
     --images data/wider/WIDER_val/images --out report.html
-tools/report.py --pred output/A/pred --pred output/B/pred --gt data/wider_eval/ground_truth --out report.html --subset
+tools/report.py --pred output/A/pred --pred output/B/pred --gt data/wider/ground_truth --out report.html --subset
 """
 
 

@@ -8,7 +8,7 @@ nets ship together: --run takes the folder that their trainings are in.
 from collections.abc import Sequence
 from pathlib import Path
 
-from .command_line import argument_parser, quiet_decoders
+from .command_line import add_set_option, argument_parser, quiet_decoders
 
 EXAMPLE = """
 tools/ship.py --run output/ssh_mobilenet_v1_025 --set TEST.NMS 0.4 TEST.DEMO_SCORE 0.65
@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         "arithmetic stays float32")
     parser.add_argument("--licence", metavar="TEXT", help="of the training data (default: what is known of "
                         "TRAIN.DATASETS)")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change, "
-                        "such as thresholds chosen since")
+    add_set_option(parser, ", such as thresholds that were chosen after the training")
     options = parser.parse_args(arguments)
     quiet_decoders()
 

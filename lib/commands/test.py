@@ -9,8 +9,8 @@ Exit code 0 when at least one image was done (those left out are named and count
 from collections.abc import Sequence
 
 from ..errors import InputError
-from ..inference.results import FORMATS, check_form
-from .command_line import argument_parser, quiet_decoders
+from ..inference.results import FORMATS, check_format
+from .command_line import add_set_option, argument_parser, quiet_decoders
 
 EXAMPLE = """
 tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
@@ -21,7 +21,7 @@ tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/fddb/originalPic
 tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --labels data/wider_val.json \\
     --format coco --out output/wider_val.results.json
 tools/test.py --weights output/ssh.onnx --images data/wider/WIDER_val/images --out output/pred_onnx
-tools/evaluate.py wider --pred output/pred --gt data/wider_eval/ground_truth
+tools/evaluate.py wider --pred output/pred --gt data/wider/ground_truth
 """
 
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert "
                         "(default: the fastest that is installed)")
     parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "
-                        "bf16 takes OpenVINO and half the time; int8 is the file's own (default: the file's)")
+                        "bf16 needs OpenVINO and half the time; int8 is the file's own (default: the file's)")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")
     parser.add_argument("--out", required=True, metavar="DIR|FILE",
                         help="folder to write the predictions to; the file where the format is coco or fddb")
@@ -49,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--flip", action="store_true", default=None, help="also test each image mirrored")
     parser.add_argument("--resume", action="store_true",
                         help="leave out images whose file is in OUT already; with --format wider only")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    add_set_option(parser)
     options = parser.parse_args(arguments)
     quiet_decoders()
     scales = read_scales(options.scales)
-    check_form(options.format, options.resume, options.labels)
+    check_format(options.format, options.resume, options.labels)
 
     from ..inference.folder import detect_folder  # late, so that --help does not wait for it
     from ..inference.loading import detector_of
@@ -87,7 +87,7 @@ def report(result: dict, out: str) -> int:
           + (f"; {result['resumed']:,} were there already" if result["resumed"] else ""))
     failed = result["failed"]
     if failed and not result["images"] + result["resumed"]:
-        raise InputError(f"none of the {len(failed)} images could be read")
+        raise InputError("no image could be read")
     if failed:
         print(f"{len(failed)} images were left out: {', '.join(failed[:5])}{', ...' if len(failed) > 5 else ''}")
     return 0

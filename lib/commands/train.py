@@ -7,7 +7,7 @@ run would have reached without the interruption.
 from collections.abc import Sequence
 
 from ..config import load_config
-from .command_line import argument_parser
+from .command_line import add_set_option, argument_parser
 
 EXAMPLE = """
 tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml
@@ -26,8 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--resume", action="store_true", help="continue where the run in output/NAME stopped")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share every batch (default 1); "
                         "without any GPU: logical devices of the processor, as a trial")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
-                        help="keys of the config to change")
+    add_set_option(parser)
     options = parser.parse_args(arguments)
     cfg = load_config(options.cfg, options.set)
 

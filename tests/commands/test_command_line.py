@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from manyfaces.commands.command_line import argument_parser, run
+from manyfaces.commands.command_line import add_set_option, argument_parser, run
 from manyfaces.errors import InputError
 
 
@@ -45,6 +45,15 @@ def test_the_help_ends_in_the_example():
     text = parser.format_help()
     assert text.endswith("example:\n  tool --a 1 \\\n      --b 2\n")
     assert "the a (default: 7)" in text and "say nothing (default" not in text
+
+
+def test_every_set_adds_to_those_before_it():
+    parser = argument_parser("Does a thing.", "tool")
+    add_set_option(parser, ", such as thresholds")
+    assert parser.parse_args([]).set == []
+    words = ["--set", "A", "1", "B", "2", "--set", "C", "3"]
+    assert parser.parse_args(words).set == ["A", "1", "B", "2", "C", "3"]
+    assert "keys of the config to change, such as thresholds\n" in parser.format_help()
 
 
 def test_a_reader_that_goes_away_leaves_no_traceback():

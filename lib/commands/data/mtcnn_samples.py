@@ -20,12 +20,12 @@ from ...data_layer.mtcnn.writer import SampleMaker, Sources
 from ...engine.records import config_records
 from ...errors import InputError
 from ...progress import Progress
-from ..command_line import argument_parser
+from ..command_line import add_set_option, argument_parser
 
 EXAMPLE = """
 tools/mtcnn_samples.py --stage pnet
 tools/mtcnn_samples.py --stage rnet --set MTCNN.PNET output/mtcnn_pnet/best.weights.h5
-tools/mtcnn_samples.py --stage onet --list data/onet_list/list.txt    # the crops as files besides
+tools/mtcnn_samples.py --stage onet --list data/onet_list/list.txt    # also the crops as files
 """
 SIDES = {"pnet": 12, "rnet": 24, "onet": 48}
 
@@ -37,9 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cfg", metavar="FILE", help="its config (default: cfgs/mtcnn_STAGE.yml)")
     parser.add_argument("--list", metavar="FILE", help="also write the training samples as a text list, `image label "
                         "box landmarks`, with the crops as .png beside it")
-    parser.add_argument("--anew", action="store_true", help="remove the samples that exist and make all again")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar=("KEY", "VALUE"),
-                        help="keys of the config to change")
+    parser.add_argument("--overwrite", action="store_true", help="remove the samples that exist and make all again")
+    add_set_option(parser)
     options = parser.parse_args(arguments)
     cfg = load_config(options.cfg or Path(__file__).resolve().parents[3] / "cfgs" / f"mtcnn_{options.stage}.yml",
                       options.set)
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     folder = SampleFolder(samples_folder(cfg))
     maker = SampleMaker(cfg, SIDES[options.stage], parts, *miner(cfg))
-    folder.begin(maker.settings(), options.anew)
+    folder.begin(maker.settings(), options.overwrite)
     make(folder, maker)
     if options.list:
         path = Path(options.list)

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from ...datasets import load_roidb
 from ...evaluation.landmarks import FAILURE, error_summary
 from ...evaluation.tables import print_table
+from ..command_line import add_set_option
 from .shared import write_json
 
 WAYS = {"given": "given the face's box", "detected": "as detected"}
@@ -17,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="its weights (default: those that ship under its name), or "
                         "an exported model, which needs no --cfg and no Keras")
     parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert")
-    parser.add_argument("--set", nargs="+", default=[], metavar=("KEY", "VALUE"), help="keys of the config to change")
+    add_set_option(parser)
     parser.add_argument("--json", metavar="FILE", help="also write the results to FILE, with the error of each face")
 
 

@@ -22,6 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser = argument_parser(__doc__, EXAMPLE)
     commands = parser.add_subparsers(dest="protocol", required=True, metavar="|".join(COMMANDS))
     for name, text in COMMANDS.items():
-        command(name).add_arguments(commands.add_parser(name, help=text))
+        command(name).add_arguments(commands.add_parser(name, help=text, description=text))
     options = parser.parse_args(arguments)
     return command(options.protocol).evaluate(options)
