@@ -1,4 +1,4 @@
-"""Speed of the parts that run for every image, beside peers that do the same job.
+"""Speed of the parts that run for every image, compared with peers that do the same job.
 
 A section is a module of this package with `run(...) -> list[Table]`. All its arguments have defaults. SECTIONS names
 the sections and imports none, so that a section's peers are needed only when it runs. Milliseconds differ from machine
@@ -17,8 +17,8 @@ SECTIONS = {
     "nms": "NMS of the candidates of a crowd in an image pyramid",
     "targets": "anchor targets of a crowded image",
     "loader": "the images of a training, from file to batch, stage by stage and as a whole",
-    "detectors": "our detectors beside the peers, whole call, with AP; images and peers of ../shared",
-    "mtcnn": "our cascade beside facenet-pytorch and the mtcnn package: agreement, time per step, AP",
+    "detectors": "our detectors and the peers, whole call, with AP; images and peers of ../shared",
+    "mtcnn": "our cascade, facenet-pytorch and the mtcnn package: agreement, time per step, AP",
     "backbones": "every backbone under Tiny Faces and SSH: ms per megapixel by runtime, memory, parameters, GMAC",
     "memory": "peak memory of a process that detects in one large image, cut into tiles",
     "wider": "the WIDER protocol on a folder of predictions or a made-up one, and what lossy predictions cost",

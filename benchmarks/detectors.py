@@ -1,4 +1,4 @@
-"""Section `detectors` of the benchmark, and the table of tools/compare.py: our detectors beside common alternatives.
+"""Section `detectors` of the benchmark, and the table of tools/compare.py: our detectors and common alternatives.
 
 The whole call is timed, from the decoded image to the boxes. The detectors take turns on the same images, all with
 score threshold 0.02, and AP is measured too. What is missing (data, peers, packages, weights) is left out and named.

@@ -1,4 +1,4 @@
-"""The loader at 640 px: its stages beside cv2.imdecode alone, and the whole loader beside Grain with the same work.
+"""The loader at 640 px: its stages compared with cv2.imdecode alone, and the whole loader with Grain doing the same.
 
 The images are those of data/pickles/wider_train.pkl if it exists, else toy scenes 1,024 px wide. Stages are timed in
 processor time of one thread, each on the output of the stage before it. Grain is left out if it is not installed.

@@ -1,4 +1,4 @@
-"""Time the compiled parts beside their NumPy twins and peers of the same job: milliseconds, and ratios of one run."""
+"""Compare the compiled parts with their NumPy twins and with peers: milliseconds, and ratios within one run."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Our MTCNN beside facenet-pytorch and the `mtcnn` package, with the same weights and thresholds.
+"""Our MTCNN compared with facenet-pytorch and the `mtcnn` package, with the same weights and thresholds.
 
 The tables say whether our faces agree with facenet-pytorch's, how long an image takes, how long each step takes, and
 which AP results. All cascades process the same images in turns. Ours use facenet-pytorch's weights and settings

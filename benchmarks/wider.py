@@ -1,4 +1,4 @@
-"""The WIDER protocol on a folder of predictions: ours beside plain loops like those of the common Python ports.
+"""The WIDER protocol on a folder of predictions: ours, and plain loops like those of the common Python ports.
 
 Such a port handles one setting and one image after the other, computes a row of IoUs for each prediction, and cuts each
 image's predictions at each of the 1,000 thresholds. Both are timed in processor time, so that other work on the machine

@@ -60,13 +60,13 @@ class Progress:
         now = time.perf_counter()
         if now - self.reported >= self.every or self.done == self.total:
             self.reported, rate = now, (self.done - self.first) / max(now - self.began, 1e-9)
-            text = f", {detail()}" if detail else ""
+            rate_text, text = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}", f", {detail()}" if detail else ""
             if self.total is None:
-                print(f"{self.done} {self.unit}, {rate:.3g}/s{text}", file=sys.stderr, flush=True)
+                print(f"{self.done} {self.unit}, {rate_text}/s{text}", file=sys.stderr, flush=True)
                 return
             left = max(0, self.total - self.done) / rate
             clock = f"{int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d}"
-            print(f"{self.done}/{self.total} {self.unit}, {rate:.3g}/s, {clock} left{text}",
+            print(f"{self.done}/{self.total} {self.unit}, {rate_text}/s, {clock} left{text}",
                   file=sys.stderr, flush=True)
 
     def note(self, text: str, file: TextIO | None = None) -> None:

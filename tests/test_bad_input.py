@@ -148,7 +148,7 @@ def test_exit_codes_say_whether_anything_was_done(tool, monkeypatch, tmp_path, c
     assert "1 images were left out: empty.jpg" in capsys.readouterr().out
     (folder / "good.jpg").unlink()
     assert tool_test(tool, monkeypatch, folder, tmp_path / "out") == 2
-    assert capsys.readouterr().err.endswith("error: none of the 1 images could be read\n")
+    assert capsys.readouterr().err.endswith("error: no image could be read\n")
     assert tool_test(tool, monkeypatch, folder / "none", tmp_path / "out") == 2
     assert capsys.readouterr().err == f"error: {folder}/none: no such folder of images\n"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time the compiled parts beside their NumPy twins and peers of the same job: milliseconds, and ratios of one run."""
+"""Compare the compiled parts with their NumPy twins and with peers: milliseconds, and ratios within one run."""
 
 import _start
 

@@ -286,7 +286,7 @@ def export(family: str, words: list[str]) -> None:
            f"{OUTPUT}/{name}/{out}", *options, *given.more[1:])
 
 
-# ------------------------------------------------------------ four images by heart
+# ------------------------------------------------------------ overfitting four images
 
 # 17 faces, 61 to 108 px high where the images are 800 px wide, so 20 to 35 px here; none is marked invalid.
 FOUR_IMAGES = """\
@@ -297,7 +297,7 @@ FOUR_IMAGES = """\
 """
 # A crop holds a whole image, somewhere. All templates are used, because TEST.TEMPLATES is meant for a pyramid. The
 # config's rate and its frozen layers are for ImageNet's weights. A face from IoU 0.5 on, not 0.7: templates between
-# background and face learn no box, and in a net that knows its images by heart they score as high as those that do.
+# background and face learn no box, and in a net that has overfitted its images they score as high as those that do.
 FOUR_KEYS = """
     NET.FROZEN_BN False NET.FROZEN_STAGES 0 NET.BN_MOMENTUM 0.9 LOSS.WEIGHT_DECAY 0 TRAIN.DATASETS overfit
     TRAIN.SELECT overfit TRAIN.SELECT_IMAGES 0 TRAIN.SELECT_EVERY 20 TRAIN.STEPS 120 TRAIN.BATCH 4 TRAIN.OPTIMIZER adamw

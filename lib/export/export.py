@@ -1,6 +1,6 @@
-"""Export: weights of any family as ONNX, OpenVINO IR, LiteRT or SavedModel, with a sidecar, checked beside Keras.
+"""Export: weights of any family as ONNX, OpenVINO IR, LiteRT or SavedModel, with a sidecar, checked against Keras.
 
-The file appears only after it has run beside Keras on real images and given the same. A family joins by its `build`
+The file appears only after it has given the same as Keras on real images. A family joins by its `build`
 and `decode`; nothing here names one.
 """
 

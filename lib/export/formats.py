@@ -51,7 +51,7 @@ class Format:
         name: as --format takes it.
         ending: of the file; empty: a folder.
         packages: without which it cannot be written.
-        int8_packages: those for 8-bit arithmetic besides.
+        int8_packages: those that 8-bit arithmetic needs too.
         write: function (job, path) that writes the model.
         save: function (onnx.ModelProto, path) that writes a graph; None: this format is not made from one. A cascade is
             exported by it.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | os.PathLike,
                   names: str | os.PathLike | None = None, scales: Sequence[float] | None = None,
                   flip: bool | None = None, settings: dict[str, Any] | None = None, resume: bool = False,
-                  form: str = "wider", labels: str | os.PathLike | None = None) -> dict[str, Any]:
+                  file_format: str = "wider", labels: str | os.PathLike | None = None) -> dict[str, Any]:
     """Detect in all images below a folder and write the predictions.
 
     An image that cannot be read is reported in a warning line, and the others continue.
@@ -37,7 +37,7 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
         scales, flip: as in Detector.detect.
         settings: written to OUT/settings.json; for coco and fddb to OUT.settings.json.
         resume: leave out images that have a prediction file, if the settings there are the same.
-        form, labels: as in results.open_results.
+        file_format, labels: as in results.open_results.
 
     Returns:
         images (done now), resumed (done before), failed (list of names), faces, seconds, and ms: mean milliseconds per
@@ -49,7 +49,7 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
     """
     images, test = find_images(folder), detector.cfg.TEST
     images = listed_images(names, images) if names else images
-    results = open_results(out, images, settings, resume, form, labels)
+    results = open_results(out, images, settings, resume, file_format, labels)
     images = [image for image in images if image not in results.resumed]
     if test.BATCH > 1:
         images.sort(key=lambda image: _size(Path(folder, image)))  # images of similar size then share a batch

@@ -11,6 +11,7 @@ from .. import pretrained
 from ..cascade.stages import STAGES, is_cascade
 from ..config import roles_of
 from ..errors import InputError
+from ..nets import FAMILIES
 from ..runtimes.files import CascadeFiles, digest
 from .base import BaseDetector
 from .cascade_detector import CascadeDetector, Nets
@@ -74,11 +75,15 @@ def weights_of(cfg: EasyDict, weights: str | os.PathLike | None = None) -> Path 
     """The weights of a config, which exist; None: those that ship under cfg.NAME.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or the family is unknown.
     """
+    FAMILIES.check(cfg.FAMILY)
     weights = weights or pretrained.weights_file(cfg.NAME)
     if is_cascade(cfg):
         return CascadeFiles.weights(weights)
+    if Path(weights).is_dir():
+        raise InputError(f"{os.fspath(weights)}: is a folder; expected a .weights.h5 of {cfg.FAMILY}, as only the "
+                         f"weights of a cascade are a folder")
     if not Path(weights).is_file():
         raise InputError(f"{os.fspath(weights)}: no such weights file")
     return Path(weights)

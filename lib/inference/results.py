@@ -26,7 +26,7 @@ SETTINGS = "settings.json"
 
 
 def open_results(out: str | os.PathLike, images: Sequence[str], settings: dict[str, Any] | None = None,
-                 resume: bool = False, form: str = "wider",
+                 resume: bool = False, file_format: str = "wider",
                  labels: str | os.PathLike | None = None) -> FolderResults | FileResults:
     """Open the results of a folder of images.
 
@@ -35,28 +35,28 @@ def open_results(out: str | os.PathLike, images: Sequence[str], settings: dict[s
         images: paths below their folder, in the order of a file's entries.
         settings: what decides the predictions.
         resume: wider: leave out images that are done in `out`.
-        form: one of FORMATS.
+        file_format: one of FORMATS.
         labels: COCO annotation file whose image ids the results have. Without it images are numbered from 1, and
             OUT.images.json, a COCO annotation file without annotations, lists the numbers.
 
     Raises:
         InputError: the results cannot be written so; raised before anything is detected.
     """
-    check_form(form, resume, labels)
-    if form == "wider":
+    check_format(file_format, resume, labels)
+    if file_format == "wider":
         return FolderResults(out, images, settings, resume)
-    return (CocoResults if form == "coco" else FddbResults)(out, images, settings, labels)
+    return (CocoResults if file_format == "coco" else FddbResults)(out, images, settings, labels)
 
 
-def check_form(form: str, resume: bool = False, labels: str | os.PathLike | None = None) -> None:
+def check_format(file_format: str, resume: bool = False, labels: str | os.PathLike | None = None) -> None:
     """InputError for an unknown format, or one that does not go with resume or labels: before a net is loaded."""
-    if form not in FORMATS:
-        raise InputError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
-    if labels and form != "coco":
-        raise InputError(f"--labels: only COCO's results have image ids, found --format {form}")
-    if resume and form != "wider":
-        raise InputError(f"--resume: {form} results are one file that is written at the end; use --format wider, whose "
-                         "folder tools/convert_results.py turns into COCO's file")
+    if file_format not in FORMATS:
+        raise InputError(f"--format {file_format!r}: expected one of {', '.join(FORMATS)}")
+    if labels and file_format != "coco":
+        raise InputError(f"--labels: only COCO's results have image ids, found --format {file_format}")
+    if resume and file_format != "wider":
+        raise InputError(f"--resume: {file_format} results are one file, written at the end; use --format wider, "
+                         "whose folder tools/convert_results.py turns into COCO's file")
 
 
 class FolderResults:

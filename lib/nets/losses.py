@@ -110,8 +110,8 @@ def smooth_l1(predicted, target, sigma=3.0):
 def diou_loss(predicted, target, variances=(0.1, 0.2)):
     """1 - IoU + squared distance of the centres over squared diagonal of the hull.
 
-    The value does not change when both boxes are moved and scaled. So each pair is compared beside an anchor of side 1
-    at 0. Where an anchor is not square, the distance is measured in its sides.
+    The value does not change when both boxes are moved and scaled. So each pair is compared relative to an anchor of
+    side 1 at 0. Where an anchor is not square, the distance is measured in its sides.
 
     Args:
         predicted, target: (..., 4) offsets from the same anchor in units of `variances`.

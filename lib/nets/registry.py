@@ -46,11 +46,19 @@ class Registry(MutableMapping[str, Any]):
         """The entry of a name.
 
         Raises:
+            InputError: as check.
+        """
+        self.check(name)
+        return self[name]
+
+    def check(self, name: str) -> None:
+        """Check a name without importing its entry.
+
+        Raises:
             InputError: the name is not registered; lists those that are.
         """
         if name not in self.entries:
             raise InputError(f"{self.kind}: found {name!r}, expected one of {', '.join(sorted(self.entries))}")
-        return self[name]
 
     def register(self, name: str, value: Any) -> None:
         """Add an entry. The same entry may be registered twice.

@@ -9,8 +9,6 @@ import numpy as np
 from ..detections import Detections
 from ..nets.family import Family
 
-OUTPUTS = ("boxes", "scores", "image")  # and landmarks
-
 
 class Faces(Family):
     """The family of a model that gives faces: `decode` only names what the model computed.

@@ -49,6 +49,9 @@ class CascadeFiles(os.PathLike):
         if isinstance(path, cls):
             return path
         found, folder = cls.named(path, WEIGHTS), Path(path)
+        if folder.is_file():
+            raise InputError(f"{folder}: is a file; the weights of a cascade are a folder that holds "
+                             f"{', '.join(file.name for file in found.files)}")
         if not any(file.is_file() for file in found.files) and any(run.is_dir() for run in trainings(folder).values()):
             found = cls(folder, tuple(trained_weights(run) for run in trainings(folder).values()))
         for file in found.files:
@@ -148,5 +151,6 @@ def digest(path: str | os.PathLike) -> str:
                 while block := stream.read(1 << 20):
                     found.update(block)
         except FileNotFoundError:
-            raise InputError(f"{file}: no such file; it belongs to {path.name}") from None
+            belongs = f"; it belongs to {path.name}" if file != path else ""
+            raise InputError(f"{file}: no such file{belongs}; export or copy the model again") from None
     return found.hexdigest()

@@ -64,7 +64,8 @@ def check_free(path: str | os.PathLike) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{beside}: is there and is no sidecar of a model; choose another name than {path}") from None
+        raise InputError(f"{beside}: exists and is not the sidecar of a model; choose another name than "
+                         f"{path}") from None
     if other != Path(path).name and beside.with_name(other).exists():
         raise InputError(f"{beside}: describes {other}; choose another name or folder than {path}")
 
@@ -74,8 +75,7 @@ def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises:
         InputError: names the file and the key. The sidecar is missing, broken, of a newer format, or the model is not
-            the
-            file that it describes.
+            the file that it describes.
     """
     path, beside = Path(path), sidecar_path(path)
     if not path.exists():
@@ -86,7 +86,7 @@ def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{beside}: no such file; it says what {path.name} is and comes with it from "
                          f"tools/export.py") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{beside}: cannot be read as JSON ({error})") from None
+        raise InputError(f"{beside}: cannot be read as JSON ({error}); export or copy both again") from None
     _check(beside, facts)
     if facts["sha256"] != digest(path):
         raise InputError(f"{path}: is not the file that {beside.name} describes (sha256 differs, key sha256); "

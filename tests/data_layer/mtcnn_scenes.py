@@ -46,10 +46,10 @@ def maker(records, propose=None, **keys):
                        propose)
 
 
-def make(folder, maker, progress=None, anew=False):
+def make(folder, maker, progress=None, overwrite=False):
     """Make a maker's samples in a folder; returns its SampleFolder."""
     samples = SampleFolder(folder)
-    samples.begin(maker.settings(), anew)
+    samples.begin(maker.settings(), overwrite)
     maker.run(samples, progress or Progress(10**9, "images", every=1e9))
     return samples
 

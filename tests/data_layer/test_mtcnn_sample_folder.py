@@ -116,11 +116,11 @@ def test_an_image_that_cannot_be_read_is_reported_and_left_out(records, tmp_path
 
 def test_samples_of_other_settings_are_refused(records, tmp_path):
     make(tmp_path, maker(records[:10]))
-    with pytest.raises(InputError, match=r"made with MTCNN\.POSITIVE 0\.65, now it is 0\.7; --anew makes them again"):
+    with pytest.raises(InputError, match=r"made with MTCNN\.POSITIVE 0\.65, now it is 0\.7; --overwrite makes"):
         make(tmp_path, maker(records[:10], MTCNN__POSITIVE=0.7))
     with pytest.raises(InputError, match="made with images of train '20 [0-9a-f]{12}', now it is '18 "):
         make(tmp_path, maker(records[:9]))
-    make(tmp_path, maker(records[:9]), anew=True)
+    make(tmp_path, maker(records[:9]), overwrite=True)
     (tmp_path / "journal.jsonl").write_bytes(b'{"settings": {}}\nno line of ours\n')
     with pytest.raises(InputError, match=r"journal\.jsonl line 2: found 'no line of ours'"):
         SampleFolder(tmp_path)

@@ -73,7 +73,7 @@ def test_a_second_run_skips_what_is_done(tool, stand_in, tmp_path, capsys):
     before = path.read_bytes(), [(file.name, file.stat().st_mtime_ns) for file in sorted(out.iterdir())]
     capsys.readouterr()
     assert demo(tool, *arguments) == 0
-    assert capsys.readouterr().out == f"{out}: all 3 were there already (--anew does them again)\n"
+    assert capsys.readouterr().out == f"{out}: all 3 were there already (--overwrite does them again)\n"
     assert before == (path.read_bytes(), [(file.name, file.stat().st_mtime_ns) for file in sorted(out.iterdir())])
     # A line cut short by a power failure, and a picture that is lost: both are done again, the third is not.
     path.write_bytes(path.read_bytes()[:-20])
@@ -81,7 +81,7 @@ def test_a_second_run_skips_what_is_done(tool, stand_in, tmp_path, capsys):
     assert demo(tool, *arguments) == 0
     assert "wrote 2" in (text := capsys.readouterr().out) and "; 1 were there already" in text
     assert sorted(row["source"] for row in lines(path)) == [str(folder / f"{name}.png") for name in "abc"]
-    assert demo(tool, *arguments, "--anew") == 0
+    assert demo(tool, *arguments, "--overwrite") == 0
     assert "wrote 3" in capsys.readouterr().out and len(lines(path)) == 3
 
 
@@ -91,7 +91,7 @@ def test_without_pictures_the_lines_alone_say_what_is_done(tool, stand_in, tmp_p
     assert demo(tool, *arguments, "--no-pictures") == 0
     assert capsys.readouterr().out.splitlines()[-1] == "3 done" and "picture" not in lines(path)[0]
     assert demo(tool, *arguments, "--no-pictures") == 0
-    assert capsys.readouterr().out == f"{path}: all 3 were there already (--anew does them again)\n"
+    assert capsys.readouterr().out == f"{path}: all 3 were there already (--overwrite does them again)\n"
     assert demo(tool, *arguments, "--out", tmp_path / "out") == 0  # pictures are wanted now
     assert len(lines(path)) == 3 and len(list((tmp_path / "out").iterdir())) == 3
 
@@ -106,7 +106,7 @@ def test_every_line_is_there_as_soon_as_its_image_is_done(tmp_path):
 
 
 @pytest.mark.parametrize("change, message", [
-    (["--score", "0.2"], "line 1: threshold is 0.3, now it is 0.2; choose another --json, or --anew"),
+    (["--score", "0.2"], "line 1: threshold is 0.3, now it is 0.2; choose another --json, or --overwrite"),
     (["--set", "TEST.SCALES", "[0.5]"], "line 1: by is 'w.weights.h5 [0-9a-f]{12}', now it is 'w.weights.h5 ")])
 def test_lines_of_another_detector_are_not_mixed(change, message, tool, stand_in, tmp_path, capsys):
     arguments = ["--weights", stand_in, "--out", tmp_path / "out", "--json", tmp_path / "f.jsonl", "--score", "0.3",

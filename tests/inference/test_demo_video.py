@@ -176,7 +176,7 @@ def test_where_there_is_no_camera_the_error_says_so(tool, stand_in, tmp_path, ca
     number = "97"  # no machine has so many
     assert demo(tool, "--weights", stand_in, "--out", tmp_path / "out", number) == 2
     err = capfd.readouterr().err
-    assert err.startswith("warning: camera 97: cannot be opened; ") and err.endswith("sources could be read\n")
+    assert err.startswith("warning: camera 97: cannot be opened; ") and err.endswith("no source could be read\n")
     assert len(err.splitlines()) == 2
     if sys.platform.startswith("linux") and not any(name.startswith("video") for name in os.listdir("/dev")):
         assert "this machine has none (no /dev/video*)" in err

@@ -16,7 +16,7 @@ POINTS = np.float32([[[2, 3], [8, 3], [5, 6], [3, 8], [7, 8]]])
 
 
 class Fixed(Family):
-    """A family whose net has always found the same: boxes in parts of the (unpadded) image's sides, and scores."""
+    """A family whose net has always found the same: boxes in fractions of the (unpadded) image's sides, and scores."""
 
     multiple = 32
 

@@ -18,6 +18,7 @@ from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.detections import Detections
 from manyfaces.errors import InputError
 from manyfaces.inference import loading
+from manyfaces.inference.models import weights_of
 
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 
@@ -152,6 +153,16 @@ def test_errors_say_what_there_is_and_what_to_do(arguments, here, message, shipp
     Recorder(monkeypatch, here)
     with pytest.raises(InputError, match=message):
         manyfaces.Detector.load(*arguments)
+
+
+@pytest.mark.parametrize("keys, weights, message", [
+    (["FAMILY", "shh"], None, "FAMILY: found 'shh', expected one of grid, mtcnn, ssd, ssh, tiny"),
+    (["FAMILY", "ssh"], ROOT / "cfgs", "cfgs: is a folder; expected a .weights.h5 of ssh"),
+    (["FAMILY", "mtcnn"], CFG, "ssh_mobilenet_v1_025.yml: is a file; the weights of a cascade are a folder that holds"),
+])
+def test_weights_are_a_file_or_the_folder_of_a_cascade(keys, weights, message):
+    with pytest.raises(InputError, match=message):
+        weights_of(load_config(overrides=keys), weights)
 
 
 def test_a_tool_names_a_config_a_model_or_neither(shipped, monkeypatch):

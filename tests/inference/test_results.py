@@ -44,7 +44,8 @@ def same(found, expected):
 
 def test_the_three_formats_hold_the_same_faces(images, tmp_path):
     for form, out in zip(FORMATS, ("pred", "results.json", "found.txt"), strict=True):
-        result = detect_folder(square_detector(BATCH=4), images, tmp_path / out, settings={"name": form}, form=form)
+        result = detect_folder(square_detector(BATCH=4), images, tmp_path / out, settings={"name": form},
+                               file_format=form)
         assert (result["images"], result["faces"], result["resumed"]) == (3, 3, 0)
     expected = wider_rows(tmp_path / "pred")
     assert [len(expected[name]) for name in sorted(expected)] == [2, 0, 1]
@@ -65,7 +66,7 @@ def test_an_annotation_gives_the_ids_of_its_images(images, tmp_path):
     labels = {"categories": [{"id": 7, "name": "face"}], "annotations": [], "images": [
         {"id": 40 - n, "file_name": name, "width": 0, "height": 0} for n, name in enumerate([*PICTURES, "other.png"])]}
     (tmp_path / "labels.json").write_text(json.dumps(labels))
-    detect_folder(square_detector(), images, tmp_path / "r.json", form="coco", labels=tmp_path / "labels.json")
+    detect_folder(square_detector(), images, tmp_path / "r.json", file_format="coco", labels=tmp_path / "labels.json")
     results = json.loads((tmp_path / "r.json").read_text())
     assert sorted(result["image_id"] for result in results) == [38, 40, 40]
     assert {result["category_id"] for result in results} == {7}
@@ -74,10 +75,11 @@ def test_an_annotation_gives_the_ids_of_its_images(images, tmp_path):
     labels["images"] = labels["images"][1:]
     (tmp_path / "labels.json").write_text(json.dumps(labels))
     with pytest.raises(InputError, match="has no image id for 1 of 3 images, the first is '2002/08/big/img_2.png'"):
-        detect_folder(square_detector(), images, tmp_path / "s.json", form="coco", labels=tmp_path / "labels.json")
+        detect_folder(square_detector(), images, tmp_path / "s.json", file_format="coco",
+                      labels=tmp_path / "labels.json")
     assert not list(tmp_path.glob("s.json*"))
     (tmp_path / "list.txt").write_text("z\n2002/08/big/img_5\n")
-    detect_folder(square_detector(), images, tmp_path / "s.json", names=tmp_path / "list.txt", form="coco",
+    detect_folder(square_detector(), images, tmp_path / "s.json", names=tmp_path / "list.txt", file_format="coco",
                   labels=tmp_path / "labels.json")
     assert [result["image_id"] for result in json.loads((tmp_path / "s.json").read_text())] == [38]
 
@@ -86,10 +88,10 @@ def test_a_list_gives_the_order_and_unreadable_images_are_left_out(images, tmp_p
     (images / "broken.png").write_text("no image")
     (tmp_path / "list.txt").write_text("z\nbroken\n2002/08/big/img_2\n")
     result = detect_folder(square_detector(BATCH=4), images, tmp_path / "f.txt", names=tmp_path / "list.txt",
-                           form="fddb")
+                           file_format="fddb")
     assert result["failed"] == ["broken.png"]
     assert list(read_detections(tmp_path / "f.txt")) == ["z", "2002/08/big/img_2"]
-    detect_folder(square_detector(), images, tmp_path / "r.json", names=tmp_path / "list.txt", form="coco")
+    detect_folder(square_detector(), images, tmp_path / "r.json", names=tmp_path / "list.txt", file_format="coco")
     assert [(i["file_name"], i["width"]) for i in load_coco(tmp_path / "r.json.images.json").images] == [
         ("z.png", 128), ("broken.png", 0), ("2002/08/big/img_2.png", 200)]
 
@@ -97,7 +99,7 @@ def test_a_list_gives_the_order_and_unreadable_images_are_left_out(images, tmp_p
 def test_nothing_is_written_where_no_image_could_be_read(tmp_path):
     save(tmp_path / "in/x.png", picture(40, 30))
     (tmp_path / "in/x.png").write_text("no image")
-    assert detect_folder(square_detector(), tmp_path / "in", tmp_path / "f.txt", form="fddb")["images"] == 0
+    assert detect_folder(square_detector(), tmp_path / "in", tmp_path / "f.txt", file_format="fddb")["images"] == 0
     assert not list(tmp_path.glob("f.txt*"))
 
 
@@ -119,18 +121,18 @@ def test_what_cannot_be_is_said_before_anything_is_detected(images, tmp_path):
         detect_folder(detector, images, tmp_path / "file")
     for form in ("coco", "fddb"):
         with pytest.raises(InputError, match=f"--resume: {form} results are one file"):
-            detect_folder(detector, images, tmp_path / "out", form=form, resume=True)
+            detect_folder(detector, images, tmp_path / "out", file_format=form, resume=True)
         with pytest.raises(InputError, match="in: is a folder, expected the file"):
-            detect_folder(detector, images, tmp_path / "in", form=form)
+            detect_folder(detector, images, tmp_path / "in", file_format=form)
     for form in ("wider", "fddb"):
         with pytest.raises(InputError, match=f"--labels: only COCO's results have image ids, found --format {form}"):
-            detect_folder(detector, images, tmp_path / "out", form=form, labels="x.json")
+            detect_folder(detector, images, tmp_path / "out", file_format=form, labels="x.json")
     with pytest.raises(InputError, match="--format 'voc': expected one of wider, coco, fddb"):
-        detect_folder(detector, images, tmp_path / "out", form="voc")
+        detect_folder(detector, images, tmp_path / "out", file_format="voc")
     save(images / "z.bmp", picture(32, 32))
     for form in FORMATS:
         with pytest.raises(InputError, match="z.bmp and z.png would both be written to"):
-            detect_folder(detector, images, tmp_path / "out", form=form)
+            detect_folder(detector, images, tmp_path / "out", file_format=form)
     assert detector.family.shapes == [] and not (tmp_path / "out").exists()
 
 

@@ -17,7 +17,7 @@ from manyfaces.nets.backbones import BACKBONES, backbone_module
 from manyfaces.nets.family import Family
 
 PAGE = (ROOT / "docs" / "own_family.md").read_text(encoding="utf-8")
-CLASS, RUN, BACKBONE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CLASS, OWN, RUN, BACKBONE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 (CONFIG,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -38,6 +38,7 @@ def folder(tmp_path, monkeypatch, toy):
 
     (tmp_path / "centres.py").write_text(CLASS)
     (tmp_path / "centres.yml").write_text(CONFIG)
+    (tmp_path / "own.py").write_text(OWN)
     for name in ("toy_train", "toy_select"):
         save_roidb(READERS["wider"](toy["labels"], toy["images"]), tmp_path / "data/pickles" / f"{name}.pkl")
     monkeypatch.chdir(tmp_path)
@@ -92,6 +93,13 @@ def test_the_family_of_the_page_trains_is_exported_and_runs(folder):
     done = subprocess.run([sys.executable, "-c", f"{RUN}\nimport sys\nassert 'keras' not in sys.modules"],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_of_the_page_know_the_family_and_show_no_traceback(folder):
+    words = ["own.py", "train", "--cfg", "centres.yml", "--set", "TRAIN.DATASETS", "none"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: data/pickles/none.pkl: no such file")
 
 
 def test_the_backbone_of_the_page_serves_every_family():

@@ -55,7 +55,7 @@ def test_demo_prints_a_table_of_an_exported_model(capsys, tool):
     (["MODEL", "PICTURES", "--threads", "0"], "threads is 0, expected 1 or more"),
     (["MODEL", "PICTURES", "--runtime", "litert"], "litert"),
     (["MODEL", "PICTURES", "--set", "NET.ALPHA", "1"], "NET.ALPHA"),
-    (["MODEL", "MODEL"], "none of the 1 sources could be read"),
+    (["MODEL", "MODEL"], "no source could be read"),
 ])
 def test_demo_names_bad_input_next_to_a_model(arguments, message, tool, capsys, tmp_path):
     names = {"MODEL": str(exported("onnx")[0]), "PICTURES": str(picture_folder())}
@@ -73,7 +73,7 @@ def test_json_goes_to_standard_output_and_inference_is_demo(tool, capsys):
     assert ours.err.splitlines()[-1] == "2 done"
     assert run_tool(tool("inference").main, words) == 0
     earlier = capsys.readouterr()
-    assert earlier.err.startswith("tools/inference.py is tools/demo.py --weights MODEL now\n")
+    assert earlier.err.startswith("tools/inference.py is the earlier name of tools/demo.py --weights MODEL\n")
     for text in (ours.out, earlier.out):
         rows = [json.loads(line) for line in text.splitlines()]
         assert [len(row["faces"]) for row in rows] == [1, 1] and "picture" not in rows[0]
@@ -84,8 +84,8 @@ def test_inference_writes_pictures_only_where_it_is_told(tool, monkeypatch):
     monkeypatch.setattr("manyfaces.commands.demo.main", called.append)
     for words in (["m.onnx", "a.png"], ["m.onnx", "a.png", "--out", "found"]):
         run_tool(tool("inference").main, words)
-    assert called == [["--weights", "m.onnx", "a.png", "--anew", "--no-pictures"],
-                      ["--weights", "m.onnx", "a.png", "--out", "found", "--anew"]]
+    assert called == [["--weights", "m.onnx", "a.png", "--overwrite", "--no-pictures"],
+                      ["--weights", "m.onnx", "a.png", "--out", "found", "--overwrite"]]
 
 
 @pytest.mark.slow

@@ -109,8 +109,8 @@ def with_config(model, changes):
 
 @pytest.mark.parametrize("changes, message", [
     ({"TEST.SCORES": 0.1}, r"unknown key TEST\.SCORES; did you mean TEST\.SCORE\?"),
-    ({"TEST.NMS": "soft"}, r"TEST\.NMS is 'soft' \(str\), expected float"),
-    ({"NET.LANDMARKS": 5}, r"NET\.LANDMARKS is 5 \(int\), expected bool"),
+    ({"TEST.NMS": "soft"}, r"TEST\.NMS is 'soft', expected number, from 0 to 1"),
+    ({"NET.LANDMARKS": 5}, r"NET\.LANDMARKS is 5, expected true or false"),
     ({"ANCHORS.SIZES": [16]}, r"ANCHORS\.SIZES holds 16"),
     ({"CASCADE.BOXES": "whole"}, r"CASCADE\.BOXES is 'whole', expected one of continuous, inclusive"),
     ({"TARGETS": 1}, r"TARGETS is a group of keys, found 1"),

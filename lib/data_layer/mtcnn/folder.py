@@ -49,20 +49,20 @@ class SampleFolder:
             except (ValueError, KeyError, TypeError):
                 found = line[:40].decode(errors="replace")
                 raise InputError(f"{self.journal} line {number}: found {found!r}, expected a line of "
-                                 f"tools/mtcnn_samples.py; make the samples again with --anew") from None
+                                 f"tools/mtcnn_samples.py; make the samples again with --overwrite") from None
 
-    def begin(self, settings: dict, anew: bool = False) -> None:
+    def begin(self, settings: dict, overwrite: bool = False) -> None:
         """Start, or continue where an earlier run with the same settings was killed.
 
         Args:
             settings: what the samples are made with, as JSON values.
-            anew: remove what an earlier run made.
+            overwrite: remove what an earlier run made.
 
         Raises:
             InputError: names the first setting that differs from the earlier run.
         """
         settings = json.loads(json.dumps(settings))
-        if anew and self.path.is_dir():
+        if overwrite and self.path.is_dir():
             for file in [self.journal, *(file for split in SPLITS for file in (self.path / split).glob("*.tfrecord*"))]:
                 file.unlink(missing_ok=True)
             self.settings, self.shards = None, {split: {} for split in SPLITS}
@@ -77,7 +77,7 @@ class SampleFolder:
             then, now = self.settings.get(key), settings.get(key)
             if then != now:
                 raise InputError(f"{self.path}: the samples there were made with {key} {then!r}, now it is {now!r}; "
-                                 f"--anew makes them again, MTCNN.SAMPLES names another folder")
+                                 f"--overwrite makes them again, MTCNN.SAMPLES names another folder")
         rows = [json.dumps(row) + "\n" for split in SPLITS for row in self.shards[split].values()]
         head = json.dumps({"settings": self.settings}) + "\n"
         write_whole(self.journal, (head + "".join(rows)).encode())  # without a line that was cut short
@@ -127,6 +127,6 @@ class SampleFolder:
                     records = open_samples(file, kind, self.settings["side"])
                     if len(records) != count:
                         raise InputError(f"{file}: has {len(records)} records, the journal says {count}; make the "
-                                         f"samples again with --anew")
+                                         f"samples again with --overwrite")
                     shards[kind].append(records)
         return shards

@@ -134,7 +134,7 @@ def open_samples(path: str | os.PathLike, kind: str, side: int) -> np.ndarray:
         InputError: the file is missing, cut short, of another kind or size, or not written by SampleWriter.
     """
     dtype, template = record_layout(KINDS[kind], side)
-    path, advice = Path(path), "make the samples again (tools/mtcnn_samples.py --anew)"
+    path, advice = Path(path), "make the samples again (tools/mtcnn_samples.py --overwrite)"
     try:
         size = path.stat().st_size
         if not size or size % dtype.itemsize:

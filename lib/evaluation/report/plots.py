@@ -1,4 +1,4 @@
-"""Charts as figures of matplotlib, in the manner of WIDER FACE's official ones, beside what other authors report.
+"""Charts as figures of matplotlib, in the manner of WIDER FACE's official ones, with what other authors report.
 
 matplotlib is imported when a figure is made. No window system is needed.
 """

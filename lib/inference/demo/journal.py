@@ -68,15 +68,15 @@ class Journal:
         path: the file; it need not exist.
         by: the detector_mark of this run.
         threshold: the lowest score of this run.
-        anew: ignore what the file holds.
+        overwrite: ignore what the file holds.
 
     Raises:
         InputError: the file holds something else, or lines of another detector or threshold.
     """
 
-    def __init__(self, path: str | os.PathLike, by: str, threshold: float, anew: bool = False):
+    def __init__(self, path: str | os.PathLike, by: str, threshold: float, overwrite: bool = False):
         self.path, self.by, self.threshold, self.file = Path(path), by, threshold, None
-        self.rows = [] if anew else self._read()  # (line, row)
+        self.rows = [] if overwrite else self._read()  # (line, row)
 
     def _read(self):
         try:
@@ -92,11 +92,11 @@ class Journal:
                 row = None
             if not isinstance(row, dict) or not isinstance(row.get("source"), str) or "by" not in row:
                 raise InputError(f"{where}: found {line[:40].decode(errors='replace')!r}, expected a line of an "
-                                 f"earlier run; choose another --json, or --anew to overwrite the file")
+                                 f"earlier run; choose another --json, or --overwrite to replace the file")
             for key, now in (("by", self.by), ("threshold", self.threshold)):
                 if row.get(key) != now:
                     raise InputError(f"{where}: {key} is {row.get(key)!r}, now it is {now!r}; choose another --json, "
-                                     f"or --anew to overwrite the file")
+                                     f"or --overwrite to replace the file")
             rows.append((line, row))
         return rows
 
