@@ -12,7 +12,8 @@ from manyfaces.files import write_whole
 EXAMPLE = """
 tools/compare.py --data ../shared/data --peers ../shared/peers --cfg cfgs/ssh_mobilenet_v1_025.yml \\
     --cfg cfgs/tiny_mobilenet_v1_025.yml --csv docs/results/peers.csv
-tools/compare.py --data ../shared/data --model output/ssh.xml --model output/int8.xml --model output/int8.onnx@openvino
+tools/compare.py --data ../shared/data --model output/ssh_openvino.xml --model output/int8.xml \\
+    --model output/int8_onnx.onnx@openvino
 """
 
 

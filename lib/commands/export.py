@@ -49,9 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                    options.images, options.licence, half=options.half)
     for runtime, check in facts["checks"].items():
         largest = max(check["differences"], key=check["differences"].get)
+        faces = check["faces"]
+        found = f"{check['recall']:.1%} of Keras' {faces} faces found" if faces else "Keras finds no face on them"
         print(f"{runtime}: largest difference from Keras on {facts['images']} images {check['difference']:.2e} "
-              f"({largest}), at most {check['error']:.1e} of a map's values; {check['recall']:.1%} of Keras' "
-              f"{check['faces']} faces found")
+              f"({largest}), at most {check['error']:.1e} of a map's values; {found}")
     print(f"training data: {facts['licence']}")
     print(f"{facts['path']}: {facts['format']}, {facts['precision']}, {facts['bytes'] / 1e6:.2f} MB, "
           f"{facts['seconds']:.1f} s, with {facts['sidecar']}")

@@ -94,7 +94,7 @@ def _graph(job: Job) -> Any:
     finish = None
     if job.facts["content"] == "faces":
         finish = faces_in_graph(job.family, job.cfg)
-        job.facts["outputs"] = faces_outputs(job.family, job.cfg)
+        job.facts["outputs"] = faces_outputs(job.cfg)
     graph = to_onnx(job.model, finish)
     (images,) = graph.graph.input
     kind = images.type.tensor_type.elem_type

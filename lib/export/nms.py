@@ -45,7 +45,7 @@ def anchor_facts(family: Family, cfg: EasyDict) -> list[dict[str, Any]]:
              "sides": anchor_sides(module.sizes, module.ratios).tolist()} for module in family.modules]
 
 
-def faces_outputs(family: Family, cfg: EasyDict) -> list[dict[str, Any]]:
+def faces_outputs(cfg: EasyDict) -> list[dict[str, Any]]:
     """For the sidecar: the outputs of a model that gives faces. N is their number in all images of the batch."""
     outputs = [{"name": "boxes", "shape": ["N", 4]}, {"name": "scores", "shape": ["N"]},
                {"name": "image", "shape": ["N"]}]

@@ -12,7 +12,7 @@ from .. import pretrained
 from ..config import load_config, override, roles_of
 from ..errors import InputError
 from ..runtimes.cascade import open_cascade
-from ..runtimes.files import CascadeFiles, has_cascade_weights
+from ..runtimes.files import CascadeFiles, has_any_cascade_weights
 from ..runtimes.models import open_model
 from ..runtimes.sessions import PRECISIONS, RUNTIMES, readers
 from ..runtimes.sessions import installed as installed_runtimes
@@ -44,7 +44,7 @@ def open_detector(name: str | os.PathLike, weights: str | os.PathLike | None = N
             raise InputError(f"{name}: holds its own weights, found {os.fspath(weights)} beside it; leave that out")
         return _exported(name, overrides, runtime, threads, precision)
     if ending in (".yml", ".yaml"):
-        if weights is not None and readers(weights) and not has_cascade_weights(weights):
+        if weights is not None and readers(weights) and not has_any_cascade_weights(weights):
             raise InputError(f"{os.fspath(weights)}: an exported model brings its own config; leave {name} out and "
                              f"change keys of TEST with overrides (--set)")
         return _keras(name, weights, overrides, runtime, precision)

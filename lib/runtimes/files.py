@@ -115,6 +115,12 @@ def has_cascade_weights(path: str | os.PathLike) -> bool:
         return False
 
 
+def has_any_cascade_weights(path: str | os.PathLike) -> bool:
+    """Whether a folder holds the weights of at least one of the three nets, its own or those of trainings."""
+    files = CascadeFiles.named(path, WEIGHTS).files
+    return any(file.is_file() for file in files) or has_cascade_weights(path)
+
+
 def trainings(folder: str | os.PathLike) -> dict[str, Path]:
     """Stage -> folder of its training in a folder of trainings: DIR/mtcnn_pnet and so on, which need not exist."""
     return {stage: Path(folder) / f"mtcnn_{stage}" for stage in STAGES}

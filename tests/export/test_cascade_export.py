@@ -16,7 +16,7 @@ from manyfaces.inference.detector import Detector
 from manyfaces.inference.models import load_cascade, load_detector, settings_of
 from manyfaces.nets.mtcnn import STAGES, stage_config
 from manyfaces.runtimes.cascade import read_cascade
-from manyfaces.runtimes.files import WEIGHTS, CascadeFiles, has_cascade_weights
+from manyfaces.runtimes.files import WEIGHTS, CascadeFiles, has_any_cascade_weights, has_cascade_weights
 from manyfaces.weights.files import save_weights
 
 pytestmark = pytest.mark.slow
@@ -59,6 +59,10 @@ def picture(seed=0):
 def test_names_of_the_three(tmp_path):
     assert CascadeFiles.named("a/b", WEIGHTS)["rnet"].as_posix() == "a/b/rnet.weights.h5"
     assert not has_cascade_weights(tmp_path / "none") and not has_cascade_weights(tmp_path)
+    (tmp_path / "part").mkdir()
+    assert not has_any_cascade_weights(tmp_path / "part")
+    (tmp_path / "part" / "pnet.weights.h5").touch()
+    assert has_any_cascade_weights(tmp_path / "part") and not has_cascade_weights(tmp_path / "part")
     assert CascadeFiles.exported(tmp_path / "none") is None and CascadeFiles.exported(tmp_path) is None
     for stage in STAGES:
         (tmp_path / f"mtcnn_{stage}").mkdir()

@@ -212,7 +212,7 @@ def test_shipped_weights_begin_a_training_and_mine_for_the_next(cascade, trainin
 def test_what_is_missing_of_the_three_is_named(trainings, cascade, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"mtcnn_pnet: holds one of MTCNN's nets; --run takes the folder that holds"):
         shipping.ship(trainings / "mtcnn_pnet", tmp_path / "out")
-    with pytest.raises(InputError, match=r"best.weights.h5/pnet.weights.h5: no such weights file; expected a folder"):
+    with pytest.raises(InputError, match="best.weights.h5: is a file; the weights of a cascade are a folder"):
         shipping.ship(trainings, tmp_path / "out", weights=trainings / "mtcnn_pnet/best.weights.h5")
     with pytest.raises(InputError, match="a cascade is exported as float32 .* and --half"):
         shipping.ship(trainings, tmp_path / "out", half=True)
