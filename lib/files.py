@@ -27,13 +27,13 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part{suffix}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part{suffix}")
     try:
-        yield beside
+        yield temporary
         if sync:
-            with open(beside, "rb+") as file:
+            with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except OSError as error:
         if error.errno is None:
             raise
@@ -41,10 +41,10 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
     finally:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
 
 
 def write_whole(path: str | os.PathLike, data: bytes, sync: bool = True) -> None:
     """Write bytes to `path` so that it always has either its old or its new content; see whole_file."""
-    with whole_file(path, sync=sync) as beside:
-        beside.write_bytes(data)
+    with whole_file(path, sync=sync) as temporary:
+        temporary.write_bytes(data)

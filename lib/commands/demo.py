@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures and videos")
     parser.add_argument("--json", metavar="FILE", help="one line of JSON per image or frame: boxes, scores, landmarks; "
                         "-: on standard output, instead of the table")
-    parser.add_argument("--overwrite", action="store_true",
+    parser.add_argument("--overwrite", "--anew", action="store_true",
                         help="do all sources again and replace the file of --json")
     parser.add_argument("--score", type=float, metavar="S", help="lowest score of a face that is drawn and counted "
                         "(default: TEST.DEMO_SCORE of the config)")

@@ -32,7 +32,7 @@ def save_state(path: str | os.PathLike, groups: Mapping[str, Sequence[keras.Vari
         OSError: the file cannot be written.
     """
     arrays = {f"{name}/{i:04d}": v.numpy() for name, variables in groups.items() for i, v in enumerate(variables)}
-    with whole_file(path) as beside, open(beside, "wb") as file:
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
 
 

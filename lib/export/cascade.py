@@ -48,8 +48,8 @@ def export_cascade(cfg: EasyDict, weights: str | os.PathLike | None, folder: Pat
     facts: dict[str, Any] = {}
     checks: dict[str, Any] = {}
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-        made = CascadeFiles.named(beside, format.ending)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        made = CascadeFiles.named(temporary, format.ending)
         for stage, file in made.items():
             facts[stage] = own = write_stage(cfg, stage, models[stage], format, file)
             for name, session in run_exported(format, file, own, threads):
@@ -67,11 +67,11 @@ def export_cascade(cfg: EasyDict, weights: str | os.PathLike | None, folder: Pat
                  "config": json.loads(json.dumps(cfg))}
         write_cascade(made, whole, facts)
         for name, check in checks.items():
-            sessions, _ = open_cascade(beside, name, threads)
+            sessions, _ = open_cascade(temporary, name, threads)
             check |= agreement(CascadeDetector(nets, cfg), CascadeDetector(sessions, cfg), pictures)
         made.sidecar.unlink()
         folder.mkdir(exist_ok=True)
-        move_files(Path(beside), folder)
+        move_files(Path(temporary), folder)
     write_cascade(files, whole, facts)
     return {"path": str(folder), "sidecar": str(files.sidecar), "format": format.name, "precision": "float32",
             "bytes": sum(size_of(file) for file in files.files), "seconds": time.perf_counter() - began,

@@ -61,24 +61,24 @@ def ship(run: str | os.PathLike, folder: str | os.PathLike | None = None, name: 
     learnt = [names for each in configs for names in (each.TRAIN.DATASETS, each.MTCNN.LANDMARKS) if names]
     licence = licence or licence_of("+".join(learnt))
     with tempfile.TemporaryDirectory() as temporary:
-        beside = Path(temporary)
-        made = beside / (cfg.NAME if whole else cfg.NAME + WEIGHTS)
-        model = beside / (cfg.NAME if whole else cfg.NAME + pretrained.MODEL)
+        made_in = Path(temporary)
+        made = made_in / (cfg.NAME if whole else cfg.NAME + WEIGHTS)
+        model = made_in / (cfg.NAME if whole else cfg.NAME + pretrained.MODEL)
         for stage, source in _weights(runs, weights).items():
             path = CascadeFiles.named(made, WEIGHTS)[stage] if whole else made
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(halve_weights(source) if half else source.read_bytes())
-        save_config(cfg, beside / f"{cfg.NAME}.yml")
+        save_config(cfg, made_in / f"{cfg.NAME}.yml")
         facts = export(cfg, made, model, licence=licence, half=half)
-        files = sorted(path for path in beside.rglob("*") if path.is_file())
-        sizes = {path.relative_to(beside).as_posix(): path.stat().st_size for path in files}
+        files = sorted(path for path in made_in.rglob("*") if path.is_file())
+        sizes = {path.relative_to(made_in).as_posix(): path.stat().st_size for path in files}
         large = [f"{file} has {size:,}" for file, size in sizes.items() if size > LIMIT]
         if large:
             raise InputError(f"{', '.join(large)} bytes, at most {LIMIT:,} ship; "
                              + ("take a smaller net" if half else "store the weights as float16: --half"))
         for file in sizes:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(beside / file, folder / file)
+            shutil.copyfile(made_in / file, folder / file)
     return sizes, facts
 
 

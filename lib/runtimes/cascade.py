@@ -64,22 +64,22 @@ def read_cascade(folder: str | os.PathLike) -> dict[str, Any]:
     files = CascadeFiles.exported(folder)
     if files is None:
         raise InputError(f"{os.fspath(folder)}/{SIDECAR}: no such file; tools/export.py writes it with the nets")
-    beside = files.sidecar
+    sidecar = files.sidecar
     try:
-        facts = json.loads(beside.read_text(encoding="utf-8"))
+        facts = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{beside}: cannot be read as JSON ({error})") from None
+        raise InputError(f"{sidecar}: cannot be read as JSON ({error})") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("content") != CONTENT:
-        raise InputError(f"{beside}: is no sidecar of a cascade; export again, or use the manyfaces that wrote it")
+        raise InputError(f"{sidecar}: is no sidecar of a cascade; export again, or use the manyfaces that wrote it")
     for key, kind in KEYS.items():
         if not isinstance(facts.get(key), kind):
-            raise InputError(f"{beside}: {key} is {facts.get(key)!r}, expected {kind.__name__}; export again")
+            raise InputError(f"{sidecar}: {key} is {facts.get(key)!r}, expected {kind.__name__}; export again")
     for stage, file in files.items():
         own = facts["stages"].get(stage)
         if not isinstance(own, dict) or own.get("file") != file.name or not isinstance(own.get("input"), dict):
-            raise InputError(f"{beside}: stages.{stage} does not describe {file.name}; export again")
+            raise InputError(f"{sidecar}: stages.{stage} does not describe {file.name}; export again")
         if own.get("sha256") != digest(file):
-            raise InputError(f"{file}: is not the file that {beside.name} describes (sha256 differs, key "
+            raise InputError(f"{file}: is not the file that {sidecar.name} describes (sha256 differs, key "
                              f"stages.{stage}.sha256); export or copy all of them again")
     return facts
 

@@ -48,26 +48,26 @@ def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> dict[str
     Raises:
         InputError: the sidecar there belongs to another model that still exists.
     """
-    beside = sidecar_path(path)
+    sidecar = sidecar_path(path)
     check_free(path)
     facts = {"format": FORMAT, **facts, "file": Path(path).name, "sha256": digest(path)}
     facts = {key: facts[key] for key in KEYS}
-    write_whole(beside, (json.dumps(facts, indent=1) + "\n").encode())
+    write_whole(sidecar, (json.dumps(facts, indent=1) + "\n").encode())
     return facts
 
 
 def check_free(path: str | os.PathLike) -> None:
     """InputError where MODEL.json beside `path` describes another model: two models of one stem would share it."""
-    beside = sidecar_path(path)
+    sidecar = sidecar_path(path)
     try:
-        other = json.loads(beside.read_text(encoding="utf-8"))["file"]
+        other = json.loads(sidecar.read_text(encoding="utf-8"))["file"]
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{beside}: exists and is not the sidecar of a model; choose another name than "
+        raise InputError(f"{sidecar}: exists and is not the sidecar of a model; choose another name than "
                          f"{path}") from None
-    if other != Path(path).name and beside.with_name(other).exists():
-        raise InputError(f"{beside}: describes {other}; choose another name or folder than {path}")
+    if other != Path(path).name and sidecar.with_name(other).exists():
+        raise InputError(f"{sidecar}: describes {other}; choose another name or folder than {path}")
 
 
 def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
@@ -77,19 +77,19 @@ def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
         InputError: names the file and the key. The sidecar is missing, broken, of a newer format, or the model is not
             the file that it describes.
     """
-    path, beside = Path(path), sidecar_path(path)
+    path, sidecar = Path(path), sidecar_path(path)
     if not path.exists():
         raise InputError(f"{path}: no such model file")
     try:
-        facts = json.loads(beside.read_text(encoding="utf-8"))
+        facts = json.loads(sidecar.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{beside}: no such file; it says what {path.name} is and comes with it from "
+        raise InputError(f"{sidecar}: no such file; it says what {path.name} is and comes with it from "
                          f"tools/export.py") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{beside}: cannot be read as JSON ({error}); export or copy both again") from None
-    _check(beside, facts)
+        raise InputError(f"{sidecar}: cannot be read as JSON ({error}); export or copy both again") from None
+    _check(sidecar, facts)
     if facts["sha256"] != digest(path):
-        raise InputError(f"{path}: is not the file that {beside.name} describes (sha256 differs, key sha256); "
+        raise InputError(f"{path}: is not the file that {sidecar.name} describes (sha256 differs, key sha256); "
                          f"export or copy both again")
     return facts
 

@@ -133,5 +133,5 @@ def plot_templates(path: str | os.PathLike, sizes: np.ndarray, sets: Mapping[str
     among.legend()
     drawn.set(xlim=(-1.05 * most, 1.05 * most), ylim=(-1.05 * most, 1.05 * most), aspect="equal", xlabel="px",
               title="templates about one centre")
-    with whole_file(path, suffix=Path(path).suffix) as beside:
-        figure.savefig(beside, dpi=110)
+    with whole_file(path, suffix=Path(path).suffix) as temporary:
+        figure.savefig(temporary, dpi=110)

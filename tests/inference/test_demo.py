@@ -81,7 +81,7 @@ def test_a_second_run_skips_what_is_done(tool, stand_in, tmp_path, capsys):
     assert demo(tool, *arguments) == 0
     assert "wrote 2" in (text := capsys.readouterr().out) and "; 1 were there already" in text
     assert sorted(row["source"] for row in lines(path)) == [str(folder / f"{name}.png") for name in "abc"]
-    assert demo(tool, *arguments, "--overwrite") == 0
+    assert demo(tool, *arguments, "--anew") == 0
     assert "wrote 3" in capsys.readouterr().out and len(lines(path)) == 3
 
 

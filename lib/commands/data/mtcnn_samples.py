@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cfg", metavar="FILE", help="its config (default: cfgs/mtcnn_STAGE.yml)")
     parser.add_argument("--list", metavar="FILE", help="also write the training samples as a text list, `image label "
                         "box landmarks`, with the crops as .png beside it")
-    parser.add_argument("--overwrite", action="store_true", help="remove the samples that exist and make all again")
+    parser.add_argument("--overwrite", "--anew", action="store_true",
+                        help="remove the samples that exist and make all again")
     add_set_option(parser)
     options = parser.parse_args(arguments)
     cfg = load_config(options.cfg or Path(__file__).resolve().parents[3] / "cfgs" / f"mtcnn_{options.stage}.yml",

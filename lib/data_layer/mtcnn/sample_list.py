@@ -30,7 +30,7 @@ def write_list(folder: SampleFolder, path: Path, progress: Progress) -> int:
         The number of lines.
     """
     count = 0
-    with whole_file(path) as beside, open(beside, "w", encoding="utf-8") as lines:
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as lines:
         for kind, shards in folder.open("train").items():
             for shard, records in enumerate(shards):
                 for number, record in enumerate(records):

@@ -65,9 +65,9 @@ def write_figure(figure: Figure, path: str | os.PathLike) -> list[str]:
     base = base if extension.lower() in (".png", ".pdf") else os.fspath(path)
     written = []
     for kind in ("png", "pdf"):
-        with whole_file(f"{base}.{kind}", suffix=f".{kind}") as beside:
+        with whole_file(f"{base}.{kind}", suffix=f".{kind}") as temporary:
             # Without a date the same curves give the same file.
-            figure.savefig(beside, dpi=300, metadata={"CreationDate": None} if kind == "pdf" else None)
+            figure.savefig(temporary, dpi=300, metadata={"CreationDate": None} if kind == "pdf" else None)
         written.append(f"{base}.{kind}")
     return written
 

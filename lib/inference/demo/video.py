@@ -76,8 +76,8 @@ class VideoWriter:
 def whole_video(path: str | os.PathLike, rate: float) -> Iterator[VideoWriter]:
     """A VideoWriter whose file appears at `path` when the block ends well, or on Ctrl-C with the frames so far."""
     interrupted = None
-    with whole_file(path, Path(path).suffix, sync=False) as beside:
-        writer = VideoWriter(beside, rate)
+    with whole_file(path, Path(path).suffix, sync=False) as temporary:
+        writer = VideoWriter(temporary, rate)
         try:
             yield writer
         except KeyboardInterrupt as error:
@@ -86,14 +86,14 @@ def whole_video(path: str | os.PathLike, rate: float) -> Iterator[VideoWriter]:
                 raise
         finally:
             writer.close()
-        _check(beside, path, writer)
+        _check(temporary, path, writer)
     if interrupted:
         raise interrupted
 
 
-def _check(beside, path, writer):
+def _check(temporary, path, writer):
     """Raise InputError if the video cannot be opened: OpenCV does not report that a write failed."""
-    capture = cv2.VideoCapture(str(beside))
+    capture = cv2.VideoCapture(str(temporary))
     try:
         if not capture.isOpened() or not capture.read()[0]:
             raise InputError(f"{path}: the video of {writer.frames} frames could not be written; is the disk full?")
