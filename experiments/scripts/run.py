@@ -269,14 +269,12 @@ def export(family: str, words: list[str]) -> None:
     given = Arguments(family, words)
     kind, options = (given.more or [""])[0] or "onnx", []
     name = run_name(given.config, given.dataset)
-    if kind not in FORMATS:
-        fail(f"FORMAT is '{kind}', expected onnx, onnx_nms, onnx_int8, openvino, openvino_int8, litert, litert_int8 or "
-             "saved_model")
+    formats = ("onnx", "openvino") if family == "mtcnn" else tuple(FORMATS)
+    if kind not in formats:
+        fail(f"FORMAT is '{kind}', expected {', '.join(formats[:-1])} or {formats[-1]}")
     ending, eight_bits = FORMATS[kind]
     out = f"{name}{ending}"
     if family == "mtcnn":  # three nets in a folder
-        if kind not in ("onnx", "openvino"):
-            fail(f"FORMAT is '{kind}', expected onnx or openvino for mtcnn")
         out, options = kind, ["--format", kind]
     elif eight_bits:  # WIDER FACE's training images: no reported figure is measured on them
         options = ["--int8", "--calibrate", need_folder(f"{DATA}/wider/WIDER_train/images")]
