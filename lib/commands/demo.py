@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     cfg = detector.cfg
     score = cfg.TEST.DEMO_SCORE if options.score is None else options.score
     cfg.TEST.SCORE = min(cfg.TEST.SCORE, score)
-    journal, todo = None, sources
+    journal: Journal | Printed | None = None
+    todo = sources
     if printed:
         journal = Printed(detector_mark(detector))
     elif options.json:

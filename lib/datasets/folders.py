@@ -95,7 +95,7 @@ def read_within(path: str | os.PathLike, max_pixels: int) -> tuple[np.ndarray, t
     return image, ((width, height) if reduce > 1 else (image.shape[1], image.shape[0]))
 
 
-def read_ahead(paths: Sequence[str], max_pixels: int, workers: int = 2, ahead: int = 4
+def read_ahead(paths: Sequence[str | os.PathLike], max_pixels: int, workers: int = 2, ahead: int = 4
                ) -> Iterator[tuple[int, np.ndarray | ImageError, tuple[int, int] | None]]:
     """Read images in threads while the caller works on earlier ones.
 

@@ -127,11 +127,12 @@ def _recall(faces, found):
     return {"faces": int(faces), "found": int(found), "recall": float(found / faces) if faces else None}
 
 
-def _pairs(predictions, roidb, subset) -> tuple[list[np.ndarray], list[Record], int, int]:
+def _pairs(predictions: Predictions, roidb: Roidb,
+           subset: bool) -> tuple[list[np.ndarray], list[Record], int, int]:
     """(list of (P, 5) x1 y1 x2 y2 score, their records, images without a file, files without an image)."""
     files, unknown = pair_by_name(predictions, [record.name for record in roidb.records], roidb.source)
     missing = sum(rows is None for rows in files)
     records = [record for record, rows in zip(roidb.records, files, strict=True) if rows is not None or not subset]
-    files = [rows for rows in files if rows is not None] if subset else rows_or_none(files)
-    corners = [np.column_stack([rows[:, :2], rows[:, :2] + rows[:, 2:4], rows[:, 4]]) for rows in files]
+    chosen = [rows for rows in files if rows is not None] if subset else rows_or_none(files)
+    corners = [np.column_stack([rows[:, :2], rows[:, :2] + rows[:, 2:4], rows[:, 4]]) for rows in chosen]
     return corners, records, missing, unknown

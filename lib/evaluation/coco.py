@@ -9,7 +9,7 @@ library is given heights instead of areas.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from ..errors import InputError
 from .by_height import COARSE_EDGES, height_bins
 
 if TYPE_CHECKING:
+    from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+
     from ..datasets.coco_json import CocoFile
 
 MAX_DETECTIONS = 1000
@@ -44,13 +46,13 @@ def evaluate_coco(truth: CocoFile, rows: Sequence[np.ndarray | None], max_detect
         InputError: faster-coco-eval is not installed.
     """
     kept = [image for image, rows_of_image in zip(truth.images, rows, strict=True) if rows_of_image is not None]
-    rows = [rows_of_image for rows_of_image in rows if rows_of_image is not None]
+    detections = [rows_of_image for rows_of_image in rows if rows_of_image is not None]
     faces = [truth.faces[image["id"]] for image in kept]
     per_image = np.array([sum(not face["iscrowd"] for face in some) for some in faces], np.intp)
     limits = sorted({int(max_detections), USUAL_DETECTIONS}, key=lambda limit: limit != max_detections)
 
     areas = {"all": (0, 1e10)} | SIZES
-    ran = run_library(faces, rows, areas, limits)
+    ran = run_library(faces, detections, areas, limits)
     of_limit = []
     for limit in limits:
         figures = {"max_detections": limit, "AP": _mean(ran, "precision", "all", limit),
@@ -58,11 +60,11 @@ def evaluate_coco(truth: CocoFile, rows: Sequence[np.ndarray | None], max_detect
                    "AP75": _mean(ran, "precision", "all", limit, 0.75)}
         figures |= {f"AP_{size}": _mean(ran, "precision", size, limit) for size in SIZES}
         figures |= {"AR": _mean(ran, "recall", "all", limit), "AR50": _mean(ran, "recall", "all", limit, 0.5)}
-        figures |= {"beyond": int(sum(max(len(rows_of_image) - limit, 0) for rows_of_image in rows)),
+        figures |= {"beyond": int(sum(max(len(rows_of_image) - limit, 0) for rows_of_image in detections)),
                     "unreachable": int(np.maximum(per_image - limit, 0).sum())}
         of_limit.append(figures)
-    return {"images": len(kept), "faces": int(per_image.sum()), "detections": sum(map(len, rows)),
-            "limits": of_limit, "heights": _by_height(faces, rows, max_detections)}
+    return {"images": len(kept), "faces": int(per_image.sum()), "detections": sum(map(len, detections)),
+            "limits": of_limit, "heights": _by_height(faces, detections, max_detections)}
 
 
 def _by_height(faces, rows, limit):
@@ -78,8 +80,8 @@ def _by_height(faces, rows, limit):
 
 
 def run_library(faces: Sequence[Sequence[dict]], rows: Sequence[np.ndarray],
-                ranges: Mapping[object, tuple[float, float]], limits: Sequence[int],
-                measure: Callable = lambda box, area: area):
+                ranges: Mapping[Any, tuple[float, float]], limits: Sequence[int],
+                measure: Callable = lambda box, area: area) -> COCOeval_faster:
     """Run faster-coco-eval's evaluator.
 
     Args:

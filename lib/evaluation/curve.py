@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from ..datasets.roidb import Record
 from .files.ground_truth import GroundTruth
 
 THRESHOLDS = 1000
+_Image = TypeVar("_Image", GroundTruth, Record)
 
 
 @dataclass
-class Matches:
+class Matches(Generic[_Image]):
     """A set of predictions matched with its boxes: P predictions, G boxes, S settings.
 
     Attributes:
@@ -35,7 +37,7 @@ class Matches:
             the predictions.
     """
 
-    images: list[GroundTruth] | list[Record]
+    images: list[_Image]
     rows: np.ndarray
     image: np.ndarray
     boxes: np.ndarray

@@ -69,26 +69,27 @@ def match_faces(detections: Sequence, records: Sequence[Record], iou: float = 0.
         records: as in ap50.
         iou: 0..1.
     """
-    rows, boxes, heights, ignored = [np.zeros((0, 5))], [np.zeros((0, 4))], [np.zeros(0)], [np.zeros(0, bool)]
-    images, owners = [], []
+    rows_of, boxes_of = [np.zeros((0, 5))], [np.zeros((0, 4))]
+    heights_of, ignored_of = [np.zeros(0)], [np.zeros(0, bool)]
+    found, faces = [], []  # their number in each image
     for rows_of_image, record in zip(detections, records, strict=True):
-        rows.append(as_rows(rows_of_image))
-        boxes.append(record.boxes)
-        heights.append(record.boxes[:, 3] - record.boxes[:, 1])
-        ignored.append(record.ignore)
-        images.append(len(rows[-1]))
-        owners.append(len(boxes[-1]))
-    rows, boxes, heights, ignored = map(np.concatenate, (rows, boxes, heights, ignored))
-    owners = np.repeat(np.arange(len(owners)), owners)
+        rows_of.append(as_rows(rows_of_image))
+        boxes_of.append(record.boxes)
+        heights_of.append(record.boxes[:, 3] - record.boxes[:, 1])
+        ignored_of.append(record.ignore)
+        found.append(len(rows_of[-1]))
+        faces.append(len(record.boxes))
+    rows, boxes = np.concatenate(rows_of), np.concatenate(boxes_of)
+    owners = np.repeat(np.arange(len(faces)), faces)
     order = np.argsort(-rows[:, 4], kind="stable")
-    rows, images = rows[order], np.repeat(np.arange(len(images)), images)[order]
+    rows, images = rows[order], np.repeat(np.arange(len(found)), found)[order]
     for array in (rows, boxes):
         array[:, 2:4] -= array[:, :2]  # x1 y1 x2 y2 to x y w h
     best = best_boxes(rows, images, boxes, owners, iou, extra=0.0)
     matched = np.flatnonzero(best >= 0)
     first = np.zeros(len(best), bool)
     first[matched[np.unique(best[matched], return_index=True)[1]]] = True
-    return Match(rows, best, first, heights, ignored)
+    return Match(rows, best, first, np.concatenate(heights_of), np.concatenate(ignored_of))
 
 
 def ap_of(match: Match, heights: tuple[float, float] = (0, np.inf)) -> dict:

@@ -10,7 +10,7 @@ A set is matched once (match_wider). Then curve_of gives a curve for any choice 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def match_wider(predictions: Predictions, ground_truth: Sequence[GroundTruth], subset: bool = False,
-                iou: float = 0.5) -> Matches:
+                iou: float = 0.5) -> Matches[GroundTruth]:
     """Match a set of predictions by the official rules.
 
     An image without predictions is skipped, but its faces count.
@@ -96,7 +96,7 @@ def evaluate_wider(predictions: Predictions, ground_truth: Sequence[GroundTruth]
     return result_of(match_wider(predictions, ground_truth, subset, iou), predictions)
 
 
-def result_of(matches: Matches, predictions: Predictions) -> dict:
+def result_of(matches: Matches[GroundTruth], predictions: Predictions) -> dict:
     """Average precision and warnings for a matched set.
 
     Args:
@@ -137,7 +137,7 @@ def average_precision(detections: Sequence, records: Sequence[Record], iou: floa
     return curve_of(matches, matches.counted[:, 0]).ap
 
 
-def as_rows(detections) -> np.ndarray:
+def as_rows(detections: Any) -> np.ndarray:
     """Detections of an image, an array or an object with boxes and scores, as (N, 5) float64 x1 y1 x2 y2 score."""
     if hasattr(detections, "boxes"):
         boxes, scores = np.asarray(detections.boxes), np.asarray(detections.scores)

@@ -85,8 +85,8 @@ def _detect(detector, chunk, scales, flip):
     scales = test.SCALES if scales is None else scales
     readable = [item for item in chunk if not isinstance(item[1], ImageError)]
     yield from (item for item in chunk if isinstance(item[1], ImageError))
-    for reduced, part in itertools.groupby(readable, lambda item: round(max(item[2]) / max(item[1].shape[:2]))):
-        part = list(part)
+    for reduced, group in itertools.groupby(readable, lambda item: round(max(item[2]) / max(item[1].shape[:2]))):
+        part = list(group)
         # Above 10 a scale is a length in px. No image that was reduced can be enlarged tenfold below MAX_PIXELS.
         factors = scales if test.SIZE else [scale if scale > 10 else min(10, scale * reduced) for scale in scales]
         for (name, image, size), found in zip(part, _detect_or_say(detector, part, factors, flip), strict=True):
@@ -111,7 +111,8 @@ def _detect_or_say(detector, chunk, scales, flip):
                        f"TEST.MAX_PIXELS (now {detector.cfg.TEST.MAX_PIXELS:,})")]
 
 
-def _note_limit(progress, path, size, scales, detector):
+def _note_limit(progress: Progress, path: Path, size: tuple[int, int], scales: Sequence[float],
+                detector: BaseDetector) -> None:
     """A line where an image is scaled down further than was asked for. An image that is enlarged less needs none."""
     test = detector.cfg.TEST
     if test.SIZE:  # the config asks for a smaller image
@@ -132,6 +133,6 @@ def _size(path):
 
 def _batched(items, count):
     """Lists of up to `count` items (itertools.batched comes with Python 3.12)."""
-    items = iter(items)
-    while chunk := list(itertools.islice(items, count)):
+    rest = iter(items)
+    while chunk := list(itertools.islice(rest, count)):
         yield chunk

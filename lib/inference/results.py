@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from ..datasets.roidb import Record, Roidb, image_name
 from ..errors import InputError
 from ..evaluation.files.predictions import write_prediction_file
 from ..files import write_whole
+
+if TYPE_CHECKING:
+    from ..detections import Detections
 
 FORMATS = ("wider", "coco", "fddb")
 SETTINGS = "settings.json"
@@ -66,7 +69,8 @@ class FolderResults:
         resumed: the images whose prediction file is younger than the settings there, if these are the same.
     """
 
-    def __init__(self, out, images, settings, resume):
+    def __init__(self, out: str | os.PathLike, images: Sequence[str], settings: dict[str, Any] | None,
+                 resume: bool) -> None:
         if Path(out).is_file():
             raise InputError(f"{out}: is a file, expected a folder to write the predictions to")
         self.files = _apart({image: Path(out, image_name(image) + ".txt") for image in images})
@@ -74,51 +78,58 @@ class FolderResults:
         if not self.resumed:
             write_whole(Path(out, SETTINGS), json.dumps(settings or {}, indent=1).encode())
 
-    def write(self, image, found, size):
+    def write(self, image: str, found: Detections, size: tuple[int, int]) -> None:
         """Write the Detections of an image of this (width, height) px."""
         write_prediction_file(self.files[image], image, found.boxes, found.scores)
 
-    def leave_out(self, image):
+    def leave_out(self, image: str) -> None:
         """Delete what an earlier run wrote for an image that cannot be read now."""
         self.files[image].unlink(missing_ok=True)
 
-    def finish(self):
+    def finish(self) -> None:
         """Everything is written already."""
 
 
 class FileResults:
     """Results in one file: kept in memory until the end, a few MB for a whole set."""
 
-    resumed = frozenset()
+    resumed: frozenset[str] = frozenset()
 
-    def __init__(self, out, images, settings, labels=None):
+    def __init__(self, out: str | os.PathLike, images: Sequence[str], settings: dict[str, Any] | None,
+                 labels: str | os.PathLike | None = None) -> None:
         self.out = Path(out)
         if self.out.is_dir():
             raise InputError(f"{out}: is a folder, expected the file to write the detections to")
         _apart({image: image_name(image) for image in images})
-        self.images, self.settings, self.found, self.sizes = list(images), settings, {}, {}
+        self.images, self.settings = list(images), settings
+        self.found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.sizes: dict[str, tuple[int, int]] = {}
         self.check(labels)
 
-    def check(self, labels):
+    def check(self, labels: str | os.PathLike | None) -> None:
         """InputError for images that the results cannot name; nothing to check by default."""
 
-    def write(self, image, found, size):
+    def write(self, image: str, found: Detections, size: tuple[int, int]) -> None:
         """Keep the Detections of an image of this (width, height) px."""
         self.found[image], self.sizes[image] = (found.boxes, found.scores), size
 
-    def leave_out(self, image):
+    def leave_out(self, image: str) -> None:
         """An image that could not be read has no entry."""
 
-    def finish(self):
+    def finish(self) -> None:
         """Write the file, in the order of the images, and its settings beside it."""
         write_whole(f"{self.out}.{SETTINGS}", json.dumps(self.settings or {}, indent=1).encode())
         self.save({image: self.found[image] for image in self.images if image in self.found})
+
+    def save(self, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Write the (boxes, scores) of each image to `out`; each format has its own."""
+        raise NotImplementedError
 
 
 class FddbResults(FileResults):
     """FDDB's list: the image without extension, the number of faces, and `x y w h score` per face."""
 
-    def save(self, found):
+    def save(self, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
         """Write it; nothing is rounded."""
         from ..evaluation.fddb import write_detections
 
@@ -128,7 +139,7 @@ class FddbResults(FileResults):
 class CocoResults(FileResults):
     """COCO's result JSON, and the ids of the images where no annotation file gives them."""
 
-    def check(self, labels):
+    def check(self, labels: str | os.PathLike | None) -> None:
         self.labels, self.category = labels, CATEGORY
         self.ids = {image: number for number, image in enumerate(self.images, 1)}
         if labels:
@@ -140,7 +151,7 @@ class CocoResults(FileResults):
                                  f"first is {unknown[0]!r}; names there look like {next(iter(self.ids), 'none')!r} "
                                  "(--list detects in some images only)")
 
-    def save(self, found):
+    def save(self, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
         """Write it; nothing is rounded."""
         from ..evaluation.coco_results import write_coco_results
 

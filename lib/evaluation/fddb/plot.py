@@ -69,7 +69,7 @@ def roc_chart(methods: Sequence[tuple[str, Roc]], kind: str) -> LineChart:
                      np.linspace(0, CURVE, 5), np.arange(11) / 10, POINTS)
 
 
-def _steps(roc, kind):
+def _steps(roc: Roc, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Corners of a step curve: from (0, 0), and to the frame where there are more false positives than it shows."""
     positives, discrete, continuous = roc.steps(CURVE)
     rates = discrete if kind == "discrete" else continuous

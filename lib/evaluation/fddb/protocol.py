@@ -58,8 +58,8 @@ def evaluate_fddb(detections: Mapping[str, np.ndarray], folds: Sequence[Fold], s
         faces = sum(map(len, fold.faces.values()))
         per_fold.append((events, len(fold.faces), faces))
         rocs[fold.number] = _join(events, len(fold.faces), faces)
-    events, images, faces = zip(*per_fold, strict=True) if per_fold else ((), (), ())
-    whole = _join([event for events_of_fold in events for event in events_of_fold], sum(images), sum(faces))
+    whole = _join([event for events, _, _ in per_fold for event in events],
+                  sum(images for _, images, _ in per_fold), sum(faces for _, _, faces in per_fold))
     missing = sum(name not in detections for fold in folds for name in fold.faces)
     return FddbResult(whole, rocs, missing)
 

@@ -55,8 +55,8 @@ def read_predictions(folder: str | os.PathLike, skipped: Skipped | None = None) 
         folders.sort()
         event = os.path.relpath(at, folder).replace(os.sep, "/")
         texts = {name[:-4]: os.path.join(at, name) for name in sorted(files) if name.endswith(".txt")}
-        faces = {name: read_prediction_file(path, skipped) for name, path in texts.items()}
-        faces = {name: rows for name, rows in faces.items() if rows is not None}
+        read = {name: read_prediction_file(path, skipped) for name, path in texts.items()}
+        faces = {name: rows for name, rows in read.items() if rows is not None}
         if faces:
             predictions["" if event == "." else event] = faces
     if not predictions:

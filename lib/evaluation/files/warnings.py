@@ -30,11 +30,11 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
         One sentence per sign, with its cost (easy / medium / hard AP in %).
     """
     warnings = list(_missing(matches, files))
-    rows = [rows_of_file for rows_of_file in files if rows_of_file is not None and len(rows_of_file)]
-    if not rows:
+    filled = [rows_of_file for rows_of_file in files if rows_of_file is not None and len(rows_of_file)]
+    if not filled:
         return [*warnings, "there is no prediction at all"]
-    sizes = np.array(list(map(len, rows)))
-    image, rows = np.repeat(np.arange(len(rows)), sizes), np.concatenate(rows)
+    sizes = np.array(list(map(len, filled)))
+    image, rows = np.repeat(np.arange(len(filled)), sizes), np.concatenate(filled)
     scores = rows[:, 4]
     low, high = scores.min(), scores.max()
     if low == high:

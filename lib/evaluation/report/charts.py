@@ -78,8 +78,8 @@ class LineChart:
     x_label: str
     y_label: str
     lines: list[Line]
-    x_ticks: Sequence[float]
-    y_ticks: Sequence[float]
+    x_ticks: Sequence[float] | np.ndarray
+    y_ticks: Sequence[float] | np.ndarray
     marks: Sequence[float] = ()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...files import whole_file
 from ..curve import Curve
@@ -18,10 +18,12 @@ from .published import Published, choose_published
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
-STYLE = {"font.family": "DejaVu Sans", "font.size": 7, "axes.titlesize": 8, "axes.labelsize": 7, "xtick.labelsize": 6,
-         "ytick.labelsize": 6, "legend.fontsize": 5.6, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
-         "ytick.major.width": 0.6, "grid.linewidth": 0.4, "grid.color": "#d8d8d8", "pdf.fonttype": 42}
+STYLE: dict[RcKeyType, Any] = {
+    "font.family": "DejaVu Sans", "font.size": 7, "axes.titlesize": 8, "axes.labelsize": 7, "xtick.labelsize": 6,
+    "ytick.labelsize": 6, "legend.fontsize": 5.6, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6, "grid.linewidth": 0.4, "grid.color": "#d8d8d8", "pdf.fonttype": 42}
 _MARKERS = {"easy": "^", "medium": "o", "hard": "s"}
 # Inches: the width of a page's text, the height of a panel, and of a line of the list and of a legend.
 _WIDTH, _PANEL, _LINE, _ENTRY = 7.2, 2.1, 0.135, 0.105
@@ -150,6 +152,7 @@ def _legend(axes, inside):
 
 def _list(axes, methods, settings, published):
     """One line per model, by falling AP of the last setting: markers on an axis of AP, and the numbers."""
+    entries: list[tuple[str, list[float], str | None]]
     entries = [(shortened(name, 30), [curves[s].ap for s in settings], COLOURS[look(index).colour])
                for index, (name, curves) in enumerate(methods)]
     entries += [(f"{row.model} ({row.test})" if row.test else row.model, [getattr(row, s) for s in settings], None)

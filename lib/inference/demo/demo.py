@@ -24,8 +24,9 @@ from .video import video_format, whole_video
 
 if TYPE_CHECKING:
     from ...detections import Detections
-    from ..detector import Detector
+    from ..base import BaseDetector
     from .journal import Journal, Printed
+    from .video import VideoWriter
 
 JPEG_SIDE = 65500  # px, the longest side of a JPEG
 PARTS = ("net", "decode", "nms")
@@ -83,15 +84,15 @@ class Demo:
     size takes longer than all others.
 
     Args:
-        detector: the Detector.
+        detector: a Detector or CascadeDetector.
         out: folder for pictures and videos; None: none are written.
         score: faces below it are neither drawn nor counted; None: TEST.DEMO_SCORE.
         limit: largest number of frames of a video, 0: all.
         journal: a Journal that has been started, or a Printed; None: no JSON lines.
     """
 
-    def __init__(self, detector: Detector, out: str | os.PathLike | None, score: float | None = None, limit: int = 0,
-                 journal: Journal | Printed | None = None):
+    def __init__(self, detector: BaseDetector, out: str | os.PathLike | None, score: float | None = None,
+                 limit: int = 0, journal: Journal | Printed | None = None):
         self.detector, self.limit, self.journal = detector, limit, journal
         self.out = None if out is None else Path(out)
         self.score = detector.cfg.TEST.DEMO_SCORE if score is None else score
@@ -160,7 +161,7 @@ class Demo:
         return seen
 
     @staticmethod
-    def _write(writer, drawn: np.ndarray, due: int):
+    def _write(writer: VideoWriter, drawn: np.ndarray, due: int) -> None:
         """Write a frame, and again until `due` are written.
 
         A slow net handles fewer frames per second than the camera gives, so each stays as long as it took.

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,11 @@ from ...files import write_whole
 from ...runtimes.files import model_files
 
 if TYPE_CHECKING:
-    from ..detector import Detector
+    from ..base import BaseDetector
     from .sources import Source
 
 
-def detector_mark(detector: Detector) -> str:
+def detector_mark(detector: BaseDetector) -> str:
     """Text that changes with the detector's weights and its TEST section: the file's name and 12 digits of a hash."""
     digest, name = hashlib.sha256(), detector.cfg.NAME or detector.cfg.FAMILY
     if detector.source is not None:
@@ -75,7 +76,8 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike, by: str, threshold: float, overwrite: bool = False):
-        self.path, self.by, self.threshold, self.file = Path(path), by, threshold, None
+        self.path, self.by, self.threshold = Path(path), by, threshold
+        self.file: FileIO | None = None
         self.rows = [] if overwrite else self._read()  # (line, row)
 
     def _read(self):
@@ -126,6 +128,7 @@ class Journal:
 
     def add(self, row: dict) -> None:
         """Append a dict as a line."""
+        assert self.file is not None, "start() opens the file"
         self.file.write(_line(row, self.by).encode() + b"\n")
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ def video_format() -> tuple[str, str]:
     """
     with tempfile.TemporaryDirectory() as folder:
         for ending, codec in FORMATS:
-            writer = cv2.VideoWriter(str(Path(folder, "x" + ending)), cv2.VideoWriter_fourcc(*codec), 25, (64, 64))
+            writer = cv2.VideoWriter(str(Path(folder, "x" + ending)), cv2.VideoWriter.fourcc(*codec), 25, (64, 64))
             opened = writer.isOpened()
             writer.release()
             if opened:
@@ -50,14 +50,15 @@ class VideoWriter:
 
     def __init__(self, path: Path, rate: float):
         self.path, self.rate, self.codec = path, rate, video_format()[1]
-        self.writer, self.frames = None, 0
+        self.writer: cv2.VideoWriter | None = None
+        self.frames = 0
 
     def write(self, frame: np.ndarray) -> None:
         """Append a frame (H, W, 3) uint8 RGB."""
         frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
         if self.writer is None:
             self.size = frame.shape[1], frame.shape[0]
-            self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*self.codec), self.rate, self.size)
+            self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*self.codec), self.rate, self.size)
             if not self.writer.isOpened():
                 raise InputError(f"{self.path.parent}: no video can be written there ({self.codec}, "
                                  f"{self.size[0]}x{self.size[1]}, {self.rate:g} frames per second)")

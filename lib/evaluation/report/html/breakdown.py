@@ -59,6 +59,7 @@ def key_of(methods: Sequence[Method]) -> Html | None:
     if len(methods) > 1:
         return tag("ul", [tag("li", _bar_swatch(index), name_of(method.name)) for index, method in enumerate(methods)],
                    class_="legend row")
+    return None
 
 
 def _bar_swatch(index):

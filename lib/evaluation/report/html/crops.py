@@ -13,6 +13,7 @@ from ....datasets.images import ImageError
 from ....datasets.roidb import image_name
 from ....errors import InputError
 from ...curve import Matches
+from ...files.ground_truth import GroundTruth
 from .exhibits import Exhibit
 
 SIZE = 160
@@ -25,7 +26,7 @@ MAX_PIXELS = 64_000_000
 """An image of more pixels is decoded at a half or less, so one image takes about 200 MB at most."""
 
 
-def image_paths(folder: str | os.PathLike, matches: Matches) -> dict[str, str]:
+def image_paths(folder: str | os.PathLike, matches: Matches[GroundTruth]) -> dict[str, str]:
     """The image files below a folder: event/name -> path.
 
     Args:
@@ -74,9 +75,9 @@ def images_of(exhibits: Sequence[Exhibit]) -> int:
 def inside(window: tuple[float, float, float], size: tuple[int, int]) -> tuple[float, float, float]:
     """A window (x, y, side) in px, moved into an image of size (width, height), and shrunk where it is larger."""
     side = min(window[2], float(max(size)))
-    start = (min(max(at, 0.0), length - side) if side <= length else (length - side) // 2
-             for at, length in zip(window, size, strict=False))
-    return *start, side
+    x, y = (min(max(at, 0.0), length - side) if side <= length else (length - side) // 2
+            for at, length in zip(window, size, strict=False))
+    return x, y, side
 
 
 def crop(image: np.ndarray, window: tuple[float, float, float], ratio: float = 1.0, size: int = SIZE) -> np.ndarray:

@@ -92,7 +92,7 @@ def _glance(methods, setting):
     """The main figures, one list per method."""
     lists = []
     for index, method in enumerate(methods):
-        facts = [join(f"AP {setting} ", tag("strong", f"{method.result[setting]:.4f}"))]
+        facts: list[str] = [join(f"AP {setting} ", tag("strong", f"{method.result[setting]:.4f}"))]
         kind, worst = max(method.errors.items(), key=lambda item: item[1]["cost"])
         if worst["cost"] > 0:
             facts.append(f"Costliest kind of error: {KIND_TITLES[kind].lower()} (AP would be {worst['cost']:.3f} "
@@ -177,7 +177,7 @@ def _error_section(methods, setting):
     chart = tag("figure", bar_chart(bars, f"AP gained by fixing: {words}", most))
     figures = tag("div", table("How many there are", header, rows))
     # The table of several methods needs the whole width.
-    content.append(tag("div", chart, figures, class_="charts pair") if len(methods) == 1 else [chart, figures])
+    content += [tag("div", chart, figures, class_="charts pair")] if len(methods) == 1 else [chart, figures]
     for method in methods:
         rows = [[KIND_TITLES[kind], name_of(file["image"]), file["count"]]
                 for kind in KINDS for file in method.errors[kind]["files"]]
