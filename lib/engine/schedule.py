@@ -120,7 +120,8 @@ class Patience:
             key = "TRAIN.SCHEDULE plateau" if train.SCHEDULE == "plateau" else f"TRAIN.STOP_AFTER {train.STOP_AFTER:g}"
             raise InputError(f"{key} needs a selection, but TRAIN.SELECT is empty; name a data set there")
         self.train = train
-        self.best, self.best_epoch, self.waiting_since, self.lowered, self.over = None, 0.0, 0.0, 0, False
+        self.best: float | None = None
+        self.best_epoch, self.waiting_since, self.lowered, self.over = 0.0, 0.0, 0, False
 
     def look(self, epoch: float, value: float) -> str:
         """Record the value of a selection at an epoch; return its consequence in words, or "" if there is none."""

@@ -39,7 +39,8 @@ class Selection:
     """
 
     def __init__(self, cfg: EasyDict, family: Family, detector: Detector) -> None:
-        self.sets, self.loader = {}, None
+        self.sets: dict[str, list[Record]] = {}
+        self.loader: Loader | None = None
         known = ("AP", *family.measures)
         if cfg.TRAIN.SELECT_BY not in known:
             raise InputError(f"TRAIN.SELECT_BY is {cfg.TRAIN.SELECT_BY!r}, expected {' or '.join(known)} for "
@@ -86,6 +87,7 @@ class Selection:
                                       {key: np.stack([arrays[key] for arrays in targets]) for key in targets[0]})
 
     def _losses(self, step):
+        assert self.loader is not None  # there are sets
         batch = self.loader.batch(step)
         batch.pop("names")
         outputs = self.detector.run(batch.pop("images"))
@@ -103,9 +105,9 @@ def whole_sample(record: Record, size: Sequence[int]) -> dict[str, np.ndarray]:
         image (H, W, 3) uint8, boxes (N, 4) px, ignore (N,) and landmarks (N, 5, 2) px.
     """
     image = read_image(record.path)
-    scale = np.float32([1, 1])
+    scale: np.ndarray = np.ones(2, np.float32)
     if size:
-        scale = np.float32(size) / np.float32(image.shape[1::-1])
+        scale = np.array(size, np.float32) / np.array(image.shape[1::-1], np.float32)
         image = cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA)
     return {"image": image, "boxes": record.boxes * np.tile(scale, 2), "ignore": record.ignore,
             "landmarks": record.landmarks * scale}

@@ -36,7 +36,8 @@ class StageSelection:
     """
 
     def __init__(self, cfg: EasyDict, family: StageNet, run: Callable[[np.ndarray], Mapping]) -> None:
-        self.cfg, self.family, self.run, self.samples = cfg, family, run, None
+        self.cfg, self.family, self.run = cfg, family, run
+        self.samples: dict[str, np.ndarray] | None = None
         if not cfg.TRAIN.SELECT:
             return
         if cfg.TRAIN.SELECT_BY not in MEASURES:
@@ -56,6 +57,7 @@ class StageSelection:
 
     def evaluate(self) -> dict[str, float]:
         """Score the net on all samples; returns the measures of `stage_measures`, `loss`, and the losses by name."""
+        assert self.samples is not None  # TRAIN.SELECT names a set
         targets = {key: value for key, value in self.samples.items() if key != "image"}
         images = self.samples["image"]
         calls = [self.run(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from easydict import EasyDict
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..data_layer.mtcnn.batches import SampleLoader
     from ..inference.detector import Detector
     from ..nets.family import Family
+    from ..nets.mtcnn import StageNet
     from .stage_selection import StageSelection
 
 
@@ -32,5 +33,5 @@ def training_selection(cfg: EasyDict, family: Family, detector: Detector) -> Sel
     if family.crop_side is not None:
         from .stage_selection import StageSelection
 
-        return StageSelection(cfg, family, detector.run)
+        return StageSelection(cfg, cast("StageNet", family), detector.run)  # only the stages learn from crops
     return Selection(cfg, family, detector)

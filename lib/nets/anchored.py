@@ -173,7 +173,7 @@ class AnchorFamily(Family):
             size: (width, height) px of the image.
         """
         test, variances = self.cfg.TEST, self.cfg.TARGETS.VARIANCES
-        scores, boxes, landmarks = [], [], []
+        scores, decoded, landmarks = [], [], []
         for module in self.modules:
             logits = np.asarray(outputs[f"{module.name}_scores"])
             rows, columns = logits.shape[:2]
@@ -181,11 +181,11 @@ class AnchorFamily(Family):
             anchors = anchors_at(kept, (rows, columns, module.stride, module.sizes, module.ratios))
             offsets = np.asarray(outputs[f"{module.name}_boxes"]).reshape(-1, 4)[kept]
             scores.append(1 / (1 + np.exp(-logits.ravel()[kept].astype(np.float32))))
-            boxes.append(decode_boxes(offsets, anchors, variances))
+            decoded.append(decode_boxes(offsets, anchors, variances))
             if self.cfg.NET.LANDMARKS:
                 points = np.asarray(outputs[f"{module.name}_landmarks"]).reshape(-1, 10)[kept]
                 landmarks.append(decode_landmarks(points, anchors, variances[0]))
-        boxes = np.concatenate(boxes)
+        boxes = np.concatenate(decoded)
         boxes[:, 0::2] = boxes[:, 0::2].clip(0, size[0])
         boxes[:, 1::2] = boxes[:, 1::2].clip(0, size[1])
         faces = Detections(boxes, np.concatenate(scores), np.concatenate(landmarks) if landmarks else None)

@@ -177,7 +177,7 @@ class Grid(Family):
         rows, columns = np.nonzero(logits[..., 4] >= np.log(score / (1 - score)))
         values = 1 / (1 + np.exp(-logits[rows, columns]))  # (N, 5)
         boxes = _boxes(values[:, :4], np.stack([rows, columns], axis=1), logits.shape[:2])
-        return Detections(boxes.clip(0, 1) * np.float32([*size, *size]), values[:, 4])
+        return Detections(boxes.clip(0, 1) * np.array([*size, *size], np.float32), values[:, 4])
 
     # ----------------------------------------------------------- validation
 

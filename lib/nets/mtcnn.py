@@ -72,9 +72,13 @@ class StageNet(Family):
         outputs = {name: head(count, name=name)(x) for name, count in outputs.items()}
         return keras.Model(images, outputs, name=self.cfg.NAME or self.name)
 
+    def _body(self, x: Any) -> Any:
+        """The layers between the normalised images and the heads; each stage has its own."""
+        raise NotImplementedError
+
     # -------------------------------------------------------- targets, losses
 
-    def encode(self, sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def encode(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """Make the targets of a crop.
 
         Args:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -113,12 +113,12 @@ def _added(maps, strides, module, landmarks):
 
     from .layers import upsample_bilinear
 
-    total = None
+    total: dict[str, Any] = {}
     for stride, x in reversed(list(zip(strides, maps, strict=True))):
         # The bias of the first map alone says how rare a face is; with two biases it would be far rarer.
         own = heads(x, replace(module, name=f"stride{stride}"), landmarks, prior=0.01 if x is maps[0] else 0.5)
         kinds = {name.rpartition("_")[2]: value for name, value in own.items()}
-        if total is None:
+        if not total:
             total = kinds
         else:
             total = {kind: layers.Add(name=f"stride{stride}_{kind}_sum")([
