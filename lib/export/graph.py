@@ -108,7 +108,7 @@ class Graph:
             name = self.node("Mul", [name, factor], f"{name}_scaled")
         if any(value.pads):
             top, left, bottom, right = value.pads
-            pads = self.constant(f"{name}_pads", np.int64([0, 0, top, left, 0, 0, bottom, right]))
+            pads = self.constant(f"{name}_pads", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
             name = self.node("Pad", [name, pads, self.constant("zero", np.float32(0))], f"{name}_padded")
         return name
 
@@ -122,7 +122,8 @@ class Graph:
             if isinstance(kind, Convolution):
                 constants[f"{kind.name}_kernel"] = kind.kernel.astype(np.float32)
                 constants[f"{kind.name}_bias"] = kind.bias.astype(np.float32)
-                kind, inputs = "Conv", [*inputs, f"{kind.name}_kernel", f"{kind.name}_bias"]
+                inputs = [*inputs, f"{kind.name}_kernel", f"{kind.name}_bias"]
+                kind = "Conv"
             nodes.append(helper.make_node(kind, inputs, outputs, name=outputs[0], **attributes))
         used = {name for node in nodes for name in node.input}
         graph = helper.make_graph(nodes, name, self.inputs, self.outputs, [

@@ -42,11 +42,13 @@ def anchor_facts(family: Family, cfg: EasyDict) -> list[dict[str, Any]]:
     if not has_anchors(family):
         return []
     return [{"module": module.name, "stride": module.stride, "variances": list(cfg.TARGETS.VARIANCES),
-             "sides": anchor_sides(module.sizes, module.ratios).tolist()} for module in family.modules]
+             "sides": anchor_sides(module.sizes, module.ratios).tolist()} for module in family.modules
+            if isinstance(module, Module)]
 
 
 def faces_outputs(cfg: EasyDict) -> list[dict[str, Any]]:
     """For the sidecar: the outputs of a model that gives faces. N is their number in all images of the batch."""
+    outputs: list[dict[str, Any]]
     outputs = [{"name": "boxes", "shape": ["N", 4]}, {"name": "scores", "shape": ["N"]},
                {"name": "image", "shape": ["N"]}]
     return outputs + ([{"name": "landmarks", "shape": ["N", 5, 2]}] if cfg.NET.LANDMARKS else [])
@@ -76,6 +78,10 @@ def faces_in_graph(family: Family, cfg: EasyDict) -> Callable[[Graph, dict[str, 
     return finish
 
 
+def _ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
 class _Writer:
     """Short names for the nodes of one module: op("Add", a, b) gives the name of a + b. Numbers become constants."""
 
@@ -99,12 +105,12 @@ def _module(graph, module, maps, cfg):
     op, (near, log) = _Writer(graph, f"{module.name}_decode"), cfg.TARGETS.VARIANCES
     sides = anchor_sides(module.sizes, module.ratios).astype(np.float32)  # (A, 2)
     scores = maps[f"{module.name}_scores"]
-    all_logits = op("Reshape", channels_last(graph, scores, f"{module.name}_logits"), np.int64([0, -1]))
+    all_logits = op("Reshape", channels_last(graph, scores, f"{module.name}_logits"), _ints(0, -1))
     count = op("Shape", all_logits, start=1, end=2)
     index = f"{module.name}_index"
-    logits = graph.node("TopK", [all_logits, op("Min", count, np.int64([cfg.TEST.TOP]))], None,
+    logits = graph.node("TopK", [all_logits, op("Min", count, _ints(cfg.TEST.TOP))], None,
                         [f"{module.name}_best", index], axis=1)
-    rows = op("Unsqueeze", index, np.int64([2]))  # (B, k, 1)
+    rows = op("Unsqueeze", index, _ints(2))  # (B, k, 1)
 
     cell = op("Div", rows, np.int64(len(sides)))
     columns = op("Shape", scores.name, start=3, end=4)
@@ -114,18 +120,18 @@ def _module(graph, module, maps, cfg):
 
     def best(kind, width):
         every = op("Reshape", channels_last(graph, maps[f"{module.name}_{kind}"], f"{module.name}_{kind}_map"),
-                   np.int64([0, -1, width]))
+                   _ints(0, -1, width))
         return op("GatherND", every, rows, batch_dims=1)
 
-    shift, scale = (op("Slice", offsets, np.int64([start]), np.int64([start + 2]), np.int64([2]))
+    shift, scale = (op("Slice", offsets, _ints(start), _ints(start + 2), _ints(2))
                     for offsets in [best("boxes", 4)] for start in (0, 2))
     middle = op("Add", centre, op("Mul", op("Mul", shift, np.float32(near)), side))
     grown = op("Exp", op("Min", op("Mul", scale, np.float32(log)), np.float32(MAX_LOG_SCALE)))
     half = op("Mul", op("Mul", grown, side), np.float32(0.5))
     found = [logits, op("Concat", op("Sub", middle, half), op("Add", middle, half), axis=2)]
     if cfg.NET.LANDMARKS:
-        points = op("Reshape", best("landmarks", 10), np.int64([0, -1, 5, 2]))
-        centre, side = (op("Unsqueeze", value, np.int64([2])) for value in (centre, side))
+        points = op("Reshape", best("landmarks", 10), _ints(0, -1, 5, 2))
+        centre, side = (op("Unsqueeze", value, _ints(2)) for value in (centre, side))
         found.append(op("Add", centre, op("Mul", op("Mul", points, np.float32(near)), side)))
     return found
 
@@ -134,13 +140,13 @@ def _cells(graph, module, maps, cfg):
     """Names of logits (B, k) and boxes (B, k, 4) of all k cells of a module; the graph has the size of cfg.GRID."""
     op, side = _Writer(graph, f"{module.name}_decode"), cfg.GRID.INPUT // module.stride
     parts = op("Reshape", channels_last(graph, maps[f"{module.name}_cells"], f"{module.name}_logits"),
-               np.int64([0, side * side, 5]))
+               _ints(0, side * side, 5))
 
     def part(start, end, value=parts):
-        return op("Slice", value, np.int64([start]), np.int64([end]), np.int64([2]))
+        return op("Slice", value, _ints(start), _ints(end), _ints(2))
 
-    logits = op("Reshape", part(4, 5), np.int64([0, -1]))
-    unit = op("Gather", op("Sigmoid", part(0, 4)), np.int64([1, 0, 3, 2]), axis=2)  # width, height, x, y
+    logits = op("Reshape", part(4, 5), _ints(0, -1))
+    unit = op("Gather", op("Sigmoid", part(0, 4)), _ints(1, 0, 3, 2), axis=2)  # width, height, x, y
     rows, columns = np.divmod(np.arange(side * side), side)
     corner = np.stack([columns, rows], axis=1).astype(np.float32)  # (k, 2)
     centre = op("Div", op("Add", part(2, 4, unit), corner), np.float32(side))
@@ -153,7 +159,7 @@ def _clipped(graph, boxes):
     """Boxes (B, K, 4) cut at the borders of the input image."""
     op = _Writer(graph, "clip")
     size = op("Cast", op("Shape", graph.inputs[0].name, start=1, end=3), to=1)  # height, width
-    limit = op("Gather", size, np.int64([1, 0, 1, 0]), axis=0)
+    limit = op("Gather", size, _ints(1, 0, 1, 0), axis=0)
     return op("Max", op("Min", boxes, limit), np.float32(0))
 
 
@@ -162,12 +168,12 @@ def _suppress(graph, cfg, logits, boxes, landmarks=None):
     from onnx import TensorProto, helper
 
     op, test = _Writer(graph, "nms"), cfg.TEST
-    near, far = (op("Slice", boxes, np.int64([start]), np.int64([start + 2]), np.int64([2])) for start in (0, 2))
+    near, far = (op("Slice", boxes, _ints(start), _ints(start + 2), _ints(2)) for start in (0, 2))
     side = op("ReduceMin", op("Sub", far, near), axes=[2], keepdims=0)  # (B, K) px, 0 for what lay in the padding
     scores = op("Mul", op("Sigmoid", logits), op("Cast", op("Greater", side, np.float32(0)), to=1))
-    kept = op("NonMaxSuppression", boxes, op("Unsqueeze", scores, np.int64([1])), np.int64([test.KEEP]),
-              np.float32([test.NMS]), np.float32([test.SCORE]))  # (N, 3): image, class, row
-    at = op("Gather", kept, np.int64([0, 2]), axis=1)
+    kept = op("NonMaxSuppression", boxes, op("Unsqueeze", scores, _ints(1)), _ints(test.KEEP),
+              np.array([test.NMS], np.float32), np.array([test.SCORE], np.float32))  # (N, 3): image, class, row
+    at = op("Gather", kept, _ints(0, 2), axis=1)
     for name, values, shape in (("boxes", boxes, [4]), ("scores", scores, []), ("landmarks", landmarks, [5, 2])):
         if values is not None:
             graph.node("GatherND", [values, at], name, [name])

@@ -227,7 +227,7 @@ def _pad_to_multiple(graph, layer, inputs, _alone):
     sides = [1, 2] if raw else [2, 3]
     shape = graph.node("Shape", [name], f"{layer.name}_shape", start=sides[0], end=sides[1] + 1)
     lacking = graph.node("Mod", [graph.node("Neg", [shape], f"{layer.name}_negative"), graph.constant(
-        f"{layer.name}_multiple", np.int64([layer.multiple]))], f"{layer.name}_lacking")
+        f"{layer.name}_multiple", np.array([layer.multiple], np.int64))], f"{layer.name}_lacking")
     before = graph.constant(f"{layer.name}_before", np.zeros(4 + sides[0], np.int64))
     after = graph.constant(f"{layer.name}_after", np.zeros(3 - sides[1], np.int64))
     pads = graph.node("Concat", [before, lacking, *([after] if raw else [])], f"{layer.name}_pads", axis=0)
@@ -247,7 +247,7 @@ def _upsampling(graph, layer, inputs, _alone):
              "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}}
     if layer.interpolation not in modes:
         raise UnknownLayer(f"layer {layer.name} interpolates {layer.interpolation}")
-    scales = graph.constant(f"{layer.name}_scales", np.float32([1, 1, *layer.size]))
+    scales = graph.constant(f"{layer.name}_scales", np.array([1, 1, *layer.size], np.float32))
     return Value(graph.node("Resize", [graph.settled(inputs[0]), "", scales], layer.name, **modes[layer.interpolation]))
 
 

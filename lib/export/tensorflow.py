@@ -104,7 +104,7 @@ def _lite(folder, facts, calibrate):
     debug = tf.lite.experimental
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: (
-        [np.float32(image)[None]] for image in calibration_images(calibrate, facts))
+        [image.astype(np.float32)[None]] for image in calibration_images(calibrate, facts))
     with _silent(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         debugger = debug.QuantizationDebugger(converter=converter, debug_dataset=converter.representative_dataset)
