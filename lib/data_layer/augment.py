@@ -22,7 +22,7 @@ from ..errors import InputError
 from . import shrink, visible_faces
 from .augment_ssd import ssd_window
 
-LUMA = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def augment(record: Record, read: Callable[[Record, int], np.ndarray], rng: np.random.Generator, cfg: EasyDict,
@@ -66,7 +66,8 @@ def flip(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "image": cv2.flip(sample["image"], 1),
         "boxes": _flipped(sample["boxes"], width),
         "ignore": sample["ignore"],
-        "landmarks": sample["landmarks"][:, FLIPPED_LANDMARKS] * np.float32([-1, 1]) + np.float32([width, 0]),
+        "landmarks": (sample["landmarks"][:, FLIPPED_LANDMARKS] * np.array([-1, 1], np.float32)
+                      + np.array([width, 0], np.float32)),
     } | ({"picture": _flipped(sample["picture"], width)} if "picture" in sample else {})
 
 
@@ -85,8 +86,8 @@ def _mosaic(records, read, rng, cfg):
     ):
         sample = crop(record, read, rng, cfg, (x2 - x1, y2 - y1))
         image[y1:y2, x1:x2] = sample["image"]
-        sample["boxes"] = sample["boxes"] + np.float32([x1, y1, x1, y1])
-        sample["landmarks"] = sample["landmarks"] + np.float32([x1, y1])
+        sample["boxes"] = sample["boxes"] + np.array([x1, y1, x1, y1], np.float32)
+        sample["landmarks"] = sample["landmarks"] + np.array([x1, y1], np.float32)
         crops.append(sample)
     return {"image": image} | {key: np.concatenate([sample[key] for sample in crops])
                                for key in ("boxes", "ignore", "landmarks")}
@@ -128,8 +129,8 @@ def crop(record: Record, read: Callable[[Record, int], np.ndarray], rng: np.rand
     boxes, ignore, landmarks = visible_faces(record.boxes, record.ignore, record.landmarks,
                                              [x / reduce for x in scales], shift, size, cfg.MIN_FACE, cfg.MIN_VISIBLE)
     ends = [x / reduce * factor + begin for x, factor, begin in zip(shape, scales, shift, strict=True)]
-    picture = np.float32([*(max(0, round(x)) for x in shift),
-                          *(min(x, round(end)) for x, end in zip(size, ends, strict=True))])
+    picture = np.array([*(max(0, round(x)) for x in shift),
+                        *(min(x, round(end)) for x, end in zip(size, ends, strict=True))], np.float32)
     return {"image": image, "boxes": boxes, "ignore": ignore, "landmarks": landmarks, "picture": picture}
 
 
@@ -243,7 +244,7 @@ def colour(image: np.ndarray, rng: np.random.Generator, cfg: EasyDict) -> np.nda
     changed = False
     if rng.random() < cfg.COLOUR:  # hue: a rotation about the grey axis
         angle = np.deg2rad(rng.uniform(-12, 12))
-        cross = np.float32([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+        cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], np.float32) / np.sqrt(3)
         rotation = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
         matrix, changed = rotation.astype(np.float32) @ matrix, True
     grey_image = rng.random() < cfg.GREY
@@ -278,7 +279,8 @@ def lose_resolution(image: np.ndarray, rng: np.random.Generator, factors: Sequen
     size = image.shape[1], image.shape[0]
     if rng.random() >= 0.7:
         return _compressed(image, rng, 25, 75)
-    across, down = np.full(2, rng.uniform(*factors)) if rng.random() < 0.5 else rng.uniform(*factors, 2)
+    low, high = factors
+    across, down = np.full(2, rng.uniform(low, high)) if rng.random() < 0.5 else rng.uniform(low, high, 2)
     small = _resize(image, [max(1, round(size[0] * across)), max(1, round(size[1] * down))])
     if rng.random() < 0.5:
         small = _compressed(small, rng, 40, 95)

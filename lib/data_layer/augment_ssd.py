@@ -65,7 +65,7 @@ def random_crops(start: np.ndarray, sides: np.ndarray, rng: np.random.Generator,
     Returns:
         (TRIES, 4) float64, x1 y1 x2 y2.
     """
-    crop_sides = rng.uniform(*fractions, (TRIES, 2)) * sides
+    crop_sides = rng.uniform(fractions[0], fractions[1], (TRIES, 2)) * sides
     low = start + rng.uniform(0, 1, (TRIES, 2)) * (sides - crop_sides)
     return np.concatenate([low, low + crop_sides], axis=1)
 

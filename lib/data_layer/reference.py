@@ -92,17 +92,17 @@ def visible_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray, 
         InputError: when the arrays have wrong shapes.
     """
     boxes, ignore, landmarks = check_faces(boxes, ignore, landmarks)
-    scale, shift, limits = np.float32(scale), np.float32(shift), np.float32(size)
-    boxes = boxes * np.tile(scale, 2) + np.tile(shift, 2)
+    factors, begin, limits = (np.array(pair, np.float32) for pair in (scale, shift, size))
+    boxes = boxes * np.tile(factors, 2) + np.tile(begin, 2)
     clipped = np.clip(boxes, 0, np.tile(limits, 2))
     inside, sides = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
     kept = (inside > 0).all(axis=1)
     clipped, inside, sides = clipped[kept], inside[kept], sides[kept]
     visible = inside[:, 0] * inside[:, 1] / (sides[:, 0] * sides[:, 1])
     ignore = ignore[kept] | (visible < np.float32(min_visible)) | (sides < np.float32(min_face)).any(axis=1)
-    landmarks = landmarks[kept] * scale + shift
-    complete = ((landmarks >= 0) & (landmarks <= limits)).all(axis=(1, 2))
-    return clipped, ignore, np.where(complete[:, None, None], landmarks, np.float32(np.nan))
+    landmarks = landmarks[kept] * factors + begin
+    complete = ((landmarks >= 0) & (landmarks <= limits)).all(axis=(1, 2), keepdims=True)
+    return clipped, ignore, np.where(complete, landmarks, np.float32(np.nan))
 
 
 def check_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray

@@ -7,6 +7,7 @@ of samples and the step only.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,6 +65,7 @@ class SampleLoader(Loader):
         folder = SampleFolder(samples_folder(cfg))
         self.cfg, self.side = cfg, side
         self.shards = folder.open("train")
+        assert folder.settings is not None  # open() has read them
         if folder.settings["stage"] != cfg.MTCNN.STAGE:
             raise InputError(f"{folder.path}: the samples there are for {folder.settings['stage']}, MTCNN.STAGE is "
                              f"{cfg.MTCNN.STAGE}; make those with tools/mtcnn_samples.py --stage {cfg.MTCNN.STAGE}")
@@ -72,7 +74,7 @@ class SampleLoader(Loader):
         if not {"positive", "negative"} <= set(self.kinds):
             raise InputError(f"{folder.path}: has {folder.counts('train')}, of which MTCNN.RATIO {cfg.MTCNN.RATIO} "
                              f"leaves {sorted(set(self.kinds))}; expected positives and negatives")
-        self.records = range(sum(int(self.ends[kind][-1]) for kind in set(self.kinds)))  # of the kinds that are used
+        self.records: Sequence[Any] = range(sum(int(self.ends[kind][-1]) for kind in set(self.kinds)))  # the used ones
         self.size = len(self.records)  # of an epoch
         self.waited = 0.0
         self._orders = {}
@@ -111,7 +113,7 @@ class SampleLoader(Loader):
         places = self.places(step)
         rows = [self.shards[kind][shard][row] for kind, shard, row in places]
         images, box, landmarks = (np.stack([row[name] for row in rows]) for name in VALUES)
-        label = np.int32([KINDS[kind] for kind, _, _ in places])
+        label = np.array([KINDS[kind] for kind, _, _ in places], np.int32)
         rng = np.random.default_rng([self.cfg.SEED, step, LIGHT])
         names = [f"{kind}-{shard:05d}.tfrecord record {row}" for kind, shard, row in places]
         return {**augmented(images, label, box, landmarks, rng, self.cfg.AUGMENT), "names": names}
@@ -156,8 +158,8 @@ def augmented(images: np.ndarray, label: np.ndarray, box: np.ndarray, landmarks:
     corner = rng.random((count, 2)) * (1 - fraction)[:, None]
     is_face, has_points = (label == KINDS["positive"]) | (label == KINDS["part"]), label == KINDS["landmark"]
     box, points = _zoomed(box, landmarks.reshape(-1, 5, 2), fraction, corner, is_face, has_points)
-    box = np.where(mirrored[:, None], -box[:, [2, 1, 0, 3]] * np.float32([1, -1, 1, -1]), box)
-    turned = points[:, FLIPPED_LANDMARKS] * np.float32([-1, 1]) + np.float32([1, 0])
+    box = np.where(mirrored[:, None], -box[:, [2, 1, 0, 3]] * np.array([1, -1, 1, -1], np.float32), box)
+    turned = points[:, FLIPPED_LANDMARKS] * np.array([-1, 1], np.float32) + np.array([1, 0], np.float32)
     points = np.where((mirrored & has_points)[:, None, None], turned, points)
     levels = np.arange(256)
     for n in range(count):
@@ -187,7 +189,7 @@ def _zoomed(box, points, fraction, corner, is_face, has_points):
 
     Offsets of a box are from the crop's own corners: 0 0 at the upper left, 1 1 at the lower right.
     """
-    own = np.float32([0, 0, 1, 1])
+    own = np.array([0, 0, 1, 1], np.float32)
     moved = ((box + own) - np.tile(corner, 2)) / fraction[:, None] - own
     shifted = (points - corner[:, None]) / fraction[:, None, None]
     return np.where(is_face[:, None], moved, box), np.where(has_points[:, None, None], shifted, points)
@@ -198,5 +200,5 @@ def _section(image, fraction, corner):
     side = image.shape[0]
     # The centre of pixel i is at i + 0.5 px of the image, and at i in OpenCV.
     x, y = corner * side + fraction * 0.5 - 0.5
-    return cv2.warpAffine(image, np.float64([[fraction, 0, x], [0, fraction, y]]), (side, side),
+    return cv2.warpAffine(image, np.array([[fraction, 0, x], [0, fraction, y]], np.float64), (side, side),
                           flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)

@@ -79,7 +79,7 @@ def turn(image: np.ndarray, landmarks: np.ndarray, centre: Sequence[float] | np.
         Window (h, w, 3) of the rotated image that contains the square; landmarks (5, 2) in px of the whole rotated
         image; (x, y) px of the window in it.
     """
-    matrix = cv2.getRotationMatrix2D(tuple(centre), angle, 1.0)
+    matrix: np.ndarray = cv2.getRotationMatrix2D(tuple(centre), angle, 1.0)
     begin, end = np.floor(square[:2]) - 1, np.ceil(square[2:]) + 1
     size = tuple(int(length) for length in end - begin)
     into = matrix.copy()

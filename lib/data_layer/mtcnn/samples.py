@@ -97,9 +97,9 @@ def squares_of_image(record: Record, quota: Quotas, rng: np.random.Generator, cf
     positive, inside = positive_from(faces, cfg)[whose], centred_inside(drawn, record)
     for name, low, high in (("positive", positive, 2.0), ("part", cfg.PART, positive)):
         fits = (iou >= low) & (iou < high) & inside
-        chosen = _share_out(getattr(quota, name), len(faces), rng,
-                            (mined[kind == name], owner[kind == name]), (drawn[fits], whose[fits]))
-        result[name] = _confirmed(*chosen, name, faces, doubtful, cfg)
+        squares, owners = _share_out(getattr(quota, name), len(faces), rng,
+                                     (mined[kind == name], owner[kind == name]), (drawn[fits], whose[fits]))
+        result[name] = _confirmed(squares, owners, name, faces, doubtful, cfg)
     count = _number(quota.negative, rng)
     negatives = mined[kind == "negative"]
     negatives = negatives[rng.permutation(len(negatives))[:count]]
@@ -174,7 +174,7 @@ def meets(squares: np.ndarray, regions: np.ndarray) -> np.ndarray:
 def centred_inside(squares: np.ndarray, record: Record) -> np.ndarray:
     """(N,) bool: the squares (N, 4) whose centre is in the image; the others contain little of it."""
     centre = (squares[:, :2] + squares[:, 2:]) / 2
-    return ((centre > 0) & (centre < np.float32([record.width, record.height]))).all(axis=1)
+    return ((centre > 0) & (centre < np.array([record.width, record.height], np.float32))).all(axis=1)
 
 
 def squares_around(faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -195,7 +195,7 @@ def squares_around(faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndar
 
 def squares_elsewhere(record: Record, faces: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Draw squares (count, 4) float32: half anywhere in the image, half around faces (N, 4); sides are log-uniform."""
-    size = np.float64([record.width, record.height])
+    size = np.array([record.width, record.height], np.float64)
     largest = max(LEAST_SIDE, size.min() / 1.5)
     sides = np.exp(rng.uniform(np.log(LEAST_SIDE), np.log(largest), count))
     centre = rng.uniform(size=(count, 2)) * np.maximum(size - sides[:, None], 0) + sides[:, None] / 2

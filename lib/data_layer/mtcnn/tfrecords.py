@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -88,7 +89,8 @@ class SampleWriter:
     """
 
     def __init__(self, path: str | os.PathLike, kind: str, side: int):
-        self.path, self.count, self.file = Path(path), 0, None
+        self.path, self.count = Path(path), 0
+        self.file: BinaryIO | None = None
         self.dtype, self.template = record_layout(KINDS[kind], side)
         self.stack = contextlib.ExitStack()
 
@@ -115,7 +117,7 @@ class SampleWriter:
         for name, values in zip(VALUES, (images, boxes, landmarks), strict=True):
             records[name] = values
         records["crc"] = [masked_crc32c(row[12:-4].tobytes()) for row in rows]
-        self.file.write(rows)
+        self.file.write(rows.data)
         self.count += len(images)
 
 
@@ -147,7 +149,7 @@ def open_samples(path: str | os.PathLike, kind: str, side: int) -> np.ndarray:
     first = rows[0].copy()
     crc, fields = masked_crc32c(first[12:-4].tobytes()), first.view(dtype)
     whole = crc == fields["crc"][0]
-    for name in dtype.names:
+    for name in dtype.names or ():
         fields[name] = 0
     if not whole or not np.array_equal(first, template):
         raise InputError(f"{path}: its first record is not a {kind} sample of {side} px that SampleWriter wrote; "

@@ -141,7 +141,7 @@ class SampleMaker:
     def _proposed(self, group, images):
         """For each image the squares that the cascade detects as faces; None where it does not mine."""
         asked = [n for n, (role, _, _) in enumerate(group) if role == 0 and not isinstance(images[n], ImageError)]
-        squares = [None] * len(group)
+        squares: list[np.ndarray | None] = [None] * len(group)
         if self.propose and asked:
             for n, detected in zip(asked, self.propose([images[n] for n in asked]), strict=True):
                 squares[n] = detected
