@@ -254,7 +254,7 @@ def colour(image: np.ndarray, rng: np.random.Generator, cfg: EasyDict) -> np.nda
     if rng.random() < cfg.COLOUR:  # contrast, about middle grey
         amount = np.float32(rng.uniform(0.6, 1.4))
         matrix = amount * matrix
-        matrix[:, 3] += (1 - amount) * 114
+        matrix[:, 3] += (1 - amount) * FILL
         changed = True
     if rng.random() < cfg.COLOUR:  # brightness
         matrix[:, 3] += np.float32(rng.uniform(-36, 36))

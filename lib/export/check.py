@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ..boxes import overlaps
+from ..constants import FILL
 from ..datasets.folders import find_images
 from ..datasets.images import read_image
 from ..errors import InputError
@@ -103,7 +104,7 @@ def _sized(cfg, family, batch):
         return np.stack([cv2.resize(np.ascontiguousarray(image), tuple(cfg.TEST.SIZE)) for image in batch])
     multiple = family.multiple
     pads = [(0, -side % multiple) for side in batch.shape[1:3]]
-    return np.pad(batch, ((0, 0), *pads, (0, 0)), constant_values=114)
+    return np.pad(batch, ((0, 0), *pads, (0, 0)), constant_values=FILL)
 
 
 def compare_faces(family: Family, run: Run, session: Run, cfg: EasyDict,

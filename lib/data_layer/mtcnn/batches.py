@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from easydict import EasyDict
 
-from ...constants import FLIPPED_LANDMARKS
+from ...constants import FILL, FLIPPED_LANDMARKS
 from ...errors import InputError
 from ..augment import lose_resolution
 from ..loader import Loader
@@ -171,7 +171,7 @@ def augmented(images: np.ndarray, label: np.ndarray, box: np.ndarray, landmarks:
         if grey[n]:
             image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
         if light[n]:
-            curve = (levels - 114) * contrast[n] + 114 + brightness[n]
+            curve = (levels - FILL) * contrast[n] + FILL + brightness[n]
             image = cv2.LUT(image, np.clip(curve + 0.5, 0, 255).astype(np.uint8))
         if blurred[n]:
             image = lose_resolution(image, rng, cfg.BLUR_FACTORS)
