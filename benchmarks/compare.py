@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from manyfaces.config import load_config
     from manyfaces.inference.models import load_detector
     from manyfaces.pretrained import model_file
+    from manyfaces.runtimes.foreign import is_foreign
 
     from . import as_csv, peers
     from .detectors import compare
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     for word in options.model:
         path, _, runtime = word.rpartition("@") if word.endswith(named) else (word, "", None)
-        add(word, runtimes.read_sidecar(path)["precision"], Detector.load(path, runtime=runtime))
+        precision = "float32" if is_foreign(path) else runtimes.read_sidecar(path)["precision"]
+        add(word, precision, Detector.load(path, runtime=runtime))
     for path in options.cfg or ([] if options.model else ["cfgs/ssh_mobilenet_v1_025.yml"]):
         cfg = load_config(path)
         add(cfg.NAME, "Keras", load_detector(cfg, options.weights))

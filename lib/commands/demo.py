@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--cfg", metavar="FILE", help=f"config of the experiment, a YAML of cfgs/ (default: {NAME} as "
                         "it ships)")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
-                        "or an exported model (.onnx, .xml, .tflite), which needs no --cfg")
+                        "or an exported model (.onnx, .xml, .tflite) or the public .onnx of YuNet or SCRFD, which "
+                        "need no --cfg")
     parser.add_argument("--runtime", metavar="NAME", help="openvino, onnxruntime, litert or keras (default: the "
                         "fastest that is installed)")
     parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "

@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
-                        "or an exported model (.onnx, .xml, .tflite), which needs no --cfg and no Keras")
+                        "or an exported model (.onnx, .xml, .tflite) or the public .onnx of YuNet or SCRFD, which "
+                        "need no --cfg and no Keras")
     parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert "
                         "(default: the fastest that is installed)")
     parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "

@@ -98,6 +98,10 @@ class BaseDetector(ABC):
             scales: width of each view divided by the width of its image.
         """
 
+    def _compared(self, boxes: np.ndarray) -> np.ndarray:
+        """The boxes (N, 4) px whose IoU decides in NMS."""
+        return boxes
+
     def landmarks_in(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
         """Landmarks (N, 5, 2) px of faces whose boxes (N, 4) px are known; None where this detector has to find them
         first. NaN for a box outside the image.
@@ -147,10 +151,11 @@ class BaseDetector(ABC):
         test = self.cfg.TEST
         faces = Detections.concatenate(candidates)
         start = time.perf_counter()
+        boxes = self._compared(faces.boxes)
         if test.NMS_METHOD == "hard":
-            faces = faces.take(nms(faces.boxes, faces.scores, test.NMS, test.KEEP))
+            faces = faces.take(nms(boxes, faces.scores, test.NMS, test.KEEP))
         else:
-            kept, scores = soft_nms(faces.boxes, faces.scores, test.NMS_METHOD, test.NMS, min_score=test.SCORE)
+            kept, scores = soft_nms(boxes, faces.scores, test.NMS_METHOD, test.NMS, min_score=test.SCORE)
             faces = faces.take(kept[: test.KEEP])
             faces.scores = scores[: test.KEEP]
         faces.threshold = test.DEMO_SCORE

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..constants import FILL
 from ..detections import Detections
 from .base import BaseDetector
 from .tiles import maps_of_tiles, tiles_of
@@ -49,7 +48,8 @@ class Detector(BaseDetector):
 
         Args:
             name: name of shipped weights (manyfaces.pretrained.names()), an exported model (.onnx, .xml or .tflite with
-                its sidecar .json, or MTCNN's folder with its cascade.json), or a config (.yml) with `weights`.
+                its sidecar .json, or MTCNN's folder with its cascade.json), the public .onnx of YuNet or SCRFD, or a
+                config (.yml) with `weights`.
             weights: a .weights.h5, or the folder of MTCNN's three.
             overrides: [KEY, VALUE, ...] of the config. Of an exported model only keys of TEST can be changed, and of
                 a cascade those of CASCADE.
@@ -83,6 +83,9 @@ class Detector(BaseDetector):
         test = self.cfg.TEST
         return 0 if self.multiple > 1 and test.LARGE == "tile" else test.MAX_PIXELS
 
+    def _compared(self, boxes: np.ndarray) -> np.ndarray:
+        return self.family.compared(boxes)
+
     def _detect_batch(self, views: list[np.ndarray], padded: tuple[int, int], scales: list[float]) -> list[Detections]:
         start = time.perf_counter()
         all_maps = self._maps(views, padded)
@@ -99,15 +102,16 @@ class Detector(BaseDetector):
         """The net's maps of each view; views have at most `padded` (width, height) px."""
         (width, height), test = padded, self.cfg.TEST
         if self.shrunk_to or not test.MAX_PIXELS or width * height <= test.MAX_PIXELS:
-            outputs = self.run(_filled(views, 0, 0, width, height))
+            outputs = self.run(_filled(self.family.fill, views, 0, 0, width, height))
             return [{name: values[i] for name, values in outputs.items()} for i in range(len(views))]
         tiles = tiles_of(width, height, test.MAX_PIXELS, test.TILE_OVERLAP, self.multiple)
-        return [maps_of_tiles(self.run, functools.partial(_filled, [view]), width, height, tiles) for view in views]
+        return [maps_of_tiles(self.run, functools.partial(_filled, self.family.fill, [view]), width, height, tiles)
+                for view in views]
 
 
-def _filled(images: list[np.ndarray], x: int, y: int, width: int, height: int) -> np.ndarray:
-    """(B, height, width, 3) uint8: the images from (x, y) px on, and grey where one ends."""
-    inputs = np.full((len(images), height, width, 3), FILL, np.uint8)
+def _filled(fill: int, images: list[np.ndarray], x: int, y: int, width: int, height: int) -> np.ndarray:
+    """(B, height, width, 3) uint8: the images from (x, y) px on, and the grey level `fill` where one ends."""
+    inputs = np.full((len(images), height, width, 3), fill, np.uint8)
     for place, image in zip(inputs, images, strict=True):
         window = image[y : y + height, x : x + width]
         place[: window.shape[0], : window.shape[1]] = window

@@ -13,6 +13,7 @@ from ..config import roles_of
 from ..errors import InputError
 from ..nets import FAMILIES
 from ..runtimes.files import CascadeFiles, digest
+from ..runtimes.foreign import FORMATS
 from .base import BaseDetector
 from .cascade_detector import CascadeDetector, Nets
 from .detector import Detector, Run
@@ -100,7 +101,9 @@ def settings_of(cfg: EasyDict, source: str | os.PathLike | None = None, scales: 
     Returns:
         Name and sha256 of the weights, and the TEST section with scales and flip; of a cascade also CASCADE.
     """
-    if not isinstance(source, CascadeFiles):
+    if source is not None and cfg.FAMILY in FORMATS:
+        source = Path(source)
+    elif not isinstance(source, CascadeFiles):
         source = weights_of(cfg, source)
     test = {key.lower(): value for key, value in cfg.TEST.items()
             if not roles_of(f"TEST.{key}") & {"drawing", "running"}}

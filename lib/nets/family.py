@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..constants import FILL
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Family:
         modules: the detection modules, in the order of TRAIN.MODE's weights.
         multiple: px. The net pads height and width to multiples of it, at the right and at the bottom. The strides of
             its maps divide it. A Detector batches images by it; above 1, it cuts large images into tiles.
+        fill: grey level that a Detector pads images with.
         input_size: (width, height) px, the only size that an exported net takes; None: any size.
         measures: the measures of `validation` that TRAIN.SELECT_BY may name, higher is better.
         together: neighbouring samples of a batch whose losses depend on one another; they stay on one device.
@@ -54,6 +56,7 @@ class Family:
 
     modules: Sequence[DetectionModule] = ()
     multiple: int = 1
+    fill: int = FILL
     input_size: tuple[int, int] | None = None
     measures: Sequence[str] = ()
     together: int = 1
@@ -123,6 +126,10 @@ class Family:
             The maps for `decode`, of the same shapes.
         """
         return outputs
+
+    def compared(self, boxes: np.ndarray) -> np.ndarray:
+        """The boxes (N, 4) px whose IoU decides in NMS, for the boxes (N, 4) px that `decode` gave."""
+        return boxes
 
     def validation(self, outputs: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Measure the net on the whole images of the selection. Called where `measures` names something.

@@ -1,7 +1,8 @@
 """Exported models without Keras: ONNX Runtime, OpenVINO, LiteRT.
 
 family, run, cfg = open_model("ssh.onnx"); Detector(family, run, cfg).detect(image). sessions.py knows which runtime
-reads what, sidecar.py describes a file, models.py joins both, and cascade.py does so for MTCNN's three nets.
+reads what, sidecar.py describes a file, models.py joins both, and cascade.py does so for MTCNN's three nets. foreign.py
+opens files of other projects, which have no sidecar.
 """
 
 from .files import digest

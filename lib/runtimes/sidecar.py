@@ -83,8 +83,7 @@ def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
     try:
         facts = json.loads(sidecar.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{sidecar}: no such file; it says what {path.name} is and comes with it from "
-                         f"tools/export.py") from None
+        raise InputError(missing(path)) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{sidecar}: cannot be read as JSON ({error}); export or copy both again") from None
     _check(sidecar, facts)
@@ -92,6 +91,12 @@ def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{path}: is not the file that {sidecar.name} describes (sha256 differs, key sha256); "
                          f"export or copy both again")
     return facts
+
+
+def missing(path: str | os.PathLike) -> str:
+    """The message of a model that has no sidecar."""
+    return (f"{sidecar_path(path)}: no such file; it says what {Path(path).name} is and comes with it from "
+            f"tools/export.py")
 
 
 def _check(path, facts):
