@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a backbone's .weights.h5, as NET.WEIGHTS takes it, or MTCNN's three, from files of another framework."""
+"""Make .weights.h5 files from those of another framework: a backbone's for NET.WEIGHTS, RetinaFace, MTCNN's three."""
 
 import _start
 

@@ -34,6 +34,8 @@ KEYS = Group("", {
         "VARIANT": text("keras"),  # lineage of that backbone: padding, activation, epsilon
         "ALPHA": positive(1.0),  # width multiplier (MobileNets)
         "WEIGHTS": text("", "training"),  # .weights.h5 of the backbone; imagenet: Keras downloads it; empty: random
+        "NORMALISE": text(""),  # how pixels are scaled for the backbone (docs/backbones.md); empty: as its ImageNet
+        # weights expect
         "FROZEN_STAGES": from_0(0, "training"),  # number of first stages of the backbone that are not trained
         "FROZEN_BN": flag(False, "training"),  # batch normalisation uses its stored moments and is not trained
         "LAST_STRIDE": flag(True),  # False: the backbone has no last stride 2, and M3 pools M2's map (SSH's
@@ -45,6 +47,8 @@ KEYS = Group("", {
         "TOP_DOWN_WIDTH": positive(128),  # channels of the fused maps
         "LANDMARKS": flag(False),  # the net also finds five landmarks per box
         "BN": flag(False),  # batch normalisation in the detection modules (the paper has none)
+        "SLOPE": number(0.0, least=0, below=1),  # ssh, tiny: slope below zero of the ReLUs in the fusion of maps and in
+        # the context modules; 0: plain ReLU
         "BN_MOMENTUM": number(0.99, "training", least=0, below=1),  # of the stored moments, in every layer; a training
         # of a few hundred steps needs a lower one
     }),

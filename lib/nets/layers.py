@@ -71,42 +71,53 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def convolution(x: keras.KerasTensor, channels: int, size: int, name: str, bn: bool = False,
-                relu: bool = True) -> keras.KerasTensor:
-    """SAME convolution (B, h, w, C) -> (B, h, w, channels), with batch normalisation and ReLU as asked."""
+                relu: bool = True, slope: float = 0.0) -> keras.KerasTensor:
+    """SAME convolution (B, h, w, C) -> (B, h, w, channels), with batch normalisation and ReLU as asked.
+
+    A `slope` above 0 is that of a leaky ReLU below zero.
+    """
     x = layers.Conv2D(channels, size, padding="same", use_bias=not bn, name=name)(x)
     if bn:
         x = BatchNormalization(epsilon=1e-5, momentum=0.99, name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+    if not relu:
+        return x
+    return (layers.LeakyReLU(slope, name=f"{name}_relu") if slope else layers.ReLU(name=f"{name}_relu"))(x)
 
 
-def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool) -> list[keras.KerasTensor]:
+def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool, slope: float = 0.0) -> list[keras.KerasTensor]:
     """Join maps from the deepest to the shallowest (feature pyramid, arXiv 1612.03144).
 
     Args:
         maps: the shallowest first, each with twice the height and width of the next.
         width: channels of each result.
+        bn: whether batch normalisation follows each convolution.
+        slope: of the ReLUs below zero.
 
     Returns:
         One map per input, in the same order.
     """
     joined, above = [], None
     for number, x in reversed(list(enumerate(maps, start=1))):
-        x = convolution(x, width, 1, f"m{number}_lateral", bn)
+        x = convolution(x, width, 1, f"m{number}_lateral", bn, slope=slope)
         if above is not None:
             above = layers.UpSampling2D(2, interpolation="nearest", name=f"m{number}_up")(above)
-            x = convolution(layers.Add(name=f"m{number}_sum")([x, above]), width, 3, f"m{number}_fused", bn)
+            x = layers.Add(name=f"m{number}_sum")([x, above])
+            x = convolution(x, width, 3, f"m{number}_fused", bn, slope=slope)
         joined.insert(0, x)
         above = x
     return joined
 
 
-def detection_module(x: keras.KerasTensor, width: int, name: str, bn: bool) -> keras.KerasTensor:
-    """3x3 convolution beside a context module (SSH, section 3.2 and figure 4): 2 * width channels."""
+def detection_module(x: keras.KerasTensor, width: int, name: str, bn: bool, slope: float = 0.0) -> keras.KerasTensor:
+    """3x3 convolution beside a context module (SSH, section 3.2 and figure 4): 2 * width channels.
+
+    `slope` is that of the ReLUs inside the context module, below zero. The ReLU at the end has none.
+    """
     near = convolution(x, width, 3, f"{name}_conv", bn, relu=False)
-    shared = convolution(x, width // 2, 3, f"{name}_context", bn)
+    shared = convolution(x, width // 2, 3, f"{name}_context", bn, slope=slope)
     wide = convolution(shared, width // 2, 3, f"{name}_context5", bn, relu=False)
-    wider = convolution(convolution(shared, width // 2, 3, f"{name}_context7a", bn), width // 2, 3,
-                        f"{name}_context7b", bn, relu=False)
+    wider = convolution(shared, width // 2, 3, f"{name}_context7a", bn, slope=slope)
+    wider = convolution(wider, width // 2, 3, f"{name}_context7b", bn, relu=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Concatenate(name=f"{name}_module")([near, wide, wider]))
 
 

@@ -56,10 +56,10 @@ class SSH(AnchorFamily):
         net = self.cfg.NET
         images = keras.Input((None, None, 3), name="images")
         maps = _module_maps(build_backbone(net.BACKBONE, PadToMultiple(MULTIPLE, name="pad")(images), net), net)
-        joined = top_down(maps, net.TOP_DOWN_WIDTH, net.BN) if net.TOP_DOWN else _paper_fusion(maps, net)
+        joined = top_down(maps, net.TOP_DOWN_WIDTH, net.BN, net.SLOPE) if net.TOP_DOWN else _paper_fusion(maps, net)
         outputs = {}
         for module, x, width in zip(self.modules, joined, net.WIDTHS, strict=True):
-            x = detection_module(x, width, module.name, net.BN)
+            x = detection_module(x, width, module.name, net.BN, net.SLOPE)
             outputs |= heads(x, module, net.LANDMARKS)
         return as_model(images, outputs, self.cfg)
 
@@ -93,6 +93,7 @@ def _paper_fusion(maps, net):
     from .layers import convolution, upsample_bilinear
 
     (shallow, deep, third), width = maps, net.TOP_DOWN_WIDTH
-    near = convolution(shallow, width, 1, "m1_lateral", net.BN)
-    far = upsample_bilinear(convolution(deep, width, 1, "m1_deep", net.BN), "m1_up")
-    return convolution(layers.Add(name="m1_sum")([near, far]), width, 3, "m1_fused", net.BN), deep, third
+    near = convolution(shallow, width, 1, "m1_lateral", net.BN, slope=net.SLOPE)
+    far = upsample_bilinear(convolution(deep, width, 1, "m1_deep", net.BN, slope=net.SLOPE), "m1_up")
+    x = layers.Add(name="m1_sum")([near, far])
+    return convolution(x, width, 3, "m1_fused", net.BN, slope=net.SLOPE), deep, third

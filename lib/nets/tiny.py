@@ -71,8 +71,9 @@ class Tiny(AnchorFamily):
                              f"{net.LAST_STRIDE} has only {', '.join(taps)}")
         maps = [taps[TAPS[stride]] for stride in self.strides]
         if net.TOP_DOWN:
-            x = top_down(maps, net.TOP_DOWN_WIDTH, net.BN)[0]
-            outputs = heads(detection_module(x, net.WIDTHS[0], module.name, net.BN), module, net.LANDMARKS)
+            x = top_down(maps, net.TOP_DOWN_WIDTH, net.BN, net.SLOPE)[0]
+            x = detection_module(x, net.WIDTHS[0], module.name, net.BN, net.SLOPE)
+            outputs = heads(x, module, net.LANDMARKS)
         else:
             outputs = _added(maps, self.strides, module, net.LANDMARKS)
         return as_model(images, outputs, self.cfg)

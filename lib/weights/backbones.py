@@ -7,7 +7,7 @@ these names.
 import os
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -212,21 +212,28 @@ def mobilenet_v1_from_torch(path: str | os.PathLike, alpha: float = 0.25,
             raise InputError(f"{path}: has no tensor {key}, expected a MobileNetV1 with stage1, stage2, stage3")
         return state[key].astype(np.float32)
 
-    def set_conv_bn(name, prefix, conv_index):
+    for name, prefix, conv_index in torch_mobilenet_v1():
         kernel = value(f"{prefix}.{conv_index}.weight")  # (out, in, kh, kw); depthwise: (channels, 1, kh, kw)
         axes = (2, 3, 0, 1) if name.endswith("depthwise") else (2, 3, 1, 0)
         set_layer_weights(model.get_layer(name), [kernel.transpose(axes)], path)
         bn = f"{prefix}.{conv_index + 1}"
         arrays = [value(f"{bn}.{kind}") for kind in ("weight", "bias", "running_mean", "running_var")]
         set_layer_weights(model.get_layer(f"{name}_bn"), arrays, path)
+    return model
 
-    set_conv_bn("conv1", "stage1.0", 0)
+
+def torch_mobilenet_v1() -> Iterator[tuple[str, str, int]]:
+    """Layers of the `torch` variant of MobileNetV1 and where a PyTorch state dict has them.
+
+    Yields:
+        (name of the convolution, prefix of its block, its index there); batch normalisation has the next index.
+    """
+    yield "conv1", "stage1.0", 0
     for block in range(1, 14):
         stage = max(stage for stage, before in TORCH_BLOCKS_BEFORE_STAGE.items() if block > before)
         entry = block - TORCH_BLOCKS_BEFORE_STAGE[stage] - (stage > 1)  # stage1 has conv1 as entry 0
-        set_conv_bn(f"block{block}_depthwise", f"stage{stage}.{entry}", 0)
-        set_conv_bn(f"block{block}_pointwise", f"stage{stage}.{entry}", 3)
-    return model
+        yield f"block{block}_depthwise", f"stage{stage}.{entry}", 0
+        yield f"block{block}_pointwise", f"stage{stage}.{entry}", 3
 
 
 def compare_with_reference(model: keras.Model, path: str | os.PathLike) -> list[tuple[str, float, float]]:

@@ -148,6 +148,7 @@ def test_normalisation(name, rng):
         "minus_one_to_one": lambda x: keras.applications.imagenet_utils.preprocess_input(x.copy(), mode="tf"),
         "imagenet_torch": lambda x: keras.applications.imagenet_utils.preprocess_input(x.copy(), mode="torch"),
         "caffe_mean": lambda x: keras.applications.imagenet_utils.preprocess_input(x.copy(), mode="caffe")[..., ::-1],
+        "whole_mean": lambda x: x - np.float32([123, 117, 104]),
     }[name](images)
     model = backbone_model("mobilenet_v1", {"ALPHA": 0.25}, preprocess=name)
     np.testing.assert_allclose(model.get_layer("normalise")(images), expected, rtol=1e-4, atol=1e-4)
@@ -206,3 +207,18 @@ def test_frozen_stages(config, stages, first_trained):
 def test_unknown_settings_are_named(name, config, message):
     with pytest.raises(InputError, match=message):
         build_backbone(name, keras.Input((None, None, 3)), config)
+
+
+def test_a_config_may_set_another_normalisation():
+    image = np.random.default_rng(4).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
+    inputs = keras.Input((None, None, 3))
+
+    def normalised(**cfg):
+        taps = build_backbone("mobilenet_v1", inputs, {"ALPHA": 0.25, **cfg})
+        model = keras.Model(inputs, taps)
+        return np.asarray(keras.Model(inputs, model.get_layer("normalise").output)(image))
+
+    np.testing.assert_array_equal(normalised(NORMALISE="whole_mean"), image - np.float32([123, 117, 104]))
+    np.testing.assert_array_equal(normalised(NORMALISE=""), normalised())
+    with pytest.raises(InputError, match=r"NET\.NORMALISE: found 'mean', expected one of none, .*whole_mean"):
+        normalised(NORMALISE="mean")

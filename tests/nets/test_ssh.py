@@ -364,3 +364,19 @@ def test_gradients_are_finite_without_faces(overrides):
                               unconnected_gradients=tf.UnconnectedGradients.ZERO)
     assert all(np.isfinite(array.numpy()).all() for array in gradients)
     assert any(array.numpy().any() for array in gradients)
+
+
+# ------------------------------------------------------------------- slope
+
+
+@pytest.mark.parametrize("words", [("NET.TOP_DOWN", "True"), ("NET.TOP_DOWN", "False")])
+def test_slope_is_that_of_every_relu_but_the_last(words):
+    def relus(*more):
+        layers = ssh(*SMALL, "NET.VARIANT", "torch", *words, *more).build().layers
+        return {layer.name: getattr(layer, "negative_slope", None) for layer in layers if layer.name.endswith("_relu")}
+
+    leaky = relus("NET.SLOPE", "0.1")
+    assert set(leaky) == set(relus()) and set(relus().values()) == {0.0}
+    last = {"m1_relu", "m2_relu", "m3_relu"}
+    assert {name for name, slope in leaky.items() if slope == 0} == last
+    assert {slope for name, slope in leaky.items() if name not in last} == {0.1}

@@ -57,16 +57,16 @@ def build_backbone(name: str, images: keras.KerasTensor, cfg: Mapping[str, Any],
     Args:
         images: (B, H, W, 3), RGB 0..255.
         cfg: the NET section of the config. A missing key takes the default of lib/config/keys.py.
-        preprocess: a key of blocks.NORMALISATIONS; None: what the backbone's weights expect.
+        preprocess: a key of blocks.NORMALISATIONS; None: NET.NORMALISE, or what the backbone's weights expect.
 
     Returns:
         Maps by the name of the tap. TAPS of the module lists names, strides and channels.
 
     Raises:
-        InputError: unknown backbone or variant, or more frozen stages than there are.
+        InputError: unknown backbone, variant or normalisation, or more frozen stages than there are.
     """
     module = backbone_module(name)
     frozen = cfg.get("FROZEN_STAGES", 0)
     if not 0 <= frozen <= module.STAGES:
         raise InputError(f"NET.FROZEN_STAGES: found {frozen}, expected 0 to {module.STAGES} for {name}")
-    return module.build(images, cfg, preprocess=preprocess)
+    return module.build(images, cfg, preprocess=preprocess or cfg.get("NORMALISE") or None)

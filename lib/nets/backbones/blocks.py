@@ -15,6 +15,7 @@ from ..layers import BatchNormalization
 IMAGENET_RGB_MEAN = (0.485, 0.456, 0.406)  # of values in 0..1
 IMAGENET_RGB_STD = (0.229, 0.224, 0.225)
 CAFFE_RGB_MEAN = (123.68, 116.779, 103.939)  # of values in 0..255; Caffe's nets list it in BGR order
+WHOLE_RGB_MEAN = (123, 117, 104)  # the same in whole numbers, as in Caffe's SSD and PyTorch's RetinaFace
 
 NORMALISATIONS = {  # name: (scale, offset); the net receives image * scale + offset, RGB
     "none": (1.0, 0.0),
@@ -25,11 +26,19 @@ NORMALISATIONS = {  # name: (scale, offset); the net receives image * scale + of
         [-mean / std for mean, std in zip(IMAGENET_RGB_MEAN, IMAGENET_RGB_STD, strict=True)],
     ),
     "caffe_mean": (1.0, [-mean for mean in CAFFE_RGB_MEAN]),
+    "whole_mean": (1.0, [-float(mean) for mean in WHOLE_RGB_MEAN]),
 }
 
 
 def normalise(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Images (B, H, W, 3) RGB 0..255, integers or floats, as the weights expect them; name: a key of NORMALISATIONS."""
+    """Images (B, H, W, 3) RGB 0..255, integers or floats, as the weights expect them; name: a key of NORMALISATIONS.
+
+    Raises:
+        InputError: there is no such normalisation.
+    """
+    if name not in NORMALISATIONS:
+        raise InputError(f"NET.NORMALISE: found {name!r}, expected one of {', '.join(NORMALISATIONS)}, or nothing for "
+                         f"that of the backbone's weights")
     scale, offset = NORMALISATIONS[name]
     return layers.Rescaling(scale, offset, name="normalise")(images)
 
