@@ -28,13 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from manyfaces.config import load_config
     from manyfaces.engine.checkpoint import read_facts
     from manyfaces.inference.models import load_detector
+    from manyfaces.runtimes.files import trained_weights
 
     from .detectors import compare
 
     folder = Path(options.run)
     cfg, facts = load_config(folder / "config.yml", options.set), read_facts(folder / "checkpoint.npz")
-    best = folder / "best.weights.h5"
-    weights = options.weights or (best if best.exists() else folder / "last.weights.h5")
+    weights = options.weights or trained_weights(folder)
     table = compare({cfg.NAME: load_detector(cfg, weights).detect}, options.data, options.pickles)
     row = {"config": cfg.NAME, "data": cfg.TRAIN.DATASETS, "steps": facts["step"],
            "epochs": f"{facts['epochs']:.1f}", "hours": f"{facts['seconds'] / 3600:.2f}",

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from .command_line import add_set_option, argument_parser, quiet_decoders
+from .command_line import argument_parser, quiet_decoders
+from .detector_options import add_detector_options, detector_from
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "ssh_mobilenet_v1_025"
@@ -31,17 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     """The command line of tools/demo.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="image, folder, glob, video or number of a camera")
-    parser.add_argument("--cfg", metavar="FILE", help=f"config of the experiment, a YAML of cfgs/ (default: {NAME} as "
-                        "it ships)")
-    parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
-                        "or an exported model (.onnx, .xml, .tflite) or the public .onnx of YuNet or SCRFD, which "
-                        "need no --cfg")
-    parser.add_argument("--runtime", metavar="NAME", help="openvino, onnxruntime, litert or keras (default: the "
-                        "fastest that is installed)")
-    parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "
-                        "bf16 needs OpenVINO and takes half the time; int8 needs a file of that kind (default: as the "
-                        "file is)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of an exported model's runtime (default: all cores)")
+    add_detector_options(parser, NAME)
     parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize; with "
                         "--json -: none are written)")
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures and videos")
@@ -52,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--score", type=float, metavar="S", help="lowest score of a face that is drawn and counted "
                         "(default: TEST.DEMO_SCORE of the config)")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after N frames; 0: never")
-    add_set_option(parser)
     options = parser.parse_args(arguments)
     quiet_decoders()
     if options.score is not None and not 0 < options.score < 1:
@@ -66,13 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     from ..inference.demo.demo import Demo, run_demo
     from ..inference.demo.journal import Journal, Printed, detector_mark
     from ..inference.demo.sources import default_sources, find_sources
-    from ..inference.loading import detector_of
 
     printed = options.json == "-"
     out = options.out or (None if printed or options.no_pictures else ROOT / "demo" / "visualize")
     sources = find_sources(options.sources) if options.sources else default_sources(ROOT / "demo" / "data")
-    detector = detector_of(options.cfg, options.weights, options.set, options.runtime, options.threads, default=NAME,
-                           precision=options.precision)
+    detector = detector_from(options, NAME)
     cfg = detector.cfg
     score = cfg.TEST.DEMO_SCORE if options.score is None else options.score
     cfg.TEST.SCORE = min(cfg.TEST.SCORE, score)

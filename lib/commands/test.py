@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from ..inference.results import FORMATS, check_format
-from .command_line import add_set_option, argument_parser, quiet_decoders
+from .command_line import argument_parser, quiet_decoders
+from .detector_options import add_detector_options, detector_from
 
 EXAMPLE = """
 tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
@@ -28,14 +29,7 @@ tools/evaluate.py wider --pred output/pred --gt data/wider/ground_truth
 def main(arguments: Sequence[str] | None = None) -> int | None:
     """The command line of tools/test.py."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
-    parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
-                        "or an exported model (.onnx, .xml, .tflite) or the public .onnx of YuNet or SCRFD, which "
-                        "need no --cfg and no Keras")
-    parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert "
-                        "(default: the fastest that is installed)")
-    parser.add_argument("--precision", choices=("float32", "bf16", "int8"), help="of an exported model's arithmetic: "
-                        "bf16 needs OpenVINO and half the time; int8 is the file's own (default: the file's)")
+    add_detector_options(parser)
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")
     parser.add_argument("--out", required=True, metavar="DIR|FILE",
                         help="folder to write the predictions to; the file where the format is coco or fddb")
@@ -50,17 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--flip", action="store_true", default=None, help="also test each image mirrored")
     parser.add_argument("--resume", action="store_true",
                         help="leave out images whose file is in OUT already; with --format wider only")
-    add_set_option(parser)
     options = parser.parse_args(arguments)
     quiet_decoders()
     scales = read_scales(options.scales)
     check_format(options.format, options.resume, options.labels)
 
     from ..inference.folder import detect_folder  # late, so that --help does not wait for it
-    from ..inference.loading import detector_of
     from ..inference.models import settings_of
 
-    detector = detector_of(options.cfg, options.weights, options.set, options.runtime, precision=options.precision)
+    detector = detector_from(options)
     settings = settings_of(detector.cfg, detector.source, scales, options.flip)
     result = detect_folder(detector, options.images, options.out, options.list, scales, options.flip, settings,
                            options.resume, options.format, options.labels)

@@ -6,7 +6,6 @@ these names.
 
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..nets.backbones import backbone_module, build_backbone
+from .files import read_reference
 from .torch import read_state_dict
 
 REFERENCE_MAPS = {"stride8": "stage1_stride8", "stride16": "stage2_stride16", "stride32": "stage3_stride32"}
@@ -250,13 +250,12 @@ def compare_with_reference(model: keras.Model, path: str | os.PathLike) -> list[
     Raises:
         InputError: the file cannot be read, lacks an array, or has maps of other shapes.
     """
-    try:
-        with np.load(path, allow_pickle=False) as reference:
-            maps = {tap: reference[key].transpose(0, 2, 3, 1) for tap, key in REFERENCE_MAPS.items()}
-            images = reference["image_chw"].transpose(0, 2, 3, 1)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        wanted = ", ".join(["image_chw", *REFERENCE_MAPS.values()])
-        raise InputError(f"{path}: cannot be read ({error}), expected an .npz with {wanted}") from error
+    arrays = read_reference(path, ["image_chw", *REFERENCE_MAPS.values()])
+    for name, array in arrays.items():
+        if array.ndim != 4:
+            raise InputError(f"{path}: {name} has shape {array.shape}, expected (1, C, height, width)")
+        arrays[name] = array.transpose(0, 2, 3, 1)
+    images, maps = arrays["image_chw"], {tap: arrays[key] for tap, key in REFERENCE_MAPS.items()}
     outputs = model(images, training=False)
     rows = []
     for tap, expected in maps.items():

@@ -6,9 +6,12 @@ import io
 import json
 import os
 import warnings
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from easydict import EasyDict
 
 from ..config import flat_items, keys_with
@@ -90,3 +93,17 @@ def net_of(cfg: EasyDict) -> dict[str, Any]:
     """Return the keys of a config that decide the net, such as NET.ALPHA, with their values."""
     values = json.loads(json.dumps(dict(flat_items(cfg))))
     return {key: values[key] for key in keys_with("net")}
+
+
+def read_reference(path: str | os.PathLike, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Arrays of an .npz with an image and the outputs of the net that imported weights come from.
+
+    Raises:
+        InputError: the file cannot be read, or lacks an array.
+    """
+    names = list(names)
+    try:
+        with np.load(path, allow_pickle=False) as reference:
+            return {name: reference[name] for name in names}
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read ({error}), expected an .npz with {', '.join(names)}") from error

@@ -8,7 +8,6 @@ under a sigmoid: face minus background.
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from ..config import load_config
 from ..errors import InputError
 from ..nets import family
 from .backbones import torch_mobilenet_v1
+from .files import read_reference
 from .torch import read_state_dict
 
 # The same values as in cfgs/retinaface_mobilenet_v1_025.yml.
@@ -95,12 +95,8 @@ def compare_with_reference(model: keras.Model, path: str | os.PathLike) -> list[
     Raises:
         InputError: the file cannot be read, lacks an array, or has arrays of other shapes.
     """
-    try:
-        with np.load(path, allow_pickle=False) as reference:
-            image, expected = reference["image_rgb"], {kind: reference[kind] for kind in REFERENCE}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        wanted = ", ".join(["image_rgb", *REFERENCE])
-        raise InputError(f"{path}: cannot be read ({error}), expected an .npz with {wanted}") from error
+    expected = read_reference(path, ["image_rgb", *REFERENCE])
+    image = expected["image_rgb"]
     if image.ndim != 3 or image.shape[2] != 3 or image.shape[0] % 32 or image.shape[1] % 32:
         raise InputError(f"{path}: image_rgb has shape {image.shape}, expected (H, W, 3) with multiples of 32")
     outputs = model(image[None].astype(np.float32), training=False)

@@ -130,7 +130,7 @@ def test_the_tool_prints_and_writes_the_errors(scene, tmp_path, tool, monkeypatc
                            "--json", str(tmp_path / "out.json"), "--set", "TEST.NMS", "0.4"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("3 faces") and lines[2].split() == ["as", "detected", "2", "18.12", "18.12", "50.00"]
-    assert len(lines) == 3 and asked == [(None, "m.onnx", ["TEST.NMS", "0.4"], None)]
+    assert len(lines) == 3 and asked == [(None, "m.onnx", ["TEST.NMS", "0.4"], None, None, None, None)]
     result = json.loads((tmp_path / "out.json").read_text())
     assert result["detected"]["error"] == pytest.approx((5 / 16 + 8 / 5 / 32) / 2) and len(result["faces"]) == 3
     assert result["given"]["faces"] == 0 and result["all"] == 3 and result["settings"]["nms"] == 0.3

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from ...datasets import load_roidb
 from ...evaluation.landmarks import FAILURE, error_summary
 from ...evaluation.tables import print_table
-from ..command_line import add_set_option
+from ..detector_options import add_detector_options, detector_from
 from .shared import write_json
 
 WAYS = {"given": "given the face's box", "detected": "as detected"}
@@ -14,11 +14,7 @@ WAYS = {"given": "given the face's box", "detected": "as detected"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
     parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py, with landmarks")
-    parser.add_argument("--cfg", metavar="FILE", help="the experiment, a YAML of cfgs/")
-    parser.add_argument("--weights", metavar="FILE", help="its weights (default: those that ship under its name), or "
-                        "an exported model, which needs no --cfg and no Keras")
-    parser.add_argument("--runtime", metavar="NAME", help="of an exported model: openvino, onnxruntime or litert")
-    add_set_option(parser)
+    add_detector_options(parser)
     parser.add_argument("--json", metavar="FILE", help="also write the results to FILE, with the error of each face")
 
 
@@ -26,11 +22,10 @@ def evaluate(options: Namespace) -> None:
     """Evaluate, print the tables and write --json."""
     # Imported here, because no other protocol runs a detector.
     from ...inference.landmarks import OVERLAP, measure_landmarks
-    from ...inference.loading import detector_of
     from ...inference.models import settings_of
 
     roidb = load_roidb(options.roidb)
-    detector = detector_of(options.cfg, options.weights, options.set, options.runtime)
+    detector = detector_from(options)
     rows = measure_landmarks(detector, roidb)
     result = {"protocol": "landmarks", "roidb": options.roidb, "all": len(rows), "overlap": OVERLAP,
               "settings": settings_of(detector.cfg, detector.source),
