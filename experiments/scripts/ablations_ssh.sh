@@ -12,14 +12,18 @@ OUTPUT=${OUTPUT:-output}
 TABLE=docs/results/ablations.csv
 ALL_DATA=wider_train+facemask_train+wider_more_train
 STEPS=2500
+FAST="NET.VARIANT torch_relu NET.NORMALISE imagenet_std NET.SEPARABLE m1 NET.FROZEN_STAGES 0"
 
-rows() { # NAME KEY VALUE ...: every row but `base` also has the images of wider_more
+rows() { # NAME KEY VALUE ...: every row but `base` also has the images of wider_more; fast...: the net of FAST
     cat <<END
 base
 more TRAIN.DATASETS $ALL_DATA
 more_crowds TRAIN.DATASETS $ALL_DATA TRAIN.CROWDS 0.3
 more_events TRAIN.DATASETS $ALL_DATA TRAIN.EVENTS 0.5
 more_min_face_7 TRAIN.DATASETS $ALL_DATA AUGMENT.MIN_FACE 7
+fast TRAIN.DATASETS $ALL_DATA $FAST
+fast_small TRAIN.DATASETS $ALL_DATA $FAST AUGMENT.FACE_SIZES [5,840] AUGMENT.MIN_FACE 4
+fast_large TRAIN.DATASETS $ALL_DATA $FAST AUGMENT.FACE_SIZES [8,1000] AUGMENT.SCALES [0.15,5.0] ANCHORS.SIZES [[10,16,24],[36,56,88],[136,230,480]]
 more_zoom_5 TRAIN.DATASETS $ALL_DATA AUGMENT.SCALES [0.15,5.0]
 END
 }

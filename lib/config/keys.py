@@ -49,6 +49,8 @@ KEYS = Group("", {
         "BN": flag(False),  # batch normalisation in the detection modules (the paper has none)
         "SLOPE": number(0.0, least=0, below=1),  # ssh, tiny: slope below zero of the ReLUs in the fusion of maps and in
         # the context modules; 0: plain ReLU
+        "SEPARABLE": text(""),  # ssh: modules joined by + (m1+m2) whose wide 3x3 convolutions, in the fusion of
+        # maps and in the context module, are a depthwise and a 1x1 convolution each
         "BN_MOMENTUM": number(0.99, "training", least=0, below=1),  # of the stored moments, in every layer; a training
         # of a few hundred steps needs a lower one
     }),
@@ -178,11 +180,14 @@ KEYS = Group("", {
         "RATE": positive(1e-3),  # learning rate
         "RATE_BATCH": from_0(0),  # > 0: RATE is for this many images per step, and is multiplied by BATCH / RATE_BATCH;
         # 0: RATE is used as it is
-        "SCHEDULE": one_of("steps", "cosine", "plateau"),  # steps: x DECAY at every entry of DECAY_AT; cosine: down to
-        # the fraction FINAL_RATE at STEPS; plateau: x DECAY after PATIENCE epochs without a better selection
+        "SCHEDULE": one_of("steps", "cosine", "plateau", "cooldown"),  # steps: x DECAY at every entry of DECAY_AT;
+        # cosine: down to the fraction FINAL_RATE at STEPS; plateau: x DECAY after PATIENCE epochs without a better
+        # selection; cooldown: constant, then linear to FINAL_RATE over the last fraction COOLDOWN of STEPS
         "DECAY_AT": numbers([120000], empty=True, least=0),  # steps after which the rate is lowered
         "DECAY": number(0.1, over=0, most=1),  # steps and plateau: factor of the learning rate
-        "FINAL_RATE": fraction(0.01),  # cosine: final fraction of the learning rate
+        "COOLDOWN": number(0.2, over=0, most=1),  # cooldown: fraction of STEPS; before it, STEPS may still be changed
+        # when the training is resumed
+        "FINAL_RATE": fraction(0.01),  # cosine, cooldown: final fraction of the learning rate
         "PATIENCE": positive(5.0),  # plateau: epochs to wait for a better selection
         "STOP_AFTER": from_0(0.0),  # epochs without a better selection that end the training; 0: only STEPS ends it
         "WARMUP": from_0(0),  # steps of linear warm-up

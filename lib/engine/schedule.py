@@ -85,11 +85,27 @@ def rate_at(step: int, train: EasyDict, lowered: int = 0) -> float:
     if train.SCHEDULE == "cosine":
         done = min(1.0, max(0, step - train.WARMUP) / max(1, train.STEPS - train.WARMUP))
         rate *= train.FINAL_RATE + (1 - train.FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2
+    elif train.SCHEDULE == "cooldown":
+        left = min(1.0, (train.STEPS - step) / (train.STEPS - cooldown_begins(train)))
+        rate *= train.FINAL_RATE + (1 - train.FINAL_RATE) * left
     elif train.SCHEDULE == "plateau":
         rate *= train.DECAY**lowered
     else:
         rate *= train.DECAY ** sum(step >= at for at in train.DECAY_AT)
     return rate * min(1.0, (step + 1) / train.WARMUP) if train.WARMUP else rate
+
+
+def cooldown_begins(train: EasyDict) -> int:
+    """Return the last step that has the full rate in the schedule `cooldown` (arXiv 2405.18392, section 3).
+
+    Examples:
+        >>> from manyfaces.config import load_config
+        >>> words = ["TRAIN.SCHEDULE", "cooldown", "TRAIN.STEPS", "100", "TRAIN.RATE", "1", "TRAIN.FINAL_RATE", "0"]
+        >>> train = load_config(overrides=words).TRAIN
+        >>> cooldown_begins(train), [round(rate_at(step, train), 4) for step in (0, 80, 90, 99)]
+        (80, [1.0, 1.0, 0.5, 0.05])
+    """
+    return min(round(train.STEPS * (1 - train.COOLDOWN)), train.STEPS - 1)
 
 
 class Patience:

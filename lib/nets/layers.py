@@ -84,7 +84,22 @@ def convolution(x: keras.KerasTensor, channels: int, size: int, name: str, bn: b
     return (layers.LeakyReLU(slope, name=f"{name}_relu") if slope else layers.ReLU(name=f"{name}_relu"))(x)
 
 
-def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool, slope: float = 0.0) -> list[keras.KerasTensor]:
+def wide_convolution(x: keras.KerasTensor, channels: int, name: str, bn: bool, relu: bool = True, slope: float = 0.0,
+                     separable: bool = False) -> keras.KerasTensor:
+    """A 3x3 `convolution`; separable: a depthwise 3x3 and then a 1x1 convolution (arXiv 1704.04861, section 3.1).
+
+    Between the two there is no activation.
+    """
+    if not separable:
+        return convolution(x, channels, 3, name, bn, relu, slope)
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=not bn, name=f"{name}_depthwise")(x)
+    if bn:
+        x = BatchNormalization(epsilon=1e-5, momentum=0.99, name=f"{name}_depthwise_bn")(x)
+    return convolution(x, channels, 1, name, bn, relu, slope)
+
+
+def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool, slope: float = 0.0,
+             separable: Sequence[str] = ()) -> list[keras.KerasTensor]:
     """Join maps from the deepest to the shallowest (feature pyramid, arXiv 1612.03144).
 
     Args:
@@ -92,6 +107,7 @@ def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool, slope: flo
         width: channels of each result.
         bn: whether batch normalisation follows each convolution.
         slope: of the ReLUs below zero.
+        separable: m1, m2, ...: maps that are joined by a separable convolution.
 
     Returns:
         One map per input, in the same order.
@@ -102,19 +118,21 @@ def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool, slope: flo
         if above is not None:
             above = layers.UpSampling2D(2, interpolation="nearest", name=f"m{number}_up")(above)
             x = layers.Add(name=f"m{number}_sum")([x, above])
-            x = convolution(x, width, 3, f"m{number}_fused", bn, slope=slope)
+            x = wide_convolution(x, width, f"m{number}_fused", bn, slope=slope, separable=f"m{number}" in separable)
         joined.insert(0, x)
         above = x
     return joined
 
 
-def detection_module(x: keras.KerasTensor, width: int, name: str, bn: bool, slope: float = 0.0) -> keras.KerasTensor:
+def detection_module(x: keras.KerasTensor, width: int, name: str, bn: bool, slope: float = 0.0,
+                     separable: bool = False) -> keras.KerasTensor:
     """3x3 convolution beside a context module (SSH, section 3.2 and figure 4): 2 * width channels.
 
-    `slope` is that of the ReLUs inside the context module, below zero. The ReLU at the end has none.
+    `slope` is that of the ReLUs inside the context module, below zero. The ReLU at the end has none. `separable` is
+    that of the two convolutions of x; the others are narrow.
     """
-    near = convolution(x, width, 3, f"{name}_conv", bn, relu=False)
-    shared = convolution(x, width // 2, 3, f"{name}_context", bn, slope=slope)
+    near = wide_convolution(x, width, f"{name}_conv", bn, relu=False, separable=separable)
+    shared = wide_convolution(x, width // 2, f"{name}_context", bn, slope=slope, separable=separable)
     wide = convolution(shared, width // 2, 3, f"{name}_context5", bn, relu=False)
     wider = convolution(shared, width // 2, 3, f"{name}_context7a", bn, slope=slope)
     wider = convolution(wider, width // 2, 3, f"{name}_context7b", bn, relu=False)

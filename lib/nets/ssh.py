@@ -56,12 +56,23 @@ class SSH(AnchorFamily):
         net = self.cfg.NET
         images = keras.Input((None, None, 3), name="images")
         maps = _module_maps(build_backbone(net.BACKBONE, PadToMultiple(MULTIPLE, name="pad")(images), net), net)
-        joined = top_down(maps, net.TOP_DOWN_WIDTH, net.BN, net.SLOPE) if net.TOP_DOWN else _paper_fusion(maps, net)
+        separable = self._separable()
+        joined = top_down(maps, net.TOP_DOWN_WIDTH, net.BN, net.SLOPE, separable) if net.TOP_DOWN else \
+            _paper_fusion(maps, net, "m1" in separable)
         outputs = {}
         for module, x, width in zip(self.modules, joined, net.WIDTHS, strict=True):
-            x = detection_module(x, width, module.name, net.BN, net.SLOPE)
+            x = detection_module(x, width, module.name, net.BN, net.SLOPE, module.name in separable)
             outputs |= heads(x, module, net.LANDMARKS)
         return as_model(images, outputs, self.cfg)
+
+    def _separable(self) -> list[str]:
+        """The names in NET.SEPARABLE; InputError for a name that no module has."""
+        names = [name for name in self.cfg.NET.SEPARABLE.split("+") if name]
+        known = [module.name for module in self.modules]
+        if unknown := [name for name in names if name not in known]:
+            raise InputError(f"NET.SEPARABLE: found {unknown[0]!r}, expected names of modules ({', '.join(known)}) "
+                             f"joined by +")
+        return names
 
 
 # ----------------------------------------------------------- parts of the net
@@ -86,14 +97,14 @@ def _module_maps(taps, net):
     return maps if len(maps) == 3 else [*maps, layers.MaxPooling2D(2, name="m3_pool")(maps[1])]
 
 
-def _paper_fusion(maps, net):
+def _paper_fusion(maps, net, separable):
     """Maps for M1, M2, M3 as in the paper (section 3.3): only M1 is joined with the deeper map."""
     from keras import layers
 
-    from .layers import convolution, upsample_bilinear
+    from .layers import convolution, upsample_bilinear, wide_convolution
 
     (shallow, deep, third), width = maps, net.TOP_DOWN_WIDTH
     near = convolution(shallow, width, 1, "m1_lateral", net.BN, slope=net.SLOPE)
     far = upsample_bilinear(convolution(deep, width, 1, "m1_deep", net.BN, slope=net.SLOPE), "m1_up")
     x = layers.Add(name="m1_sum")([near, far])
-    return convolution(x, width, 3, "m1_fused", net.BN, slope=net.SLOPE), deep, third
+    return wide_convolution(x, width, "m1_fused", net.BN, slope=net.SLOPE, separable=separable), deep, third

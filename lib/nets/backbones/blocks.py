@@ -25,6 +25,7 @@ NORMALISATIONS = {  # name: (scale, offset); the net receives image * scale + of
         [1 / (255 * std) for std in IMAGENET_RGB_STD],
         [-mean / std for mean, std in zip(IMAGENET_RGB_MEAN, IMAGENET_RGB_STD, strict=True)],
     ),
+    "imagenet_std": ([1 / (255 * std) for std in IMAGENET_RGB_STD], 0.0),  # no mean: batch normalisation takes it off
     "caffe_mean": (1.0, [-mean for mean in CAFFE_RGB_MEAN]),
     "whole_mean": (1.0, [-float(mean) for mean in WHOLE_RGB_MEAN]),
 }
