@@ -50,7 +50,8 @@ def build(images: keras.KerasTensor, cfg: Mapping[str, Any],
     torch = variant != "keras"
     activations = {"keras": lambda name: layers.ReLU(6.0, name=name),
                    "torch": lambda name: layers.LeakyReLU(0.1, name=name),
-                   "torch_relu": lambda name: layers.ReLU(name=name)}
+                   # A name of its own, for weight files are checked by the kinds of layers of the same name.
+                   "torch_relu": lambda name: layers.ReLU(name=name.replace("_act", "_relu"))}
     conv_bn = ConvBN.from_config(cfg, epsilon=1e-5 if torch else 1e-3, fixed_padding=torch,
                                  activation=activations[variant])
     taps = {}
