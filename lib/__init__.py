@@ -6,6 +6,7 @@
 Importing the package loads neither TensorFlow nor Keras nor NumPy. The first name that needs them loads them.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers know the names that are loaded late
@@ -16,6 +17,11 @@ if TYPE_CHECKING:  # so that editors and type checkers know the names that are l
 
 __version__ = "0.1.0"
 __all__ = ["Detections", "Detector", "Face", "__version__", "register_backbone", "register_family"]
+
+# OpenCV's own limit of pixels, which it reads when it is first imported: 2**29 instead of 2**30. It comes behind the
+# limit of lib/datasets/images.py, which reads headers, and is no lower than that.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", max(
+    "536870912", os.environ.get("MANYFACES_MAX_FILE_PIXELS", ""), key=lambda text: int(text) if text.isdigit() else 0))
 
 _HOMES = {"Detector": "inference.detector", "Detections": "detections", "Face": "detections",
           "register_backbone": "nets.backbones", "register_family": "nets"}

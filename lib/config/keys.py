@@ -250,6 +250,8 @@ KEYS = Group("", {
         "MAX_SIDE": from_0(0),  # px; larger images are scaled down to this longer side; 0: never
         "MAX_PIXELS": from_0(16000000),  # most pixels per call of the net; larger batches and images are cut; 0: no
         # limit
+        "MAX_FILE_PIXELS": from_0(0, "testing running"),  # px; an image file whose header says more is refused before
+        # it is decoded; 0: MANYFACES_MAX_FILE_PIXELS of the environment, else 178956970
         "LARGE": one_of("tile", "shrink"),  # images above MAX_PIXELS. tile: cut into overlapping tiles, with the result
         # of the whole (ssh and tiny; mtcnn has its own way); shrink: scaled down, as always for ssd and grid
         "TILE_OVERLAP": positive(256),  # px that a tile has beyond its own area, as far as the receptive fields of ssh

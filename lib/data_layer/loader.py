@@ -53,7 +53,7 @@ class Loader:
         if not records:
             raise InputError(f"TRAIN.DATASETS {cfg.TRAIN.DATASETS!r} holds no image; see tools/build_roidb.py")
         self.records, self.encode, self.cfg = records, encode, cfg
-        self.read = read or CachedReader(cfg.LOADER.CACHE_MB)
+        self.read = read or CachedReader(cfg.LOADER.CACHE_MB, cfg.TEST.MAX_FILE_PIXELS)
         self.bounds = np.cumsum(np.asarray(weights, np.float64))
         self.size = max(cfg.TRAIN.BATCH, round(self.bounds[-1]))
         self.turns = turns(cfg, cfg.TRAIN.BATCH)
@@ -211,10 +211,11 @@ class CachedReader:
 
     Args:
         megabytes: size of the cache in MiB.
+        limit: px of an image file, as in read_image.
     """
 
-    def __init__(self, megabytes: float = 0):
-        self.left = megabytes * 2**20
+    def __init__(self, megabytes: float = 0, limit: int = 0):
+        self.left, self.limit = megabytes * 2**20, limit
         self.images = {}
         self._lock = threading.Lock()
 
@@ -223,7 +224,7 @@ class CachedReader:
         key = record.path, reduce
         image = self.images.get(key)
         if image is None:
-            image = read_image(record.path, reduce)
+            image = read_image(record.path, reduce, self.limit)
             with self._lock:
                 if image.nbytes <= self.left and key not in self.images:
                     self.images[key] = image

@@ -70,7 +70,7 @@ def listed_images(list_file: str | os.PathLike, images: Sequence[str]) -> list[s
     return [known.get(name, name if name.lower().endswith(IMAGE_EXTENSIONS) else name + ".jpg") for name in names]
 
 
-def read_within(path: str | os.PathLike, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
+def read_within(path: str | os.PathLike, max_pixels: int, limit: int = 0) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode an image at full size, or at a half, quarter or eighth of its sides.
 
     A JPEG needs only the memory of the reduced image. Other formats are decoded at full size first, large ones one at
@@ -79,6 +79,7 @@ def read_within(path: str | os.PathLike, max_pixels: int) -> tuple[np.ndarray, t
     Args:
         path: the image file.
         max_pixels: the smallest of these sizes that still has `max_pixels` px or more is used. 0: full size.
+        limit: px of a file, as in read_image.
 
     Returns:
         The image, (H, W, 3) uint8 RGB, and its (width, height) in px at full size.
@@ -91,12 +92,12 @@ def read_within(path: str | os.PathLike, max_pixels: int) -> tuple[np.ndarray, t
     while max_pixels and reduce < 8 and pixels >= max_pixels * (2 * reduce) ** 2:
         reduce *= 2
     with _one_large if pixels > LARGE else contextlib.nullcontext():
-        image = read_image(path, reduce)
+        image = read_image(path, reduce, limit)
     return image, ((width, height) if reduce > 1 else (image.shape[1], image.shape[0]))
 
 
-def read_ahead(paths: Sequence[str | os.PathLike], max_pixels: int, workers: int = 2, ahead: int = 4
-               ) -> Iterator[tuple[int, np.ndarray | ImageError, tuple[int, int] | None]]:
+def read_ahead(paths: Sequence[str | os.PathLike], max_pixels: int, workers: int = 2, ahead: int = 4,
+               limit: int = 0) -> Iterator[tuple[int, np.ndarray | ImageError, tuple[int, int] | None]]:
     """Read images in threads while the caller works on earlier ones.
 
     Args:
@@ -104,6 +105,7 @@ def read_ahead(paths: Sequence[str | os.PathLike], max_pixels: int, workers: int
         max_pixels: as in read_within.
         workers: number of threads.
         ahead: number of images that may wait for the caller.
+        limit: px of a file, as in read_image.
 
     Yields:
         (number, image, size) in the order of `paths`, image and size as read_within returns them. For an image that
@@ -111,7 +113,7 @@ def read_ahead(paths: Sequence[str | os.PathLike], max_pixels: int, workers: int
     """
     def read(path):
         try:
-            return read_within(path, max_pixels)
+            return read_within(path, max_pixels, limit)
         except ImageError as error:
             return error, None
 

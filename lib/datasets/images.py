@@ -1,16 +1,29 @@
 """Reads image files as (H, W, 3) uint8 RGB. Errors are one line that names the file.
 
 Grey, palette, CMYK, 16-bit and transparent images become 8-bit RGB (transparency is left out), rotated by their EXIF
-orientation. Several threads may call these functions: OpenCV decodes without the GIL.
+orientation. The size in the header is checked before anything is decoded.
+Several threads may call these functions: OpenCV decodes without the GIL.
 """
 
+from __future__ import annotations
+
+import io
 import os
+import re
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from ..errors import InputError
-from .image_headers import header_size, is_cut_short
+from .image_headers import Header, HeaderError, has_too_many_scans, is_cut_short, read_header
+
+MAX_FILE_PIXELS = 178_956_970
+"""Default limit of the pixels of an image file: 0.5 GB when decoded. It is Pillow's limit too."""
+LIMIT_VARIABLE = "MANYFACES_MAX_FILE_PIXELS"
+
+Source = str | os.PathLike | bytes | bytearray | memoryview
+"""A path, or the bytes of an image file."""
 
 _FLAGS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
           8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -20,67 +33,149 @@ class ImageError(InputError):
     """A file that should be an image cannot be read as an image."""
 
 
-def read_image(source: str | os.PathLike | bytes | bytearray | memoryview, reduce: int = 1) -> np.ndarray:
-    """Decode an image and apply its EXIF orientation.
+def read_image(source: Source, reduce: int = 1, limit: int = 0) -> np.ndarray:
+    """Decode an image, upright. Of an animation it decodes the first frame.
 
     Args:
         source: a path, or the bytes of a file.
         reduce: 1, 2, 4 or 8 divides each side, rounded up. A JPEG is reduced in the DCT, which saves most of the time.
+        limit: px (width x height). A file with more is refused by its header, before it is decoded. 0: as in
+            pixel_limit.
 
     Returns:
         (H, W, 3) uint8 RGB, C-contiguous.
 
     Raises:
-        ImageError: when the file is absent, empty, cut short or not an image.
+        ImageError: when the file is absent, empty, cut short, too large or not an image.
     """
     if reduce not in _FLAGS:
         raise ValueError(f"reduce={reduce!r}: expected 1, 2, 4 or 8")
-    data, where = _bytes(source)
-    if not data:
-        raise ImageError(f"{where}: empty file, expected an image")
-    if is_cut_short(data):
-        raise ImageError(f"{where}: cut short after {len(data):,} bytes, its end is missing; copy it again")
+    data, where, header = _read(source, limit)
+    # OpenCV turns an AVIF by its EXIF only, although its container (irot, imir) decides.
+    own_turn = header.kind == "AVIF"
+    own_reduction = header.kind == "TIFF" and header.orientation >= 5  # OpenCV does not turn what it reduces
+    flags = _FLAGS[1 if own_reduction else reduce] | (cv2.IMREAD_IGNORE_ORIENTATION if own_turn else 0)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[reduce])
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
-        reason = getattr(error, "err", None) or "out of memory"
-        raise ImageError(f"{where}: cannot be decoded ({' '.join(str(reason).split())})") from None
+        raise ImageError(f"{where}: cannot be decoded ({_reason(error)})") from None
     if image is None:
         raise ImageError(f"{where}: cannot be decoded, {_what_it_is(data)}")
+    if own_turn:
+        image = _upright(image, header.orientation)
+    if own_reduction and reduce > 1:
+        image = cv2.resize(image, (-(-header.width // reduce), -(-header.height // reduce)),
+                           interpolation=cv2.INTER_AREA)
     # OpenCV's reduced modes give BGR only.
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image)
 
 
-def image_size(source: str | os.PathLike | bytes | bytearray | memoryview) -> tuple[int, int]:
-    """Find the (width, height) in px of the image that read_image returns.
+def image_size(source: Source) -> tuple[int, int]:
+    """Find the (width, height) in px of the image that read_image returns, however large.
 
-    JPEG and PNG files are not decoded, only their header is read.
+    Nothing is decoded: a few kB of the file are read.
 
     Raises:
-        ImageError: as read_image does, but not for a JPEG or PNG that is cut short after its header.
+        ImageError: as read_image does, but not for a file that is damaged or cut short after its header.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        image = read_image(source)
-        return image.shape[1], image.shape[0]
-    try:
-        with open(source, "rb") as file:
-            size = header_size(file)
-    except OSError as error:
-        raise _unreadable(source, error) from None
-    if size is None or not all(size):
-        image = read_image(source)
-        size = image.shape[1], image.shape[0]
-    return size
+    file, where = _opened(source)
+    with file:
+        header = _header(file, where)
+    if header is None:  # a JPEG that is only its first bytes is cut short, others are damaged
+        header = _read(source, 0)[2]
+    return header.width, header.height
 
 
-def _bytes(source):
+def pixel_limit(limit: int = 0) -> int:
+    """The largest number of pixels that a file may have.
+
+    Args:
+        limit: this number, where it is not 0.
+
+    Returns:
+        `limit`, else the number in the environment variable MANYFACES_MAX_FILE_PIXELS, else MAX_FILE_PIXELS.
+
+    Raises:
+        InputError: the variable is not a number of more than 0.
+    """
+    if limit:
+        return limit
+    text = os.environ.get(LIMIT_VARIABLE, "").strip() or str(MAX_FILE_PIXELS)
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
+        raise InputError(f"{LIMIT_VARIABLE}: found {text[:40]!r}, expected a number of px such as {MAX_FILE_PIXELS}")
+    return int(text)
+
+
+def _read(source: Source, limit: int) -> tuple[bytes, str, Header]:
+    """All bytes of an image that may be decoded, its name for messages, and its header."""
+    file, where = _opened(source)
+    with file:
+        header = _header(file, where)
+        if header is not None and header.pixels > pixel_limit(limit):
+            raise ImageError(f"{where}: {header.width:,} x {header.height:,} px ({header.kind}), more than the limit "
+                             f"of {pixel_limit(limit):,} px; if that is meant, raise TEST.MAX_FILE_PIXELS, limit= or "
+                             f"the environment variable {LIMIT_VARIABLE}")
+        try:
+            file.seek(0)
+            data = file.read()
+        except (OSError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or "out of memory"
+            raise ImageError(f"{where}: cannot be read ({reason})") from None
+    if is_cut_short(data):
+        raise ImageError(f"{where}: cut short after {len(data):,} bytes, its end is missing; copy it again")
+    if header is None:
+        raise ImageError(f"{where}: cannot be decoded, the file is damaged: its header gives no size")
+    if header.kind == "JPEG" and has_too_many_scans(data):
+        raise ImageError(f"{where}: cannot be decoded, a progressive JPEG with hundreds of scans")
+    return data, where, header
+
+
+def _opened(source: Source) -> tuple[BinaryIO, str]:
+    """A seekable file at its start, and its name for messages."""
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source), f"image of {len(source)} bytes"
+        return io.BytesIO(source), f"image of {len(source)} bytes"
     try:
-        with open(source, "rb") as file:
-            return file.read(), os.fspath(source)
+        file = open(source, "rb")
+        if not file.seekable():  # a pipe
+            with file:
+                return io.BytesIO(file.read()), os.fspath(source)
+        return file, os.fspath(source)
     except OSError as error:
         raise _unreadable(source, error) from None
+
+
+def _header(file: BinaryIO, where: str) -> Header | None:
+    """The header; None where it is damaged or cut short. ImageError where the file is of no known format."""
+    try:
+        start = file.read(64)
+        if not start:
+            raise ImageError(f"{where}: empty file, expected an image")
+        file.seek(0)
+        header = read_header(file)
+    except HeaderError:
+        return None
+    except OSError as error:
+        raise _unreadable(where, error) from None
+    if header is None and not is_cut_short(start):
+        raise ImageError(f"{where}: cannot be decoded, {_what_it_is(start)}")
+    return header
+
+
+def _upright(image, orientation):
+    """The stored pixels turned and mirrored by an orientation of EXIF, 1..8."""
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _reason(error):
+    if "MAX_IMAGE" in str(error):
+        return "more than OpenCV's own limit; set OPENCV_IO_MAX_IMAGE_PIXELS before Python starts"
+    return " ".join(str(getattr(error, "err", None) or "out of memory").split())
 
 
 def _unreadable(path, error):
@@ -91,8 +186,10 @@ def _unreadable(path, error):
 def _what_it_is(data):
     """Describe for a message what the bytes look like."""
     start = data[:64]
-    if data[:2] == b"\xff\xd8" or data[:8] == b"\x89PNG\r\n\x1a\n":
+    if re.match(b"(?s)\xff\xd8|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8|BM|....ftypavi", start):
         return "the file is damaged"
+    if re.match(b"(?s)....ftyp(?:hei|hev|mif1|msf1)", start):
+        return "it is HEIC, which OpenCV does not read; convert it to JPEG or PNG"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
         text = start[:24].decode("ascii").split("\n")[0].strip()
         return f"it holds text ({text!r}...), not an image"

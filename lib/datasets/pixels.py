@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .images import ImageError, read_image
+from .images import ImageError, pixel_limit, read_image
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -17,7 +17,7 @@ EXPECTED = "expected a path, the bytes of an image file, an array (H, W, 3) uint
 
 
 def rgb_image(source: str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | PIL.Image.Image,
-              where: str = "image") -> np.ndarray:
+              where: str = "image", limit: int = 0) -> np.ndarray:
     """Convert any kind of image to an RGB array. Transparency is left out.
 
     Args:
@@ -25,6 +25,7 @@ def rgb_image(source: str | os.PathLike | bytes | bytearray | memoryview | np.nd
             (H, W, 3) RGB or (H, W, 4) RGBA. Files are rotated by their EXIF orientation. A PIL image is not, so that
             boxes fit the pixels of the caller's image.
         where: name of the image in messages when it has no path.
+        limit: px (width x height) of a file, as in read_image.
 
     Returns:
         (H, W, 3) uint8 RGB, C-contiguous. An array that is so already is returned without a copy.
@@ -33,15 +34,15 @@ def rgb_image(source: str | os.PathLike | bytes | bytearray | memoryview | np.nd
         ImageError: for other types, shapes and values, such as floats.
     """
     if isinstance(source, (str, os.PathLike)):
-        return read_image(source)
+        return read_image(source, limit=limit)
     if isinstance(source, (bytes, bytearray, memoryview)):
         try:
-            return read_image(source)
+            return read_image(source, limit=limit)
         except ImageError as error:
             raise ImageError(f"{where}: {error}") from None
     pil = sys.modules.get("PIL.Image")  # a caller with a PIL image has imported PIL
     if pil is not None and isinstance(source, pil.Image):
-        return _of_pil(source, where)
+        return _of_pil(source, where, pixel_limit(limit))
     if not hasattr(source, "__array__") or isinstance(source, np.generic):
         raise ImageError(f"{where}: found {_kind(source)}, {EXPECTED}")
     return _of_array(np.asarray(source), where)
@@ -75,10 +76,12 @@ def _of_array(array, where):
     return np.ascontiguousarray(array[..., :3])
 
 
-def _of_pil(image, where):
+def _of_pil(image, where, limit):
     found = f"{where}: PIL image {image.width} x {image.height} of mode {image.mode}"
     if not image.width or not image.height:
         raise ImageError(f"{found} holds no pixel")
+    if getattr(image, "tile", None) and image.width * image.height > limit:  # a file that is not decoded yet
+        raise ImageError(f"{found} is more than the limit of {limit:,} px; raise TEST.MAX_FILE_PIXELS if that is meant")
     try:
         if image.mode.startswith("I;16"):
             return _of_array((np.asarray(image) >> 8).astype(np.uint8), where)  # as 16-bit files are read

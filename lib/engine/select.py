@@ -65,9 +65,10 @@ class Selection:
             `AP` (the mean over the sets), `AP_<set>`, the family's own measures, `loss`, and the losses by name, over
             LOSS_BATCHES batches cut from the sets.
         """
-        result = {}
+        result, limit = {}, self.detector.cfg.TEST.MAX_FILE_PIXELS
         for name, records in self.sets.items():
-            detections = [self.detector.detect(read_image(record.path), [1.0], False) for record in records]
+            images = (read_image(record.path, limit=limit) for record in records)
+            detections = [self.detector.detect(image, [1.0], False) for image in images]
             result[f"AP_{name}"] = float(average_precision(detections, records))
         losses = [self._losses(step) for step in range(LOSS_BATCHES)]
         means = {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
@@ -80,7 +81,7 @@ class Selection:
         """The family's measures over the whole images of all sets."""
         outputs, targets = [], []
         for record in (record for records in self.sets.values() for record in records):
-            sample = whole_sample(record, self.detector.cfg.TEST.SIZE)
+            sample = whole_sample(record, self.detector.cfg.TEST.SIZE, self.detector.cfg.TEST.MAX_FILE_PIXELS)
             outputs.append(self.detector.run(sample["image"][None]))
             targets.append(self.family.encode(sample))
         return self.family.validation({key: np.concatenate([maps[key] for maps in outputs]) for key in outputs[0]},
@@ -94,17 +95,18 @@ class Selection:
         return {name: float(np.mean(np.asarray(value))) for name, value in self.family.losses(batch, outputs).items()}
 
 
-def whole_sample(record: Record, size: Sequence[int]) -> dict[str, np.ndarray]:
+def whole_sample(record: Record, size: Sequence[int], limit: int = 0) -> dict[str, np.ndarray]:
     """Return the whole image of a record as a sample for `encode`.
 
     Args:
         record: the record.
         size: (width, height) px to squeeze the image to, as at test; empty: its own size.
+        limit: px of a file, as in read_image.
 
     Returns:
         image (H, W, 3) uint8, boxes (N, 4) px, ignore (N,) and landmarks (N, 5, 2) px.
     """
-    image = read_image(record.path)
+    image = read_image(record.path, limit=limit)
     scale: np.ndarray = np.ones(2, np.float32)
     if size:
         scale = np.array(size, np.float32) / np.array(image.shape[1::-1], np.float32)

@@ -77,9 +77,9 @@ class BaseDetector(ABC):
             ImageError: names the image that cannot be read, by its path or its place in the list.
         """
         if not isinstance(images, (list, tuple)):
-            return self._detect([rgb_image(images)], scales, flip)[0]
+            return self._detect([rgb_image(images, limit=self.cfg.TEST.MAX_FILE_PIXELS)], scales, flip)[0]
         faces = []
-        for chunk in _chunks(images):
+        for chunk in _chunks(images, self.cfg.TEST.MAX_FILE_PIXELS):
             faces += self._detect(chunk, scales, flip)
         return faces
 
@@ -163,11 +163,11 @@ class BaseDetector(ABC):
         return faces
 
 
-def _chunks(images: Sequence[Any]) -> Iterator[list[np.ndarray]]:
+def _chunks(images: Sequence[Any], limit: int) -> Iterator[list[np.ndarray]]:
     """Yield lists of arrays, as many as have CHUNK_PIXELS together, of a list of images of any kind."""
     chunk, pixels = [], 0
     for number, image in enumerate(images):
-        chunk.append(rgb_image(image, f"image {number} of {len(images)}"))
+        chunk.append(rgb_image(image, f"image {number} of {len(images)}", limit))
         pixels += chunk[-1].shape[0] * chunk[-1].shape[1]
         if pixels >= CHUNK_PIXELS:
             yield chunk

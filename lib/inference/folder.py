@@ -55,7 +55,8 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
         images.sort(key=lambda image: _size(Path(folder, image)))  # images of similar size then share a batch
     faces, failed, times, began = 0, [], {}, time.perf_counter()
     with Progress(len(images), "images") as progress:
-        stream = read_ahead([Path(folder, image) for image in images], detector.shrunk_to, ahead=2 + 2 * test.BATCH)
+        stream = read_ahead([Path(folder, image) for image in images], detector.shrunk_to, ahead=2 + 2 * test.BATCH,
+                            limit=test.MAX_FILE_PIXELS)
         for chunk in _batched(((images[number], *read) for number, *read in stream), max(1, test.BATCH)):
             for image, found, size in _detect(detector, chunk, scales, flip):
                 if isinstance(found, ImageError):

@@ -36,7 +36,7 @@ def measure_landmarks(detector: BaseDetector, roidb: Roidb) -> list[dict[str, An
         for record in roidb.records:
             faces = np.flatnonzero(measurable(record))
             if len(faces):
-                image = read_image(record.path)
+                image = read_image(record.path, limit=detector.cfg.TEST.MAX_FILE_PIXELS)
                 boxes, labelled = record.boxes[faces], record.landmarks[faces]
                 detected = landmark_errors(_detected(detector, image, boxes), labelled)
                 points = detector.landmarks_in(image, boxes)

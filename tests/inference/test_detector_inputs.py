@@ -121,7 +121,7 @@ def test_files_are_named_by_their_path(tmp_path):
 def test_a_long_list_is_read_in_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHUNK_PIXELS", 3 * 120 * 90)
     held, most = [], []
-    monkeypatch.setattr(module, "rgb_image", lambda *a: held.append(1) or rgb_image(*a))
+    monkeypatch.setattr(module, "rgb_image", lambda *a, **k: held.append(1) or rgb_image(*a, **k))
     detector = square_detector(BATCH=2)
     run = detector.run
     detector.run = lambda batch: most.append(len(held)) or run(batch)

@@ -110,7 +110,7 @@ class SampleMaker:
             writers = {kind: stack.enter_context(SampleWriter(folder.file(split, kind, shard), kind, self.side))
                        for kind in KINDS}
             for group in _groups(tasks):
-                images = list(pool.map(_read, [record for _, _, record in group]))
+                images = list(pool.map(self._read, [record for _, _, record in group]))
                 group, images = self._scaled(group, images, number)
                 made = pool.map(self._samples, group, images, self._proposed(group, images), [number] * len(group))
                 for image, (samples, counts) in zip(images, made, strict=True):
@@ -169,12 +169,11 @@ class SampleMaker:
         """(N, side, side, 3) uint8: squares (N, 4) of whole pixels, cut and resized as in the cascade."""
         return resample(image, squares.astype(np.int64), (side, side), self.cfg.CASCADE.RESAMPLE)
 
-
-def _read(record):
-    try:
-        return read_image(record.path)
-    except ImageError as error:
-        return error
+    def _read(self, record):
+        try:
+            return read_image(record.path, limit=self.cfg.TEST.MAX_FILE_PIXELS)
+        except ImageError as error:
+            return error
 
 
 def _groups(tasks):
