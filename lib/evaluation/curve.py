@@ -30,7 +30,7 @@ class Matches(Generic[_Image]):
         owner: (G,) intp, the number of each box's image.
         counted: (G, S) bool, the faces that count in each setting.
         faces: setting -> number of faces that count.
-        best: (P,) intp, the box with the highest IoU, if that is 0.5 or more; -1: none.
+        best: (P,) intp, the box that each prediction belongs to; -1: none.
         first: (P,) bool, the prediction is the first of its image to reach its box.
         stretched: (P,) float64, the scores, mapped so that those of the whole set fill 0..1.
         every_score: (Q,) float64, all scores of the set, also of images without any box, where the protocol ignores

@@ -25,6 +25,30 @@ def best_boxes(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarray, o
     Returns:
         (P,) intp indices into boxes; -1: none. Of boxes with equal IoU the first is taken.
     """
+    return _first_best(predictions, images, boxes, owners, lambda a, b: _ious(a, b, extra), iou)
+
+
+def official_boxes(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """The box that each prediction belongs to in WIDER FACE's MATLAB tools.
+
+    Their ground truth is int32. There MATLAB rounds the corners of a prediction, halves away from zero, and also the
+    quotient of the areas: it is 0 below one half and 1 from one half on (in rare cases more). So of the boxes of the
+    image a prediction belongs to the first that it covers by a half, not to the one with the highest IoU.
+
+    Args:
+        predictions: (P, >=4) float64, x y w h in px.
+        images: (P,) int, the number of each prediction's image.
+        boxes: (G, 4) float64, x y w h in px, as int32 would hold them.
+        owners: (G,) int, the number of each box's image.
+
+    Returns:
+        (P,) intp indices into boxes; -1: none.
+    """
+    return _first_best(predictions, images, int32_corners(boxes), owners, _int32_overlaps, 1)
+
+
+def _first_best(predictions, images, boxes, owners, measure, least):
+    """(P,) intp: the first box of the same image with the highest measure(predictions, boxes), if that is `least`."""
     best = np.full(len(predictions), -1, np.intp)
     images, owners = np.asarray(images), np.asarray(owners)
     of_image, to_image = np.argsort(images, kind="stable"), np.argsort(owners, kind="stable")
@@ -36,9 +60,9 @@ def best_boxes(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarray, o
         for block in range(start, end, step):
             rows = of_image[block:min(block + step, end)]
             with np.errstate(all="ignore"):  # numbers near the largest float64 have no IoU
-                ious = _ious(predictions[rows, None], boxes[None, candidates], extra)
-            most = ious.argmax(axis=1)
-            enough = ious[np.arange(len(rows)), most] >= iou
+                values = measure(predictions[rows, None], boxes[None, candidates])
+            most = values.argmax(axis=1)
+            enough = values[np.arange(len(rows)), most] >= least
             best[rows[enough]] = candidates[most[enough]]
     return best
 
@@ -53,6 +77,30 @@ def _ious(a, b, extra):
         (bx - b[..., 0] + extra) * (by - b[..., 1] + extra)) - width * height
     meet = (width > 0) & (height > 0)  # so both areas are positive, and the union
     return np.divide(width * height, union, out=np.full(meet.shape, -1.0), where=meet)
+
+
+def int32_corners(boxes: np.ndarray) -> np.ndarray:
+    """(G, 4) float64: x1 y1 x2 y2 of boxes x y w h (G, 4), all rounded and limited as MATLAB does in int32."""
+    boxes = _int32(np.asarray(boxes, np.float64).reshape(-1, 4))
+    return np.concatenate([boxes[:, :2], _int32(boxes[:, :2] + boxes[:, 2:])], axis=1)
+
+
+def _int32(values):
+    """float64 values as MATLAB makes them int32: rounded, halves away from zero, and limited; NaN is 0."""
+    whole = np.trunc(values)
+    whole = whole + np.copysign(np.abs(values - whole) >= 0.5, values)
+    return np.where(np.isnan(values), 0, np.clip(whole, -2.0**31, 2.0**31 - 1))
+
+
+def _int32_overlaps(rows, corners):
+    """Quotients of the official tools, whole numbers: rows x y w h as floats, corners x1 y1 x2 y2 of int32."""
+    low, high = rows[..., :2], rows[..., :2] + rows[..., 2:4]
+    area = np.prod(high - low + 1, axis=-1)
+    sides = _int32(_int32(np.minimum(_int32(high), corners[..., 2:]) - np.maximum(_int32(low), corners[..., :2])) + 1)
+    both = _int32(sides[..., 0] * sides[..., 1])
+    other = _int32(_int32(corners[..., 2:] - corners[..., :2]) + 1)
+    joint = _int32(_int32(_int32(other[..., 0] * other[..., 1]) + area) - both)
+    return np.where((sides > 0).all(axis=-1), _int32(both / joint), 0)
 
 
 def parse_faces(data: bytes) -> np.ndarray | None:

@@ -1,8 +1,11 @@
-"""The evaluation protocol of WIDER FACE, as its MATLAB tools apply it, and the same protocol on a roidb.
+"""The evaluation protocol of WIDER FACE, and the same protocol on a roidb.
 
-Sides are one pixel longer than the boxes (+1). A prediction belongs to the box with the highest IoU among all boxes,
-counted or not, and has no second choice. Scores are stretched to 0..1 over the whole set and cut at 1,000 thresholds.
-Each setting (easy, medium, hard) lists the faces that count; the others are ignored.
+Sides are one pixel longer than the boxes (+1). A prediction belongs to one box among all boxes, counted or not, and has
+no second choice. Scores are stretched to 0..1 over the whole set and cut at 1,000 thresholds. Each setting (easy,
+medium, hard) lists the faces that count; the others are ignored.
+
+There are two arithmetics. `ports`, that of the Python ports, is in float64: a prediction belongs to the box with the
+highest IoU. `official` is what MATLAB makes of the official tools and their int32 ground truth (official_matches).
 
 A set is matched once (match_wider). Then curve_of gives a curve for any choice of counted faces.
 """
@@ -10,6 +13,7 @@ A set is matched once (match_wider). Then curve_of gives a curve for any choice 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +23,7 @@ from ..errors import InputError
 from .curve import Matches, curve_of
 from .files.ground_truth import SETTINGS, GroundTruth
 from .files.warnings import prediction_warnings
-from .matching import best_boxes
+from .matching import best_boxes, official_boxes
 
 if TYPE_CHECKING:
     from .files.predictions import Predictions
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 def match_wider(predictions: Predictions, ground_truth: Sequence[GroundTruth], subset: bool = False,
                 iou: float = 0.5) -> Matches[GroundTruth]:
-    """Match a set of predictions by the official rules.
+    """Match a set of predictions by the official rules, in the arithmetic of the ports.
 
     An image without predictions is skipped, but its faces count.
 
@@ -73,13 +77,19 @@ def _match(images, rows, boxes, counted, every, iou):
         span = slice(*np.searchsorted(image, (number, number + 1)))
         rows[span] = rows[span][np.argsort(-rows[span, 4], kind="stable")]  # equal scores stay in the file's order
     best = best_boxes(rows, image, boxes, owner, iou)
+    faces = dict(zip(counted, flags.sum(axis=0).tolist(), strict=True))
+    return Matches(images, rows, image, boxes, owner, flags, faces, best, _first(best, len(boxes)),
+                   _stretched(rows[:, 4], every), every)
+
+
+def _first(best, boxes):
+    """(P,) bool: the prediction is the first of its image to reach its box."""
     matched = np.flatnonzero(best >= 0)[::-1]
-    reached = np.full(len(boxes), -1)
+    reached = np.full(boxes, -1)
     reached[best[matched]] = matched  # the last to be assigned, the first of its image, stays
     first = np.zeros(len(best), bool)
     first[reached[reached >= 0]] = True
-    faces = dict(zip(counted, flags.sum(axis=0).tolist(), strict=True))
-    return Matches(images, rows, image, boxes, owner, flags, faces, best, first, _stretched(rows[:, 4], every), every)
+    return first
 
 
 def _stretched(values, scores):
@@ -90,9 +100,37 @@ def _stretched(values, scores):
     return (values - low) / (high - low) if high > low else np.ones(len(values))
 
 
+def official_matches(matches: Matches[GroundTruth]) -> Matches[GroundTruth]:
+    """The same predictions in the arithmetic of the official tools, to the last digit.
+
+    Their ground truth is int32, and so are the corners of the predictions and the quotient of the areas: see
+    reference.official_boxes. The scores are stretched in float32.
+
+    Args:
+        matches: of match_wider, with its `iou` of 0.5.
+
+    Source: WIDER FACE's official MATLAB evaluation tools, as MATLAB and GNU Octave run them.
+    """
+    integer = np.array([image.integer for image in matches.images], bool)
+    best = np.where(integer[matches.image],
+                    official_boxes(matches.rows, matches.image, matches.boxes, matches.owner), matches.best)
+    return replace(matches, best=best, first=_first(best, len(matches.boxes)),
+                   stretched=_stretched_in_float32(matches.rows[:, 4], matches.every_score))
+
+
+def _stretched_in_float32(values, scores):
+    """values as norm_score.m maps them; where it divides 0 by 0, -1: no threshold lets them in."""
+    limits = np.finfo(np.float32)  # norm_score.m starts from realmin('single') and realmax('single')
+    with np.errstate(over="ignore", invalid="ignore"):
+        high = np.float32(max(scores.max(initial=limits.tiny), limits.tiny))
+        low = np.float32(min(scores.min(initial=limits.max), limits.max))
+        stretched = (values.astype(np.float32) - low) / (high - low)
+    return stretched.astype(np.float64) if np.isfinite(stretched).all() else np.full(len(values), -1.0)
+
+
 def evaluate_wider(predictions: Predictions, ground_truth: Sequence[GroundTruth], subset: bool = False,
                    iou: float = 0.5) -> dict:
-    """The official average precision: result_of the matches of match_wider, which has the same arguments."""
+    """Average precision in both arithmetics: result_of the matches of match_wider, which has the same arguments."""
     return result_of(match_wider(predictions, ground_truth, subset, iou), predictions)
 
 
@@ -104,13 +142,17 @@ def result_of(matches: Matches[GroundTruth], predictions: Predictions) -> dict:
         predictions: what was matched.
 
     Returns:
-        `easy`, `medium`, `hard` (AP), `exact` (setting -> AP with every distinct score as a threshold), the counts
-        `images` and `predictions` (evaluated), `faces` (setting -> faces that count), `unknown` (entries of
-        `predictions` without a ground truth, which are left out), and `warnings` (list of str, of prediction_warnings).
+        `ports` and `official` (setting -> AP in that arithmetic); `easy`, `medium`, `hard` (those of `ports`), `exact`
+        (setting -> AP of `ports` with every distinct score as a threshold), the counts `images` and `predictions`
+        (evaluated), `faces` (setting -> faces that count), `unknown` (entries of `predictions` without a ground truth,
+        which are left out), and `warnings` (list of str, of prediction_warnings).
     """
     files = [predictions.get(image.event, {}).get(image.name) for image in matches.images]
     curves = {s: curve_of(matches, matches.counted[:, k]) for k, s in enumerate(SETTINGS)}
-    return {s: curve.ap for s, curve in curves.items()} | {
+    official = official_matches(matches)
+    ports = {s: curve.ap for s, curve in curves.items()}
+    return ports | {
+        "ports": ports, "official": {s: curve_of(official, official.counted[:, k]).ap for k, s in enumerate(SETTINGS)},
         "exact": {s: curve.exact for s, curve in curves.items()}, "images": len(matches.images),
         "predictions": len(matches.every_score), "faces": matches.faces,
         "unknown": sum(map(len, predictions.values())) - sum(rows is not None for rows in files),

@@ -69,8 +69,8 @@ def test_missing_files_and_what_they_cost(crowd):
     files, truth = crowd
     some = {"e": dict(list(files.items())[:30])}
     assert evaluate_wider(some, truth)["warnings"] == [
-        "10 of 40 images have no prediction file: their faces are missed, 25.0% / 25.0% / 25.0% of those that count "
-        "(--subset leaves such images out)"]
+        "only 30 of 40 images have a prediction file: the faces of the others are missed, 25.0% / 25.0% / 25.0% of "
+        "those that count. --subset evaluates only the 30 images"]
     assert evaluate_wider(some, truth, subset=True)["warnings"] == []
 
 

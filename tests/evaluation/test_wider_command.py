@@ -41,7 +41,8 @@ def test_several_methods_in_one_table_one_plot_and_one_json(evaluate, folders, t
     code, out, _ = evaluate("--pred", good, "--pred", poor, "--json", tmp_path / "all.json",
                             "--plot", tmp_path / "curves.png", "--published", "mtcnn")
     lines = [line.split() for line in out.splitlines()]
-    assert code == 0 and [line[0] for line in lines[1:3]] == ["good", "poor"]
+    assert code == 0 and [line[:2] for line in lines[1:5]] == [
+        ["good", "ports"], ["good", "official"], ["poor", "ports"], ["poor", "official"]]
     points = next(i for i, line in enumerate(lines) if line[:2] == ["pred", "recall@10"])
     assert [line[0] for line in lines[points + 1:points + 3]] == ["good", "poor"]
     assert f"wrote {tmp_path / 'curves.png'} and {tmp_path / 'curves.pdf'}" in out

@@ -34,14 +34,15 @@ def test_a_missing_file_is_skipped_and_its_faces_are_missed():
     files, boxes = {"x": [[*A, 0.5]]}, {"x": [A], "y": [A]}
     result = evaluate(files, boxes)
     assert result["hard"] == result["exact"]["hard"] == 0.5 and result["images"] == 2
-    assert "1 of 2 images have no prediction file" in result["warnings"][0] and "50.0% / 50.0%" in result["warnings"][0]
+    assert "only 1 of 2 images have a prediction file" in result["warnings"][0]
+    assert "50.0% / 50.0%" in result["warnings"][0]
     result = evaluate(files, boxes, subset=True)
-    assert result["hard"] == 1 and result["images"] == 1 and "no prediction file" not in " ".join(result["warnings"])
+    assert result["hard"] == 1 and result["images"] == 1 and "prediction file" not in " ".join(result["warnings"])
 
 
 def test_an_image_without_predictions_is_as_a_missing_file_but_is_there():
     result = evaluate({"x": [[*A, 0.5]], "y": []}, {"x": [A], "y": [A]})
-    assert result["hard"] == 0.5 and "no prediction file" not in " ".join(result["warnings"])
+    assert result["hard"] == 0.5 and "prediction file" not in " ".join(result["warnings"])
     assert evaluate({"x": [[*A, 0.5]], "y": []}, {"x": [A], "y": [A]}, subset=True)["hard"] == 0.5
     result = evaluate({"x": [], "y": []}, {"x": [A], "y": [A]})
     assert result["hard"] == result["exact"]["hard"] == 0 and "there is no prediction at all" in result["warnings"]

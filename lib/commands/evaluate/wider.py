@@ -13,7 +13,8 @@ from ...evaluation.wider import match_wider, result_of
 from .shared import add_folder_arguments, method_names, read_folder, write_json
 from .tables import print_breakdown, print_operating_points
 
-COLUMNS = ("easy", "medium", "hard", "images", "predictions", "unknown")
+COUNTS = ("images", "predictions", "unknown")
+ARITHMETICS = ("ports", "official")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -49,8 +50,10 @@ def evaluate(options: Namespace) -> None:
         if options.plot:
             methods.append((name, curves(matches)))
         results.append(result | ({"skipped": skipped} if skipped else {}))
-    print_table(["pred", *COLUMNS, *(f"exact_{setting}" for setting in SETTINGS)],
-                [[result["name"], *(result[c] for c in COLUMNS), *result["exact"].values()] for result in results])
+    print_table(["pred", "arithmetic", *SETTINGS, *COUNTS, *(f"exact_{setting}" for setting in SETTINGS)],
+                [row for result in results for row in _rows(result)])
+    print("ports: in floats, as in the Python ports that most repositories quote. official: in the integers of the "
+          "official MATLAB tools.")
     for result in results:
         for text in result["warnings"]:
             print(f"warning: {result['name']}: {text}")
@@ -62,3 +65,10 @@ def evaluate(options: Namespace) -> None:
         if options.published is None and any(result["faces"] != OFFICIAL for result in results):
             published = ()
         print(f"\nwrote {' and '.join(pr_plot(methods, options.plot, published=published))}")
+
+
+def _rows(result):
+    """A row per arithmetic."""
+    for arithmetic in ARITHMETICS:
+        exact = result["exact"].values() if arithmetic == "ports" else ["-"] * len(SETTINGS)
+        yield [result["name"], arithmetic, *result[arithmetic].values(), *(result[c] for c in COUNTS), *exact]

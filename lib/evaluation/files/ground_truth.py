@@ -24,6 +24,7 @@ class GroundTruth:
         counted: setting -> (N,) bool, the faces that count.
         attributes: those of ATTRIBUTES that the ground truth has, each (N,) int as the annotation numbers them (blur
             0 clear, 1 normal, 2 heavy; occlusion 0 none, 1 partial, 2 heavy; the others 0 or 1).
+        integer: the file holds the boxes as integers, as WIDER FACE's does: then MATLAB computes with integers.
     """
 
     event: str
@@ -31,6 +32,7 @@ class GroundTruth:
     boxes: np.ndarray
     counted: dict[str, np.ndarray]
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    integer: bool = True
 
 
 def read_ground_truth(folder: str | os.PathLike) -> list[GroundTruth]:
@@ -53,14 +55,16 @@ def read_ground_truth(folder: str | os.PathLike) -> list[GroundTruth]:
     try:
         for e, event in enumerate(faces["event_list"][:, 0]):
             for i, file in enumerate(faces["file_list"][e, 0][:, 0]):
-                boxes = np.asarray(faces["face_bbx_list"][e, 0][i, 0], np.float64).reshape(-1, 4)
+                stored = np.asarray(faces["face_bbx_list"][e, 0][i, 0])
+                boxes = stored.astype(np.float64).reshape(-1, 4)
                 counted = {}
                 for setting, cells in lists.items():
                     counted[setting] = np.zeros(len(boxes), bool)
                     counted[setting][np.asarray(cells[e, 0][i, 0], np.intp).ravel() - 1] = True  # MATLAB counts from 1
                 attributes = {attribute: np.asarray(faces[name][e, 0][i, 0]).astype(int).reshape(len(boxes))
                               for attribute, name in names.items()}
-                images.append(GroundTruth(str(event[0]), str(file[0]), boxes, counted, attributes))
+                images.append(GroundTruth(str(event[0]), str(file[0]), boxes, counted, attributes,
+                                          np.issubdtype(stored.dtype, np.integer)))
     except (IndexError, ValueError, TypeError) as error:
         raise InputError(f"{folder}: the .mat files do not fit each other ({type(error).__name__}: {error})") from None
     return images
@@ -74,7 +78,7 @@ def _load(folder, name, variables, optional=()):
         raise InputError(f"{path}: no such file; expected the official ground truth, wider_face_val.mat and "
                          "wider_{easy,medium,hard}_val.mat, in one folder")
     try:
-        mat = loadmat(path, variable_names=(*variables, *optional))
+        mat = loadmat(path, variable_names=(*variables, *optional), mat_dtype=True)  # as MATLAB would have them
     except Exception as error:  # scipy raises many kinds for a damaged file
         raise InputError(f"{path}: not a MATLAB file ({error})") from None
     absent = [variable for variable in variables if variable not in mat]

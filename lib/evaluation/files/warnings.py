@@ -62,8 +62,9 @@ def _missing(matches, files):
     missing = [index for index, rows in enumerate(files) if rows is None]
     if missing:
         lost = matches.counted[np.isin(matches.owner, missing)].sum(axis=0)
-        yield (f"{len(missing):,} of {len(files):,} images have no prediction file: their faces are missed, "
-               f"{_fractions(lost, matches)} of those that count (--subset leaves such images out)")
+        there = len(files) - len(missing)
+        yield (f"only {there:,} of {len(files):,} images have a prediction file: the faces of the others are missed, "
+               f"{_fractions(lost, matches)} of those that count. --subset evaluates only the {there:,} images")
 
 
 def _scores(matches, count):

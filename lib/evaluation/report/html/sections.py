@@ -125,11 +125,13 @@ def _warnings(methods):
 
 
 def _ap_section(methods):
-    rows = [[_legend_name(index, method), *(method.result[s] for s in SETTINGS), *method.result["exact"].values()]
+    kinds = {"": "ports", ", official": "official", ", exact": "exact"}
+    rows = [[_legend_name(index, method), *(ap for kind in kinds.values() for ap in method.result[kind].values())]
             for index, method in enumerate(methods)]
-    header = ["Method", *(s.capitalize() for s in SETTINGS), *(f"{s.capitalize()}, exact" for s in SETTINGS)]
-    content = [table("Average precision by the official rules; exact: with every score as a threshold instead of 1,000 "
-                     "bins", header, rows, best=range(1, 7))]
+    header = ["Method", *(f"{setting.capitalize()}{kind}" for kind in kinds for setting in SETTINGS)]
+    content = [table("Average precision by the official rules, in floats as in the Python ports; official: in the "
+                     "integers of the MATLAB tools; exact: in floats, with every score as a threshold instead of 1,000 "
+                     "bins", header, rows, best=range(1, 10))]
     if all(method.result["faces"] == OFFICIAL for method in methods):
         rows = [[row.model, row.test, *(getattr(row, s) for s in SETTINGS), row.source]
                 for row in choose_published("all")]
