@@ -135,6 +135,8 @@ KEYS = Group("", {
         # POSITIVE
         "IGNORE_OVERLAP": number(0.5, over=0, most=1),  # background anchors with this fraction of their area in an
         # ignore region are left out
+        "BALANCE": fraction(0.0),  # a positive anchor has the weight (8 / n) ** BALANCE, where its face has n positive
+        # anchors; 0: large faces, which have most, count most; 1: all faces count the same
         "MASK_PADDING": flag(False),  # background anchors that reach into the grey around a picture are left out (HR)
         "VARIANCES": numbers([0.1, 0.2], "net", length=2, over=0),  # units of box offsets: of the anchor's sides, and
         # of nats

@@ -25,7 +25,7 @@ from ..weights.files import save_weights
 from ..weights.matching import load_matching_weights
 from .checkpoint import load_state, save_state
 from .logs import CsvLog, TensorBoard
-from .schedule import Patience, build_optimizer, counted_in_steps, l2, rate_at, rate_in_words
+from .schedule import Patience, build_optimizer, cooldown_begins, counted_in_steps, l2, rate_at, rate_in_words
 from .training_data import training_loader, training_selection
 
 # A resumed training may change keys that have only these roles: they do not change its weights.
@@ -93,6 +93,7 @@ class Trainer:
                 raise InputError(f"{checkpoint}: the training there has {images} images, TRAIN.DATASETS "
                                  f"{train.DATASETS!r} holds {now} now; restore the roidb it began with")
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
+            self._same_length()
             self.patience.restore(facts.get("patience", {}))
             if facts.get("devices", 1) != devices:
                 print(f"the training there ran on {facts.get('devices', 1)} devices, now it runs on {devices}: the "
@@ -123,8 +124,22 @@ class Trainer:
         then, now = dict(flat_items(saved)), dict(flat_items(self.cfg))
         for key in now:
             if then[key] != now[key] and roles_of(key) - FREE:
+                if key == "TRAIN.STEPS" and saved.TRAIN.SCHEDULE == self.cfg.TRAIN.SCHEDULE == "cooldown":
+                    continue  # __init__ checks that the step is before both ends
                 raise InputError(f"{path}: the training there has {key} {then[key]!r}, now it is {now[key]!r}; "
                                  f"resume with the same value, or train under another NAME")
+
+    def _same_length(self):
+        """Let the length change while it has decided nothing: rate and samples of the steps done do not depend on it."""
+        saved = load_config(self.folder / "config.yml")
+        if saved.TRAIN.STEPS == self.cfg.TRAIN.STEPS:
+            return
+        free = min(min(cooldown_begins(cfg.TRAIN), cfg.TRAIN.STEPS - cfg.AUGMENT.CLEAN_STEPS)
+                   for cfg in (saved, self.cfg))
+        if self.step > free:
+            raise InputError(f"{self.folder / 'config.yml'}: the training there has TRAIN.STEPS {saved.TRAIN.STEPS}, now "
+                             f"it is {self.cfg.TRAIN.STEPS}; that can be changed up to step {free}, where the cooldown or "
+                             f"AUGMENT.CLEAN_STEPS begins, and the checkpoint is of step {self.step}")
 
     def _groups(self):
         groups = {"model": self.model.variables, "optimizer": self.optimizer.variables}

@@ -70,13 +70,14 @@ class AnchorFamily(Family):
         Returns:
             `MODULE_labels` (A,) int8: 1 face, 0 background, -1 left out; `MODULE_boxes` (A, 4) float32; with
             NET.LANDMARKS `MODULE_landmarks` (A, 10) float32 and `MODULE_landmark_mask` (A,) float32. Offsets that do
-            not count are 0.
+            not count are 0. With TARGETS.BALANCE `MODULE_weights` (A,) float32.
         """
         cfg = self.cfg.TARGETS
         height, width = sample["image"].shape[:2]
         levels = [module.level(width, height) for module in self.modules]
         labels, matched = anchor_targets(levels, sample["boxes"], sample["ignore"], (width, height), cfg.POSITIVE,
                                          cfg.NEGATIVE, cfg.BEST, cfg.IGNORE_OVERLAP)
+        weights = balanced_weights(labels, matched, cfg.BALANCE) if cfg.BALANCE else None
         targets, start = {}, 0
         for module, level in zip(self.modules, levels, strict=True):
             end = start + level[0] * level[1] * module.anchors
@@ -85,6 +86,8 @@ class AnchorFamily(Family):
                 padded = reaching_out(level, sample["picture"], (width, height))
                 labels[own][padded & (labels[own] == 0)] = -1
             targets |= self._encode_module(module, level, labels[own], matched[own], sample)
+            if weights is not None:
+                targets[f"{module.name}_weights"] = weights[own]
             start = end
         return targets
 
@@ -128,6 +131,7 @@ class AnchorFamily(Family):
 
         loss, variances = self.cfg.LOSS, self.cfg.TARGETS.VARIANCES
         batch, anchors = ops.shape(labels)
+        weights = targets.get(f"{name}_weights", 1.0)
         logits = ops.reshape(outputs[f"{name}_scores"], (batch, anchors))
         offsets = ops.reshape(outputs[f"{name}_boxes"], (batch, anchors, 4))
         faces = ops.cast(labels == 1, "float32")
@@ -135,19 +139,20 @@ class AnchorFamily(Family):
             mined = ops.stop_gradient(terms.mine_hard_examples(logits, labels, loss.OHEM_BATCH, loss.OHEM_POSITIVE,
                                                                loss.OHEM_FILL))
             number = ops.maximum(ops.sum(mined, axis=-1), 1.0)
-            result = {"class": ops.sum(mined * terms.cross_entropy(logits, faces), axis=-1) / number}
+            result = {"class": ops.sum(mined * weights * terms.cross_entropy(logits, faces), axis=-1) / number}
             faces = faces * mined
         elif loss.CLASS == "mined":
             number = positives
             mined = ops.stop_gradient(terms.mine_hard_negatives(logits, labels, loss.MINED_RATIO * number))
-            result = {"class": ops.sum(mined * terms.cross_entropy(logits, faces), axis=-1) / number}
+            result = {"class": ops.sum(mined * weights * terms.cross_entropy(logits, faces), axis=-1) / number}
         elif loss.CLASS == "quality":
             number = positives
             overlaps = ops.stop_gradient(terms.box_overlaps(offsets, targets[f"{name}_boxes"], variances))
-            result = {"class": terms.quality_focal_loss(logits, labels, overlaps, loss.FOCAL_GAMMA) / number}
+            result = {"class": terms.quality_focal_loss(logits, labels, overlaps, loss.FOCAL_GAMMA, weights) / number}
         else:
             number = positives
-            result = {"class": terms.focal_loss(logits, labels, loss.FOCAL_ALPHA, loss.FOCAL_GAMMA) / number}
+            result = {"class": terms.focal_loss(logits, labels, loss.FOCAL_ALPHA, loss.FOCAL_GAMMA, weights) / number}
+        faces = faces * weights
         if loss.BOX == "diou":
             distance = terms.diou_loss(offsets, targets[f"{name}_boxes"], variances)
         else:
@@ -190,6 +195,26 @@ class AnchorFamily(Family):
         boxes[:, 1::2] = boxes[:, 1::2].clip(0, size[1])
         faces = Detections(boxes, np.concatenate(scores), np.concatenate(landmarks) if landmarks else None)
         return faces.take((boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
+
+
+def balanced_weights(labels: np.ndarray, matched: np.ndarray, balance: float) -> np.ndarray:
+    """Weights of the anchors of an image: a face with few positive anchors counts as much as one with many.
+
+    With anchors of 10 to 24 px every 8 px, a face of 10 px has one positive anchor, one of 24 px has 8, and one of 300
+    px, where the anchors are 32 px apart, has 70.
+
+    Args:
+        labels, matched: (A,) of `anchor_targets`.
+        balance: 0: all anchors count the same; 1: all faces do.
+
+    Returns:
+        (A,) float32: (8 / n) ** balance for the anchors of a face with n of them, 1 for all others.
+    """
+    weights = np.ones(len(labels), np.float32)
+    faces = np.flatnonzero(labels == 1)
+    counts = np.bincount(matched[faces])
+    weights[faces] = (8 / counts[matched[faces]]) ** balance
+    return weights
 
 
 # ------------------------------------------------------------------ anchors

@@ -13,13 +13,14 @@ def cross_entropy(logits, faces):
     return ops.softplus(logits) - logits * faces
 
 
-def focal_loss(logits, labels, alpha=0.75, gamma=2.0):
+def focal_loss(logits, labels, alpha=0.75, gamma=2.0, weights=1.0):
     """Focal loss summed over the anchors of an image.
 
     Args:
         logits: (B, A).
         labels: (B, A): 1 face, 0 background, -1 left out.
         alpha: weight of faces; background has 1 - alpha.
+        weights: (B, A), or a number, that multiplies the loss of each anchor.
 
     Source: arXiv 1708.02002, equation 5.
     """
@@ -28,10 +29,10 @@ def focal_loss(logits, labels, alpha=0.75, gamma=2.0):
     probability = ops.sigmoid(logits)
     missing = faces * (1 - probability) + (1 - faces) * probability  # 1 - p_t
     weight = (faces * alpha + (1 - faces) * (1 - alpha)) * missing**gamma
-    return ops.sum(counted * weight * cross_entropy(logits, faces), axis=-1)
+    return ops.sum(counted * weights * weight * cross_entropy(logits, faces), axis=-1)
 
 
-def quality_focal_loss(logits, labels, overlaps, gamma=2.0):
+def quality_focal_loss(logits, labels, overlaps, gamma=2.0, weights=1.0):
     """Quality focal loss summed over the anchors of an image: scores learn to be the IoU of the box.
 
     A face whose box is poor gets a low score, so it loses to a face that is found and placed well.
@@ -39,13 +40,14 @@ def quality_focal_loss(logits, labels, overlaps, gamma=2.0):
     Args:
         logits, labels: (B, A) as in focal_loss.
         overlaps: (B, A), IoU 0..1 of the predicted box with its face; used where the label is 1.
+        weights: as in focal_loss.
 
     Source: arXiv 2006.04388, equation 6.
     """
     wanted = ops.cast(labels == 1, logits.dtype) * overlaps
     counted = ops.cast(labels >= 0, logits.dtype)
     weight = ops.abs(wanted - ops.sigmoid(logits)) ** gamma
-    return ops.sum(counted * weight * cross_entropy(logits, wanted), axis=-1)
+    return ops.sum(counted * weights * weight * cross_entropy(logits, wanted), axis=-1)
 
 
 def mine_hard_examples(logits, labels, batch=256, positive=0.5, fill=True):

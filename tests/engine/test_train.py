@@ -110,6 +110,24 @@ def test_on_resume_only_keys_without_effect_on_the_weights_may_change(scenes):
 
 
 @pytest.mark.slow
+def test_before_the_cooldown_a_training_may_be_made_longer_and_ends_as_if_it_always_was(scenes):
+    cooldown = {"TRAIN__SCHEDULE": "cooldown", "TRAIN__COOLDOWN": 0.5, "AUGMENT__CLEAN_STEPS": 1}
+    whole = trainer(scenes, "long", TRAIN__STEPS=8, **cooldown)
+    whole.run()
+    for name, last in (("extended", 3), ("late", 4)):
+        begun = trainer(scenes, name, TRAIN__STEPS=6, **cooldown)
+        run = begun.loader.run
+        begun.loader.run = lambda first, _, run=run, last=last: run(first, last)  # it stops there, with a checkpoint
+        begun.run()
+    trainer(scenes, "extended", resume=True, TRAIN__STEPS=8, **cooldown).run()
+    expected, extended = state(scenes, "long"), state(scenes, "extended")
+    for key in expected:
+        np.testing.assert_array_equal(extended[key], expected[key], key)
+    with pytest.raises(InputError, match=r"has TRAIN.STEPS 6, now it is 8; .* up to step 3, .* is of step 4"):
+        trainer(scenes, "late", resume=True, TRAIN__STEPS=8, **cooldown)
+
+
+@pytest.mark.slow
 def test_initial_weights_need_not_be_named_again(scenes):
     source = quick(trainer(scenes, "source", TRAIN__STEPS=1))
     source.run()

@@ -9,7 +9,12 @@ from conftest import ROOT
 from manyfaces.errors import InputError
 from manyfaces.nets.backbones import BACKBONES, build_backbone, mobilenet_v1, vgg16
 from manyfaces.nets.backbones.blocks import NORMALISATIONS
-from manyfaces.weights.backbones import backbone_model, copy_keras_weights
+from manyfaces.weights.backbones import (
+    backbone_model,
+    copy_keras_weights,
+    load_backbone_weights,
+    save_backbone_weights,
+)
 
 CONFIGS = {
     "mobilenet_v1": {"BACKBONE": "mobilenet_v1", "VARIANT": "keras", "ALPHA": 0.25},
@@ -148,6 +153,7 @@ def test_normalisation(name, rng):
         "minus_one_to_one": lambda x: keras.applications.imagenet_utils.preprocess_input(x.copy(), mode="tf"),
         "imagenet_torch": lambda x: keras.applications.imagenet_utils.preprocess_input(x.copy(), mode="torch"),
         "caffe_mean": lambda x: keras.applications.imagenet_utils.preprocess_input(x.copy(), mode="caffe")[..., ::-1],
+        "imagenet_std": lambda x: x / 255 / np.float32([0.229, 0.224, 0.225]),
         "whole_mean": lambda x: x - np.float32([123, 117, 104]),
     }[name](images)
     model = backbone_model("mobilenet_v1", {"ALPHA": 0.25}, preprocess=name)
@@ -200,7 +206,7 @@ def test_frozen_stages(config, stages, first_trained):
     ("name", "config", "message"),
     [
         ("resnet7", {}, "NET.BACKBONE: found 'resnet7', expected one of mobilenet_v1, mobilenet_v2, resnet101, "),
-        ("mobilenet_v1", {"VARIANT": "caffe"}, "NET.VARIANT: found 'caffe', expected keras or torch"),
+        ("mobilenet_v1", {"VARIANT": "caffe"}, "NET.VARIANT: found 'caffe', expected keras or torch or torch_relu"),
         ("vgg16", {"FROZEN_STAGES": 6}, "NET.FROZEN_STAGES: found 6, expected 0 to 5"),
     ],
 )
@@ -222,3 +228,14 @@ def test_a_config_may_set_another_normalisation():
     np.testing.assert_array_equal(normalised(NORMALISE=""), normalised())
     with pytest.raises(InputError, match=r"NET\.NORMALISE: found 'mean', expected one of none, .*whole_mean"):
         normalised(NORMALISE="mean")
+
+
+def test_the_plain_relu_starts_from_the_weights_of_the_leaky_one(tmp_path):
+    leaky = model_of(CONFIGS["mobilenet_v1_torch"])
+    plain = model_of(CONFIGS["mobilenet_v1_torch"] | {"VARIANT": "torch_relu"})
+    save_backbone_weights(leaky, tmp_path / "leaky.weights.h5")
+    assert not load_backbone_weights(plain, tmp_path / "leaky.weights.h5").missing
+    for mine, theirs in zip(plain.get_weights(), leaky.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    kinds = [type(layer).__name__ for layer in plain.layers]
+    assert kinds.count("ReLU") == 27 and "LeakyReLU" not in kinds

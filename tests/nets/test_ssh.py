@@ -68,7 +68,8 @@ def test_the_papers_net_has_its_published_size():
 @pytest.mark.parametrize("overrides", [
     (), ("NET.LAST_STRIDE", "False"), ("NET.TOP_DOWN", "True"), ("NET.TOP_DOWN", "True", "NET.LAST_STRIDE", "False"),
     ("NET.BACKBONE", "vgg16"), ("NET.BACKBONE", "vgg16", "NET.TOP_DOWN", "True"),
-    ("NET.VARIANT", "torch", "NET.BN", "True"), tuple(DENSE),
+    ("NET.VARIANT", "torch", "NET.BN", "True"), ("NET.TOP_DOWN", "True", "NET.SEPARABLE", "m1+m3", "NET.BN", "True"),
+    ("NET.SEPARABLE", "m1"), tuple(DENSE),
 ], ids=lambda overrides: " ".join(overrides[1::2]) or "default")
 @pytest.mark.parametrize("height, width", [(64, 96), (50, 70), (1, 33)])
 def test_maps_fit_the_anchors_whatever_the_size(overrides, height, width):
@@ -83,6 +84,19 @@ def test_maps_fit_the_anchors_whatever_the_size(overrides, height, width):
         assert len(targets[f"{module.name}_labels"]) == rows * columns * module.anchors
         for kind, channels in kinds.items():
             assert outputs[f"{module.name}_{kind}"].shape == (2, rows, columns, channels * module.anchors)
+
+
+@pytest.mark.parametrize("more", [(), ("NET.TOP_DOWN", "True")])
+def test_separable_convolutions_save_what_their_formula_says(more):
+    """A 3x3 convolution from C to D channels has 9 C D products per pixel; with a depthwise one it has 9 C + C D."""
+    def products(*words):
+        return multiplications(ssh(*SMALL, "NET.BACKBONE", "mobilenet_v1", *more, *words).build(), 64, 64)
+
+    # M1 has 8 x 8 pixels: the fusion from 16 to 16 channels, and the module's two convolutions, from 16 to 16 and to 8.
+    saved = 64 * sum(9 * 16 * wide - (9 * 16 + 16 * wide) for wide in (16, 16, 8))
+    assert products() - products("NET.SEPARABLE", "m1") == saved
+    with pytest.raises(InputError, match=r"NET.SEPARABLE: found 'm4', expected names of modules \(m1, m2, m3\)"):
+        products("NET.SEPARABLE", "m1+m4")
 
 
 def test_an_image_does_not_depend_on_its_batch():
@@ -380,3 +394,43 @@ def test_slope_is_that_of_every_relu_but_the_last(words):
     last = {"m1_relu", "m2_relu", "m3_relu"}
     assert {name for name, slope in leaky.items() if slope == 0} == last
     assert {slope for name, slope in leaky.items() if name not in last} == {0.1}
+
+
+def test_balance_lets_a_small_face_count_as_much_as_a_large_one():
+    sizes = np.array([12, 40, 200])
+    corners = np.array([[30, 30], [100, 200], [110, 60]])
+    given = sample(np.concatenate([corners, corners + sizes[:, None]], axis=1))
+    plain, half, whole = (ssh(*SMALL, *DENSE, "TARGETS.BALANCE", str(balance)).encode(given)
+                          for balance in (0, 0.5, 1))
+    assert not any(name.endswith("weights") for name in plain)
+    labels = {name: value for name, value in whole.items() if name.endswith("labels")}
+    assert all((plain[name] == value).all() and (half[name] == value).all() for name, value in labels.items())
+    weights = [np.concatenate([targets[name.replace("labels", "weights")] for name in labels])
+               for targets in (half, whole)]
+    faces = np.concatenate(list(labels.values())) == 1
+    assert (weights[1][~faces] == 1).all() and weights[1].dtype == np.float32
+    values, counts = np.unique(weights[1][faces], return_counts=True)
+    assert len(values) == 3  # each face has 8 / n on its n anchors: 8 in all
+    np.testing.assert_allclose(values * counts, 8, rtol=1e-6)
+    np.testing.assert_allclose(weights[0] ** 2, weights[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["focal", "quality", "ohem", "mined"])
+def test_a_weight_multiplies_the_loss_of_its_anchor(kind):
+    net = ssh(*SMALL, *DENSE, "LOSS.CLASS", kind, "LOSS.MIN_POSITIVES", "1000", "TARGETS.BALANCE", "0.5")
+    given = net.encode(sample(FACES[:1]))
+    rng = np.random.default_rng(1)
+    outputs = {}
+    for module in net.modules:
+        rows, columns, *_ = module.level(352, 320)
+        outputs |= {f"{module.name}_{name}": rng.normal(size=(1, rows, columns, n * module.anchors)).astype(np.float32)
+                    for name, n in (("scores", 1), ("boxes", 4), ("landmarks", 10))}
+
+    def losses(factor):
+        targets = {name: value[None] * (factor if name.endswith("weights") else 1) for name, value in given.items()}
+        return {name: float(ops.convert_to_numpy(loss)[0]) for name, loss in net.losses(targets, outputs).items()}
+
+    once, twice = losses(np.float32(1)), losses(np.float32(2))
+    assert once["m1_box"] > 0
+    for name, loss in once.items():
+        assert twice[name] == pytest.approx(2 * loss, rel=1e-5), name
