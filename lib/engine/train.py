@@ -130,16 +130,16 @@ class Trainer:
                                  f"resume with the same value, or train under another NAME")
 
     def _same_length(self):
-        """Let the length change while it has decided nothing: rate and samples of the steps done do not depend on it."""
+        """Let the length change while no step depended on it."""
         saved = load_config(self.folder / "config.yml")
         if saved.TRAIN.STEPS == self.cfg.TRAIN.STEPS:
             return
         free = min(min(cooldown_begins(cfg.TRAIN), cfg.TRAIN.STEPS - cfg.AUGMENT.CLEAN_STEPS)
                    for cfg in (saved, self.cfg))
         if self.step > free:
-            raise InputError(f"{self.folder / 'config.yml'}: the training there has TRAIN.STEPS {saved.TRAIN.STEPS}, now "
-                             f"it is {self.cfg.TRAIN.STEPS}; that can be changed up to step {free}, where the cooldown or "
-                             f"AUGMENT.CLEAN_STEPS begins, and the checkpoint is of step {self.step}")
+            raise InputError(f"{self.folder / 'config.yml'}: the training there has TRAIN.STEPS {saved.TRAIN.STEPS}, "
+                             f"now it is {self.cfg.TRAIN.STEPS}; that can be changed up to step {free}, where the "
+                             f"cooldown or AUGMENT.CLEAN_STEPS begins, and the checkpoint is of step {self.step}")
 
     def _groups(self):
         groups = {"model": self.model.variables, "optimizer": self.optimizer.variables}
