@@ -21,8 +21,8 @@ def anchor_grid(height, width, stride, sizes, ratios=(1.0,)):
     Raises:
         InputError: a number is out of range, or `sizes` has another shape.
     """
-    check_grid(height, width, stride)
     sides = anchor_sides(sizes, ratios)
+    height, width, stride = check_grid(height, width, stride, len(sides))
     grid = np.empty((height * width * len(sides), 4), dtype=np.float32)
     if len(grid):
         left, right = grid_lines(width, stride, sides[:, 0])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .checks import as_boxes
+from .reference import check_overlaps
 
 
 def overlaps(boxes, others):
@@ -16,11 +16,11 @@ def overlaps(boxes, others):
         np.ndarray: (N, K) float32, 0..1.
 
     Raises:
-        InputError: an array has another shape.
+        InputError: an array has another shape, or a corner is not finite.
     """
     cdef const float[:, ::1] rows, columns
     cdef float[:, ::1] table
-    boxes, others = as_boxes(boxes), as_boxes(others, "others")
+    boxes, others = check_overlaps(boxes, others)
     result = np.empty((len(boxes), len(others)), dtype=np.float32)
     if result.size:
         # Transposed, so that the inner loop reads each coordinate in order and the compiler can vectorise it.

@@ -1,44 +1,82 @@
-"""Checks of the arguments of the box and NMS functions.
+"""Checks of the arguments of compiled functions.
 
-A compiled function and its twin share them, so both refuse the same input with the same message.
+Compiled code does not check indices, so every argument is checked and converted here before it goes there. A compiled
+function and its twin share the checks: both refuse the same input with the same message, always an InputError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sized
+import math
+import operator
+from collections.abc import Sequence, Sized
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import InputError
 
+FLOAT32, FLOAT64, INT64, BOOL = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64), np.dtype(bool)
 
-def as_array(array: ArrayLike, name: str, *shape: int | None) -> np.ndarray:
-    """Convert an argument to a contiguous float32 array and check its shape.
+MOST_SIDE = 1 << 17
+"""px or cells: the longest side of an image, a window or a feature map that compiled code takes."""
+
+_NUMBERS = (float, int)
+
+
+def as_array(array: ArrayLike, name: str, *shape: int | None, dtype: np.dtype = FLOAT32) -> np.ndarray:
+    """Convert an argument to a contiguous array and check its shape.
 
     Args:
         array: numbers; an empty list counts as an array without rows.
         name: name of the argument, for the message.
-        *shape: expected length of each axis; None = any length.
+        *shape: expected length of each axis; None = any length. Without it, any shape.
+        dtype: type of the result. Whole numbers are taken from whole numbers only.
 
     Returns:
-        float32 array of that shape.
+        Array of that shape and type.
 
     Raises:
-        InputError: the shape is another one.
+        InputError: the shape is another one, or the values are no numbers of that kind.
     """
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    if array.shape == (0,) and shape[0] is None:
-        array = array.reshape(0, *(side or 0 for side in shape[1:]))
-    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
+    if (type(array) is np.ndarray and array.dtype is dtype and array.flags.c_contiguous
+            and (not shape or len(shape) == array.ndim)):
+        for want, got in zip(shape, array.shape, strict=False):
+            if want is not None and want != got:
+                break
+        else:
+            return array  # the usual case, in a microsecond less
+    try:
+        given = np.asarray(array)
+    except (ValueError, TypeError, OverflowError) as error:  # rows of different lengths, or an object without numbers
+        raise InputError(f"{name}: found no array of numbers ({str(error)[:150]})") from None
+    if given.size and given.dtype.kind not in ("biu" if dtype.kind in "iu" else "bfiu"):
+        raise InputError(f"{name}: found an array of {given.dtype}, expected "
+                         f"{'whole ' if dtype.kind in 'iu' else ''}numbers")
+    if given.dtype != dtype:
+        with np.errstate(over="ignore", invalid="ignore"):  # too large for float32 becomes infinite
+            given = given.astype(dtype)
+    if given.shape == (0,) and shape and shape[0] is None:
+        given = given.reshape(0, *(side or 0 for side in shape[1:]))
+    if shape and (given.ndim != len(shape)
+                  or any(want not in (None, got) for want, got in zip(shape, given.shape, strict=True))):
         wanted = ", ".join("N" if side is None else str(side) for side in shape)
-        raise InputError(f"{name}: found an array of shape {array.shape}, expected ({wanted})")
-    return array
+        raise InputError(f"{name}: found an array of shape {given.shape}, expected ({wanted})")
+    return np.ascontiguousarray(given)
 
 
 def as_boxes(boxes: ArrayLike, name: str = "boxes") -> np.ndarray:
     """Convert boxes to a contiguous (N, 4) float32 array; InputError for another shape."""
     return as_array(boxes, name, None, 4)
+
+
+def as_image(image: Any, name: str) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 as it is; InputError for anything else, and for one without pixels."""
+    if (not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8
+            or not image.size or max(image.shape) > MOST_SIDE):
+        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"{name}: found {found}, expected uint8 (H, W, 3) with sides from 1 to {MOST_SIDE}")
+    return image
 
 
 def same_length(first: Sized, second: Sized, names: tuple[str, str]) -> None:
@@ -48,15 +86,15 @@ def same_length(first: Sized, second: Sized, names: tuple[str, str]) -> None:
                          "expected the same number")
 
 
-def check_finite(boxes: np.ndarray) -> None:
+def check_finite(boxes: np.ndarray, name: str = "boxes") -> None:
     """Raise InputError that names the first of the (N, 4) boxes with a corner that is not finite."""
     if not np.isfinite(boxes).all():
         row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
-        raise InputError(f"boxes: box {row} is {boxes[row].tolist()}, expected finite numbers")
+        raise InputError(f"{name}: box {row} is {boxes[row].tolist()}, expected finite numbers")
 
 
-def check_fraction(value: float, name: str, low: float = 0.0, high: float = 1.0, open_low: bool = False) -> float:
-    """Check a number against its range.
+def as_number(value: Any, name: str, low: float = -math.inf, high: float = math.inf, open_low: bool = False) -> float:
+    """Check a finite number against its range.
 
     Args:
         value: the number.
@@ -69,10 +107,76 @@ def check_fraction(value: float, name: str, low: float = 0.0, high: float = 1.0,
         The value as a float.
 
     Raises:
-        InputError: the value is outside the range, or NaN.
+        InputError: the value is no number, not finite, or outside the range.
     """
-    value = float(value)
-    if not (low <= value <= high) or (open_low and value == low):
+    if type(value) in _NUMBERS and low < value < high:
+        return float(value)
+    try:
+        number = float(value) if not isinstance(value, (str, bytes)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (low <= number <= high) or not math.isfinite(number) or (open_low and number == low):
         bracket = "(" if open_low else "["
-        raise InputError(f"{name}: found {value}, expected a number in {bracket}{low:g}, {high:g}]")
+        words = f" in {bracket}{low:g}, {high:g}]" if (low, high) != (-math.inf, math.inf) else " that is finite"
+        raise InputError(f"{name}: found {_short(value)}, expected a number{words}")
+    return number
+
+
+def as_whole(value: Any, name: str, low: int, high: int) -> int:
+    """Check a whole number against its range, both ends included; InputError names it."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InputError(f"{name}: found {_short(value)}, expected a whole number from {low} to {high}") from None
+    if not low <= number <= high:
+        raise InputError(f"{name}: found {_short(number)}, expected a whole number from {low} to {high}")
+    return number
+
+
+def as_numbers(values: Any, name: str, count: int, low: float = -math.inf, high: float = math.inf,
+               open_low: bool = False) -> tuple[float, ...]:
+    """Check `count` finite numbers, each against the range of as_number; InputError for another count."""
+    if type(values) is tuple and len(values) == count:
+        for value in values:
+            if not (type(value) in _NUMBERS and low < value < high):
+                break
+        else:
+            return values  # the usual case
+    return tuple(as_number(value, name, low, high, open_low) for value in _items(values, name, count))
+
+
+def as_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """Return the text if it is one of the choices; InputError otherwise."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name}: found {_short(value)}, expected one of {', '.join(choices)}")
     return value
+
+
+def as_size(values: Any, name: str = "size") -> tuple[int, int]:
+    """Check (width, height) in px: whole numbers from 1 to MOST_SIDE."""
+    width, height = (as_whole(value, name, 1, MOST_SIDE) for value in _items(values, name, 2))
+    return width, height
+
+
+def _items(values: Any, name: str, count: int) -> Sequence[Any]:
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = values.tolist()
+    if not isinstance(values, (tuple, list)) or len(values) != count:
+        raise InputError(f"{name}: found {_short(values)}, expected {count} numbers")
+    return values
+
+
+def _short(value: Any) -> str:
+    """A value for a message, however long it is."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, int) and abs(value) > 1 << 200:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, (int, float, type(None))):
+        return repr(value)
+    if isinstance(value, str):
+        return repr(value[:60])
+    if isinstance(value, (tuple, list)) and len(value) <= 8 and all(isinstance(item, (int, float)) for item in value):
+        return f"[{', '.join(map(_short, value))}]"
+    return f"an object of type {type(value).__name__}" + (f" and length {len(value)}" if hasattr(value, "__len__")
+                                                          and not isinstance(value, np.ndarray) else "")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
+from .checks import FLOAT64, MOST_SIDE, as_array, as_number, as_whole
+
+MOST_ANCHORS = 1 << 28
+LONGEST = 1e6  # px: strides and anchors
 
 
 class Level(NamedTuple):
@@ -54,22 +58,45 @@ def as_level(level: Any, border: float | None = None) -> Level:
                              "expected height, width, stride, sizes[, ratios[, border]]")
         fields = dict(zip(Level._fields, level, strict=False))
         result = Level(**{"border": border, **fields})
+    elif not all(hasattr(level, name) for name in Level._fields[:4]):
+        raise InputError(f"level: found an object of type {type(level).__name__}, expected a boxes.Level or a tuple")
     else:
         result = Level(level.height, level.width, level.stride, level.sizes,
                       getattr(level, "ratios", (1.0,)), getattr(level, "border", border))
-    result = result._replace(height=int(result.height), width=int(result.width), stride=float(result.stride))
-    check_grid(result.height, result.width, result.stride)
-    if result.border is not None and not float(result.border) >= 0:
-        raise InputError(f"border: found {result.border}, expected None or a number >= 0")
-    return result
+    try:
+        return _checked(result)
+    except TypeError:  # a list cannot be a cache key
+        return _checked.__wrapped__(result)
 
 
-def check_grid(height: int, width: int, stride: float) -> None:
-    """Raise InputError for a negative number of cells, or a stride that is not a finite number > 0."""
-    if height < 0 or width < 0:
-        raise InputError(f"anchor grid: found {height} x {width} cells, expected numbers >= 0")
-    if not (stride > 0 and math.isfinite(stride)):
-        raise InputError(f"stride: found {stride}, expected a number > 0")
+@functools.lru_cache(maxsize=256)  # the samples of a training share their levels
+def _checked(level: Level) -> Level:
+    """The level with its numbers checked, as ints, floats and tuples of these."""
+    sizes, ratios = as_array(level.sizes, "sizes", dtype=FLOAT64), as_array(level.ratios, "ratios", dtype=FLOAT64)
+    height, width, stride = check_grid(level.height, level.width, level.stride, len(anchor_sides(sizes, ratios)))
+    border = None if level.border is None else as_number(level.border, "border", 0)
+    return Level(height, width, stride, _frozen(sizes), _frozen(ratios), border)
+
+
+def _frozen(values: np.ndarray) -> tuple:
+    return tuple(tuple(value) if isinstance(value, list) else value for value in np.atleast_1d(values).tolist())
+
+
+def check_grid(height: int, width: int, stride: float, per_cell: int) -> tuple[int, int, float]:
+    """Check the cells of a feature map with this many anchors each.
+
+    Returns:
+        height, width and stride as int, int and float.
+
+    Raises:
+        InputError: a number is out of range, or there are more than MOST_ANCHORS anchors.
+    """
+    height, width = as_whole(height, "height", 0, MOST_SIDE), as_whole(width, "width", 0, MOST_SIDE)
+    stride = as_number(stride, "stride", 0, LONGEST, open_low=True)
+    if height * width * per_cell > MOST_ANCHORS:
+        raise InputError(f"anchor grid: found {height} x {width} cells with {per_cell} anchors each, expected at most "
+                         f"{MOST_ANCHORS} anchors")
+    return height, width, stride
 
 
 def anchor_sides(sizes: Sequence[float] | Sequence[Sequence[float]] | np.ndarray,
@@ -95,13 +122,22 @@ def anchor_sides(sizes: Sequence[float] | Sequence[Sequence[float]] | np.ndarray
         >>> anchor_sides([16], [1, 4]).tolist(), anchor_sides([(9.4, 15), (25.1, 39.6)]).tolist()
         ([[16.0, 16.0], [8.0, 32.0]], [[9.4, 15.0], [25.1, 39.6]])
     """
-    sizes = np.asarray(sizes, dtype=np.float64)
-    roots = np.sqrt(np.asarray(ratios, dtype=np.float64)).reshape(1, -1)
-    if sizes.size == 0 or roots.size == 0 or not ((sizes > 0).all() and (roots > 0).all()):
-        raise InputError(f"anchors: found sizes {sizes.ravel().tolist()} and ratios {(roots ** 2).ravel().tolist()}, "
-                         "expected at least one of each, all > 0")
+    try:
+        return _sides(sizes, ratios).copy()  # type: ignore[arg-type]  # TypeError below
+    except TypeError:  # a list cannot be a cache key
+        return _sides.__wrapped__(sizes, ratios)
+
+
+@functools.lru_cache(maxsize=256)
+def _sides(sizes, ratios):
+    sizes, ratios = as_array(sizes, "sizes", dtype=FLOAT64), as_array(ratios, "ratios", dtype=FLOAT64)
+    for name, values, most in (("sizes", sizes, LONGEST), ("ratios", ratios, 1e4)):
+        if not values.size or not ((values > 0) & (values <= most)).all():
+            raise InputError(f"anchors: found {name} {values.ravel()[:20].tolist()}, expected at least one, all > 0 "
+                             f"and at most {most:g}")
     if sizes.ndim > 1 and (sizes.ndim, sizes.shape[1]) != (2, 2):
         raise InputError(f"anchors: found sizes of shape {sizes.shape}, expected numbers, or pairs (width, height)")
+    roots = np.sqrt(ratios).reshape(1, -1)
     sides = sizes if sizes.ndim == 2 else np.repeat(sizes.reshape(-1, 1), 2, axis=1)  # (N, 2)
     return np.stack([sides[:, :1] / roots, sides[:, 1:] * roots], axis=-1).reshape(-1, 2)
 

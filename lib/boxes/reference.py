@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import InputError
-from .checks import as_array, as_boxes, same_length
+from .checks import as_array, as_boxes, as_number, as_numbers, check_finite, same_length
 from .levels import anchor_sides, check_grid, grid_lines
 
 # Largest logarithm of a decoded side over the anchor's side: an extreme output gives a large box, not an infinite one.
 MAX_LOG_SCALE = math.log(1000.0 / 16)
+MOST_VARIANCE = 1e6
 
 
 def areas(boxes: np.ndarray) -> np.ndarray:
@@ -41,6 +42,14 @@ def overlaps64(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(common, union, out=np.zeros_like(common), where=common > 0)
 
 
+def check_overlaps(boxes: ArrayLike, others: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Check the arguments of overlaps and convert them; shared with the compiled twin."""
+    boxes, others = as_boxes(boxes), as_boxes(others, "others")
+    check_finite(boxes)
+    check_finite(others, "others")
+    return boxes, others
+
+
 def overlaps(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     """IoU of every box with every other one.
 
@@ -54,9 +63,9 @@ def overlaps(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
         (N, K) float32, 0..1.
 
     Raises:
-        InputError: an array has another shape.
+        InputError: an array has another shape, or a corner is not finite.
     """
-    return overlaps64(as_boxes(boxes), as_boxes(others, "others")).astype(np.float32)
+    return overlaps64(*check_overlaps(boxes, others)).astype(np.float32)
 
 
 def anchor_grid(height: int, width: int, stride: float, sizes: Sequence[float] | Sequence[Sequence[float]] | np.ndarray,
@@ -85,8 +94,8 @@ def anchor_grid(height: int, width: int, stride: float, sizes: Sequence[float] |
         array([[-4., -4., 12., 12.],
                [ 4., -4., 20., 12.]], dtype=float32)
     """
-    check_grid(height, width, stride)
     sides = anchor_sides(sizes, ratios)
+    height, width, stride = check_grid(height, width, stride, len(sides))
     left, right = grid_lines(width, stride, sides[:, 0])
     top, bottom = grid_lines(height, stride, sides[:, 1])
     grid = np.empty((height, width, len(sides), 4), dtype=np.float32)
@@ -103,8 +112,8 @@ def centres_sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def positive_sides(boxes: np.ndarray, name: str) -> None:
-    """Raise InputError that names the first of the (N, 4) boxes with a side that is not positive."""
-    bad = np.flatnonzero(~((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])))
+    """Raise InputError that names the first of the (N, 4) boxes with a side that is not positive and finite."""
+    bad = np.flatnonzero(~((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & np.isfinite(boxes).all(axis=1)))
     if len(bad):
         raise InputError(f"{name}: box {bad[0]} is {boxes[bad[0]].tolist()}, expected x1 < x2 and y1 < y2")
 
@@ -125,8 +134,7 @@ def encode_boxes(boxes: ArrayLike, anchors: ArrayLike, variances: Sequence[float
 
     Source: SSH, section 3.2; Faster R-CNN, equation 2.
     """
-    boxes, anchors = as_boxes(boxes), as_boxes(anchors, "anchors")
-    same_length(boxes, anchors, ("boxes", "anchors"))
+    boxes, anchors, variances = check_coded(as_boxes(boxes), anchors, variances, "boxes")
     positive_sides(boxes, "boxes")
     positive_sides(anchors, "anchors")
     centres, sides = centres_sides(boxes)
@@ -152,8 +160,7 @@ def decode_boxes(deltas: ArrayLike, anchors: ArrayLike, variances: Sequence[floa
     Raises:
         InputError: a shape is wrong, or the lengths differ.
     """
-    deltas, anchors = as_array(deltas, "deltas", None, 4), as_boxes(anchors, "anchors")
-    same_length(deltas, anchors, ("deltas", "anchors"))
+    deltas, anchors, variances = check_coded(as_array(deltas, "deltas", None, 4), anchors, variances, "deltas")
     anchor_centres, base = centres_sides(anchors)
     deltas = deltas.astype(np.float64)
     centres = anchor_centres + deltas[:, :2] * variances[0] * base
@@ -175,8 +182,7 @@ def encode_landmarks(landmarks: ArrayLike, anchors: ArrayLike, variance: float =
     Raises:
         InputError: a shape is wrong, the lengths differ, or an anchor has no area.
     """
-    landmarks, anchors = as_landmarks(landmarks), as_boxes(anchors, "anchors")
-    same_length(landmarks, anchors, ("landmarks", "anchors"))
+    landmarks, anchors, variance = check_points(as_landmarks(landmarks), anchors, variance, "landmarks")
     positive_sides(anchors, "anchors")
     centres, base = centres_sides(anchors)
     moved = (landmarks.astype(np.float64) - centres[:, None]) / base[:, None] / variance
@@ -197,8 +203,7 @@ def decode_landmarks(deltas: ArrayLike, anchors: ArrayLike, variance: float = 0.
     Raises:
         InputError: a shape is wrong, the lengths differ, or a row of `deltas` is not made of pairs.
     """
-    deltas, anchors = as_array(deltas, "deltas", None, None), as_boxes(anchors, "anchors")
-    same_length(deltas, anchors, ("deltas", "anchors"))
+    deltas, anchors, variance = check_points(as_array(deltas, "deltas", None, None), anchors, variance, "deltas")
     if deltas.shape[1] % 2:
         raise InputError(f"deltas: found {deltas.shape[1]} numbers per row, expected pairs x y")
     centres, base = centres_sides(anchors)
@@ -208,7 +213,23 @@ def decode_landmarks(deltas: ArrayLike, anchors: ArrayLike, variance: float = 0.
 
 def as_landmarks(landmarks: ArrayLike) -> np.ndarray:
     """Convert landmarks to a contiguous (N, P, 2) float32 array; InputError for another shape."""
-    landmarks = np.ascontiguousarray(landmarks, dtype=np.float32)
+    landmarks = as_array(landmarks, "landmarks")
     if landmarks.ndim != 3 or landmarks.shape[2] != 2:
         raise InputError(f"landmarks: found an array of shape {landmarks.shape}, expected (N, points, 2)")
     return landmarks
+
+
+def check_coded(rows: np.ndarray, anchors: ArrayLike, variances: Sequence[float],
+                name: str) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """Check what codes (N, 4) `rows` relative to anchors; shared with the compiled twins."""
+    anchors = as_boxes(anchors, "anchors")
+    same_length(rows, anchors, (name, "anchors"))
+    return rows, anchors, as_numbers(variances, "variances", 2, 0, MOST_VARIANCE, open_low=True)
+
+
+def check_points(rows: np.ndarray, anchors: ArrayLike, variance: float,
+                 name: str) -> tuple[np.ndarray, np.ndarray, float]:
+    """Check what codes `rows` of points relative to anchors; shared with the compiled twins."""
+    anchors = as_boxes(anchors, "anchors")
+    same_length(rows, anchors, (name, "anchors"))
+    return rows, anchors, as_number(variance, "variance", 0, MOST_VARIANCE, open_low=True)

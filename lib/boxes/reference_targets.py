@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .checks import as_boxes, check_finite, check_fraction, same_length
-from .levels import Level, as_level
+from ..errors import InputError
+from .checks import BOOL, as_array, as_boxes, as_number, as_numbers, check_finite, same_length
+from .levels import MOST_ANCHORS, Level, as_level
 from .reference import anchor_grid, areas, intersections, overlaps64
 
 BLOCK = 1 << 20  # IoUs in memory at once: 8 MB; all those of a 1600 x 1200 image with 700 faces would be 440 MB
@@ -33,16 +34,20 @@ def check_targets(
     Raises:
         InputError: a shape or a number is wrong, or a box is not finite.
     """
+    if not isinstance(levels, (tuple, list)):
+        raise InputError(f"levels: found an object of type {type(levels).__name__}, expected a list of levels")
     checked = [as_level(level, border) for level in levels]
+    if (total := sum(level.count for level in checked)) > MOST_ANCHORS:
+        raise InputError(f"levels: found {total} anchors, expected at most {MOST_ANCHORS}")
     boxes = as_boxes(boxes)
-    ignore = np.ascontiguousarray(ignore, dtype=bool)
+    ignore = as_array(ignore, "ignore", None, dtype=BOOL)
     same_length(boxes, ignore, ("boxes", "ignore"))
     check_finite(boxes)
-    positive = check_fraction(positive, "positive", open_low=True)
-    negative = check_fraction(negative, "negative", high=positive)
-    best = None if best is None else check_fraction(best, "best")
-    ignore_overlap = check_fraction(ignore_overlap, "ignore_overlap", open_low=True)
-    width, height = (float(side) for side in image_size)
+    positive = as_number(positive, "positive", 0, 1, open_low=True)
+    negative = as_number(negative, "negative", 0, positive)
+    best = None if best is None else as_number(best, "best", 0, 1)
+    ignore_overlap = as_number(ignore_overlap, "ignore_overlap", 0, 1, open_low=True)
+    width, height = as_numbers(image_size, "image_size", 2, 0)
     return checked, boxes, ignore, (width, height), positive, negative, best, ignore_overlap
 
 
@@ -102,7 +107,7 @@ def anchor_targets(
 def beyond(anchors: np.ndarray, border: float | None, width: float, height: float) -> np.ndarray:
     """(A,) bool: the anchors that leave the image by more than `border` px."""
     if border is None:
-        return np.zeros(len(anchors), dtype=bool)
+        return np.zeros(len(anchors), dtype=BOOL)
     anchors = anchors.astype(np.float64)
     return (anchors[:, :2] < -border).any(axis=1) | (anchors[:, 2] > width + border) | (anchors[:, 3] > height + border)
 
@@ -135,7 +140,7 @@ def match(anchors: np.ndarray, faces: np.ndarray,
 
 def regions_hide(anchors: np.ndarray, regions: np.ndarray, negative: float, ignore_overlap: float) -> np.ndarray:
     """(A,) bool: anchors whose IoU with an ignore region, or whose covered fraction, reaches its threshold."""
-    hidden = np.zeros(len(anchors), dtype=bool)
+    hidden = np.zeros(len(anchors), dtype=BOOL)
     for rows in blocks(len(anchors), len(regions)):
         covered = intersections(anchors[rows], regions) / areas(anchors[rows])[:, None]
         hidden[rows] = ((overlaps64(anchors[rows], regions) >= negative) | (covered >= ignore_overlap)).any(axis=1)

@@ -71,22 +71,16 @@ def anchor_targets(levels, boxes, ignore, image_size, positive=0.35, negative=0.
     levels, boxes, ignore, (width, height), positive, negative, best, ignore_overlap = check_targets(
         levels, boxes, ignore, image_size, positive, negative, best, border, ignore_overlap)
     total = sum(level.count for level in levels)
-    table, lines, whole = grid_table(tuple(level._replace(sizes=frozen(level.sizes), ratios=frozen(level.ratios))
-                                           for level in levels), width, height)
+    table, lines, whole = grid_table(tuple(levels), width, height)
+    if len(table) > MOST_GRIDS:
+        raise InputError(f"levels: found {len(table)} sizes and ratios in all, expected at most {MOST_GRIDS}")
     # Without anchors beyond a border, all begin as background and need not be visited for that.
     labels = np.full(total, 0 if whole and negative > 0 else -1, np.int8)
     matched = np.full(total, -1, np.int32)
-    if len(table) > MOST_GRIDS:
-        raise InputError(f"levels: found {len(table)} sizes and ratios in all, expected at most {MOST_GRIDS}")
     if len(table):
         run(table, lines, whole, boxes, ignore.view(np.uint8), positive, negative, -1.0 if best is None else best,
             ignore_overlap, labels, matched, np.zeros(total), np.zeros(len(boxes)), np.full(len(boxes), -1, np.int64))
     return labels, matched
-
-
-def frozen(values):
-    """Convert numbers, or pairs of them, to tuples, which can be a cache key."""
-    return tuple(tuple(value) if isinstance(value, list) else value for value in np.asarray(values, float).tolist())
 
 
 @functools.lru_cache(maxsize=64)  # the samples of a training share their levels, whose grids take 0.2 ms
@@ -212,8 +206,9 @@ cdef inline void span(double low, double high, double common, double side, doubl
     cdef double begin = ceil((low + common - side / 2) / stride - 0.5 - loose)
     cdef double end = floor((high - common + side / 2) / stride - 0.5 + loose) + 1
     # Compared as floats: far outside the image they may not fit an integer.
-    start[0] = first if begin < first else (last if begin > last else <int64_t>begin)
-    stop[0] = last if end > last else (first if end < first else <int64_t>end)
+    # NaN, from numbers beyond any image, takes the first branch: all cells are visited.
+    start[0] = first if not begin >= first else (last if begin > last else <int64_t>begin)
+    stop[0] = last if not end <= last else (first if end < first else <int64_t>end)
 
 
 cdef inline double common_side(float low, float high, float other_low, float other_high) noexcept nogil:

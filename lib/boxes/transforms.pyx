@@ -7,10 +7,10 @@ which NumPy takes from another library.
 import numpy as np
 
 from ..errors import InputError
-from .checks import as_array, as_boxes, same_length
-from .reference import MAX_LOG_SCALE, as_landmarks, positive_sides
+from .checks import as_array, as_boxes
+from .reference import MAX_LOG_SCALE, as_landmarks, check_coded, check_points, positive_sides
 
-from libc.math cimport exp, log
+from libc.math cimport INFINITY, exp, log
 
 
 def encode_boxes(boxes, anchors, variances=(0.1, 0.2)):
@@ -27,10 +27,9 @@ def encode_boxes(boxes, anchors, variances=(0.1, 0.2)):
     Raises:
         InputError: a shape is wrong, the lengths differ, or a side is not positive.
     """
-    boxes, anchors = as_boxes(boxes), as_boxes(anchors, "anchors")
-    same_length(boxes, anchors, ("boxes", "anchors"))
+    boxes, anchors, (move, scale) = check_coded(as_boxes(boxes), anchors, variances, "boxes")
     deltas = np.empty_like(boxes)
-    if not encode(boxes, anchors, variances[0], variances[1], deltas):
+    if not encode(boxes, anchors, move, scale, deltas):
         positive_sides(boxes, "boxes")  # one of the two raises and names the box
         positive_sides(anchors, "anchors")
     return deltas
@@ -38,14 +37,14 @@ def encode_boxes(boxes, anchors, variances=(0.1, 0.2)):
 
 cdef bint encode(const float[:, ::1] boxes, const float[:, ::1] anchors, double move, double scale,
                  float[:, ::1] deltas) noexcept nogil:
-    """False when a box or an anchor has a side that is not positive."""
+    """False when a box or an anchor has a side that is not positive and finite."""
     cdef Py_ssize_t n, axis
     cdef double side, base
     for n in range(boxes.shape[0]):
         for axis in range(2):
             side = <double>boxes[n, axis + 2] - boxes[n, axis]
             base = <double>anchors[n, axis + 2] - anchors[n, axis]
-            if not (side > 0 and base > 0):
+            if not (0 < side < INFINITY and 0 < base < INFINITY):
                 return False
             deltas[n, axis] = <float>(((boxes[n, axis] + 0.5 * side) - (anchors[n, axis] + 0.5 * base)) / base / move)
             deltas[n, axis + 2] = <float>(log(side / base) / scale)
@@ -66,10 +65,9 @@ def decode_boxes(deltas, anchors, variances=(0.1, 0.2)):
     Raises:
         InputError: a shape is wrong, or the lengths differ.
     """
-    deltas, anchors = as_array(deltas, "deltas", None, 4), as_boxes(anchors, "anchors")
-    same_length(deltas, anchors, ("deltas", "anchors"))
+    deltas, anchors, (move, scale) = check_coded(as_array(deltas, "deltas", None, 4), anchors, variances, "deltas")
     boxes = np.empty_like(anchors)
-    decode(deltas, anchors, variances[0], variances[1], MAX_LOG_SCALE, boxes)
+    decode(deltas, anchors, move, scale, MAX_LOG_SCALE, boxes)
     return boxes
 
 
@@ -101,24 +99,27 @@ def encode_landmarks(landmarks, anchors, variance=0.1):
     Raises:
         InputError: a shape is wrong, the lengths differ, or an anchor has no area.
     """
-    landmarks, anchors = as_landmarks(landmarks), as_boxes(anchors, "anchors")
-    same_length(landmarks, anchors, ("landmarks", "anchors"))
-    positive_sides(anchors, "anchors")
+    landmarks, anchors, variance = check_points(as_landmarks(landmarks), anchors, variance, "landmarks")
     deltas = np.empty((len(anchors), 2 * landmarks.shape[1]), dtype=np.float32)
-    points_out(landmarks, anchors, variance, deltas)
+    if not points_out(landmarks, anchors, variance, deltas):
+        positive_sides(anchors, "anchors")  # raises and names the anchor
     return deltas
 
 
-cdef void points_out(const float[:, :, ::1] landmarks, const float[:, ::1] anchors, double variance,
+cdef bint points_out(const float[:, :, ::1] landmarks, const float[:, ::1] anchors, double variance,
                      float[:, ::1] deltas) noexcept nogil:
+    """False when an anchor has a side that is not positive and finite."""
     cdef Py_ssize_t n, p, axis
     cdef double base, centre
     for n in range(landmarks.shape[0]):
         for axis in range(2):
             base = <double>anchors[n, axis + 2] - anchors[n, axis]
+            if not 0 < base < INFINITY:
+                return False
             centre = anchors[n, axis] + 0.5 * base
             for p in range(landmarks.shape[1]):
                 deltas[n, 2 * p + axis] = <float>((landmarks[n, p, axis] - centre) / base / variance)
+    return True
 
 
 def decode_landmarks(deltas, anchors, variance=0.1):
@@ -135,8 +136,7 @@ def decode_landmarks(deltas, anchors, variance=0.1):
     Raises:
         InputError: a shape is wrong, the lengths differ, or a row of `deltas` is not made of pairs.
     """
-    deltas, anchors = as_array(deltas, "deltas", None, None), as_boxes(anchors, "anchors")
-    same_length(deltas, anchors, ("deltas", "anchors"))
+    deltas, anchors, variance = check_points(as_array(deltas, "deltas", None, None), anchors, variance, "deltas")
     if deltas.shape[1] % 2:
         raise InputError(f"deltas: found {deltas.shape[1]} numbers per row, expected pairs x y")
     landmarks = np.empty((len(deltas), deltas.shape[1] // 2, 2), dtype=np.float32)

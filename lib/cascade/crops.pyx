@@ -5,7 +5,7 @@ The twins in reference.py state the rules; results are equal to the bit. The int
 
 import numpy as np
 
-from .reference import FILL, check_dtype, check_resample
+from .reference import FILL, check_into, check_resample
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -37,11 +37,11 @@ def resample(image, windows, size, method="smooth", fill=FILL, dtype=np.uint8):
         np.ndarray: (N, height, width, 3) of `dtype`.
 
     Raises:
-        InputError: the image has another type or shape or is empty, a window is empty, or the method or dtype is
-            unknown.
+        InputError: the image has another type or shape or is empty, a window is empty or too large, or the method or
+            dtype is unknown.
     """
-    windows = np.ascontiguousarray(check_resample(image, windows, size, method))
-    result = np.empty((len(windows), size[1], size[0], 3), check_dtype(dtype))
+    windows, (width, height), fill, dtype = check_resample(image, windows, size, method, fill, dtype)
+    result = np.empty((len(windows), height, width, 3), dtype)
     fill_targets(image, windows, result, method == "smooth", fill)
     return result
 
@@ -57,13 +57,8 @@ def resample_into(image, target, method="smooth"):
 
     Raises:
         InputError: the image or the target has another type or shape.
-        ValueError: the pixels of a row of the target are not contiguous.
     """
-    check_dtype(target.dtype)
-    windows = check_resample(image, [[0, 0, image.shape[1], image.shape[0]]], target.shape[1::-1], method)
-    if target.strides[1:] != (3 * target.itemsize, target.itemsize):
-        raise ValueError("resample_into: the pixels of a row of the target must be contiguous")
-    fill_targets(image, windows, target[None], method == "smooth", 0)
+    fill_targets(image, check_into(image, target, method), target[None], method == "smooth", 0)
 
 
 cdef fill_targets(image, windows, targets, bint smooth, uint8_t fill):

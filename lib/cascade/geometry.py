@@ -15,6 +15,8 @@ import numpy as np
 
 from .pyramid import CELL, STRIDE, Level
 
+LARGEST = 1 << 16  # px: no face is larger than the largest JPEG; a net's wild guess may be
+
 
 def cell_boxes(rows: np.ndarray, columns: np.ndarray, which: np.ndarray, levels: Sequence[Level],
                sizes: Sequence[tuple[int, int]], inclusive: bool) -> np.ndarray:
@@ -79,7 +81,8 @@ def windows(squares: np.ndarray, size: tuple[int, int], inclusive: bool) -> tupl
         inclusive: the convention of the squares; if set, windows end at the image's border.
 
     Returns:
-        (N, 4) int64 x1 y1 x2 y2 in px, x2 and y2 excluded, and (N,) bool: the window has pixels of the image.
+        (N, 4) int64 x1 y1 x2 y2 in px, x2 and y2 excluded, and (N,) bool: the window has pixels of the image, and
+        no side above LARGEST.
     """
     finite = np.isfinite(squares).all(axis=1)  # a net may give NaN or infinity
     corners = np.where(finite[:, None], squares, 0).clip(-(2**30), 2**30)
@@ -88,7 +91,8 @@ def windows(squares: np.ndarray, size: tuple[int, int], inclusive: bool) -> tupl
         ends = corners[:, 2:].clip(None, np.array(size, np.float32))
         corners = np.concatenate([corners[:, :2].clip(0), ends], axis=1)
     corners = corners.astype(np.int64)
-    inside = ((corners[:, :2] < np.asarray(size)) & (corners[:, 2:] > 0) & (corners[:, 2:] > corners[:, :2])).all(1)
+    inside = ((corners[:, :2] < np.asarray(size)) & (corners[:, 2:] > 0) & (corners[:, 2:] > corners[:, :2])
+              & (corners[:, 2:] - corners[:, :2] <= LARGEST)).all(1)
     return corners, inside & finite
 
 

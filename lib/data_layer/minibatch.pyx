@@ -15,11 +15,11 @@ from libc.string cimport memcpy
 
 def shrink(image, size):
     """Make an image smaller: each pixel is the mean of the area that it covers. See reference.shrink."""
-    check_shrink(image, size)
+    cdef Py_ssize_t columns, rows
+    columns, rows = check_shrink(image, size)
     if image.strides[1:] != (3, 1):
         image = np.ascontiguousarray(image)
     cdef const unsigned char[:, :, :] source = image
-    cdef Py_ssize_t columns = size[0], rows = size[1]
     result = np.empty((rows, columns, 3), dtype=np.uint8)
     cdef unsigned char[:, :, ::1] target = result
     cdef Py_ssize_t taps_down = most_taps(source.shape[0], rows), taps_across = most_taps(source.shape[1], columns)
@@ -110,7 +110,8 @@ cdef void mean_of_columns(const unsigned short* line, const int[::1] first, cons
 
 def visible_faces(boxes, ignore, landmarks, scale, shift, size, min_face, min_visible):
     """Move the boxes, ignore flags and landmarks of an image into a window of it. See reference.visible_faces."""
-    boxes, ignore, landmarks = check_faces(boxes, ignore, landmarks)
+    boxes, ignore, landmarks, (sx, sy), (dx, dy), (width, height), min_face, min_visible = check_faces(
+        boxes, ignore, landmarks, scale, shift, size, min_face, min_visible)
     kept_boxes, kept_ignore, kept_landmarks = np.empty_like(boxes), np.empty_like(ignore), np.empty_like(landmarks)
     cdef Py_ssize_t kept
     cdef const float[:, ::1] b = boxes
@@ -119,7 +120,7 @@ def visible_faces(boxes, ignore, landmarks, scale, shift, size, min_face, min_vi
     cdef float[:, ::1] to_b = kept_boxes
     cdef unsigned char[::1] to_i = kept_ignore.view(np.uint8)
     cdef float[:, :, ::1] to_p = kept_landmarks
-    cdef float[2] scales = [scale[0], scale[1]], shifts = [shift[0], shift[1]], limits = [size[0], size[1]]
+    cdef float[2] scales = [sx, sy], shifts = [dx, dy], limits = [width, height]
     cdef float smallest = min_face, lowest = min_visible
     with nogil:
         kept = move_faces(b, i, p, scales, shifts, limits, smallest, lowest, to_b, to_i, to_p)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..boxes.checks import BOOL, as_array, as_boxes, as_image, as_number, as_numbers, as_size
 from ..errors import InputError
 
+FAR = 1e9  # px, or a factor: the largest number
 ROW_UNITS, COLUMN_UNITS = 2**8, 2**14  # a weight of 1: sums of bytes over rows fit in 16 bits, over columns in 32
 
 
@@ -29,7 +31,7 @@ def shrink(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
         >>> shrink(np.uint8([[[0, 0, 90]], [[60, 3, 90]], [[90, 6, 90]]]), (1, 1))
         array([[[50,  3, 90]]], dtype=uint8)
     """
-    check_shrink(image, size)
+    size = check_shrink(image, size)
     rows, columns = coverage(image.shape[0], size[1], ROW_UNITS), coverage(image.shape[1], size[0], COLUMN_UNITS)
     lines = sum(image[index].astype(np.uint32) * weight[:, None, None] for index, weight in rows)
     sums = sum(lines[:, index] * weight[:, None] for index, weight in columns)
@@ -62,11 +64,10 @@ def coverage(source: int, target: int, units: int) -> list[tuple[np.ndarray, np.
     return list(zip(index.T, weights.T, strict=True))
 
 
-def check_shrink(image: np.ndarray, size: Sequence[int]) -> None:
-    """Raise InputError when shrink cannot take its arguments."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size or min(size) < 1:
-        raise InputError(f"shrink: found {image.dtype} {image.shape} to {size}, expected uint8 (H, W, 3) and "
-                         "sides >= 1")
+def check_shrink(image: np.ndarray, size: Sequence[int]) -> tuple[int, int]:
+    """Return (width, height); InputError when shrink cannot take its arguments."""
+    as_image(image, "shrink")
+    return as_size(size)
 
 
 def visible_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray, scale: Sequence[float],
@@ -91,7 +92,8 @@ def visible_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray, 
     Raises:
         InputError: when the arrays have wrong shapes.
     """
-    boxes, ignore, landmarks = check_faces(boxes, ignore, landmarks)
+    boxes, ignore, landmarks, scale, shift, size, min_face, min_visible = check_faces(
+        boxes, ignore, landmarks, scale, shift, size, min_face, min_visible)
     factors, begin, limits = (np.array(pair, np.float32) for pair in (scale, shift, size))
     boxes = boxes * np.tile(factors, 2) + np.tile(begin, 2)
     clipped = np.clip(boxes, 0, np.tile(limits, 2))
@@ -105,13 +107,15 @@ def visible_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray, 
     return clipped, ignore, np.where(complete, landmarks, np.float32(np.nan))
 
 
-def check_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray
-                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Convert the arrays of faces to contiguous float32, bool, float32. Raises InputError for wrong shapes."""
-    boxes = np.ascontiguousarray(boxes, dtype=np.float32)
-    ignore, landmarks = np.ascontiguousarray(ignore, dtype=bool), np.ascontiguousarray(landmarks, dtype=np.float32)
-    count = len(ignore)
-    if boxes.shape != (count, 4) or ignore.ndim != 1 or landmarks.shape != (count, *landmarks.shape[1:2], 2):
+def check_faces(boxes: np.ndarray, ignore: np.ndarray, landmarks: np.ndarray, scale: Sequence[float],
+                shift: Sequence[float], size: Sequence[float], min_face: float, min_visible: float
+                ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple, tuple, tuple, float, float]:
+    """Check the arguments of visible_faces and convert them; shared with the compiled twin."""
+    boxes, landmarks = as_boxes(boxes), as_array(landmarks, "landmarks")
+    ignore = as_array(ignore, "ignore", None, dtype=BOOL)
+    if len(boxes) != len(ignore) or landmarks.shape != (len(ignore), *landmarks.shape[1:2], 2):
         raise InputError(f"faces: found boxes {boxes.shape}, ignore {ignore.shape}, landmarks {landmarks.shape}; "
                          "expected (N, 4), (N,) and (N, points, 2)")
-    return boxes, ignore, landmarks
+    return (boxes, ignore, landmarks, as_numbers(scale, "scale", 2, -FAR, FAR),
+            as_numbers(shift, "shift", 2, -FAR, FAR), as_numbers(size, "size", 2, 0, FAR),
+            as_number(min_face, "min_face", 0, FAR), as_number(min_visible, "min_visible", 0, FAR))

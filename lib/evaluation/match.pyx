@@ -7,22 +7,23 @@ left edge, and a prediction is compared only with the few in its reach.
 import numpy as np
 from libc.math cimport INFINITY, copysign, fabs, trunc
 
-from .reference import int32_corners
+from ..boxes.checks import as_number
+from .reference import check_matching, int32_corners
 
 cdef double EXACT = 16000  # px: with corners up to this, neither an area nor the sum of two is limited by int32
 
 
-def best_boxes(predictions, images, boxes, owners, double iou, double extra=1.0):
+def best_boxes(predictions, images, boxes, owners, iou, extra=1.0):
     """(P,) intp indices into boxes; -1: none. See reference.best_boxes."""
-    predictions = np.ascontiguousarray(predictions[:, :4], np.float64)
-    boxes, images = np.asarray(boxes, np.float64), np.ascontiguousarray(images, np.intp)
+    iou, extra = as_number(iou, "iou", 0, 1, open_low=True), as_number(extra, "extra", 0)
+    predictions, images, boxes, owners = check_matching(predictions, images, boxes, owners)
     best = np.full(len(predictions), -1, np.intp)
     if not len(predictions) or not len(boxes):
         return best
     order = np.lexsort((boxes[:, 0], owners))  # by image, then by left edge
     count = int(max(images.max(), np.max(owners))) + 1
-    starts = np.searchsorted(np.asarray(owners)[order], np.arange(count + 1)).astype(np.intp)
-    match(predictions, images, np.ascontiguousarray(boxes[order, :4]), order.astype(np.intp), starts, iou, extra, best)
+    starts = np.searchsorted(owners[order], np.arange(count + 1)).astype(np.intp)
+    match(predictions, images, boxes[order], order.astype(np.intp), starts, iou, extra, best)
     return best
 
 
@@ -71,14 +72,14 @@ cdef inline double intersection_over_union(double x1, double y1, double x2, doub
 
 def official_boxes(predictions, images, boxes, owners):
     """(P,) intp indices into boxes; -1: none. See reference.official_boxes."""
-    predictions = np.ascontiguousarray(predictions[:, :4], np.float64)
-    images, corners = np.ascontiguousarray(images, np.intp), int32_corners(boxes)
+    predictions, images, boxes, owners = check_matching(predictions, images, boxes, owners)
+    corners = int32_corners(boxes)
     best = np.full(len(predictions), -1, np.intp)
     if not len(predictions) or not len(corners):
         return best
     order = np.lexsort((corners[:, 0], owners))  # by image, then by left edge
     count = int(max(images.max(), np.max(owners))) + 1
-    starts = np.searchsorted(np.asarray(owners)[order], np.arange(count + 1)).astype(np.intp)
+    starts = np.searchsorted(owners[order], np.arange(count + 1)).astype(np.intp)
     match_int32(predictions, images, np.ascontiguousarray(corners[order]), order.astype(np.intp), starts,
                 bool(np.abs(corners).max() > EXACT), best)
     return best

@@ -6,8 +6,45 @@ from itertools import chain
 
 import numpy as np
 
+from ..boxes.checks import FLOAT64, INT64, as_array, as_number, check_finite, same_length
+from ..errors import InputError
+
 # Pairs of a prediction and a box that are compared at a time: bounds the memory.
 _BLOCK = 1_000_000
+
+
+def check_matching(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarray,
+                   owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Check the arguments of best_boxes and official_boxes and convert them; shared with the compiled twins.
+
+    Returns:
+        predictions (P, 4) and boxes (G, 4) float64, contiguous; images (P,) and owners (G,) int64, numbered so that
+        the largest number is no more than a few times P + G.
+
+    Raises:
+        InputError: a shape or type is wrong, a number is not finite, or a number of an image is negative.
+    """
+    predictions, boxes = _corners(predictions, "predictions"), _corners(boxes, "boxes")
+    images, owners = as_array(images, "images", None, dtype=INT64), as_array(owners, "owners", None, dtype=INT64)
+    same_length(predictions, images, ("predictions", "images"))
+    same_length(boxes, owners, ("boxes", "owners"))
+    most = 1000 + 4 * (len(images) + len(owners))
+    for name, numbers in (("images", images), ("owners", owners)):
+        if len(numbers) and numbers.min() < 0:
+            raise InputError(f"{name}: found {numbers.min()}, expected numbers >= 0")
+    if max(images.max(initial=0), owners.max(initial=0)) > most:
+        numbers = np.unique(np.concatenate([images, owners]), return_inverse=True)[1]
+        images, owners = numbers[: len(images)], numbers[len(images) :]
+    return predictions, images, boxes, owners
+
+
+def _corners(rows, name):
+    rows = as_array(rows, name, None, None, dtype=FLOAT64)
+    if rows.shape[1] < 4 and len(rows):
+        raise InputError(f"{name}: found an array of shape {rows.shape}, expected (N, 4) or more columns")
+    rows = np.ascontiguousarray(rows[:, :4]) if rows.shape[1] >= 4 else np.zeros((0, 4))
+    check_finite(rows, name)
+    return rows
 
 
 def best_boxes(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarray, owners: np.ndarray, iou: float,
@@ -24,7 +61,12 @@ def best_boxes(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarray, o
 
     Returns:
         (P,) intp indices into boxes; -1: none. Of boxes with equal IoU the first is taken.
+
+    Raises:
+        InputError: as in check_matching, or iou or extra is out of range.
     """
+    iou, extra = as_number(iou, "iou", 0, 1, open_low=True), as_number(extra, "extra", 0)
+    predictions, images, boxes, owners = check_matching(predictions, images, boxes, owners)
     return _first_best(predictions, images, boxes, owners, lambda a, b: _ious(a, b, extra), iou)
 
 
@@ -43,14 +85,17 @@ def official_boxes(predictions: np.ndarray, images: np.ndarray, boxes: np.ndarra
 
     Returns:
         (P,) intp indices into boxes; -1: none.
+
+    Raises:
+        InputError: as in check_matching.
     """
+    predictions, images, boxes, owners = check_matching(predictions, images, boxes, owners)
     return _first_best(predictions, images, int32_corners(boxes), owners, _int32_overlaps, 1)
 
 
 def _first_best(predictions, images, boxes, owners, measure, least):
     """(P,) intp: the first box of the same image with the highest measure(predictions, boxes), if that is `least`."""
     best = np.full(len(predictions), -1, np.intp)
-    images, owners = np.asarray(images), np.asarray(owners)
     of_image, to_image = np.argsort(images, kind="stable"), np.argsort(owners, kind="stable")
     known = np.unique(owners)
     starts, ends = np.searchsorted(images[of_image], known), np.searchsorted(images[of_image], known, side="right")
@@ -103,6 +148,13 @@ def _int32_overlaps(rows, corners):
     return np.where((sides > 0).all(axis=-1), _int32(both / joint), 0)
 
 
+def check_bytes(data: bytes) -> bytes:
+    """Return the bytes; InputError for anything else."""
+    if type(data) is not bytes:
+        raise InputError(f"parse_faces: found an object of type {type(data).__name__}, expected bytes")
+    return data
+
+
 def parse_faces(data: bytes) -> np.ndarray | None:
     """The faces of a whole prediction file.
 
@@ -113,7 +165,7 @@ def parse_faces(data: bytes) -> np.ndarray | None:
     Returns:
         (N, 5) float64, x y w h score; None where anything is unusual.
     """
-    lines = data.splitlines()
+    lines = check_bytes(data).splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     if len(lines) < 2 or len(lines[0].split()) == 5:  # five fields may be a face: the line-by-line reader decides

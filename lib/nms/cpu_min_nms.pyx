@@ -5,7 +5,7 @@ It ends MTCNN's cascade, where few boxes are left: each one is compared with all
 
 import numpy as np
 
-from ..boxes.checks import check_fraction
+from ..boxes.checks import as_number
 from .reference import check_nms
 
 from libc.stdint cimport int64_t
@@ -26,7 +26,7 @@ def min_nms(boxes, scores, threshold):
         InputError: a shape is wrong, a score is NaN, a corner is not finite, or the threshold is out of range.
     """
     boxes, scores = check_nms(boxes, scores)
-    cdef double above = check_fraction(threshold, "threshold")
+    cdef double above = as_number(threshold, "threshold", 0, 1)
     cdef const float[:, ::1] corners = boxes
     cdef Py_ssize_t[::1] order = np.argsort(-scores, kind="stable")
     keep = np.empty(len(boxes), dtype=np.intp)

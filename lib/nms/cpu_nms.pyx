@@ -6,7 +6,7 @@ are near it and of similar size (buckets.pxi), until one of them suppresses it.
 
 import numpy as np
 
-from ..boxes.checks import check_fraction
+from ..boxes.checks import as_number
 from .reference import check_limit, check_nms
 
 include "buckets.pxi"
@@ -33,7 +33,7 @@ def nms(boxes, scores, threshold, limit=None):
     cdef double above
     cdef Py_ssize_t count
     boxes, scores = check_nms(boxes, scores)
-    threshold = check_fraction(threshold, "threshold")
+    threshold = as_number(threshold, "threshold", 0, 1)
     limit = check_limit(limit, len(boxes))
     keep = np.empty(limit, dtype=np.intp)
     if limit == 0:

@@ -46,9 +46,10 @@ def soft_nms(boxes, scores, method="linear", threshold=0.3, sigma=0.5, min_score
     cdef double[::1] falling
     cdef Py_ssize_t[::1] room
     cdef double above, width, least
-    cdef bint linear = method == "linear"
+    cdef bint linear
     cdef Py_ssize_t count
     boxes, scores, threshold, sigma, min_score = check_soft(boxes, scores, method, threshold, sigma, min_score)
+    linear = method == "linear"
     taken = np.empty(len(boxes), dtype=np.intp)
     current = scores.astype(np.float64)
     if len(boxes) == 0:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..boxes.checks import as_array, as_boxes, check_finite, check_fraction, same_length
+from ..boxes.checks import as_array, as_boxes, as_choice, as_number, as_whole, check_finite, same_length
 from ..boxes.reference import overlaps64
 from ..errors import InputError
 
@@ -32,9 +32,7 @@ def check_limit(limit: int | None, count: int) -> int:
     """Number of boxes that may be kept: at most `limit`; None = all `count`. InputError for a negative limit."""
     if limit is None:
         return count
-    if limit < 0:
-        raise InputError(f"limit: found {limit}, expected None or a number >= 0")
-    return min(int(limit), count)
+    return min(as_whole(limit, "limit", 0, 1 << 62), count)
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float, limit: int | None = None) -> np.ndarray:
@@ -55,7 +53,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float, limit: int | None
         InputError: a shape is wrong, a score is NaN, a corner is not finite, or a number is out of range.
     """
     boxes, scores = check_nms(boxes, scores)
-    threshold = check_fraction(threshold, "threshold")
+    threshold = as_number(threshold, "threshold", 0, 1)
     limit = check_limit(limit, len(boxes))
     order = np.argsort(-scores, kind="stable")
     left, top, right, bottom = boxes.astype(np.float64).T[:, order]  # best first
@@ -97,7 +95,7 @@ def min_nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> np.ndarray
         ([0], [0, 1])
     """
     boxes, scores = check_nms(boxes, scores)
-    threshold = check_fraction(threshold, "threshold")
+    threshold = as_number(threshold, "threshold", 0, 1)
     order = np.argsort(-scores, kind="stable")
     left, top, right, bottom = boxes.astype(np.float64).T
     area = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
@@ -162,10 +160,7 @@ def check_soft(boxes: ArrayLike, scores: ArrayLike, method: str, threshold: floa
     boxes, scores = check_nms(boxes, scores)
     if not np.isfinite(scores).all():
         raise InputError(f"scores: score {int((~np.isfinite(scores)).argmax())} is infinite, expected a finite number")
-    if method not in METHODS:
-        raise InputError(f"method: found {method!r}, expected one of {', '.join(METHODS)}")
-    if not (sigma > 0 and math.isfinite(sigma)):
-        raise InputError(f"sigma: found {sigma}, expected a number > 0")
-    if not min_score >= 0:  # a negative score would rise when multiplied by less than 1
-        raise InputError(f"min_score: found {min_score}, expected a number >= 0")
-    return boxes, scores, check_fraction(threshold, "threshold"), float(sigma), float(min_score)
+    as_choice(method, "method", METHODS)
+    # A negative score would rise when multiplied by less than 1.
+    return (boxes, scores, as_number(threshold, "threshold", 0, 1), as_number(sigma, "sigma", 0, open_low=True),
+            as_number(min_score, "min_score", 0))

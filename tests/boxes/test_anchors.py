@@ -45,8 +45,9 @@ def test_areas_ratios_and_centres(function):
 @functions
 def test_empty_and_bad_input(function):
     assert function(0, 7, 8, [16]).shape == (0, 4)
-    for arguments, what in (((2, 2, 0, [16]), "stride"), ((2, -1, 8, [16]), "2 x -1 cells"), ((2, 2, 8, []), "sizes"),
-                            ((2, 2, 8, [16, -1]), "all > 0"), ((2, 2, 8, [16], [0]), "ratios")):
+    for arguments, what in (((2, 2, 0, [16]), "stride"), ((2, -1, 8, [16]), "width: found -1, expected a whole number"),
+                            ((2, 2, 8, []), "sizes"), ((2, 2, 8, [16, -1]), "all > 0"),
+                            ((2, 2, 8, [16], [0]), "ratios")):
         with pytest.raises(InputError, match=what):
             function(*arguments)
 

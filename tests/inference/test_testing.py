@@ -87,7 +87,7 @@ def test_a_large_image_is_seen_smaller_and_its_boxes_come_back_in_full_size(endi
     save(tmp_path / f"in/large.{ending}", picture(1999, 1500, (804, 400, 320)))
     asked = []
     read = folders.read_image
-    monkeypatch.setattr(folders, "read_image", lambda path, reduce: asked.append(reduce) or read(path, reduce))
+    monkeypatch.setattr(folders, "read_image", lambda path, reduce, *more: asked.append(reduce) or read(path, reduce))
     detector = square_detector(MAX_PIXELS=160_000, LARGE="shrink")
     detect_folder(detector, tmp_path / "in", tmp_path / "out", scales=[0.1, 1])
     assert asked == [4]  # 500 x 375 px are the smallest that still have 160,000

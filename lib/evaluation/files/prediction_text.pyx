@@ -5,6 +5,8 @@ The twin in reference.py states the rule. Other files are left to the line-by-li
 
 import numpy as np
 
+from ..reference import check_bytes
+
 cdef extern from "Python.h":
     ctypedef struct PyObject:
         pass
@@ -18,10 +20,11 @@ for _power in range(TENS + 1):
     POWERS[_power] = 10.0 ** _power
 
 
-def parse_faces(bytes data):
+def parse_faces(data):
     """(N, 5) float64 faces of a whole file, or None: see reference.parse_faces."""
-    cdef const char* at = data
-    cdef const char* end = at + len(data)
+    cdef bytes content = check_bytes(data)
+    cdef const char* at = content
+    cdef const char* end = at + len(content)
     cdef Py_ssize_t count = 0, row, column
     cdef int fields = 0
     while at < end and not is_newline(at[0]):  # the name

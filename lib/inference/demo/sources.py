@@ -95,10 +95,9 @@ def _sources_of(word):
 
 
 def _folder(folder):
-    videos = sorted(str(path) for path in Path(folder).iterdir()
-                    if path.suffix.lower() in VIDEO_EXTENSIONS and not path.name.startswith("."))
+    videos = sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in VIDEO_EXTENSIONS)
     try:
-        images = [os.path.join(folder, *image.split("/")) for image in find_images(folder, others=True)]
+        images = [os.path.join(folder, *image.split("/")) for image in find_images(folder)]
     except InputError:
         if not videos:
             raise
