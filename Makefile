@@ -8,7 +8,7 @@ SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 COMPILED_FROM := setup.py $(shell find lib -name '*.pyx' -o -name '*.pxi')
 
 .DEFAULT_GOAL := setup
-.PHONY: setup demo check test test-fast train-toy bench clean distclean help
+.PHONY: setup demo check test test-fast train-toy bench fuzz clean distclean help
 
 setup: $(VENV)/.compiled ## install into .venv and compile (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -56,6 +56,9 @@ train-toy: setup ## make a small data set, then train, test and evaluate on it
 
 bench: setup ## time compiled code and whole detectors against their NumPy twins and other projects
 	@$(PY) tools/benchmark.py
+
+fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and compiled function: about 10 minutes on 2 cores
+	@$(PY) tools/fuzz.py --out output/fuzz
 
 clean: ## remove compiled and cached files; .venv, data and output stay
 	@rm -rf build manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled

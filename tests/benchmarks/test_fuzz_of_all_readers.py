@@ -1,0 +1,123 @@
+"""The fuzz itself: it sees each kind of defect, and makes every input again."""
+
+import ctypes
+import os
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks.fuzz import watch
+from benchmarks.fuzz.functions import Call
+from benchmarks.fuzz.functions import targets as functions
+from benchmarks.fuzz.main import groups, jobs, table
+from benchmarks.fuzz.readers import targets as readers
+from benchmarks.fuzz.target import Target, same
+from manyfaces.errors import InputError
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the fuzz runs on Linux only")
+
+
+class Numbered(Target):
+    """The file holds the number of the input."""
+
+    def damaged(self, rng, sound):
+        self.count = getattr(self, "count", -1) + 1
+        return {"a": b"%d" % self.count}
+
+
+def how(tmp_path, read, count=1, **options):
+    """How the inputs 0, 1, ... of a reader end; the sound input is -1."""
+    target = Numbered("x", "fake", 1, lambda: {"a": b"-1"}, lambda folder: read(int((folder / "a").read_text())),
+                      **options)
+    return [(ended.number, ended.how) for ended in watch.run([watch.Job(target, range(count))], 0, tmp_path)]
+
+
+def only(bad, what):
+    """A reader that does something with one number and returns the others."""
+    return lambda number: what() if number == bad else number
+
+
+def raises(error):
+    def read():
+        raise error
+    return read
+
+
+def spin():
+    while True:
+        pass
+
+
+def test_each_kind_of_end_is_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "SECONDS", 0.2)
+    for what, expected in ((lambda: 0, "read"), (raises(InputError("no")), "refused"),
+                           (raises(InputError()), "message"), (raises(KeyError("a")), "traceback"),
+                           (raises(SystemExit(0)), "traceback"),
+                           (raises(MemoryError()), "memory"), (lambda: float("nan"), "wrong"), (spin, "hang"),
+                           (lambda: ctypes.string_at(0), "crash"), (lambda: os._exit(0), "crash")):
+        assert how(tmp_path, only(0, what)) == [(0, expected)]
+
+
+def test_what_waits_for_ever_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "WALL", 0.5)
+    assert how(tmp_path, only(0, lambda: time.sleep(600))) == [(0, "hang")]
+
+
+def test_growth_of_memory_counts_from_the_input_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "MEGABYTES", 40)
+    found = how(tmp_path, only(1, lambda: float(np.ones(10_000_000).sum())), 3)
+    assert found == [(0, "read"), (1, "memory"), (2, "read")]
+
+
+def test_after_a_crash_the_next_inputs_are_run(tmp_path):
+    found = how(tmp_path, only(0, lambda: os.abort()), 4)
+    # The child counts from 0 again after each crash.
+    assert found == [(0, "crash"), (1, "crash"), (2, "crash"), (3, "crash")]
+
+
+def test_a_value_that_differs_is_wrong_where_there_is_a_checksum(tmp_path):
+    assert how(tmp_path, only(0, lambda: 5), exact=True) == [(0, "wrong")]
+    assert how(tmp_path, only(0, lambda: -1), exact=True) == [(0, "read")]
+    assert how(tmp_path, only(0, lambda: 5), check=lambda value: "five" if value == 5 else None) == [(0, "wrong")]
+
+
+def test_a_target_that_does_not_read_its_sound_input_is_an_error(tmp_path):
+    with pytest.raises(RuntimeError, match="x: its sound input ends in: InputError: no"):
+        how(tmp_path, only(-1, raises(InputError("no"))))
+
+
+def test_a_function_and_its_twin_are_compared(tmp_path):
+    def ends_of(compiled, twin):
+        call = Call("f", compiled, twin, lambda rng: {"a": np.ones(3)})
+        call.damaged = lambda rng, sound: {"a": np.ones(3)}
+        return [ended.how for ended in watch.run([watch.Job(call, [0])], 0, tmp_path)]
+
+    assert ends_of(lambda a: a + 1, lambda a: a + 1) == ["read"]
+    assert ends_of(lambda a: a + 1, lambda a: a + 1 + 1e-15) == ["wrong"]
+    assert ends_of(lambda a: a, lambda a: int("x")) == ["wrong"]
+    assert ends_of(lambda a: int("x"), lambda a: a) == ["refused"]
+    assert ends_of(lambda a: {}["x"], lambda a: a) == ["traceback"]
+
+
+@pytest.mark.parametrize("target", [t for t in [*readers(), *functions()] if ".h5" not in t.name], ids=lambda t: t.name)
+def test_an_input_is_made_again_from_seed_name_and_number(target):
+    sound = target.make()
+    first, again, other = ([target.damaged(watch.generator(seed, target, number), sound) for number in range(6)]
+                           for seed in (0, 0, 1))
+    assert all(map(same, first, again)) and not all(map(same, first, other))
+
+
+def test_all_inputs_are_shared_out_and_counted():
+    chosen = [*readers(), *functions()]
+    shared = jobs(chosen, 20_000)
+    numbers = {target.name: [n for job in shared if job.target is target for n in job.numbers] for target in chosen}
+    assert all(found == list(range(len(found))) and found for found in numbers.values())
+    assert len(numbers) == len(chosen) and abs(sum(map(len, numbers.values())) - 20_000) < len(chosen)
+    one, two = chosen[0], chosen[-1]
+    found = [watch.Ended(one, 0, "read"), *(watch.Ended(two, number, "crash", "SIGSEGV") for number in (0, 4))]
+    header, rows = table(found)
+    assert dict(zip(header, rows[-1], strict=True)) == (
+        dict.fromkeys(header, 0) | {"inputs": "all", "number": 3, "read": 1, "crash": 2})
+    assert groups(found) == [f"crash: {two.name}, 2x, first 0: SIGSEGV"]
