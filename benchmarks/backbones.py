@@ -16,6 +16,7 @@ from manyfaces.config import load_config
 from manyfaces.errors import InputError
 from manyfaces.files import write_whole
 
+from . import machine
 from .one_net import OneNet
 from .timing import Table
 
@@ -65,7 +66,8 @@ def run(cfgs: str = "cfgs", repeats: int = 5, names: list[str] | None = None) ->
             note = (f"Configs {family}_*.yml, float32, random weights, one image of {SIZE[0]} x {SIZE[1]}, median of "
                     f"{repeats} calls in turns ({min(FEWEST, repeats)} of a slow net); peak MB of a process that "
                     "loads this net alone.")
-            tables.append(Table(f"{title} by backbone", columns, rows, note))
+            packages = [package for name in runtimes for package in machine.packages_of(name)]
+            tables.append(Table(f"{title} by backbone", columns, rows, note, packages))
     return tables
 
 

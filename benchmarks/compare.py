@@ -1,4 +1,4 @@
-"""Compare our detectors with the peers in one run: AP on wider val, wider_crowd and facemask val, and ms per call.
+"""Compare our detectors with the peers in one run: AP on parts of WIDER val and on facemask val, and ms per call.
 
 Ours run at the scales of their configs. The scales are added to the name unless they are the original size alone.
 """
@@ -20,12 +20,15 @@ tools/compare.py --data ../shared/data --model output/ssh_openvino.xml --model o
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of tools/compare.py."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
+    parser.add_argument("--data", required=True, metavar="DIR", help="holds wider_events, wider_crowd, wider, "
+                        "wider_eval, facemask")
     parser.add_argument("--peers", metavar="DIR", help="holds yunet/ and ultralight/ with their ONNX files")
     parser.add_argument("--cfg", action="append", metavar="FILE",
                         help="ours; may be repeated (default without --model: cfgs/ssh_mobilenet_v1_025.yml)")
     parser.add_argument("--model", action="append", default=[], metavar="FILE[@RUNTIME]",
                         help="an exported model, in the fastest installed runtime or in the given one; may be repeated")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=FILE[@RUNTIME]",
+                        help="a further peer, such as SCRFD's .onnx or an exported RetinaFace; may be repeated")
     parser.add_argument("--weights", metavar="FILE", help="of the one --cfg (default: the shipped ones)")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N images of each set; 0: all")
@@ -34,43 +37,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--csv", metavar="FILE", help="also write the table there")
     options = parser.parse_args(arguments)
 
-    from manyfaces import Detector, runtimes
+    from manyfaces import runtimes
     from manyfaces.config import load_config
     from manyfaces.inference.models import load_detector
     from manyfaces.pretrained import model_file
     from manyfaces.runtimes.foreign import is_foreign
 
-    from . import as_csv, peers
-    from .detectors import compare
+    from . import as_csv, machine
+    from .detectors import ULTRALIGHT, YUNET, compare
+    from .entry import Entry, given, model_entry, open_all
+    from .peers import FILES
 
-    detectors = {}
-    named = tuple(f"@{name}" for name in runtimes.RUNTIMES)
+    detectors, packages = {}, {}
 
-    def add(name, kind, detector):
-        scales = detector.cfg.TEST.SCALES
+    def add(name, kind, detect, runtime):
+        scales = detect.__self__.cfg.TEST.SCALES
         pyramid = f" at {', '.join(f'{scale:g}' for scale in scales)}" if list(scales) != [1] else ""
-        detectors[f"{name}{pyramid} ({kind})"] = detector.detect
+        name = f"{name}{pyramid} ({kind})"
+        detectors[name], packages[name] = detect, machine.packages_of(runtime)
 
     for word in options.model:
-        path, _, runtime = word.rpartition("@") if word.endswith(named) else (word, "", None)
-        precision = "float32" if is_foreign(path) else runtimes.read_sidecar(path)["precision"]
-        add(word, precision, Detector.load(path, runtime=runtime))
+        entry = model_entry(word)
+        path, runtime = entry.arguments
+        add(word, "float32" if is_foreign(path) else runtimes.read_sidecar(path)["precision"], entry.open(), runtime)
     for path in options.cfg or ([] if options.model else ["cfgs/ssh_mobilenet_v1_025.yml"]):
         cfg = load_config(path)
-        add(cfg.NAME, "Keras", load_detector(cfg, options.weights))
+        add(cfg.NAME, "Keras", load_detector(cfg, options.weights).detect, "keras")
         if not options.weights and model_file(cfg.NAME):
             for runtime in sorted(set(runtimes.readers(model_file(cfg.NAME))) & set(runtimes.installed())):
-                add(cfg.NAME, runtime, Detector.load(cfg.NAME, runtime=runtime))
+                add(cfg.NAME, runtime, Entry("ours", (cfg.NAME, runtime)).open(), runtime)
+    entries = given(options.also)
     if options.peers:
-        folder = Path(options.peers)
-        detectors["YuNet-n (OpenCV)"] = peers.yunet(folder / "yunet" / "yunet_n_dynamic.onnx")
-        detectors["Ultra-Light RFB-640 (ONNX Runtime)"] = peers.ultralight(
-            folder / "ultralight" / "version-RFB-640.onnx")
-    missing = [name for name, detect in detectors.items() if detect is None]
-    for name in missing:
-        print(f"left out, its runtime is not installed: {name}")
-        del detectors[name]
-    table = compare(detectors, options.data, options.pickles, options.limit, options.pred)
+        yunet, ultralight = (str(Path(options.peers) / FILES[name]) for name in ("yunet", "ultralight"))
+        entries = {YUNET: Entry("yunet", (yunet,)), ULTRALIGHT: Entry("ultralight", (ultralight,), "onnxruntime"),
+                   **entries}
+    others, reasons = open_all(entries)
+    for name, reason in reasons.items():
+        print(f"left out: {name}: {reason}")
+    detectors |= others
+    packages |= {name: entries[name].packages for name in others}
+    table = compare(detectors, options.data, options.pickles, options.limit, options.pred, packages)
     print(table.text())
     if options.csv:
         write_whole(options.csv, as_csv([table]).encode())

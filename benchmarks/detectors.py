@@ -1,39 +1,48 @@
 """Section `detectors` of the benchmark, and the table of tools/compare.py: our detectors and common alternatives.
 
-The whole call is timed, from the decoded image to the boxes. The detectors take turns on the same images, all with
-score threshold 0.02, and AP is measured too. What is missing (data, peers, packages, weights) is left out and named.
+The whole call is timed, from the decoded image to the boxes, all with score threshold 0.02, in two ways: each detector
+in a process of its own (alone.py), and all in turns in one process (in_turns.py). AP is measured too. What is missing
+(data, peers, packages, weights) is left out and named.
 """
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from manyfaces.datasets.roidb import load_roidb
-from manyfaces.errors import InputError
 from manyfaces.evaluation.voc import ap50
 
-from . import peers as others
-from .in_turns import SETS, TRUTH, in_turns, on_wider, write_found
+from .alone import alone
+from .entry import Entry, given, open_all
+from .in_turns import SETS, TIMED, TRUTH, images_of, in_turns, on_wider, write_found
+from .peers import FILES
 from .timing import Table
 
-SSH, TINY, SSD = "ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025", "ssd_mobilenet_v2_075"
+ORIGINAL, SMALL = "Detectors at original size", "Detectors at 300 x 300"
+OURS = {  # table -> name of a row -> shipped model
+    ORIGINAL: {"SSH MobileNetV1 x0.25": "ssh_mobilenet_v1_025",
+               "Tiny Faces MobileNetV1 x0.25, its pyramid": "tiny_mobilenet_v1_025",
+               "MTCNN, its own thresholds": "mtcnn"},
+    SMALL: {"SSD MobileNetV2 x0.75": "ssd_mobilenet_v2_075"},
+}
 KINDS = {"ONNX Runtime, float32": ("onnxruntime", "float32"), "OpenVINO, float32": ("openvino", "float32"),
          "OpenVINO, bf16": ("openvino", "bf16"), "Keras": ("keras", "float32")}
-FILES = {"yunet": "yunet/yunet_n_dynamic.onnx", "ultralight": "ultralight/version-RFB-640.onnx"}
-COLUMNS = ("detector", *SETS, "ms", "ms p90", "processor ms", "times as fast as YuNet")
+YUNET, ULTRALIGHT = "YuNet-n (OpenCV)", "Ultra-Light RFB-640, at 640 x 480 (ONNX Runtime)"
+IN_TURNS, ALONE = "times as fast as YuNet (in turns)", "times as fast as YuNet (alone)"
+COLUMNS = ("detector", *SETS, "ms", "ms p90", "processor ms", "ms alone", IN_TURNS, ALONE)
 COMPARED = ("detector", *SETS, "facemask AP50", "AP50 < 20 px", "ms", "ms p90")
 
 
 def run(data: str = "../shared/data", peers: str = "../shared/peers", limit: int = 0,
-        ssd: str | None = None) -> list[Table]:
+        also: Sequence[str] = ()) -> list[Table]:
     """Measure all detectors at original size and at 300 x 300.
 
     Args:
-        data: folder with wider, wider_crowd and wider_eval.
+        data: folder with SETS and their ground truth.
         peers: folder with the peers' ONNX files.
         limit: only this many images of each set; 0: all.
-        ssd: an exported model instead of the shipped SSD.
+        also: NAME=FILE[@RUNTIME] of further detectors at original size, such as public weights.
 
     Returns:
         Two Tables, or none where there are no images.
@@ -42,74 +51,68 @@ def run(data: str = "../shared/data", peers: str = "../shared/peers", limit: int
     if missing:
         print(f"detectors: left out, there is no {', '.join(missing)}: give --data DIR")
         return []
-    groups, left_out = groups_of(peers, ssd)
-    detectors = {(title, name): detect for title, group in groups.items() for name, detect in group.items()}
+    groups = groups_of(peers, also)
+    entries = {(title, name): entry for title, group in groups.items() for name, entry in group.items()}
+    own, reasons = alone(entries, images_of(data, TIMED, limit))  # first, while no detector is loaded here
+    detectors, later = open_all({key: entries[key] for key in own})
     aps, seconds, processor = on_wider(detectors, data, limit)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    notes = [f"{cores} cores. One scale, but for the pyramid. ms: whole call, decoded image in, boxes out; median and "
-             "90th percentile over wider val; processor ms: of all threads together, the median.",
-             "times as fast: median over the images of YuNet's time by this one's.", *left_out]
-    return [_table(title, group, aps, seconds, processor, "\n".join(notes)) for title, group in groups.items() if group]
+    notes = [f"One scale, but for the pyramid. ms: whole call, decoded image in, boxes out; median and 90th percentile "
+             f"over {TIMED}, in turns with the others in one process; processor ms: of all threads together, the "
+             "median; ms alone: in a process of its own, the median.",
+             "times as fast: YuNet's time by this one's, the median over the images and in brackets the quartiles.",
+             *(f"Left out: {name}: {reason}" for (_, name), reason in (reasons | later).items())]
+    tables = []
+    for title, group in groups.items():
+        rows = [[name, *aps[title, name], *times(title, name, seconds, processor, own)]
+                for name in group if (title, name) in detectors]
+        if rows:
+            tables.append(Table(f"{title}, no flip, score >= 0.02 (easy medium hard AP)", COLUMNS, rows,
+                                "\n".join(notes), {name: entry.packages for name, entry in group.items()}))
+    return tables
 
 
-def _table(title, group, aps, seconds, processor, note):
-    rows, yunet = [], next((name for name in group if name.startswith("YuNet")), None)
-    for name in group:
-        ms = seconds[title, name] * 1e3
-        ratio = np.median(seconds[title, yunet] / seconds[title, name]) if yunet else np.nan
-        rows.append([name, *aps[title, name], f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}",
-                     f"{np.median(processor[title, name]) * 1e3:.1f}", f"{ratio:.2f}"])
-    return Table(f"{title}, no flip, score >= 0.02 (easy medium hard AP)", COLUMNS, rows, note)
+def times(title, name, seconds, processor, own):
+    """The cells about time of a row; all by (title, name), in seconds per image."""
+    ms = seconds[title, name] * 1e3
+    ratios = []
+    for way in (seconds, own):
+        yunet = way.get((title, YUNET))
+        ratios.append("-" if yunet is None else quartiles(yunet / way[title, name]))
+    return [f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}", f"{np.median(processor[title, name]) * 1e3:.1f}",
+            f"{np.median(own[title, name]) * 1e3:.1f}", *ratios]
 
 
-def groups_of(folder, ssd=None):
-    """Load every detector that can run here.
+def quartiles(values):
+    """"2.00 (1.90 to 2.10)": the median and the quartiles."""
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def groups_of(folder, also=()):
+    """Every detector of the benchmark.
 
     Args:
         folder: holds the peers' ONNX files.
-        ssd: an exported model instead of the shipped SSD.
+        also: as in run.
 
     Returns:
-        Dict title -> dict name -> function image -> Detections, and a list of lines that say what is left out and why.
+        Dict title -> dict name -> Entry.
     """
-    folder, left_out = Path(folder), []
-
-    def add(group, name, make):
-        try:
-            detect = make()
-        except InputError as error:
-            left_out.append(f"Left out: {name}: {error}")
-            return
-        if detect is None:
-            left_out.append(f"Left out: {name}: its runtime is not installed")
-        else:
-            group[name] = detect
-
-    original, small = {}, {}
-    for group, title, model in ((original, "SSH MobileNetV1 x0.25", SSH),
-                                (original, "Tiny Faces MobileNetV1 x0.25, its pyramid", TINY),
-                                (small, "SSD MobileNetV2 x0.75", ssd or SSD)):
-        for kind, (runtime, precision) in KINDS.items():
-            if runtime != "keras" or not os.fspath(model).endswith(".onnx"):
-                add(group, f"{title} ({kind})", lambda m=model, r=runtime, p=precision: _ours(m, r, p))
-    add(original, "YuNet-n (OpenCV)", lambda: others.yunet(folder / FILES["yunet"]))
-    add(original, "Ultra-Light RFB-640, at 640 x 480 (ONNX Runtime)",
-        lambda: others.ultralight(folder / FILES["ultralight"]))
-    add(small, "YuNet-n (OpenCV)", lambda: others.yunet(folder / FILES["yunet"], (300, 300)))
-    return {"Detectors at original size": original, "Detectors at 300 x 300": small}, left_out
+    groups = {title: {f"{name} ({kind})": Entry("ours", (model, runtime, precision), runtime)
+                      for name, model in models.items() for kind, (runtime, precision) in KINDS.items()}
+              for title, models in OURS.items()}
+    yunet, ultralight = (str(Path(folder) / FILES[name]) for name in ("yunet", "ultralight"))
+    groups[ORIGINAL] |= {YUNET: Entry("yunet", (yunet,)),
+                         ULTRALIGHT: Entry("ultralight", (ultralight,), "onnxruntime"), **given(also)}
+    groups[SMALL][YUNET] = Entry("yunet", (yunet, (300, 300)))
+    return groups
 
 
-def _ours(model, runtime, precision):
-    from manyfaces.inference.detector import Detector
-
-    return Detector.load(model, runtime=runtime, precision=precision).detect
-
-
-def compare(detectors, data, pickles, limit=0, pred=None):
-    """Measure detectors on wider val, wider_crowd and facemask val.
+def compare(detectors, data, pickles, limit=0, pred=None, packages=()):
+    """Measure detectors on each of SETS and on facemask val.
 
     The measures are official easy / medium / hard AP over the images that are there, AP at IoU 0.5 on facemask val (all
-    faces, and those under 20 px), and median and 90th percentile of ms over wider val.
+    faces, and those under 20 px), and median and 90th percentile of ms over TIMED.
 
     Args:
         detectors: dict name -> function image -> Detections.
@@ -117,13 +120,14 @@ def compare(detectors, data, pickles, limit=0, pred=None):
         pickles: folder that holds facemask_val.pkl.
         limit: only this many images of each set; 0: all.
         pred: folder for the detections (see write_found); None: they are not kept.
+        packages: of the Table.
 
     Returns:
         A Table with one row per detector.
     """
-    columns, seconds, _ = on_wider(detectors, data, limit, pred)
     records = load_roidb(Path(pickles) / "facemask_val.pkl").records[: limit or None]
-    detections, _, _ = in_turns(detectors, [record.path for record in records])
+    columns, seconds, _ = on_wider(detectors, data, limit, pred)
+    detections, _, _ = in_turns(detectors, [record.path for record in records], "facemask val")
     if pred is not None:
         write_found(pred, "facemask val", detections, [record.name for record in records])
     rows = []
@@ -133,4 +137,4 @@ def compare(detectors, data, pickles, limit=0, pred=None):
         rows.append([name, *columns[name], *(f"{ap:.3f}" for ap in aps),
                      f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}"])
     return Table("Detectors, no flip, score >= 0.02 (wider: easy medium hard AP)", COMPARED, rows,
-                 "ms: whole call, decoded image in, boxes out; median and 90th percentile over wider val.")
+                 f"ms: whole call, decoded image in, boxes out; median and 90th percentile over {TIMED}.", packages)

@@ -21,6 +21,7 @@ from manyfaces.datasets.roidb import load_roidb
 from manyfaces.datasets.toy.data_set import write_toy
 from manyfaces.nets.ssh import SSH
 
+from . import machine
 from .timing import Table
 
 ROIDB = "data/pickles/wider_train.pkl"
@@ -118,7 +119,7 @@ def _stages(records, cfg, source):
     kind = "" if COMPILED else ", not compiled"
     return Table(f"Loader, stage by stage, {section.SIZE} px{kind}",
                  ("stage", "ms an image", "images/s", "times imdecode"), rows,
-                 f"{len(records)} images of {source}; processor time of one thread, medians.")
+                 f"{len(records)} images of {source}; processor time of one thread, medians.", machine.BASE)
 
 
 def _processor_seconds(call, repeats=5):
@@ -186,7 +187,8 @@ def _whole(records, cfg, steps, source):
     return Table(f"Loader, files to batches of {cfg.TRAIN.BATCH}, {cfg.AUGMENT.SIZE} px",
                  ("loader", "images/s", "times ours", "processor ms an image"), rows,
                  f"{len(records)} images of {source}, decoded again each time; the same samples from each; the best of "
-                 f"{TURNS} turns. A peer that is not installed has no row.")
+                 f"{TURNS} turns. A peer that is not installed has no row.",
+                 {row[0]: (*machine.BASE, *(["grain"] if "Grain" in row[0] else [])) for row in rows})
 
 
 def ours(records, cfg, steps, workers):

@@ -11,6 +11,7 @@ EXAMPLE = """
 tools/benchmark.py                        # every section
 tools/benchmark.py nms targets --csv output/benchmark.csv
 tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv docs/results/detectors.csv
+tools/benchmark.py detectors --also "SCRFD-2.5G=scrfd_2.5g.onnx" --limit 20
 tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
 tools/benchmark.py memory --size 6000x4000
 tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
@@ -22,19 +23,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("sections", nargs="*", metavar="SECTION",
                         help="; ".join(f"{name}: {what}" for name, what in SECTIONS.items()) + " (default: all)")
-    parser.add_argument("--csv", metavar="FILE", help="also write the figures there: table, row, column, value")
+    parser.add_argument("--csv", metavar="FILE", help="also write the figures there: table, row, column, value, "
+                        "and for times versions, processor and cores")
     parser.add_argument("--pred", metavar="DIR", help="section wider: predictions to evaluate instead of made-up ones")
     parser.add_argument("--gt", metavar="DIR", help="section wider: the official ground truth they belong to")
     parser.add_argument("--every", type=int, default=1, metavar="N",
                         help="section wider: only every N-th image; the plain loops take a minute on the whole set")
     parser.add_argument("--data", default="../shared/data", metavar="DIR",
-                        help="detectors, mtcnn: holds wider, wider_crowd, wider_eval (default: %(default)s)")
+                        help="detectors, mtcnn: holds wider_events, wider_crowd, wider, wider_eval (default: "
+                        "%(default)s)")
     parser.add_argument("--peers", default="../shared/peers", metavar="DIR",
                         help="section detectors: holds yunet/ and ultralight/, their ONNX files (default: %(default)s)")
     parser.add_argument("--limit", type=int, default=0, metavar="N",
                         help="sections detectors and mtcnn: only the first N images of each set; 0: all")
-    parser.add_argument("--ssd", metavar="FILE",
-                        help="section detectors: an exported SSD instead of the shipped one")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=FILE[@RUNTIME]",
+                        help="section detectors: a further one at original size, such as SCRFD's .onnx or an exported "
+                        "RetinaFace; may be repeated")
     parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: also the exported cascade in this folder")
     parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: only these configs, e.g. tiny_vgg16")
     parser.add_argument("--repeats", type=int, default=5, metavar="N",
@@ -44,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     tables = []
     given = {"wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
-             "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit, "ssd": options.ssd},
+             "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit,
+                           "also": options.also},
              "backbones": {"repeats": max(1, options.repeats), "names": options.nets and options.nets.split(",")},
              "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn},
              "memory": {"size": options.size}}

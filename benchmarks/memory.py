@@ -20,6 +20,7 @@ from manyfaces.config import load_config
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
 
+from . import machine
 from .timing import Table, environment
 
 NAMES = "ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025"
@@ -43,7 +44,7 @@ def run(size: str = "6000x4000") -> list[Table]:
         width, height = map(int, size.lower().split("x"))
     except ValueError:
         raise InputError(f"--size {size}: expected width x height in px, such as 6000x4000") from None
-    rows = []
+    rows, packages = [], {}
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "large.jpg"
         cv2.imwrite(str(image), large_picture(width, height))
@@ -52,10 +53,12 @@ def run(size: str = "6000x4000") -> list[Table]:
             for scales in [[1.0]] if own == [1.0] else [[1.0], own]:
                 for runtime in RUNTIMES:
                     facts = peak(image, name, scales=scales, runtime=runtime)
-                    rows.append([f"{name}, scales {', '.join(f'{scale:g}' for scale in scales)}, {runtime}",
-                                 f"{facts['loaded']:.0f}", f"{facts['peak']:.0f}", f"{facts['seconds']:.1f}"])
+                    row = f"{name}, scales {', '.join(f'{scale:g}' for scale in scales)}, {runtime}"
+                    packages[row] = machine.packages_of(runtime)
+                    rows.append([row, f"{facts['loaded']:.0f}", f"{facts['peak']:.0f}", f"{facts['seconds']:.1f}"])
     return [Table(f"Peak memory for an image of {width} x {height} px", ("detector", "loaded MB", "peak MB", "s"), rows,
-                  "Resident MB (10^6 bytes) of the whole process: after the detector was loaded, and at the peak.")]
+                  "Resident MB (10^6 bytes) of the whole process: after the detector was loaded, and at the peak.",
+                  packages)]
 
 
 def peak(image, name, weights=None, scales=None, runtime=None, overrides=()):

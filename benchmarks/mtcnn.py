@@ -19,26 +19,31 @@ from manyfaces.inference.cascade_detector import CascadeDetector
 from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.cascade import open_cascade, write_cascade
 from manyfaces.runtimes.files import CascadeFiles
-from manyfaces.runtimes.sessions import installed
+from manyfaces.runtimes.sessions import RUNTIMES, installed
 
+from . import machine
 from .agreement import IOU, POINTS, SCORE, Agreement
-from .in_turns import in_turns, official_ap
+from .in_turns import TIMED, TRUTH, images_of, in_turns, official_ap
 from .mtcnn_peers import facenet_folder, facenet_pytorch, mtcnn_package
 from .timing import Table
 
 BYTES = ("CASCADE.ROUND", True)
 OWN = (*BYTES, "CASCADE.BOXES", "continuous", "CASCADE.RESAMPLE", "smooth")
 PEERS = {"facenet-pytorch": facenet_pytorch, "mtcnn package": mtcnn_package}
+PEER_PACKAGES = {"facenet-pytorch": ("numpy", "opencv", "torch", "facenet-pytorch"),
+                 "mtcnn package": ("numpy", "opencv", "tensorflow", "mtcnn")}
+EVENTS = "wider_events"
+AP_SETS = (EVENTS, TIMED)
 STEPS = ("pyramid", "pnet", "crops", "rnet", "onet", "boxes", "nms")
 
 
 def run(data: str = "../shared/data", limit: int = 0, tf1: str = "../shared/weights/mtcnn_tf1",
         model: str | None = None) -> list[Table]:
-    """Compare the cascades on wider val.
+    """Compare the cascades on wider val, and AP on wider_events too.
 
     Args:
-        data: folder with wider and wider_eval.
-        limit: only this many images of wider val; 0: all.
+        data: folder with wider, wider_events and wider_eval.
+        limit: only this many images of each; 0: all.
         tf1: folder of TensorFlow 1 checkpoints, for their AP; left out if it does not exist.
         model: folder of an exported cascade to add.
 
@@ -49,11 +54,9 @@ def run(data: str = "../shared/data", limit: int = 0, tf1: str = "../shared/weig
         InputError: facenet-pytorch or the images are missing.
     """
     weights = facenet_folder()
-    images = sorted(Path(data).glob("wider/WIDER_val/images/*/*.jpg"))[: limit or None]
     if weights is None:
         raise InputError("this compares with facenet-pytorch: pip install --no-deps facenet-pytorch torch")
-    if not images:
-        raise InputError(f"{data}: holds no wider/WIDER_val/images/event/name.jpg")
+    images = {title: images_of(data, title, limit) for title in (TIMED, EVENTS)}
     with tempfile.TemporaryDirectory() as folder:
         ours = _ours(weights, Path(folder) / "facenet")
         if Path(tf1).is_dir():
@@ -61,10 +64,12 @@ def run(data: str = "../shared/data", limit: int = 0, tf1: str = "../shared/weig
         if model is not None:
             ours[Path(model).stem] = Timed(Detector.load(model))
         peers = {name: peer for name, make in PEERS.items() if (peer := make()) is not None}
-        detections, seconds, processor = in_turns(peers | ours, images)
-    truth = read_ground_truth(Path(data) / "wider_eval" / "ground_truth")
-    return [_agreement(detections, ours), _speed(detections, seconds, processor, list(peers), images, truth),
-            _steps(ours)]
+        detections, seconds, processor = in_turns(peers | ours, images[TIMED], TIMED)
+        steps = _steps(ours)  # of these images only
+        found = {TIMED: detections, EVENTS: in_turns(peers | ours, images[EVENTS], EVENTS)[0]}
+    truth = read_ground_truth(Path(data) / TRUTH)
+    aps = {name: [official_ap(found[title][name], images[title], truth) for title in AP_SETS] for name in detections}
+    return [_agreement(detections, ours), _speed(aps, seconds, processor, list(peers), ours), steps]
 
 
 class Timed:
@@ -74,6 +79,9 @@ class Timed:
         from manyfaces.cascade.cascade import Cascade
 
         self.cascade, self.rows = Cascade(detector.run, detector.cfg), []
+        module = "." + type(detector.run["pnet"]).__module__.rpartition(".")[2]  # of the runtime's Session
+        runtime = next((name for name, (own, *_) in RUNTIMES.items() if own == module), "keras")
+        self.packages = machine.packages_of(runtime)
 
     def __call__(self, image):
         faces = self.cascade.detect([np.ascontiguousarray(image)])[0]
@@ -158,19 +166,20 @@ def _agreement(detections, ours):
                  "score, points: largest differences among pairs.")
 
 
-def _speed(detections, seconds, processor, peers, images, truth):
+def _speed(aps, seconds, processor, peers, ours):
     fastest, least = (min(np.median(times[name]) for name in peers) for times in (seconds, processor))
     rows = []
-    for name in detections:
+    for name in aps:
         ms, busy = np.array(seconds[name]) * 1e3, np.array(processor[name]) * 1e3
         rows.append([name, f"{np.median(ms):.1f}", f"{np.percentile(ms, 90):.1f}",
                      f"{fastest * 1e3 / np.median(ms):.2f}", f"{np.median(busy):.1f}",
-                     f"{least * 1e3 / np.median(busy):.2f}",
-                     official_ap(detections[name], images, truth)])
+                     f"{least * 1e3 / np.median(busy):.2f}", *aps[name]])
+    packages = {name: PEER_PACKAGES[name] for name in peers} | {name: ours[name].packages for name in ours}
     return Table("An image of wider val, thresholds 0.6 0.7 0.7, min face 20",
-                 ("detector", "ms", "p90", "times faster", "processor ms", "times less", "easy medium hard AP"), rows,
-                 f"Medians over {len(images)} images; times: of the faster (or lighter) of {' and '.join(peers)}. "
-                 f"Processor ms: of all threads together, also of those that spin while they wait.")
+                 ("detector", "ms", "p90", "times faster", "processor ms", "times less", *AP_SETS), rows,
+                 f"Medians over {len(seconds[peers[0]])} images of {TIMED}, in turns in one process; times: of the "
+                 f"faster (or lighter) of {' and '.join(peers)}. Processor ms: of all threads together, also of those "
+                 f"that spin while they wait. {' and '.join(AP_SETS)}: easy, medium and hard AP.", packages)
 
 
 def _steps(ours):
@@ -178,4 +187,5 @@ def _steps(ours):
     for name, timed in ours.items():
         medians = np.median(np.array(timed.rows), axis=0)
         rows.append([name, *(f"{ms:.2f}" for ms in medians), f"{np.median(np.sum(timed.rows, axis=1)):.1f}"])
-    return Table("Where the milliseconds go, medians", ("detector", *STEPS, "all"), rows)
+    return Table("Where the milliseconds go, medians", ("detector", *STEPS, "all"), rows,
+                 packages={name: timed.packages for name, timed in ours.items()})

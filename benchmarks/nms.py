@@ -54,7 +54,12 @@ def run(counts: Sequence[int] = COUNTS, peers: Sequence[str] | None = None) -> l
             rows.append([f"{count:,}, {peer}", f"{len(peer_kept):,}" if count < LARGE else "", f"{ms:.3f}",
                          f"{ms / ours:.1f}"])
     return [Table("Non-maximum suppression, IoU > 0.3", ("boxes", "kept", "ms", "times ours"), rows,
-                  f"Medians; from {LARGE:,} boxes on the peers run once. A peer that is not installed has no row.")]
+                  f"Medians; from {LARGE:,} boxes on the peers run once. A peer that is not installed has no row.",
+                  {row[0]: packages_of(row[0].partition(", ")[2]) for row in rows})]
+
+
+def packages_of(peer):
+    return ("numpy", *{"cv2.dnn.NMSBoxes": ["opencv"], "tf.image": ["tensorflow"]}.get(peer, []))
 
 
 def numpy_twin(boxes, scores):

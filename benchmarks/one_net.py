@@ -6,18 +6,14 @@ prints `ready`.
 """
 
 import contextlib
-import subprocess
 import sys
 import time
 
-from .timing import environment
+from .child import Child
 
 
-class OneNet:
+class OneNet(Child):
     """The client of such a process: `ms()` and `megabytes()` of a net.
-
-    The constructor starts the process. The `with` block waits until it is ready and ends it. All methods raise
-    RuntimeError, with the output of the process, if it failed.
 
     Args:
         runtime: as in Detector.load.
@@ -27,36 +23,15 @@ class OneNet:
     """
 
     def __init__(self, runtime, model, size, weights=None):
-        words = [runtime, str(model), *([str(weights)] if weights else []), f"{size[0]}x{size[1]}"]
-        self.process = subprocess.Popen([sys.executable, "-m", __name__, *words], env=environment(), text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        super().__init__(__name__, runtime, str(model), *([str(weights)] if weights else []), f"{size[0]}x{size[1]}")
 
     def ms(self):
         """Milliseconds of one call of the net."""
-        return float(self._ask("run"))
+        return float(self.ask("run"))
 
     def megabytes(self):
         """Peak memory of the process so far: interpreter, runtime, weights and maps."""
-        return float(self._ask("memory"))
-
-    def __enter__(self):
-        self._answer("ready")
-        return self
-
-    def __exit__(self, *_):
-        self.process.communicate()
-
-    def _ask(self, word):
-        self.process.stdin.write(f"{word}\n")
-        self.process.stdin.flush()
-        return self._answer(word)
-
-    def _answer(self, word):
-        for line in self.process.stdout:
-            name, _, value = line.strip().partition(" ")
-            if name == word:  # a runtime may print other lines
-                return value
-        raise RuntimeError(f"{' '.join(self.process.args[3:])}: {self.process.communicate()[1][-2000:]}")
+        return float(self.ask("memory"))
 
 
 def peak_megabytes():

@@ -15,6 +15,7 @@ from manyfaces.errors import InputError
 from manyfaces.nms import nms
 
 SCORE, NMS = 0.02, 0.3
+FILES = {"yunet": "yunet/yunet_n_dynamic.onnx", "ultralight": "ultralight/version-RFB-640.onnx"}  # below --peers
 
 
 def yunet(path, size=None):
@@ -25,7 +26,7 @@ def yunet(path, size=None):
 
     def detect(image):
         height, width = image.shape[:2]
-        resized = image if size is None else cv2.resize(image, size)
+        resized = image if size is None else cv2.resize(image, tuple(size))
         net.setInputSize((resized.shape[1], resized.shape[0]))
         _, rows = net.detect(np.ascontiguousarray(resized[:, :, ::-1]))
         rows = np.zeros((0, 15), np.float32) if rows is None else rows
@@ -36,11 +37,11 @@ def yunet(path, size=None):
 
 
 def ultralight(path):
-    """Ultra-Light-Fast-Generic RFB at 640x480 from its ONNX file; None if ONNX Runtime is not installed."""
+    """Ultra-Light-Fast-Generic RFB at 640x480 from its ONNX file."""
     try:
         import onnxruntime
     except ImportError:
-        return None
+        raise InputError("onnxruntime is not installed: pip install 'manyfaces[onnx]'") from None
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file, expected the RFB-640 ONNX model")
     options = onnxruntime.SessionOptions()

@@ -18,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--run", required=True, metavar="DIR", help="output/NAME of a training")
     parser.add_argument("--weights", metavar="FILE", help="(default: best.weights.h5 of the run, else last)")
-    parser.add_argument("--data", required=True, metavar="DIR", help="holds wider, wider_crowd, wider_eval, facemask")
+    parser.add_argument("--data", required=True, metavar="DIR", help="holds wider_events, wider_crowd, wider, "
+                        "wider_eval, facemask")
     parser.add_argument("--pickles", default="data/pickles", metavar="DIR", help="roidbs")
     add_set_option(parser, ", such as scales and NMS that were chosen after the training")
     parser.add_argument("--note", default="", help="free text of the row")
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from manyfaces.inference.models import load_detector
     from manyfaces.runtimes.files import trained_weights
 
+    from . import machine
     from .detectors import compare
 
     folder = Path(options.run)
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     row = {"config": cfg.NAME, "data": cfg.TRAIN.DATASETS, "steps": facts["step"],
            "epochs": f"{facts['epochs']:.1f}", "hours": f"{facts['seconds'] / 3600:.2f}",
            "weights": Path(weights).name, **dict(zip(table.columns[1:], table.rows[0][1:], strict=True)),
-           "note": options.note}
+           "note": options.note, **dict(zip(machine.COLUMNS, machine.facts(machine.packages_of("keras")), strict=True))}
     write_whole(options.csv, _with_row(options.csv, row).encode())
     print(table.text(), f"added to {options.csv}", sep="\n")
 

@@ -5,9 +5,11 @@ import io
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from . import machine
 
 
 def median_ms(function: Callable[[], object], repeats: int = 7, limit_s: float = 20.0, warm_up: bool = True) -> float:
@@ -31,12 +33,15 @@ class Table:
         columns: headings; the first column names the rows.
         rows: lists of cells.
         note: what the figures mean, printed below.
+        packages: of a table about time, what its rows depend on (keys of machine.PACKAGES): those of all rows, or a
+            dict by the first cell of a row. The CSV then names their versions and the processor in each row.
     """
 
     title: str
     columns: Sequence[str]
     rows: list[Sequence[object]] = field(default_factory=list)
     note: str = ""
+    packages: Sequence[str] | Mapping[str, Sequence[str]] = ()
 
     def text(self) -> str:
         """The table as aligned plain text."""
@@ -49,13 +54,18 @@ class Table:
 
 
 def as_csv(tables: Sequence[Table]) -> str:
-    """All tables as one CSV text with the columns table, row, column, value, so that any of them can be joined."""
+    """All tables as one CSV text, so that any of them can be joined.
+
+    Its columns are table, row, column, value, and machine.COLUMNS, which are empty in tables that are not about time.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("table", "row", "column", "value"))
+    writer.writerow(("table", "row", "column", "value", *machine.COLUMNS))
     for table in tables:
         for row in table.rows:
-            writer.writerows((table.title, row[0], name, value) for name, value in
+            packages = table.packages.get(row[0], ()) if isinstance(table.packages, Mapping) else table.packages
+            facts = machine.facts(packages) if packages else ("",) * len(machine.COLUMNS)
+            writer.writerows((table.title, row[0], name, value, *facts) for name, value in
                              zip(table.columns[1:], row[1:], strict=True))
     return out.getvalue()
 

@@ -76,7 +76,8 @@ def _table(pred, truth, source, every, repeats):
     aps = " / ".join(f"{ap:.5f}" for ap in pairs[1][1])
     title = f"WIDER protocol{'' if COMPILED else ', not compiled'}"
     return Table(title, ("part", "ms", "plain loops, ms", "ratio"), rows,
-                 f"{source}, {spread}{len(truth):,} images, {count:,} predictions; processor time. AP of both: {aps}.")
+                 f"{source}, {spread}{len(truth):,} images, {count:,} predictions; processor time. AP of both: {aps}.",
+                 ("numpy",))
 
 
 def _arrays(predictions):

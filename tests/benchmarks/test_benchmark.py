@@ -2,10 +2,11 @@
 
 import csv
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks import SECTIONS, nms, run_section, targets
+from benchmarks import SECTIONS, machine, nms, run_section, targets
 from benchmarks.candidates import crowd_candidates
 from benchmarks.timing import Table, as_csv, median_ms
 from manyfaces.commands.command_line import run
@@ -59,9 +60,30 @@ def test_tool(tool, tmp_path, monkeypatch, capsys):
     assert "a, b  1.5" in capsys.readouterr().out
     with open(tmp_path / "a.csv", newline="") as file:
         assert list(csv.reader(file)) == list(csv.reader(as_csv([table]).splitlines()))
-    assert list(csv.reader(as_csv([table]).splitlines()))[1] == ["Title", "a, b", "ms", "1.5"]
+    assert list(csv.reader(as_csv([table]).splitlines()))[1] == ["Title", "a, b", "ms", "1.5", "", "", ""]
     assert run(main, ["target"]) == 2
     assert f"error: section: found 'target', expected one of {', '.join(SECTIONS)}\n" in capsys.readouterr().err
+
+
+def test_a_time_has_versions_and_processor(monkeypatch):
+    monkeypatch.setattr(machine, "version", {"numpy": "2.1", "onnxruntime": "1.5"}.get)
+    monkeypatch.setattr(machine, "processor", lambda: "Abacus, 3 GHz")
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+    rows = [["a", "1"], ["b", "2"]]
+    tables = [Table("all", ("row", "ms"), rows, packages=("numpy", "openvino")),
+              Table("own", ("row", "ms"), rows, packages={"a": machine.packages_of("onnxruntime")}),
+              Table("no time", ("row", "AP"), rows)]
+    head, *lines = csv.reader(as_csv(tables).splitlines())
+    assert head == ["table", "row", "column", "value", "versions", "processor", "cores"]
+    here = ["Abacus, 3 GHz", "3"]
+    assert [line[4:] for line in lines] == [["NumPy 2.1", *here]] * 2 + [
+        ["NumPy 2.1, ONNX Runtime 1.5", *here]] + [["", "", ""]] * 3
+
+
+def test_machine():
+    assert machine.versions(["numpy", "numpy"]) == f"NumPy {np.__version__}"
+    assert machine.processor() and machine.cores() >= 1
+    assert machine.version("opencv").startswith(cv2.__version__)
 
 
 def test_every_section_exists():
