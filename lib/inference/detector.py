@@ -111,6 +111,8 @@ class Detector(BaseDetector):
 
 def _filled(fill: int, images: list[np.ndarray], x: int, y: int, width: int, height: int) -> np.ndarray:
     """(B, height, width, 3) uint8: the images from (x, y) px on, and the grey level `fill` where one ends."""
+    if len(images) == 1 and images[0].shape == (height, width, 3) and not (x or y):
+        return np.ascontiguousarray(images[0])[None]  # nothing to fill: no copy
     inputs = np.full((len(images), height, width, 3), fill, np.uint8)
     for place, image in zip(inputs, images, strict=True):
         window = image[y : y + height, x : x + width]
