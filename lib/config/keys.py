@@ -231,6 +231,8 @@ KEYS = Group("", {
         "MOSAIC": fraction(0.0),  # probability of four images in one
         "FLIP": fraction(0.5),  # probability of a mirrored sample
         "COLOUR": fraction(0.5),  # probability of each of brightness, contrast, saturation, hue
+        "TURN": fraction(0.0),  # probability of a sample turned by one, two or three quarters
+        "COVER": fraction(0.0),  # probability of each face that a part of it is covered
         "GREY": fraction(0.0),  # probability of a sample without colour
         "BLUR": fraction(0.0),  # probability of a loss of resolution (scaled down and up again, or JPEG)
         "BLUR_FACTORS": pair([0.4, 0.9], over=0, most=1),  # of the sides when scaled down, uniform
@@ -238,7 +240,7 @@ KEYS = Group("", {
         "ZOOM_IN": number(0.0, least=0, below=1),  # MTCNN: at most this fraction of a crop's sides is cut off
         "MIN_FACE": from_0(4.0),  # px after scaling; smaller faces become ignore regions
         "MIN_VISIBLE": fraction(0.333),  # faces cut to less than this fraction of their area become ignore regions
-        "CLEAN_STEPS": from_0(0),  # number of last steps without mosaic and blur
+        "CLEAN_STEPS": from_0(0),  # number of last steps without mosaic, cover and blur
     }),
     "LOADER": Group("running", {
         "WORKERS": from_0(2),  # threads that read, decode and augment; 0 is 1

@@ -36,7 +36,7 @@ def augment(record: Record, read: Callable[[Record, int], np.ndarray], rng: np.r
         rng: the only source of randomness.
         cfg: the section AUGMENT.
         others: draws another record for a mosaic. None: no mosaics.
-        clean: no mosaic and no loss of resolution.
+        clean: no mosaic, no covered face and no loss of resolution.
 
     Returns:
         "image" (S, S, 3) uint8 RGB; "boxes" (N, 4) float32 x1 y1 x2 y2 px; "ignore" (N,) bool; "landmarks" (N, 5, 2)
@@ -53,7 +53,11 @@ def augment(record: Record, read: Callable[[Record, int], np.ndarray], rng: np.r
         sample = crop(record, read, rng, cfg, (size, size))
     if rng.random() < cfg.FLIP:
         sample = flip(sample)
+    if cfg.TURN and rng.random() < cfg.TURN:
+        sample = turn(sample, int(rng.integers(1, 4)))
     image = colour(sample["image"], rng, cfg)
+    if cfg.COVER and not clean:
+        image = cover_faces(image, sample["boxes"][~sample["ignore"]], rng, cfg.COVER)
     if not clean and rng.random() < cfg.BLUR:
         image = lose_resolution(image, rng, cfg.BLUR_FACTORS)
     return {**sample, "image": image}
@@ -69,6 +73,22 @@ def flip(sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "landmarks": (sample["landmarks"][:, FLIPPED_LANDMARKS] * np.array([-1, 1], np.float32)
                       + np.array([width, 0], np.float32)),
     } | ({"picture": _flipped(sample["picture"], width)} if "picture" in sample else {})
+
+
+def turn(sample: dict[str, np.ndarray], quarters: int) -> dict[str, np.ndarray]:
+    """Turn a square sample counterclockwise by quarter turns: faces of people who lie, and photographs that do."""
+    side = np.float32(sample["image"].shape[0])
+    for _ in range(quarters):
+        image = cv2.rotate(sample["image"], cv2.ROTATE_90_COUNTERCLOCKWISE)
+        points = np.stack([sample["landmarks"][..., 1], side - sample["landmarks"][..., 0]], axis=-1)
+        sample = {**sample, "image": image, "boxes": _turned(sample["boxes"], side), "landmarks": points} | (
+            {"picture": _turned(sample["picture"], side)} if "picture" in sample else {})
+    return sample
+
+
+def _turned(boxes, side):
+    """Boxes (..., 4) in a square image that is turned counterclockwise once: x becomes y, and side - x the new y."""
+    return np.stack([boxes[..., 1], side - boxes[..., 2], boxes[..., 3], side - boxes[..., 0]], axis=-1)
 
 
 def _flipped(boxes, width):
@@ -260,6 +280,45 @@ def colour(image: np.ndarray, rng: np.random.Generator, cfg: EasyDict) -> np.nda
         matrix[:, 3] += np.float32(rng.uniform(-36, 36))
         changed = True
     return cv2.transform(image, matrix) if changed else image
+
+
+def cover_faces(image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator, probability: float) -> np.ndarray:
+    """Cover a part of some faces, as hands, hats, masks and other people do; the boxes stay.
+
+    The cover begins at one edge of the box and takes 0.2 to 0.5 of that side. It is one colour, or a piece of the same
+    image from elsewhere.
+
+    Args:
+        image: (H, W, 3) uint8.
+        boxes: (N, 4) float32 x1 y1 x2 y2 px, of the faces.
+        rng: the source of randomness.
+        probability: of each face.
+
+    Returns:
+        (H, W, 3) uint8; a copy, if a face is covered.
+    """
+    height, width = image.shape[:2]
+    covered = image
+    for box in boxes[rng.random(len(boxes)) < probability]:
+        edge, fraction = int(rng.integers(4)), rng.uniform(0.2, 0.5)
+        ends = box.copy()
+        low, high = edge % 2, edge % 2 + 2  # along x or along y, from the lower or from the higher end
+        length = fraction * (box[high] - box[low])
+        if edge < 2:
+            ends[high] = box[low] + length
+        else:
+            ends[low] = box[high] - length
+        x1, y1, x2, y2 = np.round(ends.clip(0, [width, height, width, height])).astype(int)
+        if x2 <= x1 or y2 <= y1:
+            continue
+        if covered is image:
+            covered = image.copy()
+        if rng.random() < 0.5:
+            covered[y1:y2, x1:x2] = rng.integers(0, 256, 3)
+        else:
+            x, y = rng.integers(0, width - (x2 - x1) + 1), rng.integers(0, height - (y2 - y1) + 1)
+            covered[y1:y2, x1:x2] = image[y : y + y2 - y1, x : x + x2 - x1]
+    return covered
 
 
 def lose_resolution(image: np.ndarray, rng: np.random.Generator, factors: Sequence[float]) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 
 from manyfaces.config import load_config
 from manyfaces.data_layer import augment as module
-from manyfaces.data_layer.augment import augment, colour, cut, flip, lose_resolution
+from manyfaces.data_layer.augment import augment, colour, cover_faces, cut, flip, lose_resolution, turn
 from manyfaces.datasets.images import read_image
 from manyfaces.datasets.roidb import Record
 from manyfaces.errors import InputError
@@ -171,9 +171,52 @@ def test_flip_by_hand_and_twice():
         np.testing.assert_array_equal(twice[key], sample[key])
 
 
+def test_quarter_turns_keep_boxes_and_points_on_the_face():
+    record, picture = scene([(60, 40, 130, 110), (5, 150, 25, 170)], width=180)
+    sample = {"image": picture, "boxes": record.boxes, "ignore": record.ignore, "landmarks": record.landmarks,
+              "picture": np.float32([0, 10, 180, 170])}
+    once = turn(sample, 1)
+    np.testing.assert_array_equal(once["image"], np.rot90(picture))
+    assert once["boxes"].tolist() == [[40, 50, 110, 120], [150, 155, 170, 175]]  # y1, 180 - x2, y2, 180 - x1
+    assert once["picture"].tolist() == [10, 0, 170, 180]
+    for quarters in (1, 2, 3):
+        turned = turn(sample, quarters)
+        for (x1, y1, x2, y2), points in zip(turned["boxes"].astype(int), turned["landmarks"], strict=True):
+            assert turned["image"][y1:y2, x1:x2].any(axis=-1).all(), "the box is on the square"
+            for point, ink in zip(points[:2], (LEFT_EYE, RIGHT_EYE), strict=True):
+                x, y = np.floor(point).astype(int)
+                np.testing.assert_array_equal(turned["image"][y, x], ink)  # a turned face keeps its left eye
+    whole = turn(sample, 4)
+    for key in sample:
+        np.testing.assert_array_equal(whole[key], sample[key])
+
+
+def test_a_cover_takes_a_strip_of_each_chosen_face_and_nothing_else():
+    rng = np.random.default_rng(3)
+    image = np.full((200, 200, 3), 255, np.uint8)
+    boxes = np.float32([[20, 20, 80, 80], [110, 30, 170, 90], [-20, 150, 30, 215]])
+    assert cover_faces(image, boxes, rng, 0.0) is image
+    edges = set()
+    for _ in range(40):
+        covered = cover_faces(image, boxes, np.random.default_rng(rng.integers(1 << 30)), 1.0)
+        assert (image == 255).all() and covered.shape == image.shape
+        changed = (covered != 255).any(axis=-1)
+        outside = changed.copy()
+        for x1, y1, x2, y2 in boxes.clip(0, 200).astype(int):
+            outside[y1:y2, x1:x2] = False
+        assert not outside.any()
+        strip = changed[20:80, 20:80]  # all of one colour that is not white, or a piece of the white image
+        if strip.any():
+            rows, columns = np.flatnonzero(strip.any(axis=1)), np.flatnonzero(strip.any(axis=0))
+            assert strip[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+            assert 0.18 < strip.mean() < 0.52 and 60 in (len(rows), len(columns))
+            edges.add((rows[0] == 0, rows[-1] == 59, columns[0] == 0, columns[-1] == 59))
+    assert len(edges) == 4
+
+
 def test_everything_random_comes_from_the_generator():
     record, picture = scene([(60, 40, 130, 110), (10, 10, 40, 40)])
-    cfg = section(COLOUR=0.5, FLIP=0.5, MOSAIC=0.5, BLUR=0.5, GREY=0.1)
+    cfg = section(COLOUR=0.5, FLIP=0.5, MOSAIC=0.5, BLUR=0.5, GREY=0.1, TURN=0.5, COVER=0.5)
     before = picture.copy()
 
     def sample(seed):
@@ -196,7 +239,8 @@ def test_clean_means_neither_mosaic_nor_blur():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_mosaic", never)
         patch.setattr(module, "lose_resolution", never)
-        cfg = section(MOSAIC=1.0, BLUR=1.0)
+        patch.setattr(module, "cover_faces", never)
+        cfg = section(MOSAIC=1.0, BLUR=1.0, COVER=1.0)
         augment(record, lambda r, reduce: picture, np.random.default_rng(0), cfg, never, clean=True)
         with pytest.raises(AssertionError, match="called"):
             augment(record, lambda r, reduce: picture, np.random.default_rng(0), cfg, lambda rng: record)
