@@ -33,7 +33,8 @@ build wider_train "${TRAIN[@]}" --without "$SPLIT/train_minival.txt"
 build wider_select "${TRAIN[@]}" --only "$SPLIT/train_minival.txt"
 build wider_val --format wider --images "$DATA/wider/WIDER_val/images" --labels "$SPLIT/wider_face_val_bbx_gt.txt"
 
-MASKS=(--format voc --images "$DATA/facemask/images" --labels "$DATA/facemask/annotations")
+MASKS=(--format voc --images "$DATA/facemask/images" --labels "$DATA/facemask/annotations"
+       --classes with_mask without_mask mask_weared_incorrect)
 SELECT=$(mktemp)
 trap 'rm -f "$SELECT"' EXIT
 awk 'NR % 10 == 0' "$DATA/facemask/train.txt" > "$SELECT"

@@ -12,6 +12,7 @@ from easydict import EasyDict
 
 from ..errors import InputError
 from ..files import write_whole
+from ..texts import decoded
 from .keys import RULES, defaults
 from .rules import NotAllowedError
 
@@ -97,10 +98,10 @@ def _yaml_chain(path, seen=()):
     if path.resolve() in seen:
         raise InputError(f"{path}: BASE leads back to this file; a config may not be its own base")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        values = yaml.load(decoded(path.read_bytes(), path), _Loader)
     except OSError as error:
         raise InputError(f"{path}: cannot be read as a config ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error

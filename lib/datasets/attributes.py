@@ -3,6 +3,8 @@
 RetinaFace's landmark file is such an annotation: it has landmarks, but no attributes.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import InputError
@@ -33,7 +35,8 @@ def add_attributes(roidb: Roidb, other: Roidb, overlap: float = 0.7) -> tuple[Ro
                          f"{roidb.source} are not in it")
     counts = {"matched": 0, "unmatched": 0, "added": 0}
     records = [_merged(record, by_name[record.name], overlap, counts) for record in roidb.records]
-    return Roidb(records, dict(roidb.dropped), f"{roidb.source} with attributes of {other.source}"), counts
+    source = f"{roidb.source} with attributes of {other.source}"
+    return replace(roidb, records=records, dropped=dict(roidb.dropped), source=source), counts
 
 
 def _merged(record, other, lowest, counts):

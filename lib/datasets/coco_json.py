@@ -8,10 +8,13 @@ Source: COCO data format (cocodataset.org, "Data format", object and keypoint de
 
 import json
 import os
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import InputError
+from ..texts import read_text
+from .classes import chosen_classes
 from .roidb import image_name, leaves_folder, slashed
 
 # px. Larger than any picture, and small enough that a sum of two is finite and exact to a small fraction of a pixel.
@@ -31,6 +34,7 @@ class CocoFile:
         faces: image id -> its annotations of `categories` in the order of the file. `id` is an int, `bbox` is four
             floats x y w h in px, `iscrowd` 0 or 1, `area` a float in square px (w * h where the file has none). All
             other keys are kept as they were.
+        classes: name of a category -> number of its annotations, for all categories.
     """
 
     path: str
@@ -38,6 +42,7 @@ class CocoFile:
     categories: set[int]
     images: list[dict]
     faces: dict[int, list[dict]]
+    classes: dict[str, int] = field(default_factory=dict)
 
     @property
     def ids(self) -> dict[str, int]:
@@ -65,7 +70,7 @@ def load_coco(path: str | os.PathLike, classes: Collection[str] | None = None) -
             those named "face".
 
     Raises:
-        InputError: names the file and the object, key or id that is wrong.
+        InputError: names the file and the object, key or id that is wrong, or lists the categories to choose from.
     """
     data = read_json(path)
     if not isinstance(data, dict):
@@ -73,9 +78,15 @@ def load_coco(path: str | os.PathLike, classes: Collection[str] | None = None) -
         raise InputError(f"{path}: expected a COCO object with images, annotations and categories, "
                          f"found {kind_of(data)}{hint}")
     lists = {key: _objects(data, key, path) for key in ("categories", "images", "annotations")}
-    known = {_whole(category, "id", f"{path}, categories[{i}]"): category.get("name")
+    known = {_whole(category, "id", f"{path}, categories[{i}]"): str(category.get("name"))
              for i, category in enumerate(lists["categories"])}
-    chosen = _chosen(known, classes, path)
+    counts = Counter({name: 0 for name in known.values()})
+    counts.update(known[number] for annotation in lists["annotations"]
+                  if type(number := annotation.get("category_id")) is int and number in known)
+    names = chosen_classes(counts, classes, f"{path}, 'categories'")
+    chosen = {number for number, name in known.items() if name in names}
+    if not chosen:
+        raise InputError(f"{path}: expected one category, or one named 'face', in 'categories', found none")
     images = {}
     for i, image in enumerate(lists["images"]):
         checked = _image(image, f"{path}, images[{i}]")
@@ -95,7 +106,7 @@ def load_coco(path: str | os.PathLike, classes: Collection[str] | None = None) -
                 raise InputError(f"{where}: {key} {value} is not in the file")
         if category in chosen:
             faces[image].append(_annotation(annotation, where))
-    return CocoFile(str(path), min(chosen), chosen, list(images.values()), faces)
+    return CocoFile(str(path), min(chosen), chosen, list(images.values()), faces, dict(counts))
 
 
 def read_json(path: str | os.PathLike) -> object:
@@ -104,19 +115,13 @@ def read_json(path: str | os.PathLike) -> object:
     Raises:
         InputError: names the file, and the line that is not JSON.
     """
+    text = read_text(path, "JSON file")
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, expected a JSON file") from None
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
-    except (ValueError, RecursionError) as error:  # not text, a number of thousands of digits, deep brackets
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, deep brackets
         raise InputError(f"{path}: not readable as JSON ({type(error).__name__})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def kind_of(value: object) -> str:
@@ -146,19 +151,6 @@ def _whole(data, key, where):
     if type(value) is not int:
         raise InputError(f"{where}: expected a whole number in {key!r}, found {kind_of(value)}")
     return value
-
-
-def _chosen(known, classes, path):
-    """The ids of the categories that are faces."""
-    if classes is None:
-        chosen = set(known) if len(known) == 1 else {i for i, name in known.items() if str(name).lower() == "face"}
-    else:
-        chosen = {i for i, name in known.items() if name in classes}
-    if not chosen:
-        names = ", ".join(repr(name) for name in list(known.values())[:10]) or "none"
-        expected = "one category, or one named 'face'" if classes is None else f"one of {sorted(classes)}"
-        raise InputError(f"{path}: expected {expected} in 'categories', found {names}")
-    return chosen
 
 
 def _image(image, where):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from .image_headers import Header, HeaderError, has_too_many_scans, is_cut_short, read_header
+from .roidb import OTHER_EXTENSIONS
 
 MAX_FILE_PIXELS = 178_956_970
 """Default limit of the pixels of an image file: 0.5 GB when decoded. It is Pillow's limit too."""
@@ -25,6 +26,7 @@ LIMIT_VARIABLE = "MANYFACES_MAX_FILE_PIXELS"
 Source = str | os.PathLike | bytes | bytearray | memoryview
 """A path, or the bytes of an image file."""
 
+_URL = re.compile(r"(?i)[a-z][a-z0-9+.-]+://|(?:https?|ftp|file|s3|gs):/|data:\w+/")  # pathlib makes one / of //
 _FLAGS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
           8: cv2.IMREAD_REDUCED_COLOR_8}
 
@@ -134,12 +136,18 @@ def _opened(source: Source) -> tuple[BinaryIO, str]:
     """A seekable file at its start, and its name for messages."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source), f"image of {len(source)} bytes"
+    path = os.fspath(source)
+    text = path if isinstance(path, str) else os.fsdecode(path)
+    if _URL.match(text):
+        raise ImageError(f"{text[:100]}: is a URL, expected a path; download it, or give the bytes of its file")
+    if not text or "\0" in text:
+        raise ImageError(f"{text[:100]!r}: cannot be the path of an image")
     try:
         file = open(source, "rb")
         if not file.seekable():  # a pipe
             with file:
-                return io.BytesIO(file.read()), os.fspath(source)
-        return file, os.fspath(source)
+                return io.BytesIO(file.read()), text
+        return file, text
     except OSError as error:
         raise _unreadable(source, error) from None
 
@@ -156,6 +164,9 @@ def _header(file: BinaryIO, where: str) -> Header | None:
         return None
     except OSError as error:
         raise _unreadable(where, error) from None
+    if header is not None and header.kind == "TIFF" and where.lower().endswith(OTHER_EXTENSIONS):
+        raise ImageError(f"{where}: not read, it is a camera's raw file, of which OpenCV decodes only the preview; "
+                         "convert it to JPEG or PNG")
     if header is None and not is_cut_short(start):
         raise ImageError(f"{where}: cannot be decoded, {_what_it_is(start)}")
     return header

@@ -88,5 +88,7 @@ def _of_pil(image, where, limit):
         if image.mode in ("I", "F"):  # their range is not known
             raise ImageError(f"{found}, expected 8 bits per channel; scale it to 0..255 and convert it to L or RGB")
         return np.ascontiguousarray(np.asarray(image.convert("RGB")))
-    except OSError as error:  # PIL reads the file only now
+    except ImageError:
+        raise
+    except Exception as error:  # PIL decodes the file only now, and it cannot convert every mode, such as La
         raise ImageError(f"{found} cannot be decoded ({error})") from None

@@ -13,7 +13,11 @@ import numpy as np
 from ..errors import InputError
 from .storage import load_plain, pack, save_plain, unpack
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".avif",
+                    ".jp2", ".ppm", ".pgm", ".pbm", ".pnm")
+# Pictures that OpenCV does not read: listed where they would be missed, so that reading them says what they are.
+OTHER_EXTENSIONS = (".heic", ".heif", ".hif", ".jxl", ".tga", ".psd", ".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef",
+                    ".arw", ".orf", ".raf", ".rw2")
 _FORMAT = "manyfaces roidb 1"
 
 
@@ -61,11 +65,18 @@ class Roidb:
         records: one Record per image.
         dropped: reason -> number of faces or images that the reader left out.
         source: annotation file that the records come from.
+        classes: class -> number of its objects in the annotation, also of those that are no faces. Empty where the
+            format has no classes. Not stored in the file of the roidb.
+        taken: the classes that are faces. Not stored.
+        notes: what the reader passed over or doubts, one line each. Not stored.
     """
 
     records: list[Record]
     dropped: dict[str, int] = field(default_factory=dict)
     source: str = ""
+    classes: dict[str, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -147,22 +158,38 @@ def load_roidb(path: str | os.PathLike, root: str | None = None) -> Roidb:
         raise InputError(f"{path}: not a roidb of this version (found {found!r}, expected {_FORMAT!r}); "
                          "build it again with tools/build_roidb.py")
     try:
-        records = _records(data, root)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        return Roidb(_records(data, root), _dropped(data["dropped"]), str(data["source"]))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: damaged roidb ({type(error).__name__}: {error}); build it again") from None
-    return Roidb(records, dict(data["dropped"]), str(data["source"]))
+
+
+def _dropped(counts):
+    if not isinstance(counts, dict) or not all(type(k) is str and type(v) is int for k, v in counts.items()):
+        raise ValueError("'dropped' is not a table of counts")
+    return dict(counts)
 
 
 def _records(data, root):
-    counts = unpack(data["counts"])
-    ends = np.cumsum(counts)
+    counts, sizes = unpack(data["counts"]), unpack(data["sizes"])
+    if counts.dtype != np.int32 or counts.ndim != 1 or (counts < 0).any():
+        raise ValueError("'counts' is not a list of counts")
+    ends = np.cumsum(counts, dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
     columns = {key: unpack(data[key]) for key in ("boxes", "landmarks", "ignore")}
-    attributes = {key: unpack(value) for key, value in data["attributes"].items()}
-    sizes = unpack(data["sizes"])
-    lengths = {len(column) for column in (*columns.values(), *attributes.values())}
-    if lengths != {total} or not len(counts) == len(sizes) == len(data["images"]) == len(data["roots"]):
+    attributes = {str(key): unpack(value) for key, value in data["attributes"].items()}
+    wanted = {"boxes": (np.float32, (total, 4)), "landmarks": (np.float32, (total, 5, 2)),
+              "ignore": (np.bool_, (total,))}
+    for key, column in (columns | attributes).items():
+        kind, shape = wanted.get(key, (np.int32, (total,)))
+        if column.dtype != kind or column.shape != shape:
+            raise ValueError(f"columns of different length or type: {key!r} is {column.dtype} {column.shape}, expected "
+                             f"{np.dtype(kind)} {shape}")
+    if sizes.shape != (len(counts), 2) or not len(counts) == len(data["images"]) == len(data["roots"]):
         raise ValueError("columns of different length")
+    if not all(isinstance(name, str) for names in (data["images"], data["roots"]) for name in names):
+        raise ValueError("an image is not named by text")
+    if (sizes < 0).any() or not np.isfinite(columns["boxes"]).all() or np.isinf(columns["landmarks"]).any():
+        raise ValueError("a size or a coordinate is out of range")
     records = []
     for index, end in enumerate(ends):
         rows = slice(end - counts[index], end)
@@ -204,7 +231,7 @@ def select(roidb: Roidb, only: Iterable[str] | None = None, without: Iterable[st
         chosen.append(listed)
     keep, leave = chosen
     records = [r for r in roidb.records if (keep is None or r.name in keep) and (leave is None or r.name not in leave)]
-    return Roidb(records, dict(roidb.dropped), roidb.source)
+    return replace(roidb, records=records, dropped=dict(roidb.dropped))
 
 
 def load_sources(sources: str, weights: float | Sequence[float] | Mapping[str, float] | None = None,

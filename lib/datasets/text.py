@@ -5,34 +5,26 @@ import os
 from collections.abc import Iterator
 
 from ..errors import InputError
+from ..texts import read_text
 
 
 def read_lines(path: str | os.PathLike) -> list[str]:
-    """Read the stripped lines of a text file (LF, CRLF or CR; UTF-8, with or without a byte order mark).
+    """Read the stripped lines of a text file (LF, CRLF or CR; encodings: texts.read_text).
 
     Raises:
         InputError: when the file is absent, a folder or not text.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return [line.strip() for line in file]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, expected a text file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    lines = read_text(path).split("\n")
+    return [line.strip() for line in (lines if lines[-1] else lines[:-1])]
 
 
 def read_list(path: str | os.PathLike) -> list[str]:
-    """Read the non-empty lines of a list file: one image name per line. Raises InputError as read_lines does."""
-    return [line for line in read_lines(path) if line]
+    """Read a list file: one image name per line, up to the first tab. Raises InputError as read_lines does."""
+    return [line.partition("\t")[0].rstrip() for line in read_lines(path) if line]
 
 
 def named_numbers(path: str | os.PathLike) -> Iterator[tuple[str, str, list[float]]]:
-    """Read the lines `name number ...` of a text file; empty lines are left out.
+    """Read the lines `name number ...` of a text file, divided by spaces or tabs; empty lines are left out.
 
     Yields:
         (file and line for messages, name, numbers) per line.
@@ -43,8 +35,8 @@ def named_numbers(path: str | os.PathLike) -> Iterator[tuple[str, str, list[floa
     for number, line in enumerate(read_lines(path), 1):
         if line:
             where = f"{path}, line {number}"
-            name, _, rest = line.partition(" ")
-            yield where, name, floats(rest, where)
+            name, *rest = line.split(maxsplit=1)
+            yield where, name, floats(" ".join(rest), where)
 
 
 def floats(line: str, where: str) -> list[float]:

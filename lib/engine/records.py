@@ -23,9 +23,13 @@ def config_records(cfg: EasyDict, sources: str, weights: Iterable[float] = ()) -
         weights: how often an epoch shows the images of each source; empty: once.
 
     Raises:
-        InputError: no image is left.
+        InputError: no image is left, or none has a face that counts.
     """
     records, weights = load_sources(sources, list(weights), Path(cfg.DATA_DIR) / "pickles")
+    if not any((~record.ignore).any() for record in records):
+        key = "TRAIN.DATASETS" if sources == cfg.TRAIN.DATASETS else "TRAIN.SELECT"
+        raise InputError(f"{key} {sources!r}: none of {len(records):,} images has a face that counts; the table of "
+                         "tools/build_roidb.py says why faces are dropped or ignored")
     most, faces = cfg.TRAIN.MAX_FACES, [int((~record.ignore).sum()) for record in records]
     if cfg.TRAIN.CROWDS:
         weights = [w * max(1, count) ** cfg.TRAIN.CROWDS for w, count in zip(weights, faces, strict=True)]

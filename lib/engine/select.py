@@ -5,6 +5,7 @@ It alone decides which checkpoint is the best.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import numpy as np
 from easydict import EasyDict
 
 from ..data_layer.loader import Loader
-from ..datasets.images import read_image
+from ..datasets.images import ImageError, image_size, read_image
 from ..datasets.roidb import Record
 from ..errors import InputError
 from ..evaluation.wider import average_precision
@@ -50,7 +51,7 @@ class Selection:
             count = cfg.TRAIN.SELECT_IMAGES
             # Evenly spread: the first images are all of one event.
             chosen = np.linspace(0, len(records) - 1, count).round().astype(int) if count else range(len(records))
-            self.sets[name] = [records[i] for i in sorted(set(chosen))]
+            self.sets[name] = _readable([records[i] for i in sorted(set(chosen))], name)
         if not self.sets:
             return
         self.family, self.detector = family, detector
@@ -65,10 +66,10 @@ class Selection:
             `AP` (the mean over the sets), `AP_<set>`, the family's own measures, `loss`, and the losses by name, over
             LOSS_BATCHES batches cut from the sets.
         """
-        result, limit = {}, self.detector.cfg.TEST.MAX_FILE_PIXELS
-        for name, records in self.sets.items():
-            images = (read_image(record.path, limit=limit) for record in records)
-            detections = [self.detector.detect(image, [1.0], False) for image in images]
+        result = {}
+        for name in self.sets:
+            detections = self._detections(name)
+            records = self.sets[name]
             result[f"AP_{name}"] = float(average_precision(detections, records))
         losses = [self._losses(step) for step in range(LOSS_BATCHES)]
         means = {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
@@ -76,6 +77,22 @@ class Selection:
         if self.family.measures:
             result |= self._validation()
         return {**result, "loss": sum(means.values()), **means}
+
+    def _detections(self, name):
+        """Detections of each image of a set. An image that cannot be decoded leaves the set."""
+        detections, readable = [], []
+        for record in self.sets[name]:
+            try:
+                image = read_image(record.path, limit=self.detector.cfg.TEST.MAX_FILE_PIXELS)
+            except ImageError as error:
+                _warn(error, name)
+                continue
+            detections.append(self.detector.detect(image, [1.0], False))
+            readable.append(record)
+        if not readable:
+            raise InputError(f"TRAIN.SELECT {name!r}: none of its images can be read")
+        self.sets[name] = readable
+        return detections
 
     def _validation(self):
         """The family's measures over the whole images of all sets."""
@@ -93,6 +110,24 @@ class Selection:
         batch.pop("names")
         outputs = self.detector.run(batch.pop("images"))
         return {name: float(np.mean(np.asarray(value))) for name, value in self.family.losses(batch, outputs).items()}
+
+
+def _readable(records, name):
+    """The records whose image is there; at the start of a training, and not when the first selection is due."""
+    found = []
+    for record in records:
+        try:
+            image_size(record.path)
+            found.append(record)
+        except ImageError as error:
+            _warn(error, name)
+    if not found:
+        raise InputError(f"TRAIN.SELECT {name!r}: none of its {len(records):,} images can be read")
+    return found
+
+
+def _warn(error, name):
+    print(f"warning: {error}; left out of TRAIN.SELECT {name!r}", file=sys.stderr, flush=True)
 
 
 def whole_sample(record: Record, size: Sequence[int], limit: int = 0) -> dict[str, np.ndarray]:

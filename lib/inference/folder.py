@@ -47,7 +47,7 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
         InputError: a bad folder or list.
         OSError: with the file's name, when a file cannot be written.
     """
-    images, test = find_images(folder), detector.cfg.TEST
+    images, test = find_images(folder, others=True), detector.cfg.TEST
     images = listed_images(names, images) if names else images
     results = open_results(out, images, settings, resume, file_format, labels)
     images = [image for image in images if image not in results.resumed]

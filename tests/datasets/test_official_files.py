@@ -31,9 +31,10 @@ def test_the_official_mat_and_txt_of_val_are_the_same_roidb(shared_dir):
     ("wider", "wider/WIDER_val/images", "wider/wider_face_split/wider_face_val_bbx_gt.txt", (199, 471)),
     ("voc", "facemask/images", "facemask/annotations", (853, 4072))])
 def test_real_sets_are_found_whole(form, images, labels, counts, shared_dir):
-    roidb = READERS[form](str(shared_dir / "data" / labels), str(shared_dir / "data" / images))
+    classes = {"classes": ["with_mask", "without_mask", "mask_weared_incorrect"]} if form == "voc" else {}
+    roidb = READERS[form](str(shared_dir / "data" / labels), str(shared_dir / "data" / images), **classes)
     found = statistics(roidb)
-    assert (found["images"], found["faces"]) == counts and found["dropped"] == {}
+    assert (found["images"], found["faces"]) == counts and found["dropped"] == {} and roidb.notes == []
     for record in roidb.records[::97]:
         assert read_image(record.path).shape[1::-1] == (record.width, record.height) == image_size(record.path)
 

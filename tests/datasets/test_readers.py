@@ -1,4 +1,5 @@
 import os
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -145,10 +146,10 @@ def test_retinaface_that_is_wrong_is_named_by_its_line(text, line, message, tmp_
 
 
 def test_ssh_list_has_inclusive_corners_and_no_extension(images, tmp_path):
-    text = "0--A/x 449.0 330.0 570.0 478.0 1 2 1 2\r\n0--A/y\r\n"
+    text = "0--A/x 49.0 30.0 70.0 78.0 1 2 1 2\r\n0--A/y\r\n"
     roidb = read("ssh", tmp_path, text, images)
-    # A face 122 px wide and 149 px high at (449, 330), as in WIDER, and a face of one pixel.
-    assert boxes(roidb) == {"0--A/x.jpg": [[449, 330, 571, 479], [1, 2, 2, 3]], "0--A/y.png": []}
+    # A face 22 px wide and 49 px high at (49, 30), and a face of one pixel.
+    assert boxes(roidb) == {"0--A/x.jpg": [[49, 30, 71, 79], [1, 2, 2, 3]], "0--A/y.png": []}
     assert [(r.width, r.height) for r in roidb.records] == [(100, 80)] * 2
     assert list(boxes(read("ssh", tmp_path, text))) == ["0--A/x.jpg", "0--A/y.jpg"]
     with pytest.raises(InputError, match=r"labels.txt, line 2: expected four numbers per face after 0--A/y, found 3"):
@@ -194,7 +195,8 @@ def voc(tmp_path, images, *contents, **options):
 
 
 def test_voc_folder(images, tmp_path):
-    roidb = voc(tmp_path, images, XML, "<annotation>\r\n<filename>old name.jpg</filename>\r\n</annotation>\r\n")
+    old = "<annotation>\r\n<filename>old name.jpg</filename>\r\n</annotation>\r\n"
+    roidb = voc(tmp_path, images, XML, old, classes={"with_mask", "dog", "face"})
     assert boxes(roidb) == {"0--A/x.jpg": [[10, 20.5, 30, 40], [1, 2, 3, 4], [5, 6, 7, 8]], "0--A/y.png": []}
     assert roidb.records[0].ignore.tolist() == [False, False, True]
     some = voc(tmp_path, images, XML, classes={"with_mask", "face"})
@@ -213,7 +215,7 @@ def test_voc_that_is_wrong_is_named(content, message, images, tmp_path):
         assert list(boxes(voc(tmp_path, images, content))) == ["0--A/x.jpg"]
         return
     with pytest.raises(InputError, match=message):
-        voc(tmp_path, images, content)
+        voc(tmp_path, images, content, classes={"with_mask", "dog", "face"})
 
 
 LAUGHS = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a0 "ha">' + "".join(
@@ -237,24 +239,25 @@ def test_voc_folder_that_is_none(tmp_path):
         READERS["voc"](str(tmp_path), None)
 
 
-def yolo(tmp_path, images, **files):
+def yolo(tmp_path, images, options=MappingProxyType({}), **files):
     folder = tmp_path / "labels"
     (folder / "0--A").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / "0--A" / f"{name}.txt").write_bytes(content.encode())
-    return READERS["yolo"](str(folder), images and str(images))
+    return READERS["yolo"](str(folder), images and str(images), **options)
 
 
 def test_yolo_fractions(images, tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "classes.txt").write_text("face\n")
-    roidb = yolo(tmp_path, images, x="0 0.5 0.5 0.2 0.5\r\n1 0.1 0.25 0.2 0\r\n")
+    roidb = yolo(tmp_path, images, {"classes": [0, 1]}, x="0 0.5 0.5 0.2 0.5\r\n1 0.1 0.25 0.2 0\r\n")
     assert boxes(roidb) == {"0--A/x.jpg": [[40, 20, 60, 60]], "0--A/y.png": []}
     assert roidb.dropped == {"faces without area": 1}
 
 
 @pytest.mark.parametrize(("line", "message"), [
-    ("0 0.5 0.5 0.2", "expected `class cx cy w h`, found 4"), ("0 0.5 x 0.2 0.2", "expected numbers, found 'x'"),
+    ("0 0.5 0.5 0.2", "expected `class cx cy w h`, alone or with .*, found 4 numbers"),
+    ("0 0.5 x 0.2 0.2", "expected numbers, found 'x'"),
     ("0 50 50 20 20", "expected fractions of the image between 0 and 1")])
 def test_yolo_that_is_wrong_is_named_by_its_line(line, message, images, tmp_path):
     with pytest.raises(InputError, match=rf"x\.txt, line 2: {message}"):

@@ -114,7 +114,8 @@ def test_bins_hold_each_height_once():
 def test_the_facemask_set_with_its_own_faces_as_detections(shared_dir, tmp_path):
     """Every second face is found: recall and AP are one half, and in each bin the fraction of its faces."""
     folder = shared_dir / "data/facemask"
-    truth = READERS["voc"](str(folder / "annotations"), str(folder / "images"))
+    truth = READERS["voc"](str(folder / "annotations"), str(folder / "images"),
+                           classes=["with_mask", "without_mask", "mask_weared_incorrect"])
     assert len(truth) == 853 and sum(len(record.boxes) for record in truth.records) == 4072
     truth = select(truth, only=(folder / "val.txt").read_text().split())
     seen = 0

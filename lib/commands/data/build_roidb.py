@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...datasets import READERS, save_roidb
+from ...datasets import READERS, save_roidb, statistics_table
 from ...errors import InputError
 from ..command_line import argument_parser
 from .annotation_options import add_annotation_options, read_annotation
@@ -11,6 +11,7 @@ EXAMPLE = """
 tools/build_roidb.py --format wider --images data/WIDER_train/images \\
     --labels data/wider_face_split/wider_face_train_bbx_gt.txt --out data/pickles/wider_train.pkl
 tools/build_roidb.py --format wider --labels data/wider_face_split/wider_face_train.mat    # statistics only
+tools/build_roidb.py --format yolo --images set/images --labels set/labels --classes face --out data/pickles/mine.pkl
 """
 
 
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError("--out needs --images: a roidb without image sizes cannot train or test")
 
     roidb = read_annotation(options)
-    if options.out:
+    if options.out:  # before the table: the reader of the output may end early
         save_roidb(roidb, options.out)
+    print(statistics_table(roidb))
+    if options.out:
         print(f"wrote    {options.out}")

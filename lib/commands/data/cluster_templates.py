@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...datasets import READERS
+from ...datasets import READERS, statistics_table
 from ...datasets.roidb import load_roidb
 from ...errors import InputError
 from ..command_line import argument_parser
@@ -52,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(options.against) >= len(COLOURS):
         raise InputError(f"--against takes at most {len(COLOURS) - 1} files")
     others = {path: read_templates(path) for path in options.against}
-    records = [r for path in options.roidb for r in load_roidb(path).records] or read_annotation(options).records
+    records = [r for path in options.roidb for r in load_roidb(path).records]
+    if not options.roidb:
+        roidb = read_annotation(options)
+        print(statistics_table(roidb))
+        records = roidb.records
     order = np.random.default_rng(options.seed).permutation(len(records))
     held = round(options.held_out * len(records))
     halves = [face_sizes([records[i] for i in half], scales, options.low, options.high)

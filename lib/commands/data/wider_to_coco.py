@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from ...datasets import READERS
+from ...datasets import READERS, statistics_table
 from ...datasets.coco_writer import write_coco
 from ..command_line import argument_parser
 from .annotation_options import add_annotation_options, read_annotation
@@ -12,7 +12,7 @@ EXAMPLE = """
 tools/wider_to_coco.py --labels data/wider_face_split/wider_face_val_bbx_gt.txt --images data/WIDER_val/images \\
     --out data/wider_val.json
 tools/wider_to_coco.py --format voc --labels data/facemask/annotations --images data/facemask/images \\
-    --only data/facemask/val.txt --out data/facemask_val.json
+    --classes with_mask without_mask mask_weared_incorrect --only data/facemask/val.txt --out data/facemask_val.json
 """
 
 
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     roidb = read_annotation(options)
     write_coco(roidb, options.out)
+    print(statistics_table(roidb))
     print(f"wrote    {options.out}")
     unknown = sum(not record.width for record in roidb.records)
     if unknown:

@@ -19,6 +19,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
     parser.add_argument("--gt", required=True, metavar="FILE",
                         help="COCO annotation .json, such as tools/wider_to_coco.py writes; crowds are ignored")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the categories that are faces; without "
+                        "it the only category, or among several the one named face")
     parser.add_argument("--max-dets", type=int, default=MAX_DETECTIONS, metavar="N",
                         help="detections per image that count, those with the highest scores")
     add_folder_arguments(parser)
@@ -28,7 +30,7 @@ def evaluate(options: Namespace) -> None:
     """Evaluate, print the tables and write --json."""
     if options.max_dets < 1:
         raise InputError(f"--max-dets {options.max_dets}: expected 1 or more")
-    truth, results = load_coco(options.gt), []
+    truth, results = load_coco(options.gt, options.classes), []
     for source in options.pred:
         rows, counts = _read(source, truth, options)
         results.append({"pred": source, "protocol": "coco", "subset": options.subset} | counts

@@ -14,7 +14,9 @@ COLUMNS = ("ap50", "ap50_small", "images", "faces", "small", "ignored", "detecti
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
     parser.add_argument("--gt", required=True, metavar="DIR",
-                        help="folder of .xml files; every object in them is a face, a difficult one is ignored")
+                        help="folder of .xml files; a difficult object is ignored")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the objects that are faces; without it "
+                        "the only name, or among several the one named face")
     parser.add_argument("--images", metavar="DIR", help="folder of the images, for .xml files that name a wrong image")
     parser.add_argument("--list", metavar="FILE", help="text file of image names: evaluate these only")
     add_folder_arguments(parser)
@@ -22,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def evaluate(options: Namespace) -> None:
     """Evaluate, print the tables and write --json."""
-    truth = READERS["voc"](options.gt, options.images)
+    truth = READERS["voc"](options.gt, options.images, classes=options.classes)
     if options.list:
         truth = select(truth, only=read_list(options.list))
     results = []

@@ -5,9 +5,11 @@ All are called as `reader(labels, images=None, missing="error")`:
 - `labels`: the annotation file; a folder for voc and yolo, a file or a folder for fddb.
 - `images`: folder of the images. None when they are not at hand: width and height are then 0 (coco: those of the file),
   which is enough for statistics. yolo needs the images.
-- `missing`: "error" raises InputError for an image that is missing or unreadable, "skip" counts it as dropped.
+- `missing`: "error" raises InputError for an image that is missing, unreadable, or of another size than the
+  annotation says; "skip" counts it as dropped.
 
-voc, coco and yolo also take `classes`: the names (yolo: numbers) of the objects that are faces.
+Those in WITH_CLASSES also take `classes`: the names of the objects that are faces, for yolo also their numbers. None:
+the only class, or among several the one named "face"; otherwise an InputError lists the classes.
 """
 
 from collections.abc import Callable
@@ -25,3 +27,4 @@ from .yolo import read_yolo
 READERS: dict[str, Callable[..., Roidb]] = {
     "wider": read_wider, "retinaface": read_retinaface, "ssh": read_ssh, "voc": read_voc, "coco": read_coco,
     "yolo": read_yolo, "fddb": read_fddb, "landmarks": read_landmarks}
+WITH_CLASSES = ("voc", "coco", "yolo")

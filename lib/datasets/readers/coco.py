@@ -13,6 +13,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ...errors import InputError
+from ..classes import chosen_classes
 from ..coco_json import is_pixels, load_coco
 from ..roidb import Roidb
 from .builder import RoidbBuilder, corners
@@ -36,6 +37,8 @@ def read_coco(labels: str | os.PathLike, images: str | os.PathLike | None = None
     data = load_coco(labels, classes)
     builder = RoidbBuilder(labels, images, missing)
     names = sorted({name for faces in data.faces.values() for face in faces for name in _attributes(face)})
+    builder.classes = data.classes
+    builder.taken = chosen_classes(data.classes, classes, os.fspath(labels))
     for image in data.images:
         faces = data.faces[image["id"]]
         boxes = corners(np.array([face["bbox"] for face in faces], np.float64).reshape(-1, 4))
@@ -43,18 +46,9 @@ def read_coco(labels: str | os.PathLike, images: str | os.PathLike | None = None
         attributes = [_attributes(face) for face in faces]
         builder.add(image["file_name"], boxes, f"{labels}, image {image['id']}",
                     landmarks=np.array(points, np.float64).reshape(-1, 5, 2), ignore=[f["iscrowd"] for f in faces],
-                    attributes={name: [values.get(name, -1) for values in attributes] for name in names})
-    roidb = builder.finish()
-    sizes = {image["file_name"]: (image["width"], image["height"]) for image in data.images}
-    for record in roidb.records:
-        size = sizes[record.image]
-        if not builder.root:
-            record.width, record.height = size
-        elif all(size) and size != (record.width, record.height):
-            raise InputError(f"{record.path}: is {record.width} x {record.height} pixels after EXIF rotation, but "
-                             f"{labels} has width {size[0]} and height {size[1]}: its boxes belong to another image, "
-                             "or to a rotated or scaled one")
-    return roidb
+                    attributes={name: [values.get(name, -1) for values in attributes] for name in names},
+                    size=(image["width"], image["height"]))
+    return builder.finish()
 
 
 def _attributes(face):

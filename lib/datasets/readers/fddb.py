@@ -25,5 +25,5 @@ def read_fddb(labels: str | os.PathLike, images: str | os.PathLike | None = None
     paths = fold_files(labels).values() if os.path.isdir(labels) else [os.fspath(labels)]
     for path in paths:
         for block in read_ellipses(path):
-            builder.add(builder.find(block.name), ellipse_boxes(block.rows), block.where)
+            builder.add(builder.find(block.name, block.where), ellipse_boxes(block.rows), block.where)
     return builder.finish()

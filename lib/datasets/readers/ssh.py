@@ -31,5 +31,5 @@ def read_ssh(labels: str | os.PathLike, images: str | os.PathLike | None = None,
             raise InputError(f"{where}: expected four numbers per face after {image}, found {len(values)} numbers")
         boxes = np.array(values, np.float64).reshape(-1, 4)
         boxes[:, 2:] += 1
-        builder.add(builder.find(image), boxes, where)
+        builder.add(builder.find(image, where), boxes, where)
     return builder.finish()

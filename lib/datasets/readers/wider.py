@@ -33,6 +33,9 @@ def read_wider(labels: str | os.PathLike, images: str | os.PathLike | None = Non
     builder = RoidbBuilder(labels, images, missing)
     entries = _mat_entries(labels) if os.fspath(labels).lower().endswith(".mat") else _txt_entries(labels)
     for image, faces, where in entries:
+        if np.abs(faces[:, 4:]).max(initial=0) >= 2**31:
+            raise InputError(f"{where}: an attribute of {image} is {np.abs(faces[:, 4:]).max():g}, expected a small "
+                             "number")
         attributes = dict(zip(ATTRIBUTES, faces[:, 4:].astype(np.int32).T, strict=True))
         builder.add(image, corners(faces[:, :4]), where, attributes=attributes)
     return builder.finish()
@@ -40,32 +43,37 @@ def read_wider(labels: str | os.PathLike, images: str | os.PathLike | None = Non
 
 def _txt_entries(path):
     """Yield (image, (N, 10) x y w h and attributes, -1 where the file has none, where) per image of the text file."""
-    lines = read_lines(path)
+    every = read_lines(path)
+    lines = [(number, line) for number, line in enumerate(every, 1) if line]
+    lines.append((len(every) + 1, ""))  # the end
     at = 0
-    while at < len(lines):
-        image, where = lines[at], f"{path}, line {at + 1}"
-        at += 1
-        if not image:
-            continue
+    while at < len(lines) - 1:
+        number, image = lines[at]
+        where = f"{path}, line {number}"
         fields = image.split()
         if len(fields) >= 4 and all(map(is_number, fields)):
             raise InputError(f"{where}: expected an image, found the box {image!r}: the count before it is too small")
-        count = lines[at] if at < len(lines) else ""
-        if not count.isdecimal():
-            raise InputError(f"{path}, line {at + 1}: expected the number of faces of {image}, found {count!r}")
-        at += 1
+        number, count = lines[at + 1]
+        if not count.isdecimal() or len(count) > 9:  # int() refuses thousands of digits
+            raise InputError(f"{path}, line {number}: expected the number of faces of {image}, found {count[:60]!r}")
+        at += 2
         faces = []
         for _ in range(int(count)):
-            faces.append(_face(lines, at, path, image, count, len(faces)))
+            faces.append(_face(*lines[min(at, len(lines) - 1)], path, image, count, len(faces)))
             at += 1
-        if count.strip("0") == "" and at < len(lines) and set(lines[at].split()) == {"0"}:
+        if not int(count) and at < len(lines) and _is_zeros(lines[at][1]):
             at += 1  # the line of zeros instead of a face
         yield image, np.array(faces, np.float64).reshape(-1, 10), where
 
 
-def _face(lines, at, path, image, count, done):
-    line = lines[at] if at < len(lines) else ""
-    where = f"{path}, line {at + 1}"
+def _is_zeros(line):
+    """Whether a line is the zeros, such as 0 or 0.0, that replace the faces of an image without faces."""
+    fields = line.split()
+    return bool(fields) and all(is_number(field) and float(field) == 0 for field in fields)
+
+
+def _face(number, line, path, image, count, done):
+    where = f"{path}, line {number}"
     if not line or not is_number(line.split()[0]):
         raise InputError(f"{where}: expected face {done + 1} of {count} of {image}, found {line[:60]!r}; "
                          "the count may be wrong")

@@ -1,76 +1,88 @@
-"""YOLO text: one .txt per image in a parallel folder, with one line `class cx cy w h` per face.
+"""YOLO text: one .txt per image in a parallel folder, with one line per face (yolo_rows.py). No .txt means no face.
 
-The four numbers are fractions of the image's width and height. An image without a .txt has no face.
+The names of the classes are those of data.yaml or classes.txt, where there is one.
 
-Source: Ultralytics YOLO detection data set format, and Darknet before it.
+Source: Ultralytics YOLO detection, segmentation and pose data set formats, and Darknet before them.
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection
 from functools import partial
 
-from ...errors import InputError
-from ..roidb import IMAGE_EXTENSIONS, Roidb, image_name
-from ..text import floats, read_lines
-from .builder import RoidbBuilder
+import numpy as np
 
-# Annotation tools round: a box on the border may exceed 1 in the last digit.
-_SLACK = 1e-3
-# Lists that annotation tools put into the folder of the labels.
-_NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt")
+from ...errors import InputError
+from ..classes import chosen_classes
+from ..folders import files_below
+from ..roidb import IMAGE_EXTENSIONS, Roidb
+from .builder import NAMED, RoidbBuilder
+from .yolo_names import read_names
+from .yolo_rows import Row, Shape, read_rows, row_boxes, row_landmarks, row_shapes
 
 
 def read_yolo(labels: str | os.PathLike, images: str | os.PathLike | None = None, missing: str = "error",
-              classes: Collection[int] | None = None) -> Roidb:
-    """Read a folder of labels.
+              classes: Collection[int | str] | None = None) -> Roidb:
+    """Read a folder of labels. A .txt without an image that is no label, such as classes.txt, is passed over.
 
     Args:
         labels: folder of the .txt files.
         images: folder of the images, which is needed here.
         missing: "error" or "skip" images that are missing or unreadable.
-        classes: class numbers that are faces. None: all.
+        classes: numbers or names of the classes that are faces. None: the only class, or among several "face".
 
     Raises:
-        InputError: names the file and line that is wrong; also when `images` is None.
+        InputError: names the file and line that is wrong, or lists the classes to choose from; also when `images` is
+            None, or when one label has several images.
     """
     if images is None:
         raise InputError("yolo labels are fractions of the image size: the folder of the images is needed (--images)")
     if not os.path.isdir(labels):
         raise InputError(f"{labels}: no such folder of .txt labels")
     builder = RoidbBuilder(labels, images, missing)
-    paths = {image_name(path): path for path in _below(images, IMAGE_EXTENSIONS)}
-    texts = {path[:-4]: path for path in _below(labels, (".txt",)) if path not in _NO_LABELS}
-    if not texts:
-        raise InputError(f"{labels}: holds no .txt label")
-    for name in sorted(paths.keys() | texts.keys()):
-        path = os.path.join(labels, texts.get(name, name + ".txt"))
-        image = paths.get(name) or builder.find(name)
-        builder.add(image, partial(_boxes, path if name in texts else None, classes), path)
+    names, points = read_names(labels, images)
+    rows = _read_all(labels, builder)
+    if not rows:
+        raise InputError("; ".join([f"{labels}: holds no .txt label", *builder.notes[:1]]))
+    every = [row for found in rows.values() for row in found]
+    shapes = row_shapes(every, points)
+    builder.classes = Counter(names.get(row.kind, str(row.kind)) for row in every)
+    builder.taken = chosen_classes(builder.classes, None if classes is None else {
+        names.get(int(word), str(word)) if str(word).isdecimal() else str(word) for word in classes}, os.fspath(labels))
+    polygons = [row.where for row in every if shapes[len(row.values)] is Shape.POLYGON]
+    if polygons:
+        builder.notes.append(f"{len(polygons):,} polygons are read as their bounding boxes, the first is {polygons[0]}")
+    for name in sorted(builder.pictures.keys() | rows.keys()):
+        where = os.path.join(labels, f"{name}.txt")
+        if name not in rows:
+            for image in builder.pictures[name]:
+                _add_background(builder, image, where)
+            continue
+        faces = [row for row in rows[name] if names.get(row.kind, str(row.kind)) in builder.taken]
+        image = builder.one_of(builder.pictures.get(name, [name + ".jpg"]), where)
+        builder.add(image, partial(row_boxes, faces, shapes), where, partial(row_landmarks, faces, shapes))
     return builder.finish()
 
 
-def _boxes(path, classes, size):
-    """The boxes x1 y1 x2 y2 in px of one .txt (None: there is none) in an image of `size`."""
-    lines = enumerate(read_lines(path), 1) if path else ()
-    boxes = [_box(line, size, f"{path}, line {number}", classes) for number, line in lines if line]
-    return [box for box in boxes if box]
+def _read_all(labels: str | os.PathLike, builder: RoidbBuilder) -> dict[str, list[Row]]:
+    """The rows by name of the image. Files that are no labels are noted."""
+    rows, strays = {}, []
+    for path in files_below(labels, (".txt",)):
+        found = read_rows(os.path.join(labels, path), path[:-4] in builder.pictures)
+        if found is None:
+            strays.append(path)
+        else:
+            rows[path[:-4]] = found
+    builder.notes += [f"{os.path.join(labels, path)}: passed over, it has no image and holds no label"
+                      for path in strays[:NAMED]]
+    if len(strays) > NAMED:
+        builder.notes.append(f"{len(strays) - NAMED:,} more .txt files are passed over for the same reason")
+    return rows
 
 
-def _below(folder, extensions):
-    """Sorted paths below the folder, with "/", of the files with one of these extensions."""
-    return sorted(os.path.relpath(os.path.join(at, file), folder).replace(os.sep, "/")
-                  for at, _, files in os.walk(folder) for file in files if file.lower().endswith(extensions))
-
-
-def _box(line, size, where, classes):
-    """The box of one line; None when its class is not a face."""
-    values = floats(line, where)
-    if len(values) != 5:
-        raise InputError(f"{where}: expected `class cx cy w h`, found {len(values)} numbers")
-    kind, cx, cy, w, h = values
-    if not all(-_SLACK <= value <= 1 + _SLACK for value in (cx, cy, w, h)):
-        raise InputError(f"{where}: expected fractions of the image between 0 and 1, found {line[:60]!r}")
-    if classes is not None and int(kind) not in classes:
-        return None
-    width, height = size
-    return (cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height
+def _add_background(builder, image, where):
+    if image.lower().endswith(IMAGE_EXTENSIONS):
+        builder.add(image, np.zeros((0, 4)), where)
+    else:
+        builder.notes.append(f"{os.path.join(builder.root, image)}: left out, OpenCV does not read "
+                             f"{os.path.splitext(image)[1]} files; convert it to JPEG")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...datasets.fddb_text import check_ellipses, fold_files, read_blocks, read_ellipses
+from ...datasets.folders import files_below
 from ...datasets.images import image_size
 from ...datasets.roidb import IMAGE_EXTENSIONS, image_name
 from ...errors import InputError
@@ -106,12 +107,12 @@ def read_sizes(folds: Sequence[Fold], images: str | os.PathLike) -> dict[str, tu
     """
     if not os.path.isdir(images):
         raise InputError(f"{images}: no such folder of images")
+    paths = {image_name(path): path for path in reversed(files_below(images, IMAGE_EXTENSIONS))}
     sizes, names = {}, [name for fold in folds for name in fold.faces]
     for name in names:
-        stem = os.path.join(images, *name.split("/"))
-        path = next((stem + ending for ending in IMAGE_EXTENSIONS if os.path.isfile(stem + ending)), None)
-        if path is None:
-            raise InputError(f"{stem}.jpg: no such image; FDDB's masks end where the image does, so the sizes of all "
+        path = os.path.join(images, *paths.get(name, f"{name}.jpg").split("/"))
+        if name not in paths:
+            raise InputError(f"{path}: no such image; FDDB's masks end where the image does, so the sizes of all "
                              f"{len(names):,} images are needed")
         sizes[name] = image_size(path)
     return sizes

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...datasets.folders import walk
+from ...datasets.roidb import image_name, slashed
 from ...datasets.text import is_number
 from ...errors import InputError
 from ...files import write_whole
+from ...texts import decoded, marked_encoding
 from ..matching import parse_faces
 
 Predictions = dict[str, dict[str, np.ndarray]]
@@ -34,7 +38,7 @@ class Skipped:
 
 
 def read_predictions(folder: str | os.PathLike, skipped: Skipped | None = None) -> Predictions:
-    """Read every .txt below a folder.
+    """Read every .txt below a folder, as datasets.folders.walk does. Texts that are no prediction are passed over.
 
     Args:
         folder: of event/name.txt; the event is the path of the file's folder below it.
@@ -51,17 +55,42 @@ def read_predictions(folder: str | os.PathLike, skipped: Skipped | None = None) 
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder of predictions")
     predictions = {}
-    for at, folders, files in os.walk(folder):
-        folders.sort()
-        event = os.path.relpath(at, folder).replace(os.sep, "/")
-        texts = {name[:-4]: os.path.join(at, name) for name in sorted(files) if name.endswith(".txt")}
-        read = {name: read_prediction_file(path, skipped) for name, path in texts.items()}
-        faces = {name: rows for name, rows in read.items() if rows is not None}
+    for event, names in walk(folder):
+        faces = {}
+        for name in names:
+            if name.lower().endswith(".txt"):
+                rows = _read_or_pass(os.path.join(folder, *event.split("/"), name), skipped)
+                if rows is not None:
+                    faces[name[:-4]] = rows
         if faces:
-            predictions["" if event == "." else event] = faces
+            predictions[event] = faces
     if not predictions:
         raise InputError(f"{folder}: holds no prediction file (.txt)")
     return predictions
+
+
+def _read_or_pass(path, skipped):
+    """The faces of a file; None where it has no usable head, or is another text, which is passed over with a line."""
+    data, faces = _content(path)
+    if faces is not None:
+        return faces
+    lines = data.splitlines()
+    if _is_other_text(lines, os.path.basename(path)[:-4]):
+        print(f"note: {path}: passed over, it is no prediction (it begins with {_shown(lines[0])})", file=sys.stderr,
+              flush=True)
+        return None
+    return _line_by_line(path, lines, skipped)
+
+
+def _is_other_text(lines, stem):
+    """Whether lines are notes, and not a prediction with faults: no count, no face, and another name on line 1."""
+    try:
+        head = lines[0].decode().strip() if lines else ""
+    except UnicodeDecodeError:
+        return False
+    if not head or "\0" in head or image_name(os.path.basename(slashed(head))) == stem:
+        return False
+    return not any(_is_numbers(row) for row in map(bytes.split, lines[:1000]))
 
 
 def read_prediction_file(path: str | os.PathLike, skipped: Skipped | None = None) -> np.ndarray | None:
@@ -77,13 +106,22 @@ def read_prediction_file(path: str | os.PathLike, skipped: Skipped | None = None
     Raises:
         InputError: the file cannot be read, or as in read_predictions.
     """
+    data, faces = _content(path)
+    return _line_by_line(path, data.splitlines(), skipped) if faces is None else faces
+
+
+def _content(path):
+    """The bytes of a file in UTF-8, and its faces; None where a line is unusual."""
     try:
         with open(path, "rb", buffering=0) as file:
             data = file.readall()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     faces = parse_faces(data)
-    return _line_by_line(path, data.splitlines(), skipped) if faces is None else faces
+    if faces is None and marked_encoding(data)[1] != "UTF-8":
+        data = decoded(data, path).encode()
+        faces = parse_faces(data)
+    return data, faces
 
 
 def _line_by_line(path, lines, skipped):
@@ -107,7 +145,11 @@ def _line_by_line(path, lines, skipped):
 
 
 def _is_face(row):
-    return len(row) == 5 and all(map(is_number, row))
+    return len(row) == 5 and _is_numbers(row)
+
+
+def _is_numbers(row):
+    return bool(row) and all(map(is_number, row))
 
 
 def _skip(skipped, message, kind):

@@ -95,9 +95,10 @@ def _sources_of(word):
 
 
 def _folder(folder):
-    videos = sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in VIDEO_EXTENSIONS)
+    videos = sorted(str(path) for path in Path(folder).iterdir()
+                    if path.suffix.lower() in VIDEO_EXTENSIONS and not path.name.startswith("."))
     try:
-        images = [os.path.join(folder, *image.split("/")) for image in find_images(folder)]
+        images = [os.path.join(folder, *image.split("/")) for image in find_images(folder, others=True)]
     except InputError:
         if not videos:
             raise
