@@ -201,14 +201,15 @@ def _scale(face, rng, cfg, side):
 def _window_start(centre, length, side, rng):
     """Random start of a window of `length` px on an axis of `side` px, so that it contains `centre`, if not None.
 
-    A window that fits stays inside the image, a larger one contains all of it. A centre outside the image cannot draw
-    more than half of the window out of it.
+    A window that fits stays inside the image, a larger one contains all of it. A centre outside the image draws at
+    most half of the window or of the image out of the other.
     """
     low, high = first, last = min(0.0, side - length), max(0.0, side - length)
     if centre is not None:
         low, high = max(low, centre - 0.98 * length), min(high, centre - 0.02 * length)
     start = rng.uniform(low, high) if low < high else (low + high) / 2
-    return min(max(start, first - length / 2), last + length / 2)
+    beyond = min(length, side) / 2
+    return min(max(start, first - beyond), last + beyond)
 
 
 def cut(image: np.ndarray, start: Sequence[float], scale: Sequence[float], size: tuple[int, int]

@@ -347,3 +347,18 @@ def test_tiny_images(size):
     for seed in range(5):
         sample = augment(record, lambda r, reduce: picture, np.random.default_rng(seed), section())
         assert sample["image"].shape == (160, 160, 3)
+
+
+@pytest.mark.parametrize("kind", ["crop", "ssd"])
+@pytest.mark.parametrize("box", [(1000, 900, 1010, 910), (-900, -900, -890, -890), (-4000, 20, 9000, 60),
+                                 (10, 5000, 30, 5020)])
+def test_a_face_far_outside_its_image_cannot_end_a_training(box, kind):
+    """Readers leave such faces out; a roidb that was built without the images may have them."""
+    record, picture = scene([(60, 40, 130, 110)])
+    record.boxes = np.float32([box])
+    record.landmarks = record.landmarks[:1]
+    for keys in ({}, {"FACE_SIZES": [30, 100], "FACE_PROBABILITY": 1.0}, {"SCALES": [3.0, 8.0]}):
+        cfg = section(KIND=kind, **keys)
+        for seed in range(20):
+            sample = augment(record, lambda r, reduce: picture, np.random.default_rng(seed), cfg)
+            assert sample["image"].shape == (160, 160, 3) and not (~sample["ignore"]).any()

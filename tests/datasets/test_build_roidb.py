@@ -55,3 +55,21 @@ def test_the_program_itself_exits_2_without_a_traceback(tmp_path):
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {tmp_path / 'absent.mat'}: no such file\n"
+
+
+def test_the_roidb_is_written_before_the_table_that_nobody_may_read(toy, tmp_path):
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "build_roidb.py")
+    read, write = os.pipe()
+    os.close(read)  # as with `| head`, but at once
+    done = subprocess.run([sys.executable, path, "--format", "retinaface", "--labels", str(toy["retinaface"]),
+                           "--images", str(toy["images"]), "--out", str(tmp_path / "a.pkl")],
+                          stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 141 and done.stderr == ""
+    assert len(load_roidb(tmp_path / "a.pkl")) == 12
+
+
+def test_an_empty_list_keeps_no_image(toy, build, tmp_path):
+    (tmp_path / "none.txt").write_text("\n")
+    code, out, _ = build("--format", "wider", "--labels", toy["labels"], "--only", tmp_path / "none.txt")
+    assert code == 0 and "images          0" in out

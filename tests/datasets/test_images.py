@@ -1,5 +1,6 @@
 import io
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageOps
 
 from manyfaces.datasets import ImageError, image_size, read_image
 from manyfaces.datasets.image_headers import is_cut_short
+from manyfaces.datasets.pixels import rgb_image
 
 
 def picture(width=70, height=50):
@@ -199,3 +201,38 @@ def test_threads_read_what_one_reads(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         for image, expected in zip(pool.map(read_image, paths * 10), alone, strict=True):
             np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("source", [
+    "https://example.org/x.jpg", "http://example.org/x.jpg?a=1", "s3://bucket/x.jpg", "file:///tmp/x.jpg",
+    Path("https://example.org/x.jpg"), "data:image/png;base64," + "iVBORw0KGgo" * 1000])
+def test_a_url_is_named_as_one(source):
+    for read in (read_image, image_size, rgb_image):
+        with pytest.raises(ImageError, match="is a URL, expected a path; download it, or give the bytes") as error:
+            read(source)
+        assert len(str(error.value)) < 250
+
+
+@pytest.mark.parametrize("source", ["", "a\0b", b"a\0b".decode(), Path("a\0b"), "x" * 5000])
+def test_what_cannot_be_a_path_is_an_image_error(source):
+    for read in (read_image, image_size, rgb_image):
+        with pytest.raises(ImageError, match=r"^('.*': cannot be the path|x+: cannot be read)"):
+            read(source)
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa", "PA", "HSV", "LAB", "YCbCr", "CMYK", "1", "P", "I;16", "F", "I"])
+def test_a_pil_image_of_any_mode_is_converted_or_refused(mode):
+    image = Image.new(mode, (7, 5))
+    try:
+        assert rgb_image(image).shape == (5, 7, 3)
+    except ImageError as error:
+        assert f"PIL image 7 x 5 of mode {mode}" in str(error)
+
+
+def test_a_raw_file_of_a_camera_is_not_taken_for_its_preview(tmp_path):
+    Image.new("RGB", (16, 12)).save(tmp_path / "x.tif")
+    (tmp_path / "x.NEF").write_bytes((tmp_path / "x.tif").read_bytes())
+    assert image_size(tmp_path / "x.tif") == (16, 12)
+    for read in (read_image, image_size):
+        with pytest.raises(ImageError, match=r"x\.NEF: not read, it is a camera's raw file"):
+            read(tmp_path / "x.NEF")

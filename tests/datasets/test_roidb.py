@@ -174,3 +174,26 @@ def test_statistics_count_what_is_there():
     table = statistics_table(Roidb([faces], {"images missing": 4}))
     assert "kept of 5 annotated" in table and "4   images missing" in table
     assert "images          0" in statistics_table(Roidb([]))
+
+
+@pytest.mark.parametrize("change", [
+    lambda data: data.pop("dropped"), lambda data: data.pop("source"), lambda data: data.pop("attributes"),
+    lambda data: data.update(dropped=["x"]), lambda data: data.update(dropped={"x": "many"}),
+    lambda data: data.update(images=list(range(3))), lambda data: data.update(roots=[None] * 3),
+    lambda data: data.update(counts=storage.pack(np.int32([3, -1, 0]))),
+    lambda data: data.update(counts=storage.pack(np.float32([1, 1, 1]))),
+    lambda data: data.update(counts=storage.pack(np.int32([2**31 - 1] * 3))),
+    lambda data: data.update(sizes=storage.pack(np.int32([[-1, 5]] * 3))),
+    lambda data: data.update(sizes=storage.pack(np.int32([1, 2, 3]))),
+    lambda data: data.update(ignore=("float32", [1], b"1234")), lambda data: data.update(ignore=("bool", [-1], b"")),
+    lambda data: data.update(ignore=3), lambda data: data.update(boxes=data["landmarks"]),
+    lambda data: data.update(attributes={"blur": data["boxes"]}), lambda data: data.update(attributes=None),
+    lambda data: data.update(boxes=storage.pack(np.full_like(storage.unpack(data["boxes"]), np.nan)))])
+def test_every_part_of_a_roidb_is_checked(change, tmp_path):
+    path = tmp_path / "x.pkl"
+    save_roidb(roidb(), path)
+    data = pickle.loads(path.read_bytes())
+    change(data)
+    path.write_bytes(pickle.dumps(data))
+    with pytest.raises(InputError, match=r"x\.pkl: damaged roidb \(.*\); build it again"):
+        load_roidb(path)

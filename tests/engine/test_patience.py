@@ -1,5 +1,6 @@
 """Waiting for a better selection: compared with Keras' callbacks, resumed at any step, and which images it uses."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -12,7 +13,7 @@ from manyfaces.datasets.roidb import load_roidb, save_roidb
 from manyfaces.engine.checkpoint import read_facts
 from manyfaces.engine.records import config_records
 from manyfaces.engine.schedule import Patience, rate_at
-from manyfaces.engine.select import whole_sample
+from manyfaces.engine.select import Selection, whole_sample
 from manyfaces.errors import InputError
 
 scenes = pytest.fixture(scenes_folder, scope="module")
@@ -134,6 +135,41 @@ def test_images_with_many_faces_are_left_out_and_counted(scenes, capsys):
     # sqrt of 2, 3, 3 and 4 faces, and of the single face of the scenes; doubled by the weight of the source.
     _, weights = config_records(tiny_config(scenes, TRAIN__CROWDS=0.5), "crowds+scenes", [2.0, 1.0])
     np.testing.assert_allclose(weights, [2 * 2**0.5, 2 * 3**0.5, 2 * 3**0.5, 4.0] + [1.0] * 9)
+
+
+def test_a_set_without_a_face_that_counts_is_refused(scenes):
+    write_scenes(scenes, "nobody", count=3)
+    path = scenes / "data/pickles/nobody.pkl"
+    roidb = load_roidb(path)
+    for record in roidb.records:
+        record.ignore[:] = True
+    save_roidb(roidb, path)
+    cfg = tiny_config(scenes, TRAIN__DATASETS="nobody")
+    with pytest.raises(InputError, match="TRAIN.DATASETS 'nobody': none of 3 images has a face that counts"):
+        config_records(cfg, cfg.TRAIN.DATASETS)
+    with pytest.raises(InputError, match="TRAIN.SELECT 'nobody': none of 3 images has a face that counts"):
+        config_records(tiny_config(scenes), "nobody")
+    assert len(config_records(cfg, "nobody+scenes")[0]) == 12  # some are enough
+
+
+def test_selection_images_that_cannot_be_read_are_left_out_at_the_start(scenes, capsys):
+    records = write_scenes(scenes, "torn", count=5)
+    Path(records[1].path).unlink()
+    content = Path(records[3].path).read_bytes()
+    Path(records[3].path).write_bytes(content[:200])  # its header is whole: only decoding shows it
+    cfg = tiny_config(scenes, TRAIN__SELECT="torn")
+    net = SimpleNamespace(cfg=cfg, detect=lambda image, scales, flip: image.shape)
+    selection = Selection(cfg, SimpleNamespace(measures=(), encode=dict), net)
+    left = "left out of TRAIN.SELECT 'torn'\n"
+    assert [record.image for record in selection.sets["torn"]] == ["0.png", "2.png", "3.png", "4.png"]
+    assert capsys.readouterr().err == f"warning: {records[1].path}: no such file; {left}"
+    assert len(selection._detections("torn")) == len(selection.sets["torn"]) == 3
+    assert "3.png: cut short" in (err := capsys.readouterr().err) and err.endswith(left)
+    assert len(selection._detections("torn")) == 3 and capsys.readouterr().err == ""
+    for record in records:
+        Path(record.path).unlink(missing_ok=True)
+    with pytest.raises(InputError, match="TRAIN.SELECT 'torn': none of its 5 images can be read"):
+        Selection(cfg, SimpleNamespace(measures=(), encode=dict), net)
 
 
 def test_rare_events_count_as_much_as_common_ones(scenes):
