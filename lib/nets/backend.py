@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import InputError
 from .devices import MirroredDevices, ShardedDevices, find_devices
 
 if TYPE_CHECKING:
@@ -48,9 +49,25 @@ def prepare(seed: int | None = None, deterministic: bool = False) -> ModuleType:
                     pass  # the device is in use already, with its first setting
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
+        _keep_order_of_sums()
     if seed is not None:
         keras.utils.set_random_seed(seed)
     return keras
+
+
+def _keep_order_of_sums():
+    """Keep TensorFlow from adding gradients in the order in which they are ready, which differs on a busy machine.
+
+    Where a graph needs more than 0.8 of a device's memory, which TensorFlow takes to be 256 MiB for the CPU, its memory
+    optimizer replaces a sum of more than two tensors by additions to a variable in any order. op_determinism does not
+    prevent that, and no public option turns this optimizer off alone. It costs no time to do without it.
+    """
+    from tensorflow.core.protobuf import rewriter_config_pb2
+    from tensorflow.python.eager import context
+
+    config = context.context().config
+    config.graph_options.rewrite_options.memory_optimization = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
+    context.context().function_call_options = context.FunctionCallOptions(config_proto=config)
 
 
 @contextlib.contextmanager
@@ -78,8 +95,26 @@ def _quietly():
             os.close(kept)
 
 
-def runner(model: keras.Model) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Function images (B, H, W, 3) uint8 or float -> dict of NumPy maps, compiled once for all sizes."""
+class Runner:
+    """A net as a function images (B, H, W, 3) uint8 or float -> dict of NumPy maps. It stays in its process."""
+
+    def __init__(self, call: Callable[[np.ndarray], dict[str, np.ndarray]]) -> None:
+        self.call = call
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return self.call(images)
+
+    def __reduce__(self) -> str:
+        raise InputError("a Keras net in memory cannot be copied or given to another process; save its weights, then "
+                         "load them there with Detector.load")
+
+
+def runner(model: keras.Model) -> Runner:
+    """The net as a function, compiled once for all sizes."""
+    return Runner(_call(model))
+
+
+def _call(model):
     import keras
 
     backend = keras.backend.backend()
