@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 WIDTH, HEIGHT = 1.56, 0.52  # of a room, inches
 COLOURS = {"shared": "#e8edf2", "core": "#d9ead3", "data": "#fff2cc", "nets": "#f4d6cc", "use": "#d6e4f7",
            "outside": "#ffffff"}
-KINDS = {"shared": "errors constants progress files texts compiled align drawing detections_json detections config",
+KINDS = {"shared": "errors constants progress files locks texts compiled align drawing detections_json detections "
+                   "config",
          "core": "boxes nms cascade templates", "data": "datasets data_layer evaluation",
          "nets": "nets weights runtimes pretrained", "use": "inference export engine commands",
          "outside": "benchmarks/ tools/"}

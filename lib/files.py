@@ -8,6 +8,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+_parts: set[str] = set()
+"""Real paths of the temporary files that this process is writing."""
+
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> Iterator[Path]:
@@ -28,6 +31,8 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part{suffix}")
+    written = os.path.realpath(temporary)
+    _parts.add(written)
     try:
         yield temporary
         if sync:
@@ -42,9 +47,45 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        _parts.discard(written)
 
 
 def write_whole(path: str | os.PathLike, data: bytes, sync: bool = True) -> None:
     """Write bytes to `path` so that it always has either its old or its new content; see whole_file."""
     with whole_file(path, sync=sync) as temporary:
         temporary.write_bytes(data)
+
+
+def remove_parts(folder: str | os.PathLike) -> None:
+    """Remove the temporary files in a folder that killed processes left there.
+
+    The caller holds the folder (manyfaces.locks), so no other process is writing there. Those of this process stay.
+    """
+    for path in Path(folder).glob(".*.part*"):
+        if os.path.realpath(path) not in _parts:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+
+def append_whole(path: str | os.PathLike, data: bytes, sync: bool = False) -> None:
+    """Append bytes to a file, all of them or none. A missing file is made, in a folder that exists.
+
+    Args:
+        sync: flush to disk.
+
+    Raises:
+        OSError: they cannot be written, for example on a full disk; it names `path`.
+    """
+    try:
+        with open(path, "ab", buffering=0) as file:
+            size, rest = file.seek(0, os.SEEK_END), memoryview(data)
+            try:
+                while rest:  # a disk that becomes full takes the first bytes
+                    rest = rest[file.write(rest) :]
+                if sync:
+                    os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from None

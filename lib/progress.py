@@ -62,12 +62,11 @@ class Progress:
             self.reported, rate = now, (self.done - self.first) / max(now - self.began, 1e-9)
             rate_text, text = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}", f", {detail()}" if detail else ""
             if self.total is None:
-                print(f"{self.done} {self.unit}, {rate_text}/s{text}", file=sys.stderr, flush=True)
+                _print(f"{self.done} {self.unit}, {rate_text}/s{text}", sys.stderr)
                 return
             left = max(0, self.total - self.done) / rate
             clock = f"{int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d}"
-            print(f"{self.done}/{self.total} {self.unit}, {rate_text}/s, {clock} left{text}",
-                  file=sys.stderr, flush=True)
+            _print(f"{self.done}/{self.total} {self.unit}, {rate_text}/s, {clock} left{text}", sys.stderr)
 
     def note(self, text: str, file: TextIO | None = None) -> None:
         """Print a line that stays, above the bar if there is one.
@@ -80,4 +79,13 @@ class Progress:
         if self.bar:
             self.bar.write(text, file=file)
         else:
-            print(text, file=file, flush=True)
+            _print(text, file)
+
+
+def _print(text, file):
+    """Print a line; on stderr without an error where that cannot be written, as where it is a file on a full disk."""
+    try:
+        print(text, file=file, flush=True)
+    except OSError:
+        if file is not sys.stderr:
+            raise

@@ -3,17 +3,20 @@
 Run as a program it is tools/demo.py with this detector, for the tests that stop it.
 """
 
+import itertools
 import json
 import runpy
 import sys
 import time
 
 from conftest import ROOT
+from processes import PATIENCE
 from stand_in import square_detector
 
 from manyfaces.commands.command_line import run
 from manyfaces.inference import models as testing
 
+WAITS_AT = 60  # images
 CFG = str(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml")
 
 
@@ -44,10 +47,15 @@ def demo(tool, *arguments):
 
 
 def load_slowly(cfg, weights=None):
-    """load_squares with 20 ms per image, so that a test on a busy machine can still stop it while it works."""
-    detector = load_squares(cfg, weights)
+    """load_squares with 20 ms per image. After WAITS_AT images it waits, so that a busy test can still stop it."""
+    detector, calls = load_squares(cfg, weights), itertools.count()
     find = detector.detect
-    detector.detect = lambda *arguments, **options: time.sleep(0.02) or find(*arguments, **options)
+
+    def detect(*arguments, **options):
+        time.sleep(PATIENCE if next(calls) > WAITS_AT else 0.02)  # the first image is detected twice
+        return find(*arguments, **options)
+
+    detector.detect = detect
     return detector
 
 

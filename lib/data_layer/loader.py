@@ -5,6 +5,7 @@ and the step only: a resumed run receives the same batches as an uninterrupted o
 are enough because reading, decoding, resizing and encoding all release the interpreter lock.
 """
 
+import contextlib
 import sys
 import threading
 import time
@@ -125,7 +126,8 @@ class Loader:
         with self._lock:
             if message not in self.unreadable:
                 self.unreadable.add(message)
-                print(f"warning: {message}; another image is used instead", file=sys.stderr, flush=True)
+                with contextlib.suppress(OSError):  # stderr may be a file on a full disk
+                    print(f"warning: {message}; another image is used instead", file=sys.stderr, flush=True)
 
     def batch(self, step: int) -> dict:
         """Make the minibatch of a step, in this thread."""

@@ -1,53 +1,94 @@
-"""The logs of a training: CSV rows and TensorBoard."""
+"""The logs of a training: CSV rows and TensorBoard.
+
+A log that cannot be written, as on a full disk, does not stop the training: it is reported once, and later rows are
+tried again. A row is in its file completely or not at all.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ..files import append_whole
+from .events import EventFile
 
 if TYPE_CHECKING:
     from ..inference.detector import Detector
 
 
-class CsvLog:
+class _Log:
+    """Base of the logs: writes that may fail."""
+
+    def __init__(self) -> None:
+        self.failed = False
+
+    def _try(self, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        except OSError as error:
+            if not self.failed:
+                self.failed = True
+                report(f"warning: {error.filename}: cannot be written ({error.strerror or error}); the training "
+                       f"continues, and this log lacks what cannot be written")
+
+
+def report(line: str) -> None:
+    """Print a line on stderr, if that can be written: it may be a file on the same full disk."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        pass
+
+
+class CsvLog(_Log):
     """A CSV file with a row per step, or per some steps.
 
     Args:
         path: the file. Its folder is made.
-        step: step of the checkpoint that a run resumes from. Rows of later steps are removed, so that no step is there
+        step: step of the checkpoint that a run resumes from. Rows of later steps are cut off, so that no step is there
             twice.
     """
 
     def __init__(self, path: str | os.PathLike, step: int = 0) -> None:
+        super().__init__()
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
-            with open(self.path, newline="", encoding="utf-8") as file:
-                header, *rows = list(csv.reader(file)) or [[]]
-            rows = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= step]
-            with open(self.path, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([header, *rows] if rows else [])
+            self._try(lambda: self._cut(step))
+
+    def _cut(self, step):
+        """Steps ascend, so what goes is the end of the file. To cut it off needs no room on the disk."""
+        header, *lines = self.path.read_bytes().splitlines(keepends=True) or [b""]
+        kept = 0
+        for line in lines:
+            first = line.split(b",")[0]
+            if not line.endswith(b"\n") or not first.isdigit() or int(first) > step:
+                break
+            kept += len(line)
+        size = len(header) + kept if kept else 0  # the header of a new file names the values of its first row
+        if size != self.path.stat().st_size:
+            os.truncate(self.path, size)
 
     def write(self, step: int, row: Mapping[str, float]) -> None:
         """Append a row; a new file gets the names of the values as its header."""
+        self._try(lambda: self._append(["step", *row], [step, *(f"{value:.6g}" for value in row.values())]))
+
+    def _append(self, header: Iterable, row: Iterable) -> None:
         fresh = not self.path.exists() or self.path.stat().st_size == 0
-        try:
-            with open(self.path, "a", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                if fresh:
-                    writer.writerow(["step", *row])
-                writer.writerow([step, *(f"{value:.6g}" for value in row.values())])
-        except OSError:
-            pass  # a full disk is reported by the writer of the checkpoint
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([header, row] if fresh else [row])
+        append_whole(self.path, text.getvalue().encode())
 
 
-class TensorBoard:
-    """Scalars and pictures for TensorBoard. Without tensorboardX, which writes them, it does nothing.
+class TensorBoard(_Log):
+    """Scalars and pictures for TensorBoard.
 
     Args:
         folder: folder of the event files.
@@ -55,35 +96,23 @@ class TensorBoard:
     """
 
     def __init__(self, folder: str | os.PathLike, step: int = 0) -> None:
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError:
-            SummaryWriter = None
-        self.make, self.folder, self.writers = SummaryWriter, str(folder), {}
+        super().__init__()
+        self.folder, self.files = Path(folder), {}
         self.purged = step + 1 if step else None
 
-    def _writer(self, run):
-        if run not in self.writers:
-            self.writers[run] = self.make(f"{self.folder}/{run}", purge_step=self.purged)
-        return self.writers[run]
+    def _file(self, run: str) -> EventFile:
+        if run not in self.files:
+            self.files[run] = EventFile(self.folder / run, self.purged)
+        return self.files[run]
 
     def scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
         """Write scalars by name; run: `train` or `select`, a line of its own in each chart."""
-        if self.make:
-            for name, value in values.items():
-                self._writer(run).add_scalar(name, value, step)
+        self._try(lambda: self._file(run).scalars(values, step))
 
     def images(self, images: np.ndarray, detector: Detector, step: int, count: int = 4) -> None:
         """Write the first images of a batch, with the detections drawn."""
-        if not self.make:
-            return
         from ..drawing import draw
 
         for i, image in enumerate(images[:count]):
             drawn = draw(image, detector.detect(np.ascontiguousarray(image), [1.0], False), 0.3)
-            self._writer("train").add_image(f"detections/{i}", drawn, step, dataformats="HWC")
-
-    def close(self) -> None:
-        """Close the event files."""
-        for writer in self.writers.values():
-            writer.close()
+            self._try(lambda: self._file("train").image(f"detections/{i}", drawn, step))  # noqa: B023 (called at once)

@@ -16,7 +16,9 @@ from easydict import EasyDict
 from ..config import flat_items, load_config, roles_of, save_config
 from ..data_layer.batch_sizes import check_batch
 from ..errors import InputError
+from ..files import remove_parts, write_whole
 from ..inference.detector import Detector
+from ..locks import check_free, hold, release
 from ..nets import backend
 from ..nets import family as family_of
 from ..nets.devices import find_devices
@@ -50,7 +52,8 @@ class Trainer:
         best: TRAIN.SELECT_BY of the best selection so far, -1 without one.
 
     Raises:
-        InputError: there is a training already, or none to resume, or its config or its images differ.
+        InputError: there is a training already, or none to resume, or its config or its images differ, or another
+            process trains there.
     """
 
     def __init__(self, cfg: EasyDict, resume: bool = False, init: str | os.PathLike | None = None,
@@ -58,13 +61,15 @@ class Trainer:
         self.cfg, train = cfg, cfg.TRAIN
         self.folder = Path(cfg.OUTPUT_DIR) / cfg.NAME
         checkpoint = self.folder / "checkpoint.npz"
+        self.other_name = f", or train under another name (--set NAME {cfg.NAME}_2)"
+        check_free(self.folder, self.other_name)
         train.INIT = str(init or train.INIT)
         if resume:
             self._same_config()
             resume = checkpoint.exists()  # a run that was killed before its first checkpoint starts from scratch
         elif checkpoint.exists():
-            raise InputError(f"{self.folder} already holds a training: continue it with --resume, move it away, "
-                             f"or train under another name (--set NAME {cfg.NAME}_2)")
+            raise InputError(f"{self.folder} already holds a training: continue it with --resume, move it away"
+                             f"{self.other_name}")
         self.family = family_of(cfg)
         check_batch(cfg, devices, self.family.together)
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
@@ -180,13 +185,19 @@ class Trainer:
 
         Raises:
             NonFiniteLoss: the loss or its gradient is not finite.
-            InputError: the last checkpoint cannot be written.
+            InputError: the last checkpoint cannot be written, or another process trains there.
         """
+        hold(self.folder, self.other_name)
+        try:
+            return self._run()
+        finally:
+            release(self.folder)
+
+    def _run(self):
         cfg, train = self.cfg, self.train
         save_config(cfg, self.folder / "config.yml")
-        for stale in self.folder.glob(".*.part*"):  # left by a process that was killed while it wrote
-            stale.unlink()
-        logs = CsvLog(self.folder / "train.csv", self.step)
+        remove_parts(self.folder)
+        logs, self.selected = (CsvLog(self.folder / name, self.step) for name in ("train.csv", "select.csv"))
         board = TensorBoard(self.folder / "tensorboard", self.step)
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         progress = Progress(train.STEPS, "steps", 60.0, self.step)
@@ -223,7 +234,6 @@ class Trainer:
             self._save(progress, last=True)
         finally:
             progress.__exit__()
-            board.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         if self.stop_signal:
@@ -246,16 +256,21 @@ class Trainer:
     def _non_finite(self, step, losses, norm, names):
         path = self.folder / "nonfinite.txt"
         values = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
-        path.write_text(f"step {step} norm={norm:.4g} {values}\n" + "\n".join(names) + "\n", encoding="utf-8")
+        text = f"step {step} norm={norm:.4g} {values}\n" + "\n".join(names) + "\n"
+        try:
+            write_whole(path, text.encode("utf-8", "surrogateescape"))
+            where = f"are in {path}"
+        except OSError as error:
+            where = f"cannot be written to {path} ({error.strerror}); they are {', '.join(names)}"
         raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); the "
-                            f"files of the batch are in {path}, the last checkpoint is complete: fix their boxes, then "
+                            f"files of the batch {where}, the last checkpoint is complete: fix their boxes, then "
                             f"--resume, or train from scratch with a lower TRAIN.RATE")
 
     def _select(self, board, progress):
         began = time.perf_counter()
         result = self.selection.evaluate()
         value, epoch = result[self.cfg.TRAIN.SELECT_BY], self.loader.plan(self.step)[0] / self.loader.size
-        CsvLog(self.folder / "select.csv", self.step - 1).write(self.step, result)
+        self.selected.write(self.step, result)
         board.scalars("select", result, self.step)
         text = " ".join(f"{name} {value:.4f}" for name, value in result.items())
         progress.note(f"step {self.step}: selection {text} ({time.perf_counter() - began:.0f} s)")

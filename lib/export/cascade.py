@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from ..runtimes.cascade import check_cascade_free, open_cascade, write_cascade
 from ..runtimes.files import CascadeFiles
 from ..runtimes.sidecar import licence_of
 from .check import LIMIT, agreement
-from .files import move_files, size_of
+from .files import move_files, size_of, workplace
 from .formats import Format, run_exported
 from .onnx import INPUT, to_onnx
 
@@ -47,8 +46,7 @@ def export_cascade(cfg: EasyDict, weights: str | os.PathLike | None, folder: Pat
     began = time.perf_counter()
     facts: dict[str, Any] = {}
     checks: dict[str, Any] = {}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+    with workplace(folder) as temporary:
         made = CascadeFiles.named(temporary, format.ending)
         for stage, file in made.items():
             facts[stage] = own = write_stage(cfg, stage, models[stage], format, file)
@@ -71,8 +69,8 @@ def export_cascade(cfg: EasyDict, weights: str | os.PathLike | None, folder: Pat
             check |= agreement(CascadeDetector(nets, cfg), CascadeDetector(sessions, cfg), pictures)
         made.sidecar.unlink()
         folder.mkdir(exist_ok=True)
-        move_files(Path(temporary), folder)
-    write_cascade(files, whole, facts)
+        move_files(temporary, folder)
+        write_cascade(files, whole, facts)
     return {"path": str(folder), "sidecar": str(files.sidecar), "format": format.name, "precision": "float32",
             "bytes": sum(size_of(file) for file in files.files), "seconds": time.perf_counter() - began,
             "images": len(pictures), "licence": whole["licence"], "checks": checks}

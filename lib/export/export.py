@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from ..errors import InputError
 from ..runtimes.sidecar import check_free, licence_of, sidecar_path, write_sidecar
 from .cascade import export_cascade
 from .check import HALF_LIMIT, LIMIT, check_images, compare_faces, compare_maps
-from .files import move, size_of
+from .files import move, size_of, workplace
 from .formats import Job, check_cascade_options, check_options, format_of, run_exported
 from .nms import anchor_facts
 from .onnx import INPUT, require
@@ -51,8 +50,9 @@ def export(cfg: EasyDict, weights: str | os.PathLike | None, path: str | os.Path
         from Keras), error and so on.
 
     Raises:
-        InputError: wrong arguments, a missing package, or float maps whose error is more than LIMIT (with half:
-            HALF_LIMIT). Then no file is left, and what was there before stays.
+        InputError: wrong arguments, a missing package, another process that is exporting to `path`, or float maps
+            whose error is more than LIMIT (with half: HALF_LIMIT). Then no file is left, and what was there before
+            stays.
     """
     path, cascade = Path(path), is_cascade(cfg)
     kind = format_of(path, format, cascade)
@@ -70,9 +70,8 @@ def export(cfg: EasyDict, weights: str | os.PathLike | None, path: str | os.Path
     family, model, run = load_model(cfg, weights)
     model = _sized(model, family.input_size)
     began = time.perf_counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        made = Path(folder) / path.name
+    with workplace(path) as folder:
+        made = folder / path.name
         facts = _facts(cfg, family, model, kind, nms, int8, licence)
         kind.write(Job(family, model, cfg, facts, calibrate, half), made)
         checks, limit = {}, HALF_LIMIT if half else LIMIT
@@ -87,7 +86,7 @@ def export(cfg: EasyDict, weights: str | os.PathLike | None, path: str | os.Path
         if not nms:
             facts["outputs"] = _outputs(model, family, check["shapes"])
         move(made, path)
-    facts = write_sidecar(path, facts)
+        facts = write_sidecar(path, facts)
     return {"path": str(path), "sidecar": str(sidecar_path(path)), "format": kind.name,
             "precision": facts["precision"], "bytes": size_of(path), "seconds": time.perf_counter() - began,
             "images": len(pictures), "licence": facts["licence"], "checks": checks}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..locks import hold, release
 
 
 def save_onnx(graph: Any, path: Path) -> None:
@@ -28,11 +31,31 @@ def save_openvino(graph: Any, path: Path) -> None:
     openvino.save_model(graph, str(path), compress_to_fp16=False)
 
 
+@contextlib.contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, to make it in. What a killed export left there is removed.
+
+    Raises:
+        InputError: another process is exporting to `path`.
+    """
+    place = path.with_name(f".{path.name}.part")
+    hold(place, ", or choose another --out")
+    try:
+        folder = place / "made"
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        release(place)
+
+
 def move(made: Path, path: Path) -> None:
     """Move what was made to its place: a file, an .xml with its .bin, or a folder."""
     if made.is_dir():
-        if path.exists():
-            shutil.rmtree(path)
+        if path.exists():  # a folder that is being removed would be half of one
+            os.replace(path, made.with_name("before"))
         os.replace(made, path)
         return
     move_files(made.parent, path.parent)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .. import pretrained
 from ..cascade.stages import STAGES, is_cascade
 from ..config import roles_of
 from ..errors import InputError
 from ..nets import FAMILIES
-from ..runtimes.files import CascadeFiles, digest
+from ..runtimes.files import CascadeFiles, absolute, check_stamp, digest, stamp
 from ..runtimes.foreign import FORMATS
 from .base import BaseDetector
 from .cascade_detector import CascadeDetector, Nets
@@ -36,9 +38,36 @@ def load_detector(cfg: EasyDict, weights: str | os.PathLike | None = None) -> Ba
     """
     source = weights_of(cfg, weights)  # before the seconds that loading Keras takes
     if is_cascade(cfg):
-        return CascadeDetector(load_cascade(cfg, source)[1], cfg, source)
+        nets = load_cascade(cfg, source)[1]
+        return CascadeDetector({stage: LoadedNet(run, cfg, source, stage) for stage, run in nets.items()}, cfg, source)
     family, _, run = load_model(cfg, source)
-    return Detector(family, run, cfg, source)
+    return Detector(family, LoadedNet(run, cfg, source), cfg, source)
+
+
+class LoadedNet:
+    """The net of a config with its weights, run by Keras. A copy, or one in another process, is loaded from them again.
+
+    Args:
+        run: the net: images (B, H, W, 3) -> maps by name.
+        cfg, source: what it was loaded from.
+        stage: of a cascade.
+    """
+
+    def __init__(self, run: Run, cfg: EasyDict, source: os.PathLike, stage: str | None = None) -> None:
+        self.run, self.cfg, self.source, self.stage = run, cfg, absolute(source), stage
+        self.stamp = stamp(self.source)
+
+    def __call__(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        return self.run(images)
+
+    def __reduce__(self) -> tuple:
+        return _load_again, (self.cfg, self.source, self.stage, self.stamp)
+
+
+def _load_again(cfg, source, stage, before):
+    check_stamp(before, source)
+    run = _load_stage(cfg, source, stage)[1] if stage else load_model(cfg, source)[2]
+    return LoadedNet(run, cfg, source, stage)
 
 
 def load_model(cfg: EasyDict, weights: str | os.PathLike | None = None) -> tuple[Family, keras.Model, Run]:
@@ -58,18 +87,22 @@ def load_model(cfg: EasyDict, weights: str | os.PathLike | None = None) -> tuple
 def load_cascade(cfg: EasyDict, weights: str | os.PathLike | None = None) -> tuple[dict[str, keras.Model], Nets]:
     """(stage -> model with its weights, stage -> run) of a config of a cascade; as in load_detector."""
     files = CascadeFiles.weights(weights or pretrained.weights_file(cfg.NAME))
+    loaded = {stage: _load_stage(cfg, files, stage) for stage in STAGES}
+    return {stage: model for stage, (model, _) in loaded.items()}, {stage: run for stage, (_, run) in loaded.items()}
+
+
+def _load_stage(cfg, files, stage):
+    """(model, run) of one stage of a cascade."""
     from ..nets import backend
     from ..nets.mtcnn import STAGES as NETS
     from ..nets.mtcnn import stage_config
     from ..weights.files import load_weights
 
     backend.prepare()
-    models = {}
-    for stage in STAGES:
-        own = stage_config(cfg, stage)
-        models[stage] = NETS[stage](own).build()
-        load_weights(models[stage], files[stage], own)
-    return models, {stage: backend.runner(model) for stage, model in models.items()}
+    own = stage_config(cfg, stage)
+    model = NETS[stage](own).build()
+    load_weights(model, files[stage], own)
+    return model, backend.runner(model)
 
 
 def weights_of(cfg: EasyDict, weights: str | os.PathLike | None = None) -> Path | CascadeFiles:

@@ -137,6 +137,42 @@ def model_files(path: str | os.PathLike) -> list[Path]:
     return list(path.files) if isinstance(path, CascadeFiles) else [Path(path)]
 
 
+def absolute(path: str | os.PathLike) -> Path | CascadeFiles:
+    """A model by a path that holds in any working directory."""
+    if isinstance(path, CascadeFiles):
+        return CascadeFiles(path.folder.absolute(), tuple(file.absolute() for file in path.files))
+    return Path(path).absolute()
+
+
+def stamp(path: str | os.PathLike) -> tuple[tuple[Path, int, int], ...]:
+    """(path, bytes, time of change in ns) of each file of a model.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    files = model_files(path)
+    files += [file.with_suffix(".bin") for file in files if file.suffix == ".xml"]
+    facts = []
+    for file in files:
+        try:
+            facts.append((file, file.stat().st_size, file.stat().st_mtime_ns))
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file; export or copy the model again") from None
+    return tuple(facts)
+
+
+def check_stamp(before: tuple[tuple[Path, int, int], ...], path: str | os.PathLike) -> None:
+    """Compare a model with its `stamp`, where a detector that was loaded from it is opened again.
+
+    Raises:
+        InputError: names the file that is missing or has changed.
+    """
+    for then, now in zip(before, stamp(path), strict=True):
+        if then != now:
+            raise InputError(f"{now[0]}: has changed since the detector was loaded from it, so a copy of the detector "
+                             f"would be another one; load it again")
+
+
 def digest(path: str | os.PathLike) -> str:
     """sha256 of a model.
 

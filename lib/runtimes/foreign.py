@@ -187,13 +187,16 @@ def recognise(inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> tupl
 class Net:
     """images (B, H, W, 3) RGB 0..255 -> maps (B, h, w, C). Threads may share it.
 
+    Args:
+        opened: the file as a Session of ONNX Runtime.
+
     Attributes:
         side: px, the only height and width that it takes; None: any multiple of 32.
     """
 
-    def __init__(self, path: str | os.PathLike, session: Any, kind: str, outputs: Mapping[str, str]) -> None:
-        self.path, self.session, self.format, self.outputs = path, session, FORMATS[kind], outputs
-        images = session.get_inputs()[0]
+    def __init__(self, path: str | os.PathLike, opened: Any, kind: str, outputs: Mapping[str, str]) -> None:
+        self.path, self.opened, self.format, self.outputs = path, opened, FORMATS[kind], outputs
+        images = opened.session.get_inputs()[0]
         self.name = images.name
         batch, _, height, width = images.shape
         fixed = [side for side in (height, width) if isinstance(side, int)]
@@ -202,7 +205,7 @@ class Net:
                              f"for any size or for a square whose side is a multiple of {max(STRIDES)} px")
         self.side: int | None = fixed[0] if fixed else None
         # Rows without a batch axis are of one image.
-        self.single = isinstance(batch, int) or any(len(output.shape) == 2 for output in session.get_outputs())
+        self.single = isinstance(batch, int) or any(len(output.shape) == 2 for output in opened.session.get_outputs())
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         height, width = images.shape[1:3]
@@ -217,7 +220,7 @@ class Net:
         """Maps of one batch, each in the shape of its grid."""
         record = self.format
         blob = cv2.dnn.blobFromImages(list(images), 1 / record.deviation, mean=(record.mean,) * 3, swapRB=record.bgr)
-        values = self.session.run(list(self.outputs.values()), {self.name: blob})
+        values = self.opened.session.run(list(self.outputs.values()), {self.name: blob})
         height, width = images.shape[1:3]
         maps = {}
         for name, rows in zip(self.outputs, values, strict=True):
@@ -252,7 +255,8 @@ def open_foreign(path: str | os.PathLike, runtime: str | None = None, threads: i
     if runtime not in (None, RUNTIME):
         raise InputError(f"{missing(path)}. Without it only runtime {RUNTIME} opens a file: {known}")
     facts = {"precision": "float32", "content": "maps", "file": path.name}
-    session = open_session(path, facts, RUNTIME, threads, precision).session  # type: ignore[attr-defined]
+    opened = open_session(path, facts, RUNTIME, threads, precision)
+    session = opened.session  # type: ignore[attr-defined]
     shapes = [{value.name: value.shape for value in values} for values in (session.get_inputs(), session.get_outputs())]
     recognised = recognise(*shapes)
     if recognised is None:
@@ -260,7 +264,7 @@ def open_foreign(path: str | os.PathLike, runtime: str | None = None, threads: i
         raise InputError(f"{missing(path)}. Without it only these files open: {known}; this one has the outputs {found}"
                          + (" and so on" if len(shapes[1]) > 4 else ""))
     kind, outputs = recognised
-    net = Net(path, session, kind, outputs)
+    net = Net(path, opened, kind, outputs)
     cfg = load_config()
     cfg.FAMILY = cfg.NAME = kind
     cfg.NET.LANDMARKS = f"kps_{STRIDES[0]}" in outputs

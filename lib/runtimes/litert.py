@@ -11,9 +11,10 @@ from ai_edge_litert.interpreter import Interpreter
 
 from ..errors import InputError
 from .inputs import as_input
+from .opened import FileSession
 
 
-class Session:
+class Session(FileSession):
     """images (B, H, W, 3) -> dict of maps. Threads may share it: each has an interpreter of its own.
 
     It computes in the precision of the file.
@@ -21,6 +22,7 @@ class Session:
 
     def __init__(self, path: str | os.PathLike, facts: Mapping[str, Any], threads: int | None = None,
                  precision: str | None = None) -> None:
+        super().__init__(path, facts, threads, precision)
         self.path, self.facts, self.local = str(path), facts, threading.local()
         self.threads = threads or os.cpu_count()
         try:

@@ -11,9 +11,10 @@ import onnxruntime
 from ..errors import InputError
 from .faces import by_image
 from .inputs import as_input
+from .opened import FileSession
 
 
-class Session:
+class Session(FileSession):
     """images (B, H, W, 3) -> dict of maps. Threads may share it. It computes in the precision of the file.
 
     Attributes:
@@ -22,6 +23,7 @@ class Session:
 
     def __init__(self, path: str | os.PathLike, facts: Mapping[str, Any], threads: int | None = None,
                  precision: str | None = None, lanes: int | None = None) -> None:
+        super().__init__(path, facts, threads, precision, lanes)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self.lanes = lanes

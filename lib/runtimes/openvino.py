@@ -21,6 +21,7 @@ import openvino
 from ..errors import InputError
 from .faces import by_image
 from .inputs import as_input
+from .opened import FileSession
 
 OFTEN = 8  # calls of a size before it gets a compilation of its own
 SIZES, LANE_SIZES = 4, 8  # at most; where calls are small, their memory is small
@@ -28,7 +29,7 @@ LARGE = 30_000_000  # bytes of weights; larger nets have one compilation for all
 HINTS = {None: "f32", "float32": "f32", "int8": "f32", "bf16": "bf16"}  # the float parts of int8 stay f32
 
 
-class Session:
+class Session(FileSession):
     """images (B, H, W, 3) -> dict of maps. Threads may share it: each has infer requests of its own.
 
     Attributes:
@@ -38,6 +39,7 @@ class Session:
 
     def __init__(self, path: str | os.PathLike, facts: Mapping[str, Any], threads: int | None = None,
                  precision: str | None = None, lanes: int | None = None) -> None:
+        super().__init__(path, facts, threads, precision, lanes)
         self.lanes, self.sizes = lanes, LANE_SIZES if lanes else SIZES
         self.options: dict[str, str | int | bool] = {"INFERENCE_PRECISION_HINT": HINTS[precision],
                                                      "PERFORMANCE_HINT": "LATENCY"}

@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import ROOT
+from processes import PATIENCE, wait_for
 from stand_in import picture, save, square_detector
 
 from manyfaces import pretrained
@@ -214,11 +214,9 @@ def test_ctrl_c_waits_for_the_tool_that_saves_its_work(tmp_path):
     script = subprocess.Popen([ROOT / "experiments/scripts/train_mtcnn.sh", "cpu"], stdout=subprocess.DEVNULL,
                               env={**os.environ, "PYTHON": str(python), "OUTPUT": str(tmp_path)},
                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: (tmp_path / "started").exists(), script)
     os.killpg(script.pid, signal.SIGINT)  # as a terminal sends it, to the tool as well
-    assert script.wait(30) == 130 and (tmp_path / "saved").exists()
+    assert script.wait(PATIENCE) == 130 and (tmp_path / "saved").exists()
 
 
 def make(*arguments):

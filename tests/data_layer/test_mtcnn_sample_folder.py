@@ -1,5 +1,6 @@
 """The folder of MTCNN's samples: a killed run ends with the same bytes, memory does not grow, errors are clear."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from mtcnn_scenes import config, make, maker, write_records
 
+from manyfaces import locks
 from manyfaces.data_layer.mtcnn.folder import SampleFolder
 from manyfaces.data_layer.mtcnn.sample_list import write_list
 from manyfaces.data_layer.mtcnn.tfrecords import KINDS, open_samples
@@ -60,6 +62,22 @@ def test_a_killed_run_continues_to_the_same_bytes(records, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "whole").rglob("*.tfrecord")}
     make(tmp_path / "whole", maker(records))
     assert before == {path: path.stat().st_mtime_ns for path in before}, "what is done is not done again"
+
+
+def test_a_second_process_leaves_the_samples_alone(tmp_path):
+    """It would remove what the first one is writing; with --overwrite all of it."""
+    folder = SampleFolder(tmp_path)
+    folder.begin({"a": 1})
+    part = tmp_path / "train" / ".part-00003.tfrecord.1.2.part"
+    part.parent.mkdir()
+    part.write_bytes(b"being written")
+    code = ("import sys; from manyfaces.data_layer.mtcnn.folder import SampleFolder\n"
+            "SampleFolder(sys.argv[1]).begin({'a': 1}, sys.argv[2] == 'overwrite')")
+    for word in ("continue", "overwrite"):
+        done = subprocess.run([sys.executable, "-c", code, tmp_path, word], capture_output=True, text=True)
+        assert f"{tmp_path}: process {os.getpid()} on " in done.stderr and "(MTCNN.SAMPLES)" in done.stderr
+        assert part.exists() and (tmp_path / "journal.jsonl").exists()
+    locks.release(tmp_path)
 
 
 def test_samples_have_the_wanted_number_and_come_from_the_image_they_name(records, tmp_path):

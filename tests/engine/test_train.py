@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from tiny_training import numbers, rows, scenes_folder, state, tiny_config, trainer, write_scenes
 
+from manyfaces import locks
 from manyfaces.engine import checkpoint
 from manyfaces.engine.checkpoint import read_facts
 from manyfaces.engine.train import NonFiniteLoss, Trainer
@@ -88,6 +89,26 @@ def test_a_second_start_and_a_first_resume_are_refused(scenes):
     with pytest.raises(InputError, match=r"refused already holds a training: continue it with --resume.*refused_2"):
         trainer(scenes, "refused", TRAIN__STEPS=1)
     assert (scenes / "output/refused/checkpoint.npz").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_training_is_left_alone_by_a_second_process(scenes):
+    run = quick(trainer(scenes, "alone", TRAIN__STEPS=2))
+    part, one_step, refusals = scenes / "output/alone/.checkpoint.npz.1.2.part", run.train_step, []
+
+    def step(*arguments):
+        if run.step == 1:
+            part.write_bytes(b"being written")
+            refusals.append(child(scenes, "alone", "--resume"))
+        return one_step(*arguments)
+
+    run.train_step = step
+    run.run()
+    ((code, output),) = refusals
+    assert code == 2 and part.read_bytes() == b"being written"
+    assert f"output/alone: process {os.getpid()} on " in output and "another name (--set NAME alone_2)" in output
+    quick(trainer(scenes, "alone", resume=True, TRAIN__STEPS=2)).run()
+    assert not part.exists() and not (scenes / "output/alone" / locks.NAME).exists()
 
 
 @pytest.mark.slow
@@ -171,6 +192,20 @@ def test_a_loss_that_is_not_finite_names_the_files(scenes):
     kept = state(scenes, "infinite")
     assert read_facts(scenes / "output/infinite/checkpoint.npz")["step"] == step - step % 2
     assert all(np.isfinite(value).all() for value in kept.values())
+
+
+@pytest.mark.slow
+def test_the_files_of_a_bad_batch_are_named_on_a_full_disk_too(scenes, monkeypatch):
+    run = quick(trainer(scenes, "infinite_full", TRAIN__STEPS=2))
+    run.train_step = lambda *_: ({"m1_class": np.full(4, np.nan, np.float32)}, 1.0)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "nonfinite.txt")
+
+    monkeypatch.setattr(sys.modules[Trainer.__module__], "write_whole", full)
+    with pytest.raises(NonFiniteLoss, match=r"cannot be written to .*nonfinite\.txt \(No space left on device\); they "
+                                            r"are .*/scenes/\d\.png, .*: fix their boxes"):
+        run.run()
 
 
 def full_disk(monkeypatch, run, steps):

@@ -1,16 +1,17 @@
 """tools/demo.py with a stand-in for the net: pictures, JSON lines, going on after an interruption, sources."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
-from demo_stand_in import CFG, demo, lines, stand_in_weights
+from demo_stand_in import CFG, WAITS_AT, demo, lines, stand_in_weights
+from processes import PATIENCE, wait_for
 from stand_in import Squares, picture, save, square_detector
 
 from manyfaces.detections import Detections
@@ -138,10 +139,21 @@ def test_a_file_of_something_else_is_left_alone(text, tmp_path):
     assert (tmp_path / "f.jsonl").read_text() == text
 
 
+def test_two_processes_do_not_write_one_file(tmp_path):
+    """The second one would replace the file that the first one appends to."""
+    path = tmp_path / "f.jsonl"
+    journal = Journal(path, "x", 0.3)
+    code = "import sys; from manyfaces.inference.demo.journal import Journal; Journal(sys.argv[1], 'x', 0.3, True)"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert f"{path}: process {os.getpid()} on " in done.stderr and "or choose another --json" in done.stderr
+    journal.close()
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path):
-    """The process of tools/demo.py itself, stopped by SIGINT in the middle of a folder."""
-    for number in range(400):
+    """The process of tools/demo.py itself, stopped by SIGINT in a folder, in the middle of which it waits."""
+    for number in range(2 * WAITS_AT):
         save(tmp_path / f"in/{number:03}.png", picture(300, 200, (10, 20, 30)))
     path, out = tmp_path / "f.jsonl", tmp_path / "out"
     (tmp_path / "w.weights.h5").write_bytes(b"x")
@@ -150,18 +162,17 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path):
     # Where the tests run in the background of a shell, SIGINT is ignored, and a child inherits that.
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    deadline = time.monotonic() + 120
-    while not (path.is_file() and path.read_bytes().count(b"\n") >= 5) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(lambda: path.is_file() and path.read_bytes().count(b"\n") >= 5, running)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=120)
+    _, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 130 and err.endswith("error: interrupted\n") and "Traceback" not in err
     done = lines(path)
-    assert 5 <= len(done) < 400
+    assert 5 <= len(done) <= WAITS_AT
     pictures = sorted(file.name for file in out.iterdir())
     assert len(pictures) - len(done) in (0, 1) and all(cv2.imread(str(out / name)) is not None for name in pictures)
     assert not [name for name in pictures if name.startswith(".")]
-    assert len(Journal(path, done[0]["by"], 0.3).start(find_sources([tmp_path / "in"]), out)) == 400 - len(done)
+    left = Journal(path, done[0]["by"], 0.3).start(find_sources([tmp_path / "in"]), out)
+    assert len(left) == 2 * WAITS_AT - len(done)
 
 
 # ---------------------------------------------------------------------- sources

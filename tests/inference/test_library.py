@@ -57,7 +57,7 @@ def blocks(language):
 def test_the_guide_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     save(tmp_path / "photo.jpg", portraits()[0].image)
     monkeypatch.chdir(tmp_path)
-    (code,), found = blocks("python"), {}
+    (code, _), found = blocks("python"), {}
     exec(code, found)
     assert found["picture"].shape == (600, 512, 3) and found["upright"].shape == (1, 112, 112, 3)
     assert len(found["cut_out"]) == 1 and len(Detections.from_json(found["text"])) == 1
@@ -65,6 +65,15 @@ def test_the_guide_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     (example,) = blocks("json")
     faces = Detections.from_json(example)
     assert (len(faces), faces.threshold) == (1, 0.7) and np.isnan(faces.landmarks[0, 2]).all()
+
+
+@pytest.mark.slow
+def test_the_guide_to_several_processes_runs_as_it_stands(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        save(tmp_path / "photos" / name, portraits()[0].image)
+    (tmp_path / "guide.py").write_text(blocks("python")[1])
+    done = subprocess.run([sys.executable, "guide.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert sorted(done.stdout.splitlines()) == ["photos/a.jpg 1", "photos/b.jpg 1"], done.stderr
 
 
 # -------------------------------------------------------------------------- load

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...files import write_whole
+from ...files import append_whole, remove_parts, write_whole
+from ...locks import hold
 from .tfrecords import KINDS, open_samples
 
 SPLITS = ("train", "select")
@@ -52,23 +53,23 @@ class SampleFolder:
                                  f"tools/mtcnn_samples.py; make the samples again with --overwrite") from None
 
     def begin(self, settings: dict, overwrite: bool = False) -> None:
-        """Start, or continue where an earlier run with the same settings was killed.
+        """Start, or continue where an earlier run with the same settings was killed. The folder is then this process's.
 
         Args:
             settings: what the samples are made with, as JSON values.
             overwrite: remove what an earlier run made.
 
         Raises:
-            InputError: names the first setting that differs from the earlier run.
+            InputError: names the first setting that differs from the earlier run, or the process that works there.
         """
+        hold(self.path, ", or choose another folder (MTCNN.SAMPLES)")
         settings = json.loads(json.dumps(settings))
         if overwrite and self.path.is_dir():
             for file in [self.journal, *(file for split in SPLITS for file in (self.path / split).glob("*.tfrecord*"))]:
                 file.unlink(missing_ok=True)
             self.settings, self.shards = None, {split: {} for split in SPLITS}
         for split in SPLITS:
-            for unfinished in (self.path / split).glob(".*.part*"):  # what a killed process was writing
-                unfinished.unlink()
+            remove_parts(self.path / split)
         if self.settings is None:
             self.settings = settings
             write_whole(self.journal, json.dumps({"settings": settings}).encode() + b"\n")
@@ -95,9 +96,7 @@ class SampleFolder:
             facts: `records`, a dict kind -> number of records, and others, as JSON values.
         """
         row = {"part": split, "shard": shard, **facts}
-        with open(self.journal, "ab", buffering=0) as file:
-            file.write(json.dumps(row).encode() + b"\n")
-            os.fsync(file.fileno())
+        append_whole(self.journal, json.dumps(row).encode() + b"\n", sync=True)
         self.shards[split][shard] = row
 
     def counts(self, split: str) -> dict[str, int]:

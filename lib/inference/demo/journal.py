@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...cascade.stages import is_cascade
 from ...config import roles_of
 from ...errors import InputError
-from ...files import write_whole
+from ...files import append_whole, write_whole
+from ...locks import hold, release
 from ...runtimes.files import model_files
 
 if TYPE_CHECKING:
@@ -72,12 +72,13 @@ class Journal:
         overwrite: ignore what the file holds.
 
     Raises:
-        InputError: the file holds something else, or lines of another detector or threshold.
+        InputError: the file holds something else, or lines of another detector or threshold; or another process is
+            writing it.
     """
 
     def __init__(self, path: str | os.PathLike, by: str, threshold: float, overwrite: bool = False):
         self.path, self.by, self.threshold = Path(path), by, threshold
-        self.file: FileIO | None = None
+        hold(self.path, ", or choose another --json", is_file=True)
         self.rows = [] if overwrite else self._read()  # (line, row)
 
     def _read(self):
@@ -103,7 +104,7 @@ class Journal:
         return rows
 
     def start(self, sources: Sequence[Source], pictures: str | os.PathLike | None, limit: int = 0) -> list[Source]:
-        """Open the file for new lines; lines of sources that are to be done again are removed from it.
+        """Make the file ready for new lines; lines of sources that are to be done again are removed from it.
 
         Args:
             sources: all sources of this run.
@@ -119,7 +120,6 @@ class Journal:
         again = {source.where for source in todo}
         kept = [line + b"\n" for line, row in self.rows if row["source"] not in again]
         write_whole(self.path, b"".join(kept))
-        self.file = open(self.path, "ab", buffering=0)  # a line is one write: all of it is there or none
         return todo
 
     @staticmethod
@@ -128,10 +128,8 @@ class Journal:
 
     def add(self, row: dict) -> None:
         """Append a dict as a line."""
-        assert self.file is not None, "start() opens the file"
-        self.file.write(_line(row, self.by).encode() + b"\n")
+        append_whole(self.path, _line(row, self.by).encode() + b"\n")
 
     def close(self) -> None:
-        """Close the file."""
-        if self.file:
-            self.file.close()
+        """Let other processes write the file."""
+        release(self.path, is_file=True)
