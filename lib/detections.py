@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 import numpy as np
 
 from .constants import FLIPPED_LANDMARKS
+from .errors import InputError, check_number
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +25,21 @@ if TYPE_CHECKING:
     from PIL import Image
 
     ImageSource: TypeAlias = str | os.PathLike | bytes | bytearray | memoryview | np.ndarray | Image.Image
+
+
+def check_output(values: np.ndarray, name: str, net: str) -> None:
+    """Check that a net gave numbers: a score that is not finite would look like a scene without faces.
+
+    Args:
+        values: one output.
+        name, net: what the message calls them.
+
+    Raises:
+        InputError: a value is NaN or infinite.
+    """
+    if not np.isfinite(values).all():
+        raise InputError(f"{net}: its output {name} holds values that are not finite (NaN or infinity), expected "
+                         f"numbers; its weights are damaged, or the precision is too low for them")
 
 
 class Face(NamedTuple):
@@ -98,8 +114,12 @@ class Detections:
                           None if self.landmarks is None else self.landmarks[index])
 
     def above(self, score: float | None = None) -> Detections:
-        """The faces whose score is >= `score`, which becomes their threshold; None = `threshold`."""
-        score = self.threshold if score is None else float(score)
+        """The faces whose score is >= `score`, which becomes their threshold; None = `threshold`.
+
+        Raises:
+            InputError: the score is not from 0 to 1.
+        """
+        score = self.threshold if score is None else check_number(score, "score")
         kept = self.take(self.scores >= np.float32(score))
         kept.threshold = score
         return kept
@@ -196,7 +216,6 @@ class Detections:
         """
         from .align import align
         from .datasets.pixels import rgb_image
-        from .errors import InputError
 
         if self.landmarks is None:
             raise InputError("these faces have no landmarks, so they cannot be aligned; use a detector whose config "

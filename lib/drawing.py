@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .errors import check_number
+
 LOWEST = 0.5  # lowest score of the bar, or min_score if that is lower
 # Left eye, right eye, nose, left and right corner of the mouth: left is the image's left.
 LANDMARK_COLOURS = ((255, 60, 60), (255, 225, 0), (0, 230, 120), (255, 0, 220), (0, 200, 255))
@@ -45,11 +47,13 @@ def draw(image: np.ndarray, detections: Drawable, min_score: float = 0.5, colour
 
     Raises:
         ValueError: the image has another shape or type.
+        InputError: min_score is not from 0 to 1.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     drawn = np.array(image, order="C")
-    low = min(LOWEST, float(min_score))
+    min_score = check_number(min_score, "min_score")
+    low = min(LOWEST, min_score)
     kept = np.flatnonzero(detections.scores >= min_score)
     kept = kept[np.argsort(detections.scores[kept], kind="stable")]  # the highest score on top
     colours = score_colours(detections.scores[kept], low)

@@ -1,4 +1,14 @@
-"""The exception for bad input: a file, a key or a value that the reader of the message can correct."""
+"""The exception for bad input: a file, a key or a value that the reader of the message can correct.
+
+Also what its messages are made of: names that are safe to print, and numbers with their bounds.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass
+from typing import SupportsFloat
 
 
 class InputError(ValueError):
@@ -7,3 +17,93 @@ class InputError(ValueError):
     The message is one line that names what is wrong and where (file, line or key), what was found, what was
     expected and, where it helps, what to do. Tools print it after `error:` and exit 2, without a traceback.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
+
+
+def printable(text: str) -> str:
+    r"""The text on one line that any output takes: unprintable characters become escapes.
+
+    File names may hold line ends, codes that move the cursor, or bytes that are not UTF-8 (as lone surrogates).
+
+    Examples:
+        >>> printable("caf\udce9 \n Zoë"), printable("사진.jpg")
+        ('caf\\udce9 \\n Zoë', '사진.jpg')
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers between two bounds; a bound that is None does not exist. NaN and infinity are in no range.
+
+    Attributes:
+        least: lowest allowed number.
+        over: allowed numbers are greater than this.
+        most: highest allowed number.
+        below: allowed numbers are less than this.
+    """
+
+    least: float | None = None
+    over: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    def __contains__(self, number: float) -> bool:
+        return math.isfinite(number) and not (
+            (self.least is not None and number < self.least) or (self.over is not None and number <= self.over)
+            or (self.most is not None and number > self.most) or (self.below is not None and number >= self.below))
+
+    def __str__(self) -> str:
+        """Words such as `from 0 to 1`; empty without bounds."""
+        if self.least is not None and self.most is not None:
+            return f"from {self.least} to {self.most}"
+        words = {"at least": self.least, "more than": self.over, "at most": self.most, "less than": self.below}
+        return " and ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)
+
+
+FRACTION = Range(least=0, most=1)
+"""Scores and other fractions."""
+POSITIVE_FRACTION = Range(over=0, most=1)
+"""IoU from which boxes match, and precision."""
+
+
+def check_number(value: SupportsFloat, name: str, bounds: Range = FRACTION) -> float:
+    """Check a number against its bounds.
+
+    Args:
+        value: the number, also of NumPy.
+        name: of the argument or option, for the message.
+        bounds: the numbers that are allowed.
+
+    Returns:
+        The number as a float.
+
+    Raises:
+        InputError: it is no number, or out of bounds, or NaN.
+
+    Examples:
+        >>> check_number(0.5, "score")
+        0.5
+    """
+    try:
+        number = math.nan if isinstance(value, str | bytes | bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if number not in bounds:
+        raise InputError(f"{name} is {value!r}, expected a number{f' {bounds}' if str(bounds) else ''}")
+    return number
+
+
+def check_whole(value: object, name: str, bounds: Range = Range(least=0)) -> int:
+    """Check a whole number as `check_number` does; 3.0 is not one, as it is none for an index."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number not in bounds:
+        raise InputError(f"{name} is {value!r}, expected a whole number{f', {bounds}' if str(bounds) else ''}")
+    return number

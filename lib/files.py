@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+LONGEST = 80  # bytes of a name in a temporary name
 _parts: set[str] = set()
 """Real paths of the temporary files that this process is writing."""
 
@@ -30,7 +32,7 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part{suffix}")
+    temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}.{threading.get_ident()}.part{suffix}")
     written = os.path.realpath(temporary)
     _parts.add(written)
     try:
@@ -50,10 +52,32 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
         _parts.discard(written)
 
 
-def write_whole(path: str | os.PathLike, data: bytes, sync: bool = True) -> None:
-    """Write bytes to `path` so that it always has either its old or its new content; see whole_file."""
+def identity(path: str | os.PathLike) -> tuple[int, int] | None:
+    """(device, number) of a file or folder, which another of its name does not have; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _short(name):
+    """A name that leaves room for what is added to it, and that every library takes.
+
+    A file system takes 255 bytes, some take 143, and OpenCV takes only UTF-8.
+    """
+    data = os.fsencode(name)
+    short = data[:LONGEST].decode("utf-8", "ignore")
+    return short if short == name else f"{short}.{zlib.crc32(data):08x}"
+
+
+def write_whole(path: str | os.PathLike, data: bytes | str, sync: bool = True) -> None:
+    """Write bytes or text to `path` so that it always has either its old or its new content; see whole_file.
+
+    Text is written as UTF-8. A byte of a file name that is not UTF-8 becomes an escape, which JSON reads back.
+    """
     with whole_file(path, sync=sync) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
 def remove_parts(folder: str | os.PathLike) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from easydict import EasyDict
 
-from ..detections import Detections
+from ..detections import Detections, check_output
 from ..errors import InputError
 from ..nms import min_nms, nms
 from . import pyramid, resample
@@ -122,6 +122,7 @@ class Cascade:
             outputs = self.nets["pnet"](pixels[None])
             clock.lap("pnet")
             logits = np.asarray(outputs["scores"])[0]
+            check_output(logits, "scores", "pnet")
             odds = logits[..., 1] - logits[..., 0]
             rows, columns = np.nonzero(odds >= least)
             offsets = np.asarray(outputs["boxes"])[0, rows, columns]
@@ -202,6 +203,7 @@ class Cascade:
             clock.lap("crops")
             outputs = self.nets[stage](crops)
             outputs = {name: np.array(values[: len(owners)]) for name, values in outputs.items()}
+            check_output(outputs["scores"], "scores", stage)
             clock.lap(stage)
             return outputs
 

@@ -5,11 +5,13 @@ Exit codes: 0 done, 2 bad input (InputError, and argparse's own), 1 the machine 
 """
 
 import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 
-from ..errors import InputError
+from ..errors import InputError, printable
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -67,24 +69,54 @@ def run(main: Callable[[Sequence[str] | None], int | None], arguments: Sequence[
     Returns:
         The exit code for sys.exit.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no name of a file is an error in any encoding
+    try:
+        try:
+            return _run(main, arguments)
+        finally:
+            for stream in (sys.stdout, sys.stderr):  # here, where an error can still be reported, not at exit
+                if stream is not None:
+                    stream.flush()
+    except BrokenPipeError:
+        _discard()
+        return 141
+    except OSError as error:  # standard output is a file on a full disk
+        if error.errno is None:
+            raise
+        _discard(sys.stdout)
+        with contextlib.suppress(OSError):
+            print(f"error: standard output: {error.strerror}", file=sys.stderr, flush=True)
+        return 1
+
+
+def _run(main, arguments):
+    """The exit code; errors that a user can correct are printed."""
     try:
         return main(arguments) or 0
     except InputError as error:
         return _fail(error, 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except BrokenPipeError:
-        # The reader of the output (`| head`) has ended. Python would report that again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except BrokenPipeError:  # the reader of the output (`| head`) has ended
+        raise
     except OSError as error:
         if error.errno is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{os.strerror(error.errno)}", 1)
+        where = f"{printable(str(error.filename))}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or os.strerror(error.errno)}", 1)
 
 
 def _fail(message, code):
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     print(f"error: {message}", file=sys.stderr, flush=True)
     return code
+
+
+def _discard(*streams):
+    """Throw away what else is written to the streams, by default both: Python flushes them again at exit."""
+    for stream in streams or (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError
+from ..config import check_value
+from ..errors import InputError, check_whole
 from .command_line import argument_parser, quiet_decoders
 from .detector_options import add_detector_options, detector_from
 
@@ -45,10 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after N frames; 0: never")
     options = parser.parse_args(arguments)
     quiet_decoders()
-    if options.score is not None and not 0 < options.score < 1:
-        raise InputError(f"--score {options.score:g}: expected a number between 0 and 1")
-    if options.frames < 0:
-        raise InputError(f"--frames {options.frames}: expected 0 or more")
+    if options.score is not None:
+        check_value("TEST.DEMO_SCORE", options.score, "--score")
+    check_whole(options.frames, "--frames")
     if options.no_pictures and options.out:
         raise InputError(f"--out {options.out}: pictures are written there, which --no-pictures forbids")
 

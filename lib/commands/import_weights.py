@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, Range, check_number
 from .command_line import argument_parser
 
 EXAMPLE = """
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"slim needs --net, one of {', '.join(SLIM_NETS)}")
     if options.net != "slim" and (options.slim_net or options.alpha != 1.0):
         raise InputError("--net and --alpha are for slim")
+    check_number(options.alpha, "--alpha", Range(over=0))
     v2 = options.net == "mobilenet_v2_100"
     if options.reference and options.net not in TOLERANCE:
         raise InputError(f"--reference is for {' and '.join(TOLERANCE)}")

@@ -5,7 +5,7 @@ It needs only a browser. It contains crops of the images, so their terms apply t
 
 from collections.abc import Sequence
 
-from ..errors import InputError
+from ..errors import check_whole
 from .command_line import argument_parser, quiet_decoders
 
 EXAMPLE = """
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--subset", action="store_true", help="evaluate only the images that have a prediction file")
     parser.add_argument("--lenient", action="store_true", help="skip and count malformed files and lines")
     options = parser.parse_args(arguments)
-    if options.crops is not None and options.crops < 0:
-        raise InputError(f"--crops {options.crops}: expected a number of 0 or more")
+    if options.crops is not None:
+        check_whole(options.crops, "--crops")
     quiet_decoders()
 
     from ..evaluation.files.ground_truth import read_ground_truth

@@ -8,7 +8,8 @@ Exit code 0 when at least one image was done (those left out are named and count
 
 from collections.abc import Sequence
 
-from ..errors import InputError
+from ..config import check_value
+from ..errors import InputError, printable
 from ..inference.results import FORMATS, check_format
 from .command_line import argument_parser, quiet_decoders
 from .detector_options import add_detector_options, detector_from
@@ -67,9 +68,9 @@ def read_scales(text: str | None) -> list[float] | None:
         scales = [float(word) for word in text.split(",")]
     except ValueError:
         scales = []
-    if not scales or not all(0 < scale < float("inf") for scale in scales):
+    if not scales:
         raise InputError(f"--scales {text!r}: expected numbers over 0 such as 0.5,1,2 or 500,800,1200")
-    return scales
+    return check_value("TEST.SCALES", scales, "--scales")
 
 
 def report(result: dict, out: str) -> int:
@@ -82,5 +83,6 @@ def report(result: dict, out: str) -> int:
     if failed and not result["images"] + result["resumed"]:
         raise InputError("no image could be read")
     if failed:
-        print(f"{len(failed)} images were left out: {', '.join(failed[:5])}{', ...' if len(failed) > 5 else ''}")
+        first = ", ".join(map(printable, failed[:5]))
+        print(f"{len(failed)} images were left out: {first}{', ...' if len(failed) > 5 else ''}")
     return 0

@@ -87,9 +87,51 @@ def override(cfg: EasyDict, overrides: Iterable) -> None:
         _merge(cfg, value, "--set", "")
 
 
+def check_value(key: str, value: Any, name: str | None = None) -> Any:
+    """Check a value by the rule of a key, wherever it comes from: an argument, an option, a changed config.
+
+    Args:
+        key: such as TEST.SCALES.
+        value: a tuple or an array counts as a list.
+        name: what the message calls it; None: the key.
+
+    Returns:
+        The value in the type of the key.
+
+    Raises:
+        InputError: names it, what was found and what was expected.
+
+    Examples:
+        >>> check_value("TEST.SCALES", (0.5, 1), "scales")
+        [0.5, 1]
+    """
+    try:
+        return RULES[key].check(_native(value))
+    except NotAllowedError as error:
+        raise InputError(f"{name or key} {error}") from None
+
+
+def check_group(cfg: EasyDict, group: str) -> None:
+    """Check all keys of a group, such as TEST: a program may have changed them after the config was loaded.
+
+    A value of another type that a YAML file may have too, such as a tuple or the text 0.5, is replaced.
+    """
+    for name, value in list(cfg[group].items()):
+        if (key := f"{group}.{name}") in RULES:
+            checked = check_value(key, value)
+            if type(checked) is not type(value):
+                cfg[group][name] = checked
+
+
+def _native(value):
+    """A number or a list of Python for one of NumPy, and a list for a tuple."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return [_native(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def save_config(cfg: Mapping, path: str | os.PathLike) -> None:
     """Write all keys of a config as YAML, atomically; `load_config` of the file gives the same config."""
-    write_whole(path, yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None).encode())
+    write_whole(path, yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None))
 
 
 def _yaml_chain(path, seen=()):

@@ -5,38 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import Range
+
 
 class NotAllowedError(ValueError):
     """A value that a rule does not allow; the text follows the name of the key: `is 50, expected from 0 to 1`."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers between two bounds; a bound that is None does not exist.
-
-    Attributes:
-        least: lowest allowed number.
-        over: allowed numbers are greater than this.
-        most: highest allowed number.
-        below: allowed numbers are less than this.
-    """
-
-    least: float | None = None
-    over: float | None = None
-    most: float | None = None
-    below: float | None = None
-
-    def __contains__(self, number: float) -> bool:
-        return math.isfinite(number) and not (
-            (self.least is not None and number < self.least) or (self.over is not None and number <= self.over)
-            or (self.most is not None and number > self.most) or (self.below is not None and number >= self.below))
-
-    def __str__(self) -> str:
-        """Words such as `from 0 to 1`; empty without bounds."""
-        if self.least is not None and self.most is not None:
-            return f"from {self.least} to {self.most}"
-        words = {"at least": self.least, "more than": self.over, "at most": self.most, "less than": self.below}
-        return " and ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)
 
 
 @dataclass(frozen=True)
@@ -125,12 +98,12 @@ class ListRule(Rule):
         value = super().check(value)
         for item in value:
             if self.nested != isinstance(item, list):
-                raise NotAllowedError(f"holds {item!r}, expected entries such as {self._example()!r}")
+                raise NotAllowedError(f"holds {item!r}, expected {self._words()}, such as {self._example()!r}")
             if self.nested and not item:
                 raise NotAllowedError(f"holds {item!r}, expected {self._words()}, such as {self._example()!r}")
             for number in item if self.nested else [item]:
                 if not isinstance(number, int | float) or isinstance(number, bool):
-                    raise NotAllowedError(f"holds {number!r}, expected entries such as {self._example()!r}")
+                    raise NotAllowedError(f"holds {number!r}, expected {self._words()}, such as {self._example()!r}")
                 if number not in self.range or (self.whole and not isinstance(number, int)):
                     raise NotAllowedError(f"holds {number!r}, expected {self._words()}, such as {self._example()!r}")
         fits = len(value) == self.length if self.length and value else value or self.empty

@@ -35,7 +35,7 @@ def write_coco(roidb: Roidb, path: str | os.PathLike) -> None:
     members = [f'"info": {json.dumps({"description": f"faces of {os.path.basename(roidb.source)}"})}',
                _listed("categories", [category]), _listed("images", images),
                _listed("annotations", _annotations(roidb.records, with_points))]
-    write_whole(path, ("{\n" + ",\n".join(members) + "\n}\n").encode())
+    write_whole(path, "{\n" + ",\n".join(members) + "\n}\n")
 
 
 def _listed(key, objects):

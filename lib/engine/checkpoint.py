@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import whole_file
+from ..weights.content import check_finite
 
 if TYPE_CHECKING:
     import keras
@@ -56,9 +58,12 @@ def load_state(path: str | os.PathLike, groups: Mapping[str, Sequence[keras.Vari
         The facts that `save_state` was given.
 
     Raises:
-        InputError: the file is missing, is not a state, or is the state of another net.
+        InputError: the file is missing, damaged, or not a state, is the state of another net, or a value is not finite.
     """
     try:
+        with zipfile.ZipFile(path) as archive:  # NumPy alone does not notice damage behind what it reads
+            if (member := archive.testzip()) is not None:
+                raise ValueError(f"{member} differs from its checksum")
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
             for name, variables in groups.items():
@@ -81,4 +86,5 @@ def _assign(path, name, variables, arrays):
         if tuple(variable.shape) != array.shape:
             raise InputError(f"{path}: {name} {variable.path} is {array.shape}, the config's net needs "
                              f"{tuple(variable.shape)}; resume with the config saved beside it")
+        check_finite(array, f"{path}: {name} {variable.path}")
         variable.assign(array)

@@ -258,7 +258,7 @@ class Trainer:
         values = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
         text = f"step {step} norm={norm:.4g} {values}\n" + "\n".join(names) + "\n"
         try:
-            write_whole(path, text.encode("utf-8", "surrogateescape"))
+            write_whole(path, text)
             where = f"are in {path}"
         except OSError as error:
             where = f"cannot be written to {path} ({error.strerror}); they are {', '.join(names)}"

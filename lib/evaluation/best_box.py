@@ -8,7 +8,7 @@ import numpy as np
 
 from ..boxes.pairs import summed_overlaps
 from ..datasets.roidb import Roidb
-from ..errors import InputError
+from ..errors import InputError, Range, check_whole
 from .pairing import pair_by_name, rows_or_none
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def evaluate_best_box(predictions: Predictions, roidb: Roidb, max_faces: int = 5
         `single` (images with one face), `without` (images without a box), `unknown` (files without a record).
 
     Raises:
-        InputError: no predicted image is in the roidb, or the roidb has no sizes of images.
+        InputError: a number is below 1, no predicted image is in the roidb, or the roidb has no sizes of images.
     """
+    check_whole(max_faces, "max_faces", Range(least=1))
+    check_whole(grid, "grid", Range(least=1))
     files, unknown = pair_by_name(predictions, [record.name for record in roidb.records], roidb.source)
     boxes, truths, without = [], [], 0
     for record, file, rows in zip(roidb.records, files, rows_or_none(files), strict=True):

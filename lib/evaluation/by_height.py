@@ -9,6 +9,8 @@ import numpy as np
 
 from ..constants import HEIGHT_EDGES, SMALL_FACE
 from ..datasets.roidb import Record, Roidb
+from ..errors import POSITIVE_FRACTION, InputError, Range, check_number
+from .files.readings import reading_warnings
 from .pairing import pair_by_name, rows_or_none
 from .voc import ap_of, match_faces
 from .wider import average_precision
@@ -28,7 +30,12 @@ def height_bins(edges: Sequence[float] = HEIGHT_EDGES) -> list[tuple[float, floa
 
     Returns:
         One (low, high) per bin, in px: low is included, high is not. The last high is infinite.
+
+    Raises:
+        InputError: the edges do not rise from above 0.
     """
+    if not all(low < high < np.inf for low, high in zip((0, *edges), edges, strict=False)):
+        raise InputError(f"edges are {list(edges)}, expected rising heights in px, such as {list(HEIGHT_EDGES)}")
     return list(zip((0, *edges), (*edges, np.inf), strict=True))
 
 
@@ -54,10 +61,10 @@ def evaluate_roidb(predictions: Predictions, roidb: Roidb, subset: bool = False,
         `ap50` and `ap50_small` (faces under SMALL_FACE px); `wider`: AP by the WIDER protocol with all faces counted;
         the counts `images`, `faces`, `small` (faces), `ignored` (faces), `detections`, `missing` (images without a
         file), `unknown` (files without an image); `heights`: one dict per bin with `low`, `high` (None: no end),
-        `faces`, `found`, `ap50`.
+        `faces`, `found`, `ap50`; `warnings`: list of str, of reading_warnings.
 
     Raises:
-        InputError: no predicted image is in the roidb.
+        InputError: a number is out of range, or no predicted image is in the roidb.
     """
     corners, records, missing, unknown = _pairs(predictions, roidb, subset)
     match, heights = match_faces(corners, records), []
@@ -69,7 +76,7 @@ def evaluate_roidb(predictions: Predictions, roidb: Roidb, subset: bool = False,
     return {"ap50": every["ap"], "ap50_small": small["ap"], "wider": average_precision(corners, records),
             "images": len(records), "faces": every["faces"], "small": small["faces"],
             "ignored": int(match.ignored.sum()), "detections": len(match.rows), "missing": missing, "unknown": unknown,
-            "heights": heights}
+            "heights": heights, "warnings": _warnings(corners, records)}
 
 
 def recall_by_height(predictions: Predictions, roidb: Roidb, precision: float = 0.9, score: float = 0.02,
@@ -90,11 +97,14 @@ def recall_by_height(predictions: Predictions, roidb: Roidb, precision: float = 
         `images`, `faces`, `missing` (images without a file), `unknown` (files without an image), and `points`: two
         dicts with `asked` ("precision" or "score"), `score` (None where no score keeps the precision: nothing is found
         then), `precision` (None without detections), `recall` (None without faces) and `heights`: one dict per bin with
-        `low`, `high` (None: no end), `faces`, `found`, `recall` (None without faces).
+        `low`, `high` (None: no end), `faces`, `found`, `recall` (None without faces); `warnings`: list of str, of
+        reading_warnings.
 
     Raises:
-        InputError: no predicted image is in the roidb.
+        InputError: a number is out of range, or no predicted image is in the roidb.
     """
+    check_number(precision, "precision", POSITIVE_FRACTION)
+    check_number(score, "score", Range())
     corners, records, missing, unknown = _pairs(predictions, roidb, subset)
     match = match_faces(corners, records)
     counts = (match.best < 0) | match.of_faces(~match.ignored)  # (D,)
@@ -120,11 +130,18 @@ def recall_by_height(predictions: Predictions, roidb: Roidb, precision: float = 
     points = [point("precision", scores[ends[last]] if last >= 0 else np.inf, last),
               point("score", score, np.count_nonzero(scores[ends] >= score) - 1)]
     return {"images": len(records), "faces": int((~match.ignored).sum()), "missing": missing, "unknown": unknown,
-            "points": points}
+            "points": points, "warnings": _warnings(corners, records)}
 
 
 def _recall(faces, found):
     return {"faces": int(faces), "found": int(found), "recall": float(found / faces) if faces else None}
+
+
+def _warnings(corners, records):
+    """The reading_warnings of (P, 5) x1 y1 x2 y2 score per record."""
+    files, faces = ([np.column_stack([boxes[:, :2], boxes[:, 2:4] - boxes[:, :2]]) for boxes in some]
+                    for some in (corners, [record.boxes for record in records]))
+    return reading_warnings(files, faces, [(record.width, record.height) for record in records])
 
 
 def _pairs(predictions: Predictions, roidb: Roidb,

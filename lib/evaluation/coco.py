@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, Range, check_whole
 from .by_height import COARSE_EDGES, height_bins
+from .files.readings import reading_warnings
 
 if TYPE_CHECKING:
     from faster_coco_eval.core.faster_eval_api import COCOeval_faster
@@ -40,17 +41,21 @@ def evaluate_coco(truth: CocoFile, rows: Sequence[np.ndarray | None], max_detect
         100, with `max_detections`, `AP`, `AP50`, `AP75`, `AP_small`, `AP_medium`, `AP_large`, `AR` and `AR50` (recall
         of all detections that are kept), `beyond` (detections that are cut off) and `unreachable` (faces beyond that
         number in their image, which cannot be found); `heights`: one dict per bin with `low`, `high`, `faces`, `AP`,
-        `AP50`, `AR` of the faces of low <= height < high at max_detections. A figure is None without faces for it.
+        `AP50`, `AR` of the faces of low <= height < high at max_detections; `warnings`: list of str, of
+        reading_warnings. A figure is None without faces for it.
 
     Raises:
-        InputError: faster-coco-eval is not installed.
+        InputError: max_detections is below 1, or faster-coco-eval is not installed.
     """
+    check_whole(max_detections, "max_detections", Range(least=1))
     kept = [image for image, rows_of_image in zip(truth.images, rows, strict=True) if rows_of_image is not None]
     detections = [rows_of_image for rows_of_image in rows if rows_of_image is not None]
     faces = [truth.faces[image["id"]] for image in kept]
     per_image = np.array([sum(not face["iscrowd"] for face in some) for some in faces], np.intp)
     limits = sorted({int(max_detections), USUAL_DETECTIONS}, key=lambda limit: limit != max_detections)
 
+    boxes = [np.array([face["bbox"] for face in some]).reshape(-1, 4) for some in faces]
+    warnings = reading_warnings(detections, boxes, [(image["width"], image["height"]) for image in kept])
     areas = {"all": (0, 1e10)} | SIZES
     ran = run_library(faces, detections, areas, limits)
     of_limit = []
@@ -64,7 +69,7 @@ def evaluate_coco(truth: CocoFile, rows: Sequence[np.ndarray | None], max_detect
                     "unreachable": int(np.maximum(per_image - limit, 0).sum())}
         of_limit.append(figures)
     return {"images": len(kept), "faces": int(per_image.sum()), "detections": sum(map(len, detections)),
-            "limits": of_limit, "heights": _by_height(faces, detections, max_detections)}
+            "limits": of_limit, "heights": _by_height(faces, detections, max_detections), "warnings": warnings}
 
 
 def _by_height(faces, rows, limit):

@@ -119,7 +119,7 @@ def write_coco_rows(path: str | os.PathLike, rows: Mapping[str, np.ndarray], ids
             raise InputError(f"{path}: a detection of {name} is not finite; nothing is written")
         lines += [f'{{"image_id": {number}, "category_id": {category}, "bbox": [{x!r}, {y!r}, {w!r}, {h!r}], '
                   f'"score": {score!r}}}' for x, y, w, h, score in rows_of_image.tolist()]
-    write_whole(path, ("[\n" + ",\n".join(lines) + "\n]\n").encode())
+    write_whole(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
 def write_wider_folder(folder: str | os.PathLike, rows: Mapping[str, np.ndarray], truth: CocoFile) -> int:
@@ -137,7 +137,7 @@ def write_wider_folder(folder: str | os.PathLike, rows: Mapping[str, np.ndarray]
         name = image_name(image["file_name"])
         faces = [" ".join(map(_shortest, row)) for row in rows[name].tolist()]
         text = "\n".join([image["file_name"], str(len(faces)), *faces]) + "\n"
-        write_whole(os.path.join(folder, *f"{name}.txt".split("/")), text.encode(), sync=False)
+        write_whole(os.path.join(folder, *f"{name}.txt".split("/")), text, sync=False)
     return len(truth.images)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..datasets.roidb import Record
+from ..errors import POSITIVE_FRACTION, check_number
 from .curve import area_under_curve
 from .matching import best_boxes
 from .wider import as_rows
@@ -69,6 +70,7 @@ def match_faces(detections: Sequence, records: Sequence[Record], iou: float = 0.
         records: as in ap50.
         iou: 0..1.
     """
+    check_number(iou, "iou", POSITIVE_FRACTION)
     rows_of, boxes_of = [np.zeros((0, 5))], [np.zeros((0, 4))]
     heights_of, ignored_of = [np.zeros(0)], [np.zeros(0, bool)]
     found, faces = [], []  # their number in each image

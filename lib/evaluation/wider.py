@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..datasets.roidb import Record
-from ..errors import InputError
+from ..errors import POSITIVE_FRACTION, InputError, check_number
 from .curve import Matches, curve_of
 from .files.ground_truth import SETTINGS, GroundTruth
 from .files.warnings import prediction_warnings
@@ -67,6 +67,7 @@ def match_wider(predictions: Predictions, ground_truth: Sequence[GroundTruth], s
 
 def _match(images, rows, boxes, counted, every, iou):
     """Matches. rows, boxes and the values of counted: lists, one array per image; every: all scores."""
+    check_number(iou, "iou", POSITIVE_FRACTION)
     image = np.repeat(np.arange(len(rows)), [len(rows_of_image) for rows_of_image in rows])
     owner = np.repeat(np.arange(len(boxes)), [len(boxes_of_image) for boxes_of_image in boxes])
     rows = np.concatenate([np.zeros((0, 5)), *rows])

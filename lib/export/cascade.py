@@ -16,10 +16,10 @@ from ..cascade.cascade import SIDES
 from ..errors import InputError
 from ..inference.cascade_detector import CascadeDetector
 from ..runtimes.cascade import check_cascade_free, open_cascade, write_cascade
-from ..runtimes.files import CascadeFiles
+from ..runtimes.files import CascadeFiles, size_of
 from ..runtimes.sidecar import licence_of
 from .check import LIMIT, agreement
-from .files import move_files, size_of, workplace
+from .files import move_files, workplace
 from .formats import Format, run_exported
 from .onnx import INPUT, to_onnx
 

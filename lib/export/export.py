@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..cascade.stages import is_cascade
 from ..errors import InputError
+from ..runtimes.files import size_of
 from ..runtimes.sidecar import check_free, licence_of, sidecar_path, write_sidecar
 from .cascade import export_cascade
 from .check import HALF_LIMIT, LIMIT, check_images, compare_faces, compare_maps
-from .files import move, size_of, workplace
+from .files import move, workplace
 from .formats import Job, check_cascade_options, check_options, format_of, run_exported
 from .nms import anchor_facts
 from .onnx import INPUT, require

@@ -69,12 +69,6 @@ def move_files(source: Path, folder: Path) -> None:
         os.replace(file, folder / file.name)
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a model: of a file, of an .xml with its .bin, or of a folder."""
-    files = path.rglob("*") if path.is_dir() else [path, *([path.with_suffix(".bin")] if path.suffix == ".xml" else [])]
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
 def open_saved_model(path: Path) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Function images (B, H, W, 3) uint8 -> dict of maps, of a SavedModel that `export` wrote. Needs TensorFlow."""
     import tensorflow as tf

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..weights.content import check_weights, stamp
 
 LARGEST = float(np.finfo(np.float16).max)
 COMPRESSED_FROM = 4096  # bytes; smaller arrays are stored as they are, because compression costs bytes too
@@ -21,10 +22,11 @@ def halve_weights(source: str | os.PathLike) -> bytes:
     """The bytes of a .weights.h5 with its float32 arrays as float16, compressed. Keras reads it like the other.
 
     Raises:
-        InputError: a weight is beyond float16 (65,504).
+        InputError: a weight is beyond float16 (65,504), or the file is damaged.
     """
     import h5py
 
+    check_weights(source)
     target = io.BytesIO()
     # libver latest: without it the tables of many small groups take half a megabyte
     with h5py.File(source, "r") as old, h5py.File(target, "w", libver="latest") as new:
@@ -40,6 +42,7 @@ def halve_weights(source: str | os.PathLike) -> bytes:
             made.attrs.update(item.attrs)
 
         old.visititems(copy)
+        stamp(new)
     return target.getvalue()
 
 

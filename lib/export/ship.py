@@ -18,6 +18,7 @@ from ..config import default_config, keys_with, load_config, override, save_conf
 from ..errors import InputError
 from ..runtimes.files import WEIGHTS, CascadeFiles, trained_weights, trainings
 from ..runtimes.sidecar import licence_of
+from ..weights.content import stamped
 
 LIMIT = 5_000_000  # bytes of a file; they are part of every clone and every installed package
 
@@ -67,7 +68,7 @@ def ship(run: str | os.PathLike, folder: str | os.PathLike | None = None, name: 
         for stage, source in _weights(runs, weights).items():
             path = CascadeFiles.named(made, WEIGHTS)[stage] if whole else made
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(halve_weights(source) if half else source.read_bytes())
+            path.write_bytes(halve_weights(source) if half else stamped(source))
         save_config(cfg, made_in / f"{cfg.NAME}.yml")
         facts = export(cfg, made, model, licence=licence, half=half)
         files = sorted(path for path in made_in.rglob("*") if path.is_file())

@@ -6,20 +6,24 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import cv2
 import numpy as np
 
+from ..config import check_group, check_value
 from ..data_layer import shrink
+from ..datasets.images import ImageError
 from ..datasets.pixels import rgb_image
 from ..detections import Detections
+from ..errors import InputError
 from ..nms import nms, soft_nms
 
 if TYPE_CHECKING:
     from easydict import EasyDict
     from PIL.Image import Image
 
+ERRORS = ("raise", "return")
 CHUNK_PIXELS = 64_000_000  # of images that are in memory together, 192 MB
 
 View = tuple[int, tuple[int, int], bool]
@@ -47,14 +51,22 @@ class BaseDetector(ABC):
                 f"{f' from {self.source}' if self.source else ''})")
 
     @overload
-    def detect(self, images: list | tuple, scales: Sequence[float] | None = None,
-               flip: bool | None = None) -> list[Detections]: ...
+    def detect(self, images: list | tuple, scales: Sequence[float] | None = None, flip: bool | None = None,
+               errors: Literal["raise"] = "raise") -> list[Detections]: ...
 
     @overload
     def detect(self, images: str | os.PathLike | bytes | np.ndarray | Image, scales: Sequence[float] | None = None,
-               flip: bool | None = None) -> Detections: ...
+               flip: bool | None = None, errors: Literal["raise"] = "raise") -> Detections: ...
 
-    def detect(self, images, scales=None, flip=None):
+    @overload
+    def detect(self, images: list | tuple, scales: Sequence[float] | None = None, flip: bool | None = None, *,
+               errors: Literal["return"]) -> list[Detections | ImageError]: ...
+
+    @overload
+    def detect(self, images: str | os.PathLike | bytes | np.ndarray | Image, scales: Sequence[float] | None = None,
+               flip: bool | None = None, *, errors: Literal["return"]) -> Detections | ImageError: ...
+
+    def detect(self, images, scales=None, flip=None, errors="raise"):
         """Find the faces of one image, or of each image of a list or tuple.
 
         Images that are padded to the same size share a batch of at most TEST.BATCH images and TEST.MAX_PIXELS pixels.
@@ -67,6 +79,8 @@ class BaseDetector(ABC):
             scales: factors, or shorter sides in px where > 10, of the image, or of TEST.SIZE where that is set; None:
                 TEST.SCALES.
             flip: also search the mirrored image; None: TEST.FLIP.
+            errors: what an image that cannot be read does. raise: it ends the work; return: the
+                list has its ImageError instead of Detections, and the others are detected.
 
         Returns:
             Detections of one image, or a list of Detections for a list: all faces with a score from TEST.SCORE on,
@@ -75,13 +89,17 @@ class BaseDetector(ABC):
 
         Raises:
             ImageError: names the image that cannot be read, by its path or its place in the list.
+            InputError: scales, or a key of TEST that was changed, is not allowed; it says what is expected.
         """
-        if not isinstance(images, (list, tuple)):
-            return self._detect([rgb_image(images, limit=self.cfg.TEST.MAX_FILE_PIXELS)], scales, flip)[0]
-        faces = []
-        for chunk in _chunks(images, self.cfg.TEST.MAX_FILE_PIXELS):
-            faces += self._detect(chunk, scales, flip)
-        return faces
+        if errors not in ERRORS:
+            raise InputError(f"errors is {errors!r}, expected {' or '.join(ERRORS)}")
+        check_group(self.cfg, "TEST")
+        scales = self.cfg.TEST.SCALES if scales is None else check_value("TEST.SCALES", scales, "scales")
+        alone, results = not isinstance(images, (list, tuple)), []
+        for chunk in _chunks([images] if alone else images, self.cfg.TEST.MAX_FILE_PIXELS, alone, errors == "return"):
+            found = iter(self._detect([item for item in chunk if not isinstance(item, ImageError)], scales, flip))
+            results += [item if isinstance(item, ImageError) else next(found) for item in chunk]
+        return results[0] if alone else results
 
     @property
     @abstractmethod
@@ -108,12 +126,9 @@ class BaseDetector(ABC):
         """
         return None
 
-    def _detect(self, images: list[np.ndarray], scales: Sequence[float] | None,
-                flip: bool | None) -> list[Detections]:
+    def _detect(self, images: list[np.ndarray], scales: Sequence[float], flip: bool | None) -> list[Detections]:
         """Detections of each array (H, W, 3) uint8."""
-        test = self.cfg.TEST
-        scales = test.SCALES if scales is None else scales
-        flip = test.FLIP if flip is None else flip
+        flip = self.cfg.TEST.FLIP if flip is None else flip
         candidates: list[list[Detections]] = [[] for _ in images]
         for padded, batch in self._batches(images, scales, flip):
             views = [_view(images[number], size, mirrored) for number, size, mirrored in batch]
@@ -163,12 +178,27 @@ class BaseDetector(ABC):
         return faces
 
 
-def _chunks(images: Sequence[Any], limit: int) -> Iterator[list[np.ndarray]]:
-    """Yield lists of arrays, as many as have CHUNK_PIXELS together, of a list of images of any kind."""
-    chunk, pixels = [], 0
+def _chunks(images: Sequence[Any], limit: int, alone: bool,
+            keep_errors: bool) -> Iterator[list[np.ndarray | ImageError]]:
+    """Yield lists of arrays, as many as have CHUNK_PIXELS together, of a list of images of any kind.
+
+    Args:
+        limit: most pixels of a file.
+        alone: the list is not of the caller: the message of an error calls its image just `image`.
+        keep_errors: an image that cannot be read gives its ImageError.
+    """
+    chunk: list[np.ndarray | ImageError] = []
+    pixels = 0
     for number, image in enumerate(images):
-        chunk.append(rgb_image(image, f"image {number} of {len(images)}", limit))
-        pixels += chunk[-1].shape[0] * chunk[-1].shape[1]
+        try:
+            array = rgb_image(image, "image" if alone else f"image {number} of {len(images)}", limit)
+        except ImageError as error:
+            if not keep_errors:
+                raise
+            chunk.append(error.with_traceback(None))  # which would keep this list alive
+            continue
+        chunk.append(array)
+        pixels += array.shape[0] * array.shape[1]
         if pixels >= CHUNK_PIXELS:
             yield chunk
             chunk, pixels = [], 0

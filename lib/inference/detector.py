@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..detections import Detections
+from ..detections import Detections, check_output
 from .base import BaseDetector
 from .tiles import maps_of_tiles, tiles_of
 
@@ -102,11 +102,20 @@ class Detector(BaseDetector):
         """The net's maps of each view; views have at most `padded` (width, height) px."""
         (width, height), test = padded, self.cfg.TEST
         if self.shrunk_to or not test.MAX_PIXELS or width * height <= test.MAX_PIXELS:
-            outputs = self.run(_filled(self.family.fill, views, 0, 0, width, height))
+            outputs = self._checked(_filled(self.family.fill, views, 0, 0, width, height))
             return [{name: values[i] for name, values in outputs.items()} for i in range(len(views))]
         tiles = tiles_of(width, height, test.MAX_PIXELS, test.TILE_OVERLAP, self.multiple)
-        return [maps_of_tiles(self.run, functools.partial(_filled, self.family.fill, [view]), width, height, tiles)
+        return [maps_of_tiles(self._checked, functools.partial(_filled, self.family.fill, [view]), width, height, tiles)
                 for view in views]
+
+
+    def _checked(self, images: np.ndarray) -> Mapping[str, Any]:
+        """The net's maps of a batch; InputError where they are no numbers."""
+        outputs = self.run(images)
+        for name, values in outputs.items():
+            for part in values if isinstance(values, list) else [values]:  # lists: faces, one array per image
+                check_output(part, name, str(self))
+        return outputs
 
 
 def _filled(fill: int, images: list[np.ndarray], x: int, y: int, width: int, height: int) -> np.ndarray:

@@ -6,6 +6,7 @@ scales, flip, threshold and NMS cannot be compared.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import time
@@ -13,8 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..config import check_value
 from ..datasets.folders import find_images, listed_images, read_ahead
 from ..datasets.images import ImageError, image_size
+from ..errors import printable
 from ..progress import Progress
 from .base import scaled_size
 from .results import open_results
@@ -48,6 +51,7 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
         OSError: with the file's name, when a file cannot be written.
     """
     images, test = find_images(folder, others=True), detector.cfg.TEST
+    scales = test.SCALES if scales is None else check_value("TEST.SCALES", scales, "scales")
     images = listed_images(names, images) if names else images
     results = open_results(out, images, settings, resume, file_format, labels)
     images = [image for image in images if image not in results.resumed]
@@ -64,8 +68,15 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
                     results.leave_out(image)
                     progress.note(f"warning: {found}; left out")
                     continue
-                _note_limit(progress, Path(folder, image), size, scales or test.SCALES, detector)
-                results.write(image, found, size)
+                _note_limit(progress, Path(folder, image), size, scales, detector)
+                try:
+                    results.write(image, found, size)
+                except OSError as error:
+                    if error.errno != errno.ENAMETOOLONG:
+                        raise
+                    failed.append(image)
+                    progress.note(f"warning: {printable(image)}: {error.strerror} for its prediction file; left out")
+                    continue
                 faces += len(found)
                 times = {part: times.get(part, 0.0) + value for part, value in found.times.items()}
             progress.advance(len(chunk))
@@ -83,7 +94,6 @@ def _detect(detector, chunk, scales, flip):
     same pixels. Where TEST.SIZE is set, the factors are of that size and stay.
     """
     test = detector.cfg.TEST
-    scales = test.SCALES if scales is None else scales
     readable = [item for item in chunk if not isinstance(item[1], ImageError)]
     yield from (item for item in chunk if isinstance(item[1], ImageError))
     for reduced, group in itertools.groupby(readable, lambda item: round(max(item[2]) / max(item[1].shape[:2]))):
@@ -121,8 +131,8 @@ def _note_limit(progress: Progress, path: Path, size: tuple[int, int], scales: S
     asked = max(min(scaled_size(*size, scale, test.MAX_SIDE), size) for scale in scales)
     scaled = max(scaled_size(*size, scale, test.MAX_SIDE, detector.shrunk_to) for scale in scales)
     if scaled < asked:
-        progress.note(f"warning: {path}: {size[0]} x {size[1]} px, scaled down to {scaled[0]} x {scaled[1]} because "
-                      f"TEST.MAX_PIXELS is {test.MAX_PIXELS:,}")
+        progress.note(f"warning: {printable(str(path))}: {size[0]} x {size[1]} px, scaled down to {scaled[0]} x "
+                      f"{scaled[1]} because TEST.MAX_PIXELS is {test.MAX_PIXELS:,}")
 
 
 def _size(path):

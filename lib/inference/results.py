@@ -6,6 +6,7 @@ settings that found the faces, without which the figures cannot be compared.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -74,17 +75,25 @@ class FolderResults:
         if Path(out).is_file():
             raise InputError(f"{out}: is a file, expected a folder to write the predictions to")
         self.files = _apart({image: Path(out, image_name(image) + ".txt") for image in images})
-        self.resumed = _already_done(self.files, Path(out, SETTINGS), settings) if resume else set()
+        self.settings = Path(out, SETTINGS)
+        self.resumed = _already_done(self.files, self.settings, settings) if resume else set()
         if not self.resumed:
-            write_whole(Path(out, SETTINGS), json.dumps(settings or {}, indent=1).encode())
+            write_whole(self.settings, json.dumps(settings or {}, indent=1))
 
     def write(self, image: str, found: Detections, size: tuple[int, int]) -> None:
-        """Write the Detections of an image of this (width, height) px."""
+        """Write the Detections of an image of this (width, height) px.
+
+        Raises:
+            OSError: the file cannot be written, or the folder was removed since, with what was written before.
+        """
+        if not self.settings.is_file():
+            raise FileNotFoundError(errno.ENOENT, "was removed while the predictions were written", str(self.settings))
         write_prediction_file(self.files[image], image, found.boxes, found.scores)
 
     def leave_out(self, image: str) -> None:
         """Delete what an earlier run wrote for an image that cannot be read now."""
-        self.files[image].unlink(missing_ok=True)
+        if os.path.isfile(self.files[image]):  # False for a name that is too long for a file
+            self.files[image].unlink()
 
     def finish(self) -> None:
         """Everything is written already."""
@@ -118,7 +127,7 @@ class FileResults:
 
     def finish(self) -> None:
         """Write the file, in the order of the images, and its settings beside it."""
-        write_whole(f"{self.out}.{SETTINGS}", json.dumps(self.settings or {}, indent=1).encode())
+        write_whole(f"{self.out}.{SETTINGS}", json.dumps(self.settings or {}, indent=1))
         self.save({image: self.found[image] for image in self.images if image in self.found})
 
     def save(self, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
@@ -186,4 +195,4 @@ def _already_done(files, path, settings):
         if then.get(key) != now.get(key):
             raise InputError(f"{path}: the predictions there have {key} {then.get(key)!r}, now it is {now.get(key)!r}; "
                              f"leave --resume out or choose another --out")
-    return {image for image, file in files.items() if file.is_file() and file.stat().st_mtime_ns >= since}
+    return {image for image, file in files.items() if os.path.isfile(file) and file.stat().st_mtime_ns >= since}

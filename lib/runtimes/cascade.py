@@ -6,7 +6,6 @@ its own, and `stages`, the facts of each net.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..cascade.stages import STAGES
 from ..errors import InputError
-from ..files import write_whole
-from .files import SIDECAR, CascadeFiles, digest
+from .files import SIDECAR, CascadeFiles, digest, size_of
 from .sessions import installed, open_session, readers
-from .sidecar import config_of
+from .sidecar import check_model, config_of, read_checked, write_checked
 
 if TYPE_CHECKING:
     from easydict import EasyDict
@@ -48,10 +46,10 @@ def write_cascade(files: CascadeFiles, facts: Mapping[str, Any],
         All that was written.
     """
     whole = {"format": FORMAT, "made_by": f"manyfaces {__version__}", "family": "mtcnn", "content": CONTENT, **facts}
-    whole["stages"] = {stage: {**own, "file": files[stage].name, "sha256": digest(files[stage])}
-                       for stage, own in stages.items()}
+    whole["stages"] = {stage: {**own, "file": files[stage].name, "sha256": digest(files[stage]),
+                               "bytes": size_of(files[stage])} for stage, own in stages.items()}
     whole = {key: whole[key] for key in KEYS}
-    write_whole(files.sidecar, (json.dumps(whole, indent=1) + "\n").encode())
+    write_checked(files.sidecar, whole)
     return whole
 
 
@@ -65,10 +63,7 @@ def read_cascade(folder: str | os.PathLike) -> dict[str, Any]:
     if files is None:
         raise InputError(f"{os.fspath(folder)}/{SIDECAR}: no such file; tools/export.py writes it with the nets")
     sidecar = files.sidecar
-    try:
-        facts = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{sidecar}: cannot be read as JSON ({error})") from None
+    facts = read_checked(sidecar)
     if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("content") != CONTENT:
         raise InputError(f"{sidecar}: is no sidecar of a cascade; export again, or use the manyfaces that wrote it")
     for key, kind in KEYS.items():
@@ -76,11 +71,10 @@ def read_cascade(folder: str | os.PathLike) -> dict[str, Any]:
             raise InputError(f"{sidecar}: {key} is {facts.get(key)!r}, expected {kind.__name__}; export again")
     for stage, file in files.items():
         own = facts["stages"].get(stage)
-        if not isinstance(own, dict) or own.get("file") != file.name or not isinstance(own.get("input"), dict):
+        if not isinstance(own, dict) or own.get("file") != file.name or not (
+                isinstance(own.get("input"), dict) and isinstance(own.get("sha256"), str)):
             raise InputError(f"{sidecar}: stages.{stage} does not describe {file.name}; export again")
-        if own.get("sha256") != digest(file):
-            raise InputError(f"{file}: is not the file that {sidecar.name} describes (sha256 differs, key "
-                             f"stages.{stage}.sha256); export or copy all of them again")
+        check_model(file, own, sidecar.name, f"stages.{stage}.sha256")
     return facts
 
 

@@ -173,6 +173,17 @@ def check_stamp(before: tuple[tuple[Path, int, int], ...], path: str | os.PathLi
                              f"would be another one; load it again")
 
 
+def _parts(path):
+    """The files of a model that is no cascade."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return files + ([path.with_suffix(".bin")] if path.suffix == ".xml" else [])
+
+
+def size_of(path: str | os.PathLike) -> int:
+    """Bytes of a model: of a file, of an .xml with its .bin, or of all files of a folder."""
+    return sum(file.stat().st_size for file in _parts(Path(path)) if file.is_file())
+
+
 def digest(path: str | os.PathLike) -> str:
     """sha256 of a model.
 
@@ -185,9 +196,7 @@ def digest(path: str | os.PathLike) -> str:
     if isinstance(path, CascadeFiles):
         return hashlib.sha256("".join(digest(file) for file in path.files).encode()).hexdigest()
     path, found = Path(path), hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    files += [path.with_suffix(".bin")] if path.suffix == ".xml" else []
-    for file in files:
+    for file in _parts(path):
         try:
             with open(file, "rb") as stream:
                 while block := stream.read(1 << 20):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, Range, check_whole
 from .files import CascadeFiles
 
 # ONNX Runtime comes before OpenVINO: in float32 they are about equally fast, and ONNX Runtime runs any size at once,
@@ -71,8 +71,8 @@ def open_session(path: str | os.PathLike, facts: Mapping[str, Any], runtime: str
     module, package, extra, _ = RUNTIMES[runtime]
     if runtime not in there:
         raise InputError(f"{runtime}: the package {package} is not installed; pip install 'manyfaces[{extra}]'")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}, expected 1 or more")
+    if threads is not None:
+        threads = check_whole(threads, "threads", Range(least=1))
     return importlib.import_module(module, __package__).Session(path, facts, threads, precision, **options)
 
 

@@ -6,6 +6,7 @@ config, the licence of the training data, and the hash of the file that it belon
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ..config import flat_items, load_config, override, roles_of
 from ..errors import InputError
 from ..files import write_whole
-from .files import digest
+from .files import SIDECAR as CASCADE
+from .files import WEIGHTS, digest, size_of
 
 if TYPE_CHECKING:
     from easydict import EasyDict
@@ -25,6 +27,9 @@ KEYS = {"format": int, "made_by": str, "file": str, "sha256": str, "family": str
         "precision": str, "input": dict, "outputs": list, "anchors": list, "thresholds": dict, "licence": str,
         "config": dict}
 INPUT_KEYS = ("name", "type", "layout", "colour", "range", "height", "width", "multiple")
+CHECKSUM = "checksum"  # of all other keys
+OPTIONAL = {"bytes": int, "weights_sha256": str}
+"""Keys that earlier versions did not write. weights_sha256: of the .weights.h5 beside, where it holds no digest."""
 CONTENTS = ("maps", "faces")  # the net's maps, or faces after decoding and NMS inside the model
 
 RESEARCH = "images for research only, and so are weights trained on them"
@@ -40,7 +45,7 @@ def sidecar_path(path: str | os.PathLike) -> Path:
 
 
 def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the sidecar of the model at `path`: `facts` with format, file and sha256 added.
+    """Write the sidecar of the model at `path`: `facts` with format, file, bytes and sha256 added.
 
     Returns:
         All that was written.
@@ -51,9 +56,75 @@ def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> dict[str
     sidecar = sidecar_path(path)
     check_free(path)
     facts = {"format": FORMAT, **facts, "file": Path(path).name, "sha256": digest(path)}
-    facts = {key: facts[key] for key in KEYS}
-    write_whole(sidecar, (json.dumps(facts, indent=1) + "\n").encode())
+    facts = {key: facts[key] for key in KEYS} | {"bytes": size_of(path)}
+    write_checked(sidecar, facts)
     return facts
+
+
+def write_checked(path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
+    """Write a sidecar with the checksum of its content."""
+    write_whole(path, json.dumps({**facts, CHECKSUM: _checksum(facts)}, indent=1) + "\n")
+
+
+def read_checked(path: str | os.PathLike) -> Any:
+    """Read a sidecar as it is, without its checksum, which must fit the content where there is one.
+
+    Raises:
+        InputError: it is no JSON, or its content differs from what was written.
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        facts = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); export or copy both again") from None
+    if isinstance(facts, dict) and facts.pop(CHECKSUM, None) not in (None, _checksum(facts)):
+        raise InputError(f"{path}: its content differs from what was written (key {CHECKSUM}); export or copy both "
+                         f"again, or remove that key if the change was meant")
+    return facts
+
+
+def _checksum(facts):
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def check_model(path: str | os.PathLike, facts: Mapping[str, Any], sidecar: str, key: str = "sha256") -> None:
+    """Check that a model is the file that its sidecar describes.
+
+    Args:
+        facts: with sha256, and bytes where the version that wrote it did.
+        sidecar, key: name of the file, and of the key in it, for the message.
+
+    Raises:
+        InputError: a file is missing, was copied only in part, or differs.
+    """
+    if facts["sha256"] == digest(path):
+        return
+    size, whole = size_of(path), facts.get("bytes")
+    if isinstance(whole, int) and size < whole:
+        raise InputError(f"{path}: holds {size:,} of {whole:,} bytes, so it was cut short or copied only in part; copy "
+                         f"it again" + (" with its .bin" if Path(path).suffix == ".xml" else ""))
+    raise InputError(f"{path}: is not the file that {sidecar} describes (sha256 differs, key {key}): it was changed, "
+                     f"or copied only in part; export or copy both again")
+
+
+def digest_of_weights(path: str | os.PathLike) -> str | None:
+    """The sha256 that a sidecar beside a .weights.h5 has for it; None where there is none.
+
+    NAME.json is beside NAME.weights.h5, and cascade.json beside those of a cascade.
+    """
+    path, name = Path(path), Path(path).name.removesuffix(WEIGHTS)
+    for sidecar, keys in ((path.with_name(f"{name}.json"), ()), (path.with_name(CASCADE), ("stages", name))):
+        try:
+            facts = json.loads(sidecar.read_text(encoding="utf-8"))
+            for key in keys:
+                facts = facts[key]
+            if isinstance(facts["weights_sha256"], str):
+                return facts["weights_sha256"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            continue
+    return None
 
 
 def check_free(path: str | os.PathLike) -> None:
@@ -81,15 +152,11 @@ def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path}: no such model file")
     try:
-        facts = json.loads(sidecar.read_text(encoding="utf-8"))
+        facts = read_checked(sidecar)
     except FileNotFoundError:
         raise InputError(missing(path)) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{sidecar}: cannot be read as JSON ({error}); export or copy both again") from None
     _check(sidecar, facts)
-    if facts["sha256"] != digest(path):
-        raise InputError(f"{path}: is not the file that {sidecar.name} describes (sha256 differs, key sha256); "
-                         f"export or copy both again")
+    check_model(path, facts, sidecar.name)
     return facts
 
 
@@ -109,6 +176,9 @@ def _check(path, facts):
         if key not in facts:
             raise InputError(f"{path}: the key {key} is missing; export again")
         if not isinstance(facts[key], kind) or isinstance(facts[key], bool):
+            raise InputError(f"{path}: {key} is {facts[key]!r}, expected {kind.__name__}")
+    for key, kind in OPTIONAL.items():
+        if not isinstance(facts.get(key, kind()), kind):
             raise InputError(f"{path}: {key} is {facts[key]!r}, expected {kind.__name__}")
     for key in INPUT_KEYS:
         if key not in facts["input"]:

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..nets.backbones import backbone_module, build_backbone
-from .files import read_reference
+from .content import check_finite, check_weights
+from .files import read_reference, save_weights
 from .torch import read_state_dict
 
 REFERENCE_MAPS = {"stride8": "stage1_stride8", "stride16": "stage2_stride16", "stride32": "stage3_stride32"}
@@ -61,18 +62,9 @@ def save_backbone_weights(model: keras.Model, path: str | os.PathLike) -> None:
     Raises:
         InputError: the name does not end in .weights.h5.
     """
-    path = Path(path)
-    if not path.name.endswith(".weights.h5"):
+    if not Path(path).name.endswith(".weights.h5"):
         raise InputError(f"{path}: expected a name that ends in .weights.h5")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        model.save_weights(partial)
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    save_weights(model, path)
 
 
 def set_layer_weights(layer: keras.Layer, values: Sequence[np.ndarray], source: str | os.PathLike) -> None:
@@ -84,9 +76,11 @@ def set_layer_weights(layer: keras.Layer, values: Sequence[np.ndarray], source: 
         source: where they come from, for the error.
 
     Raises:
-        InputError: a shape differs; it names the layer and the shapes.
+        InputError: a shape differs, or a value is not finite; it names the layer.
     """
     _check_shapes(layer, values, source)
+    for value in values:
+        check_finite(np.asarray(value), f"{source}: layer {layer.name}")
     layer.set_weights(values)
 
 
@@ -105,11 +99,10 @@ def read_layers(path: str | os.PathLike) -> dict[str, tuple[str, list[np.ndarray
         Layer name -> (class in lower case, arrays in the order of `layer.weights`).
 
     Raises:
-        InputError: the file is missing, damaged or of another kind.
+        InputError: the file is missing, damaged or of another kind, or a value is not finite.
     """
     path, stored = Path(path), {}
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected a .weights.h5")
+    check_weights(path)
 
     def visit(group_name, group):  # Keras writes .../leaky_re_lu_3/vars with the layer's name as attribute
         folders = group_name.split("/")

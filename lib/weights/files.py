@@ -17,6 +17,7 @@ from easydict import EasyDict
 from ..config import flat_items, keys_with
 from ..errors import InputError
 from ..files import write_whole
+from .content import CONFIG, check_finite, check_weights, stamp
 
 if TYPE_CHECKING:
     import keras
@@ -37,18 +38,19 @@ def save_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | No
     Args:
         model: the model.
         path: the .weights.h5.
-        cfg: the config of the model; its keys of the net are saved too.
+        cfg: the config of the model; its keys of the net are saved too, and a digest of the content in any case.
 
     Raises:
         OSError: the file cannot be written.
     """
+    import h5py
+
     memory = _Memory()
     model.save_weights(memory)
-    if cfg is not None:
-        import h5py
-
-        with h5py.File(memory, "r+") as file:
-            file.attrs["manyfaces"] = json.dumps(net_of(cfg))
+    with h5py.File(memory, "r+") as file:
+        if cfg is not None:
+            file.attrs[CONFIG] = json.dumps(net_of(cfg))
+        stamp(file)
     write_whole(path, memory.getvalue())
 
 
@@ -61,19 +63,9 @@ def load_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | No
         cfg: the config of the model, which is compared with the one that the weights were saved with.
 
     Raises:
-        InputError: the file is missing or damaged, or holds the weights of another net.
+        InputError: the file is missing or damaged, holds a value that is not finite, or the weights of another net.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such weights file")
-    try:
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            saved = json.loads(file.attrs.get("manyfaces", "{}"))
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not a complete weights file ({reason[:200]}); copy or train it again") from None
+    saved = check_weights(path)
     now = net_of(cfg) if cfg is not None else {}
     for key in now:
         if key in saved and saved[key] != now[key]:
@@ -82,7 +74,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | No
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of each layer before it raises
-            model.load_weights(path)
+            model.load_weights(Path(path))
     except Exception as error:  # Keras and h5py raise many kinds, none of them part of an interface
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: these weights belong to another net than the config describes ({reason[:200]}); use "
@@ -104,6 +96,9 @@ def read_reference(path: str | os.PathLike, names: Iterable[str]) -> dict[str, n
     names = list(names)
     try:
         with np.load(path, allow_pickle=False) as reference:
-            return {name: reference[name] for name in names}
+            arrays = {name: reference[name] for name in names}
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read ({error}), expected an .npz with {', '.join(names)}") from error
+    for name, values in arrays.items():
+        check_finite(values, f"{path}: {name}")
+    return arrays

@@ -18,7 +18,7 @@ from easydict import EasyDict
 from ..config import load_config
 from ..errors import InputError
 from ..nets import family
-from .backbones import torch_mobilenet_v1
+from .backbones import set_layer_weights, torch_mobilenet_v1
 from .files import read_reference
 from .torch import read_state_dict
 
@@ -76,7 +76,7 @@ def import_retinaface(path: str | os.PathLike) -> tuple[keras.Model, EasyDict]:
         raise InputError(f"{path}: has a tensor {next(iter(unused))} (of {len(unused)}) that RetinaFace on MobileNetV1 "
                          f"x0.25 does not have")
     for name, arrays in weights.items():
-        model.get_layer(name).set_weights(arrays)
+        set_layer_weights(model.get_layer(name), arrays, path)
     return model, cfg
 
 

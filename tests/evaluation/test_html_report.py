@@ -182,7 +182,7 @@ def test_bad_input_is_one_line(report, pred, toy, tmp_path):
     code, page, _, err = report(broken)
     assert (code, page) == (2, None) and err.count("\n") == 1 and "0_Toy_00003.txt, line 3" in err
     assert "skipped while reading: 0 files, 1 lines" in report(broken, more=["--lenient"])[1].text
-    for arguments, message in ((["--names", "a,b"], "2 names for 1"), (["--crops", "-1"], "--crops -1: expected")):
+    for arguments, message in ((["--names", "a,b"], "2 names for 1"), (["--crops", "-1"], "--crops is -1, expected")):
         code, _, _, err = report(pred, more=arguments)
         assert code == 2 and message in err
 

@@ -1,6 +1,7 @@
 """tools/demo.py with videos and cameras: frames and their rate, JSON lines, interruptions."""
 
 import os
+import struct
 import sys
 import time
 
@@ -16,7 +17,7 @@ from manyfaces.inference.demo import demo as demonstration
 from manyfaces.inference.demo import video as video_writer
 from manyfaces.inference.demo.demo import Demo, run_demo
 from manyfaces.inference.demo.journal import Journal
-from manyfaces.inference.demo.sources import find_sources, frame_count
+from manyfaces.inference.demo.sources import Frame, Source, find_sources, frames, timing
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_video_keeps_its_frame_rate_and_its_frames(rate, tmp_path):
     clip = film(tmp_path / "film.avi", 8, rate)
     sources = find_sources([clip])
     kept = frames_in(clip)[1]
-    assert kept == pytest.approx(rate, rel=1e-3) and frame_count(sources[0]) == 8
+    assert kept == pytest.approx(rate, rel=1e-3) and timing(sources[0]).count == 8
     seen, failed = run_demo(Demo(square_detector(), tmp_path / "out", 0.3), sources)
     written, now = frames_in(tmp_path / "out/film.mp4")
     assert (seen[0].frames, len(written), failed) == (8, 8, []) and now == pytest.approx(kept, rel=1e-3)
@@ -184,10 +185,11 @@ def test_where_there_is_no_camera_the_error_says_so(tool, stand_in, tmp_path, ca
 
 
 def test_a_camera_ends_with_ctrl_c_and_is_seen_in_its_own_time(tmp_path, monkeypatch):
-    """Frames that take 0.2 s each at a named rate of 30 a second: the video lasts as long as the look did."""
+    """Frames that take 0.2 s each, where 25 a second are usual: the video lasts as long as the look did."""
     def camera(source, limit=0):
+        began = time.perf_counter()
         for x in range(6):
-            yield picture(160, 120, (20 + 10 * x, 30, 40)), 30.0
+            yield Frame(picture(160, 120, (20 + 10 * x, 30, 40)), time.perf_counter() - began)
             time.sleep(0.2)
         raise KeyboardInterrupt
 
@@ -199,7 +201,124 @@ def test_a_camera_ends_with_ctrl_c_and_is_seen_in_its_own_time(tmp_path, monkeyp
     took = time.perf_counter() - began
     assert (seen[0].frames, failed) == (6, [])
     written, rate = frames_in(tmp_path / "camera_3.mp4")
-    assert rate == 30 and 0.9 <= len(written) / rate <= took
+    assert rate == 25 and 0.9 <= len(written) / rate <= took
     rows = lines(tmp_path / "f.jsonl")
     assert len(rows) == 6 and rows[5]["seconds"] >= 0.9 and rows[5]["end"]
     assert len(Journal(tmp_path / "f.jsonl", "x", 0.3).start(find_sources(["3"]), tmp_path)) == 1  # a camera always
+
+
+# ---------------------------------------------------------------- time and end
+
+
+def uneven(path, steps):
+    """An .mp4 of one frame per entry of `steps`, the 0.1 s that each stays; each frame is a grey level brighter by 10.
+
+    It is written evenly, then the table of durations in it (the box stts) is replaced.
+    """
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (160, 120))
+    for number in range(len(steps)):
+        writer.write(np.full((120, 160, 3), 10 * number, np.uint8))
+    writer.release()
+    data = bytearray(path.read_bytes())
+
+    def number_at(place):
+        return struct.unpack(">I", data[place : place + 4])[0]
+
+    place = data.find(b"stts")
+    before, step = number_at(place - 4), number_at(place + 16)
+    table = struct.pack(">I4sII", 16 + 8 * len(steps), b"stts", 0, len(steps))
+    table += b"".join(struct.pack(">II", 1, step * times) for times in steps)
+    data[place - 4 : place - 4 + before] = table
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+        place = data.find(name) - 4
+        data[place : place + 4] = struct.pack(">I", number_at(place) + len(table) - before)
+    place = data.find(b"edts")
+    data[place : place + 4] = b"free"
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_seconds_are_those_of_the_time_stamps_and_the_drawn_video_keeps_the_pace(tmp_path):
+    steps = [1] * 10 + [10] * 4 + [1] * 6
+    clip = uneven(tmp_path / "film.mp4", steps)
+    begins = np.cumsum([0, *steps[:-1]]) / 10
+    journal = Journal(tmp_path / "f.jsonl", "x", 0.3)
+    sources = journal.start(find_sources([clip]), tmp_path / "out")
+    seen, failed = run_demo(Demo(square_detector(), tmp_path / "out", 0.3, journal=journal), sources)
+    journal.close()
+    rows = lines(tmp_path / "f.jsonl")
+    assert failed == [] and [row["seconds"] for row in rows] == pytest.approx(begins, abs=1e-3) and rows[-1]["end"]
+    written, rate = frames_in(tmp_path / "out/film.mp4")
+    assert rate == pytest.approx(10) and len(written) == begins[-1] * 10 + 1
+    shown = np.array([round(frame[:, :100].mean() / 10) for frame in written])
+    for number, second in enumerate(begins):  # from its time on, the frame itself
+        assert abs(shown[round(second * rate)] - number) <= 1
+    assert (np.diff(shown) >= 0).all() and (shown[20:28] == shown[20]).all()
+
+
+def test_a_writer_drops_frames_that_come_too_fast_and_keeps_the_last(tmp_path):
+    with video_writer.whole_video(tmp_path / "x.avi", 10) as writer:
+        for number in range(31):  # 3 s in 0.1 s steps, then ten frames within a tenth of a second
+            writer.show(np.full((120, 160, 3), 5 * number, np.uint8), number / 10 if number < 20 else 2 + number / 1000)
+    written, rate = frames_in(tmp_path / "x.avi")
+    levels = [frame.mean() / 5 for frame in written]
+    assert len(written) == 22 and levels[:20] == pytest.approx(range(20), abs=1)
+    assert levels[-1] == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize("stamps, seconds", [
+    ([0, 0, 0, 0], [0, 0.1, 0.2, 0.3]),  # a backend without stamps
+    ([0, 100, 50, 300], [0, 0.1, 0.2, 0.3]),
+    ([500, 600, 1e12, 800], [0.5, 0.6, 0.7, 0.8]),
+    ([float("nan"), 100, float("inf"), 300], [0, 0.1, 0.2, 0.3]),
+])
+def test_damaged_stamps_are_replaced(stamps, seconds, monkeypatch, tmp_path):
+    class Capture:
+        left = list(stamps)
+
+        def __init__(self, _):
+            self.stamp = 0.0
+
+        def isOpened(self):
+            return True
+
+        def get(self, key):
+            return {cv2.CAP_PROP_FPS: 10.0, cv2.CAP_PROP_POS_MSEC: self.stamp}[key]
+
+        def read(self):
+            if not self.left:
+                return False, None
+            self.stamp = self.left.pop(0)
+            return True, np.zeros((4, 4, 3), np.uint8)
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    assert [frame.seconds for frame in frames(Source("video", "x.avi", "x"))] == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("name, codec", [("film.avi", "MJPG"), ("film.mkv", "MJPG")])
+def test_a_video_that_is_cut_short_has_no_end_and_says_so(name, codec, tmp_path):
+    whole = film(tmp_path / name, 40, 20, codec)
+    path, warnings = tmp_path / "f.jsonl", []
+
+    def look():
+        journal = Journal(path, "x", 0.3)
+        todo = journal.start(find_sources([whole]), tmp_path / "out")
+        seen, failed = run_demo(Demo(square_detector(), tmp_path / "out", 0.3, journal=journal), todo,
+                                warn=warnings.append)
+        journal.close()
+        assert failed == []
+        return seen, lines(path)
+
+    seen, rows = look()
+    assert (seen[0].frames, rows[-1]["end"], warnings) == (40, True, [])
+    path.unlink()
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) * 6 // 10])
+    seen, rows = look()
+    assert 10 < seen[0].frames < 40 and rows[-1]["end"] is False and len(rows) == seen[0].frames
+    assert warnings == [f"warning: {whole}: ends after {seen[0].frames} of the 40 frames that its header names; is it "
+                        f"cut short?"]
+    assert len(look()[0]) == 1  # and it is done again

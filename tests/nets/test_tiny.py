@@ -120,7 +120,7 @@ def test_configs_that_do_not_fit_are_errors():
             ("TEST.TEMPLATES", "[[0, 1]]", r"TEST.TEMPLATES holds \[0, 1\]"),
             ("TEST.TEMPLATES", "[[0, 1, 2, 1, 1]]", r"TEST.TEMPLATES holds \[0, 1, 2, 1, 1\]"),
             ("TEST.TEMPLATES", "[[0, 2, 4]]", "two of the 3 templates"),
-            ("TEST.TEMPLATES", "[0, 2, 4]", "TEST.TEMPLATES holds 0, expected entries such as")):
+            ("TEST.TEMPLATES", "[0, 2, 4]", "TEST.TEMPLATES holds 0, expected lists of numbers, each at least 0")):
         with pytest.raises(InputError, match=message):
             tiny(key, value)
     with pytest.raises(InputError, match=r"STRIDES is \[4, 8\], but three with NET.LAST_STRIDE True has only"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...datasets import READERS, statistics_table
 from ...datasets.roidb import load_roidb
-from ...errors import InputError
+from ...errors import InputError, Range, check_number, check_whole
 from ..command_line import argument_parser
 from .annotation_options import add_annotation_options, read_annotation
 
@@ -42,8 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if bool(options.roidb) == bool(options.format and options.labels):
         raise InputError("expected either --roidb, or --format and --labels")
-    if not 0 <= options.held_out < 1:
-        raise InputError(f"--held-out {options.held_out}: expected at least 0 and less than 1")
+    check_number(options.held_out, "--held-out", Range(least=0, below=1))
+    check_number(options.low, "--low", Range(least=0))
+    if not options.low < options.high:  # which may be infinite, but not NaN
+        raise InputError(f"--high is {options.high}, expected a number of more than --low, {options.low}")
+    check_whole(options.count, "--count", Range(least=1))
+    check_whole(options.seed, "--seed")
     scales = read_scales(options.scales)
 
     from ...templates.cluster import cluster_sizes

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from ...datasets import load_roidb
+from ...errors import Range, check_whole
 from ...evaluation.best_box import evaluate_best_box
 from ...evaluation.tables import print_table
 from .shared import add_folder_arguments, read_folder, write_json
@@ -22,6 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def evaluate(options: Namespace) -> None:
     """Evaluate, print the tables and write --json."""
+    for name in ("max_faces", "grid"):
+        check_whole(getattr(options, name), f"--{name.replace('_', '-')}", Range(least=1))
     truth, results = load_roidb(options.roidb), []
     for folder in options.pred:
         predictions, skipped = read_folder(folder, options.lenient)

@@ -4,13 +4,13 @@ import os
 from argparse import ArgumentParser, Namespace
 
 from ...datasets.coco_json import load_coco
-from ...errors import InputError
+from ...errors import InputError, Range, check_whole
 from ...evaluation.by_height import bin_name
 from ...evaluation.coco import MAX_DETECTIONS, evaluate_coco
 from ...evaluation.coco_results import read_coco_results
 from ...evaluation.pairing import pair_by_name, rows_or_none
 from ...evaluation.tables import print_table
-from .shared import add_folder_arguments, read_folder, write_json
+from .shared import add_folder_arguments, print_warnings, read_folder, write_json
 
 FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR", "AR50")
 
@@ -28,8 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def evaluate(options: Namespace) -> None:
     """Evaluate, print the tables and write --json."""
-    if options.max_dets < 1:
-        raise InputError(f"--max-dets {options.max_dets}: expected 1 or more")
+    check_whole(options.max_dets, "--max-dets", Range(least=1))
     truth, results = load_coco(options.gt, options.classes), []
     for source in options.pred:
         rows, counts = _read(source, truth, options)
@@ -45,6 +44,7 @@ def evaluate(options: Namespace) -> None:
                 [[result["pred"], bin_name(row["low"], row["high"]), row["faces"],
                   *(_shown(row[name]) for name in ("AP", "AP50", "AR"))]
                  for result in results for row in result["heights"] if row["faces"]])
+    print_warnings(results)
     write_json(options.json, results)
 
 

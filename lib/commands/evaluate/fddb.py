@@ -4,8 +4,9 @@ import os
 import time
 from argparse import ArgumentParser, Namespace
 
-from ...errors import InputError
+from ...errors import InputError, printable
 from ...evaluation.fddb import POINTS, evaluate_fddb, read_detections, read_fddb, read_sizes
+from ...evaluation.files.readings import reading_warnings
 from ...evaluation.tables import print_table
 from ...files import write_whole
 from ...progress import Progress
@@ -34,18 +35,21 @@ def evaluate(options: Namespace) -> None:
     if options.roc and len(options.pred) > 1:
         raise InputError("--roc: writes the curves of one --pred, found several; call it once for each")
     folds = read_fddb(options.annotations)
-    sizes, results, methods = read_sizes(folds, options.images), [], []
+    sizes, results, methods, warned = read_sizes(folds, options.images), [], [], []
     # All files are read before the first is evaluated, so that an error in the last one is reported at once.
     for path, detections in [(path, read_detections(path, folds)) for path in options.pred]:
         start = time.perf_counter()
         with Progress(len(sizes), "images") as progress:
             found = evaluate_fddb(detections, folds, sizes, progress.advance)
         methods.append((path, found))
+        warned += [f"warning: {printable(path)}: {text}" for text in _readings(detections, sizes)]
         results.append(found.summary() | {"pred": path, "protocol": "fddb",
                                           "seconds": round(time.perf_counter() - start, 3)})
     _print(results)
     for path, found in methods:
         _notes(path, found)
+    for text in warned:
+        print(text)
     write_json(options.json, results)
     if options.roc:
         write_roc(options.roc, methods[0][1].roc)
@@ -72,6 +76,12 @@ def _print(results):
                     [[f"{fold['fold']}", fold["images"], fold["faces"], fold["detections"],
                       *(fold[kind][str(limit)] for kind in KINDS for limit in POINTS)] for fold in results[0]["folds"]])
         print("The rate of a fold is at its share of the false positives: as many per image as in the whole set.")
+
+
+def _readings(detections, sizes):
+    """The reading_warnings of the images whose detections are rectangles."""
+    names = [name for name, rows in detections.items() if rows.shape[1] == 5]
+    return reading_warnings([detections[name] for name in names], sizes=[sizes[name] for name in names])
 
 
 def _notes(path, found):

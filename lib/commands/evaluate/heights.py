@@ -2,16 +2,17 @@
 
 import csv
 import io
+import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ...constants import HEIGHT_EDGES
 from ...datasets import load_roidb
-from ...errors import InputError
+from ...errors import POSITIVE_FRACTION, InputError, Range, check_number
 from ...evaluation.by_height import bin_name, recall_by_height
 from ...evaluation.tables import print_table
 from ...files import write_whole
-from .shared import add_folder_arguments, method_names, read_folder, write_json
+from .shared import add_folder_arguments, method_names, print_warnings, read_folder, write_json
 
 COLUMNS = ("set", "detector", "point", "score", "precision", "height", "faces", "recall")
 
@@ -34,8 +35,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def evaluate(options: Namespace) -> None:
     """Evaluate, print the tables and write --json."""
     names, edges = method_names(options.pred, options.names), _edges(options.edges)
-    if not 0 < options.precision <= 1:
-        raise InputError(f"--precision {options.precision:g}: expected more than 0 and at most 1")
+    check_number(options.precision, "--precision", POSITIVE_FRACTION)
+    check_number(options.score, "--score", Range())
     truth, results, rows, before = load_roidb(options.roidb), [], [], None
     for name, folder in zip(names, options.pred, strict=True):
         predictions, skipped = read_folder(folder, options.lenient)
@@ -56,6 +57,7 @@ def evaluate(options: Namespace) -> None:
         if result["missing"]:
             print(f"{result['name']}: {result['missing']:,} images have no prediction file"
                   + (" and are left out" if options.subset else "; their faces count"))
+    print_warnings(results)
     write_json(options.json, results)
     if options.csv:
         asked = {"precision": f"precision {options.precision:g}", "score": f"score {options.score:g}"}
@@ -64,7 +66,7 @@ def evaluate(options: Namespace) -> None:
 
 def _write_csv(path, data_set, results, asked):
     """Replace the rows of a data set in a CSV file. asked: names of the points in the file."""
-    text = path.read_text() if path.is_file() else ",".join(COLUMNS)
+    text = path.read_text(encoding="utf-8") if path.is_file() else ",".join(COLUMNS)
     kept = list(csv.DictReader(io.StringIO(text)))
     if kept and tuple(kept[0]) != COLUMNS:
         raise InputError(f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, found {', '.join(kept[0])}")
@@ -80,7 +82,7 @@ def _write_csv(path, data_set, results, asked):
             for part in point["heights"]:
                 writer.writerow(row | {"height": bin_name(part["low"], part["high"]), "faces": part["faces"],
                                        "recall": _digits(part["recall"])})
-    write_whole(path, stream.getvalue().encode())
+    write_whole(path, stream.getvalue())
 
 
 def _edges(text):
@@ -89,7 +91,7 @@ def _edges(text):
         edges = tuple(float(word) for word in text.split(","))
     except ValueError:
         edges = ()
-    if not edges or any(low >= high for low, high in zip((0.0, *edges), edges, strict=False)):
+    if not edges or not all(low < high < math.inf for low, high in zip((0.0, *edges), edges, strict=False)):
         raise InputError(f"--edges {text!r}: expected rising heights in px, such as 10,20,60")
     return edges
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from ...datasets import load_roidb
 from ...evaluation.by_height import evaluate_roidb
 from ...evaluation.tables import print_table
-from .shared import add_folder_arguments, read_folder, write_json
+from .shared import add_folder_arguments, print_warnings, read_folder, write_json
 
 COLUMNS = ("ap50", "ap50_small", "wider", "images", "faces", "small", "missing", "unknown")
 
@@ -29,4 +29,5 @@ def evaluate(options: Namespace) -> None:
         results.append(result | ({"skipped": skipped} if skipped else {}))
     shown = [result if result["small"] else result | {"ap50_small": "-"} for result in results]
     print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in shown])
+    print_warnings(results)
     write_json(options.json, results)

@@ -5,7 +5,7 @@ import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from ...errors import InputError
+from ...errors import InputError, printable
 from ...evaluation.files.predictions import Skipped, read_predictions
 from ...files import write_whole
 
@@ -32,14 +32,21 @@ def read_folder(folder: str, lenient: bool) -> tuple[dict, dict[str, int] | None
     if skipped.messages:
         print(f"{folder}: skipped {skipped.files} files and {skipped.lines} lines; {skipped.counts} counts were wrong")
     for message in skipped.messages[:5]:
-        print(f"  {message}")
+        print(f"  {printable(message)}")
     return predictions, {"files": skipped.files, "lines": skipped.lines, "wrong counts": skipped.counts}
 
 
 def write_json(path: str | None, results: object) -> None:
     """Write results as JSON; without a path, do nothing."""
     if path:
-        write_whole(path, (json.dumps(results, indent=1) + "\n").encode())
+        write_whole(path, json.dumps(results, indent=1) + "\n")
+
+
+def print_warnings(results: Sequence[dict]) -> None:
+    """Print the `warnings` of results, each with its `name` or `pred`."""
+    for result in results:
+        for text in result["warnings"]:
+            print(f"warning: {printable(result.get('name', result['pred']))}: {text}")
 
 
 def method_names(folders: Sequence[str], text: str | None) -> list[str]:
@@ -57,5 +64,5 @@ def method_names(folders: Sequence[str], text: str | None) -> list[str]:
         length = 1
         while any(other[-length:] == path[-length:] for other in others) and length < len(path):
             length += 1
-        names.append("/".join(path[-length:]))
+        names.append(printable("/".join(path[-length:])))
     return names

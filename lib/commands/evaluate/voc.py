@@ -6,7 +6,7 @@ from ...datasets import READERS, select
 from ...datasets.text import read_list
 from ...evaluation.by_height import bin_name, evaluate_roidb
 from ...evaluation.tables import print_table
-from .shared import add_folder_arguments, read_folder, write_json
+from .shared import add_folder_arguments, print_warnings, read_folder, write_json
 
 COLUMNS = ("ap50", "ap50_small", "images", "faces", "small", "ignored", "detections", "missing", "unknown")
 
@@ -38,4 +38,5 @@ def evaluate(options: Namespace) -> None:
     print_table(["pred", "height", "faces", "found", "ap50"],
                 [[result["pred"], bin_name(row["low"], row["high"]), row["faces"], row["found"], row["ap50"]]
                  for result in results for row in result["heights"] if row["faces"]])
+    print_warnings(results)
     write_json(options.json, results)

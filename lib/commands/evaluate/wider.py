@@ -10,7 +10,7 @@ from ...evaluation.report.plots import pr_plot
 from ...evaluation.report.published import OFFICIAL, choose_published
 from ...evaluation.tables import print_table
 from ...evaluation.wider import match_wider, result_of
-from .shared import add_folder_arguments, method_names, read_folder, write_json
+from .shared import add_folder_arguments, method_names, print_warnings, read_folder, write_json
 from .tables import print_breakdown, print_operating_points
 
 COUNTS = ("images", "predictions", "unknown")
@@ -54,9 +54,7 @@ def evaluate(options: Namespace) -> None:
                 [row for result in results for row in _rows(result)])
     print("ports: in floats, as in the Python ports that most repositories quote. official: in the integers of the "
           "official MATLAB tools.")
-    for result in results:
-        for text in result["warnings"]:
-            print(f"warning: {result['name']}: {text}")
+    print_warnings(results)
     print_operating_points(results)
     if options.breakdown:
         print_breakdown(results)

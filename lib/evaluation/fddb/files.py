@@ -12,7 +12,7 @@ from ...datasets.fddb_text import check_ellipses, fold_files, read_blocks, read_
 from ...datasets.folders import files_below
 from ...datasets.images import image_size
 from ...datasets.roidb import IMAGE_EXTENSIONS, image_name
-from ...errors import InputError
+from ...errors import InputError, printable
 from ...files import write_whole
 
 FOLDS = range(1, 11)
@@ -124,11 +124,14 @@ def write_detections(path: str | os.PathLike, detections: Mapping[str, tuple[np.
     Args:
         path: the file to write.
         detections: image name -> (boxes (N, 4) float32 x1 y1 x2 y2 in px, scores (N,) float32). The images are written
-            in this order, without extension.
+            in this order, without extension; unprintable characters of a name are written as
+            escapes such as %n.
     """
     lines = []
     for image, (boxes, scores) in detections.items():
         boxes, scores = np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
         rows = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], scores]).tolist()
-        lines += [image_name(image), str(len(rows)), *(" ".join(f"{value:.9g}" for value in row) for row in rows)]
-    write_whole(path, ("\n".join(lines) + "\n").encode())
+        # An escape begins with %, because a backslash separates folders to readers of lists.
+        lines += [printable(image_name(image)).replace("\\", "%"), str(len(rows)),
+                  *(" ".join(f"{value:.9g}" for value in row) for row in rows)]
+    write_whole(path, "\n".join(lines) + "\n")

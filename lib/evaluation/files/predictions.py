@@ -11,7 +11,7 @@ import numpy as np
 from ...datasets.folders import walk
 from ...datasets.roidb import image_name, slashed
 from ...datasets.text import is_number
-from ...errors import InputError
+from ...errors import InputError, printable
 from ...files import write_whole
 from ...texts import decoded, marked_encoding
 from ..matching import parse_faces
@@ -168,11 +168,11 @@ def write_prediction_file(path: str | os.PathLike, image: str, boxes: np.ndarray
 
     Args:
         path: the file to write.
-        image: the first line.
+        image: the first line, where unprintable characters are escapes.
         boxes: (N, 4) float32, x1 y1 x2 y2 in px.
         scores: (N,) float32.
     """
     boxes, scores = np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
     rows = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], scores])
-    lines = [image, str(len(rows)), *(" ".join(f"{value:.9g}" for value in row) for row in rows.tolist())]
-    write_whole(path, ("\n".join(lines) + "\n").encode(), sync=False)
+    lines = [printable(image), str(len(rows)), *(" ".join(f"{value:.9g}" for value in row) for row in rows.tolist())]
+    write_whole(path, "\n".join(lines) + "\n", sync=False)

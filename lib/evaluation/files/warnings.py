@@ -12,6 +12,7 @@ import numpy as np
 
 from ..curve import Matches, curve_of
 from .ground_truth import SETTINGS
+from .readings import reading_warnings
 
 AS_IT_WAS = "87.9 / 82.4 / 65.1"
 WHOLE_BOXES, UNSORTED = "86.5 / 81.4 / 64.1", "47.6 / 56.2 / 53.7"
@@ -35,6 +36,8 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
         return [*warnings, "there is no prediction at all"]
     sizes = np.array(list(map(len, filled)))
     image, rows = np.repeat(np.arange(len(filled)), sizes), np.concatenate(filled)
+    faces = np.split(matches.boxes, np.searchsorted(matches.owner, np.arange(1, len(files))))
+    warnings += reading_warnings(files, faces)
     scores = rows[:, 4]
     low, high = scores.min(), scores.max()
     if low == high:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...errors import printable
 from ...files import whole_file
 from ..curve import Curve
 from ..files.ground_truth import SETTINGS
@@ -138,7 +139,8 @@ def draw(axes: Axes, chart: LineChart, leftmost: bool = True, longest: int = 24)
 
 
 def shortened(name: str, longest: int = 24) -> str:
-    """A long name without its middle: names differ at their beginnings and ends."""
+    """A long name without its middle: names differ at their beginnings and ends. Nothing in it is a formula."""
+    name = printable(name).replace("$", r"\$")  # matplotlib reads what is between two $ as one
     return name if len(name) <= longest else f"{name[:(longest - 1) // 2]}…{name[-(longest // 2):]}"
 
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from ...datasets.images import ImageError
 from ...drawing import draw
-from ...files import write_whole
+from ...errors import check_number, check_whole, printable
+from ...files import identity, write_whole
 from ...progress import Progress
-from .sources import Source, frame_count, frames
+from .sources import Source, frames, timing
 from .video import video_format, whole_video
 
 if TYPE_CHECKING:
     from ...detections import Detections
     from ..base import BaseDetector
     from .journal import Journal, Printed
-    from .video import VideoWriter
 
 JPEG_SIDE = 65500  # px, the longest side of a JPEG
 PARTS = ("net", "decode", "nms")
@@ -45,6 +44,7 @@ class Seen:
         best: highest score.
         times: part -> ms, of a video the mean per frame.
         frames: number of frames, 1 for an image.
+        warning: what is wrong with it, empty for nothing.
     """
 
     source: str
@@ -53,10 +53,12 @@ class Seen:
     best: float
     times: dict[str, float]
     frames: int = 1
+    warning: str = ""
 
     def row(self) -> str:
         """The line of the table."""
-        name = self.source if len(self.source) <= 28 else "..." + self.source[-25:]
+        name = printable(self.source)
+        name = name if len(name) <= 28 else "..." + name[-25:]
         size = f"{self.size[0]}x{self.size[1]}"
         times = " ".join(f"{self.times.get(part, 0.0):8.1f}" for part in PARTS)
         best = f"{self.best:6.3f}" if self.faces else f"{'-':>6}"
@@ -71,6 +73,18 @@ class Seen:
         self.frames += 1
         self.faces += len(detections)
         self.best = max(self.best, _best(detections))
+
+
+def _encoded(drawn, ending, source):
+    """Bytes of a picture file; ImageError where OpenCV cannot make one of the source."""
+    try:
+        good, data = cv2.imencode(ending, drawn, [cv2.IMWRITE_JPEG_QUALITY, 92] if ending == ".jpg" else [])
+    except cv2.error:
+        good = False
+    if not good:
+        raise ImageError(f"{source.where}: its picture of {drawn.shape[1]} x {drawn.shape[0]} px cannot be written as "
+                         f"{ending}")
+    return data.tobytes()
 
 
 def _best(detections):
@@ -89,14 +103,18 @@ class Demo:
         score: faces below it are neither drawn nor counted; None: TEST.DEMO_SCORE.
         limit: largest number of frames of a video, 0: all.
         journal: a Journal that has been started, or a Printed; None: no JSON lines.
+
+    Raises:
+        InputError: the score is not from 0 to 1, or the limit is below 0.
     """
 
     def __init__(self, detector: BaseDetector, out: str | os.PathLike | None, score: float | None = None,
                  limit: int = 0, journal: Journal | Printed | None = None):
-        self.detector, self.limit, self.journal = detector, limit, journal
+        self.detector, self.limit, self.journal = detector, check_whole(limit, "limit"), journal
         self.out = None if out is None else Path(out)
-        self.score = detector.cfg.TEST.DEMO_SCORE if score is None else score
+        self.score = check_number(detector.cfg.TEST.DEMO_SCORE if score is None else score, "score")
         self.warm = set()
+        self.wrote: tuple[int, int] | None = None  # device and number of the folder that the pictures are in
 
     def look(self, source: Source) -> Seen:
         """Find the faces of a source, write its picture or video and its JSON lines.
@@ -123,11 +141,11 @@ class Demo:
         image, size = source.read(self.detector.shrunk_to)
         detections, path = self._detect(image), None
         if self.out is not None:
-            path = self.out / f"{source.name}.jpg"
             drawn = cv2.cvtColor(self._drawn(image, detections), cv2.COLOR_RGB2BGR)
-            if max(drawn.shape) > JPEG_SIDE:
-                raise ImageError(f"{source.where}: {size[0]} x {size[1]} px, a JPEG holds at most {JPEG_SIDE}")
-            write_whole(path, cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes(), sync=False)
+            ending = ".jpg" if max(drawn.shape) <= JPEG_SIDE else ".png"
+            path = self.out / (source.name + ending)
+            with self._writes(source, path):
+                write_whole(path, _encoded(drawn, ending, source), sync=False)
         detections = detections.scaled(size[0] / image.shape[1], size[1] / image.shape[0])
         self._note(source, path, size, detections)
         return Seen(source.where, size, len(detections), _best(detections), detections.times)
@@ -136,39 +154,56 @@ class Demo:
         camera = source.kind == "camera"
         path = None if self.out is None else self.out / (source.name + video_format()[0])
         stream = frames(source, self.limit)
-        first, rate = next(stream)  # an ImageError where there is none
-        seen, held = Seen(source.where, (first.shape[1], first.shape[0]), 0, 0.0, {}, 0), None
-        began = time.perf_counter()
+        first = next(stream)  # an ImageError where there is none
+        times, seconds = timing(source, self.limit), 0.0
+        seen, held = Seen(source.where, (first.image.shape[1], first.image.shape[0]), 0, 0.0, {}, 0), None
         with (contextlib.suppress(KeyboardInterrupt) if camera else contextlib.nullcontext(),
-              Progress(self.limit or frame_count(source), "frames") as progress,
-              whole_video(path, rate) if path else contextlib.nullcontext() as writer):
-            for image, _ in itertools.chain([(first, rate)], stream):
+              Progress(self.limit or times.count, "frames") as progress,
+              self._writes(source, path),
+              whole_video(path, times.pace) if path else contextlib.nullcontext() as writer):
+            for image, seconds in itertools.chain([first], stream):
                 detections = self._detect(image)
-                elapsed = time.perf_counter() - began
                 if writer:
-                    self._write(writer, self._drawn(image, detections), round(elapsed * rate) if camera else 0)
+                    writer.show(self._drawn(image, detections), seconds)
                 if held:
                     self._note(*held)
-                moment = {"frame": seen.frames, "seconds": round(elapsed if camera else seen.frames / rate, 4)}
-                held = source, path, seen.size, detections, moment
+                held = source, path, seen.size, detections, {"frame": seen.frames, "seconds": round(seconds, 4)}
                 seen.add(detections)
                 progress.advance()
         if held is None:
             raise KeyboardInterrupt
         # The last line waits until the video is in its place, because it says that the whole video is done.
-        held[-1]["end"] = not self.limit or seen.frames < self.limit
+        reached_end = not self.limit or seen.frames < self.limit
+        held[-1]["end"] = reached_end and times.complete(seen.frames, seconds)
         self._note(*held)
+        if reached_end and not held[-1]["end"]:
+            seen.warning = (f"{source.where}: ends after {seen.frames:,} of the {times.count:,} frames that its header "
+                            f"names; is it cut short?")
         return seen
 
-    @staticmethod
-    def _write(writer: VideoWriter, drawn: np.ndarray, due: int) -> None:
-        """Write a frame, and again until `due` are written.
+    @contextlib.contextmanager
+    def _writes(self, source, path):
+        """Around the writing of a source's picture or video; path: None where none is written.
 
-        A slow net handles fewer frames per second than the camera gives, so each stays as long as it took.
+        Raises:
+            ImageError: the name of the source is too long for that of the picture.
+            OSError: it cannot be written, or what was written before was removed since.
         """
-        writer.write(drawn)
-        for _ in range(due - writer.frames):
-            writer.write(drawn)
+        if path is None:
+            yield
+            return
+        if self.wrote and identity(path.parent) != self.wrote:
+            raise FileNotFoundError(errno.ENOENT, "was removed while pictures were written to it", str(path.parent))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.lstat(path)  # a name that is too long is an error here, before the work
+            yield
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise ImageError(f"{source.where}: {error.strerror} for its picture") from None
+        self.wrote = self.wrote or identity(path.parent)
 
     def _note(self, source, path, size, detections, moment=None):
         """Add a JSON line, where a journal is kept."""
@@ -205,6 +240,8 @@ def run_demo(demo: Demo, sources: Sequence[Source], note: Callable[[str], object
                 warn(f"warning: {error}; left out")
             else:
                 note(rows[-1].row())
+                if rows[-1].warning:
+                    warn(f"warning: {printable(rows[-1].warning)}")
             if progress:
                 progress.advance()
     return rows, failed

@@ -7,6 +7,7 @@ frame of a video also has frame (from 0), seconds, and `"end": true` where it wa
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from ...cascade.stages import is_cascade
 from ...config import roles_of
 from ...errors import InputError
-from ...files import append_whole, write_whole
+from ...files import append_whole, identity, write_whole
 from ...locks import hold, release
 from ...runtimes.files import model_files
 
@@ -79,6 +80,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike, by: str, threshold: float, overwrite: bool = False):
         self.path, self.by, self.threshold = Path(path), by, threshold
         hold(self.path, ", or choose another --json", is_file=True)
+        self.written: tuple[int, int] | None = None  # identity of the file that start() has written
         self.rows = [] if overwrite else self._read()  # (line, row)
 
     def _read(self):
@@ -120,6 +122,7 @@ class Journal:
         again = {source.where for source in todo}
         kept = [line + b"\n" for line, row in self.rows if row["source"] not in again]
         write_whole(self.path, b"".join(kept))
+        self.written = identity(self.path)
         return todo
 
     @staticmethod
@@ -127,7 +130,13 @@ class Journal:
         return "frame" not in row or row.get("end") or (limit and row["frame"] >= limit - 1)
 
     def add(self, row: dict) -> None:
-        """Append a dict as a line."""
+        """Append a dict as a line.
+
+        Raises:
+            OSError: it cannot be written, or the file was removed since, with the lines before.
+        """
+        if identity(self.path) != self.written:
+            raise FileNotFoundError(errno.ENOENT, "was removed while lines were written to it", str(self.path))
         append_whole(self.path, _line(row, self.by).encode() + b"\n")
 
     def close(self) -> None:

@@ -4,9 +4,12 @@ import contextlib
 import glob
 import os
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +21,10 @@ from ...datasets.toy.portraits import portraits
 from ...errors import InputError
 
 VIDEO_EXTENSIONS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+COUNTED = (".mp4", ".m4v", ".mov", ".avi")  # their headers count the frames; others name a duration
+USUAL_RATE = 25.0  # frames per second, where a header names no usable rate
+MOST_RATE = 60.0  # frames per second of the drawn video of a recording whose frames come unevenly
+LONGEST_GAP = 3600.0  # seconds that a frame may stay; a larger step of the time stamps is damage
 
 
 @dataclass(frozen=True)
@@ -112,48 +119,121 @@ def _file(path):
     return Source("video" if video else "image", path, Path(path).stem)
 
 
-def frames(source: Source, limit: int = 0) -> Iterator[tuple[np.ndarray, float]]:
+class Frame(NamedTuple):
+    """A frame of a video or camera.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        seconds: when it stands: its time stamp; of a camera the time since the first frame.
+    """
+
+    image: np.ndarray
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a video's header and time stamps say.
+
+    Attributes:
+        rate: frames per second on average.
+        count: number of frames; None: not known.
+        counted: the header counts the frames; False: `count` follows from the duration.
+        pace: constant number of frames per second that shows every frame. It is higher than `rate` where some frames
+            stay longer than others, as in recordings of a screen.
+    """
+
+    rate: float = USUAL_RATE
+    count: int | None = None
+    counted: bool = False
+    pace: float = USUAL_RATE
+
+    def complete(self, frames: int, seconds: float) -> bool:
+        """Whether a video that gave this many frames, the last at `seconds`, was read to its end."""
+        if self.count is None or frames >= self.count:
+            return True
+        duration = self.count / self.rate
+        return not self.counted and seconds + 1 / self.rate >= duration - max(0.2, duration / 20)
+
+
+def timing(source: Source, limit: int = 0) -> Timing:
+    """Read the Timing of a video; the frames are not decoded. That of a camera names the usual rate.
+
+    Args:
+        source: the Source.
+        limit: number of frames, 0: all, whose time stamps decide the pace.
+    """
+    if source.kind == "camera":
+        return Timing()
+    with _opened(source) as capture:
+        rate = _rate(capture)
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+        stamps: list[float] = []
+        if capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are stored
+            while (not limit or len(stamps) < limit) and capture.grab():
+                stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    return Timing(rate, int(count) if 0 < count < 1e9 else None, Path(source.where).suffix.lower() in COUNTED,
+                  _pace(stamps, rate))
+
+
+def _pace(stamps, rate):
+    """The constant rate that shows every frame of a video with these time stamps."""
+    steps = np.diff(np.sort(np.array(stamps)))
+    steps = steps[(steps > 1e-4) & (steps < LONGEST_GAP)]
+    if not len(steps) or np.percentile(steps, 99) < 1.5 * np.percentile(steps, 1):  # even, or with a few lost frames
+        return rate
+    return float(max(rate, min(MOST_RATE, 1 / np.percentile(steps, 10))))
+
+
+def _rate(capture):
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 0.1 <= rate <= 480 else USUAL_RATE
+
+
+@contextlib.contextmanager
+def _opened(source):
+    """A cv2.VideoCapture, opened or not. OpenCV takes only UTF-8, so another name is reached through a link."""
+    with contextlib.ExitStack() as stack:
+        where: int | str = int(source.where) if source.kind == "camera" else source.where
+        if isinstance(where, str) and where != os.fsencode(where).decode("utf-8", "replace"):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            link = os.path.join(folder, f"video{Path(where).suffix}")
+            os.symlink(os.path.abspath(where), link)
+            where = link
+        capture = cv2.VideoCapture(where)
+        stack.callback(capture.release)
+        yield capture
+
+
+def frames(source: Source, limit: int = 0) -> Iterator[Frame]:
     """Yield the frames of a video or camera.
 
     Args:
         source: the Source.
         limit: largest number of frames, 0: all.
 
-    Yields:
-        ((H, W, 3) uint8 RGB, frames per second; 25 where the source gives no usable rate).
-
     Raises:
         ImageError: there is no frame.
     """
-    capture = cv2.VideoCapture(int(source.where) if source.kind == "camera" else source.where)
-    try:
+    camera, number, seconds, began = source.kind == "camera", 0, 0.0, None
+    with _opened(source) as capture:
         if not capture.isOpened():
-            raise ImageError(_no_camera(source.where) if source.kind == "camera"
-                             else f"{source.where}: cannot be opened as a video")
-        rate, number = capture.get(cv2.CAP_PROP_FPS), 0
+            raise ImageError(_no_camera(source.where) if camera else f"{source.where}: cannot be opened as a video")
+        step = 1 / _rate(capture)
         while not limit or number < limit:
             good, frame = capture.read()
             if not good:
                 break
+            began = time.perf_counter() if began is None else began
+            stamp = time.perf_counter() - began if camera else capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            # A damaged stamp is replaced, so that time never stands still or runs back.
+            valid = stamp >= 0 if not number else 0 < stamp - seconds < LONGEST_GAP
+            seconds = stamp if valid else seconds + step if number else 0.0
             number += 1
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), rate if 0.1 <= rate <= 480 else 25.0
+            yield Frame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), seconds)
         if not number:
-            what = f"camera {source.where}" if source.kind == "camera" else source.where
+            what = f"camera {source.where}" if camera else source.where
             raise ImageError(f"{what}: holds no frame that can be decoded")
-    finally:
-        capture.release()
-
-
-def frame_count(source: Source) -> int | None:
-    """Number of frames by the video's header; None where it gives none, and for a camera."""
-    if source.kind == "camera":
-        return None
-    capture = cv2.VideoCapture(source.where)
-    try:
-        count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
-    finally:
-        capture.release()
-    return int(count) if 0 < count < 1e9 else None
 
 
 def _no_camera(number):

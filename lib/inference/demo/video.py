@@ -45,13 +45,29 @@ class VideoWriter:
         rate: frames per second.
 
     Attributes:
-        frames: number of frames so far.
+        frames: number of frames written so far.
     """
 
     def __init__(self, path: Path, rate: float):
         self.path, self.rate, self.codec = path, rate, video_format()[1]
         self.writer: cv2.VideoWriter | None = None
-        self.frames = 0
+        self.frames, self.start = 0, 0.0
+        self.shown: np.ndarray | None = None  # the last frame that `show` was given
+        self.waits = False  # it is not in the file
+
+    def show(self, frame: np.ndarray, seconds: float) -> None:
+        """Append a frame (H, W, 3) uint8 RGB that is shown from `seconds` on; the one before is repeated until then.
+
+        Of several frames that fall on one of the video, the first is written.
+        """
+        if self.shown is None:
+            self.start = seconds
+        place = round((seconds - self.start) * self.rate)
+        while self.shown is not None and self.frames < place:
+            self.write(self.shown)
+        self.shown, self.waits = frame, self.frames > place
+        if not self.waits:
+            self.write(frame)
 
     def write(self, frame: np.ndarray) -> None:
         """Append a frame (H, W, 3) uint8 RGB."""
@@ -68,7 +84,10 @@ class VideoWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file, with the last frame in any case."""
+        if self.waits and self.shown is not None:
+            self.write(self.shown)
+            self.waits = False
         if self.writer is not None:
             self.writer.release()
 
@@ -77,7 +96,7 @@ class VideoWriter:
 def whole_video(path: str | os.PathLike, rate: float) -> Iterator[VideoWriter]:
     """A VideoWriter whose file appears at `path` when the block ends well, or on Ctrl-C with the frames so far."""
     interrupted = None
-    with whole_file(path, Path(path).suffix, sync=False) as temporary:
+    with whole_file(path, Path(path).suffix, sync=False) as temporary, _in_utf8(temporary) as temporary:
         writer = VideoWriter(temporary, rate)
         try:
             yield writer
@@ -90,6 +109,18 @@ def whole_video(path: str | os.PathLike, rate: float) -> Iterator[VideoWriter]:
         _check(temporary, path, writer)
     if interrupted:
         raise interrupted
+
+
+@contextlib.contextmanager
+def _in_utf8(path):
+    """A path to the same file that OpenCV takes: through a link where the name of its folder is not UTF-8."""
+    if str(path) == os.fsencode(path).decode("utf-8", "replace"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "folder")
+        os.symlink(os.path.abspath(path.parent), link)
+        yield link / path.name
 
 
 def _check(temporary, path, writer):

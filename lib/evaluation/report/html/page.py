@@ -121,4 +121,4 @@ def document(title: str, style: str, *body: object) -> bytes:
                tag("meta", name="color-scheme", content="light dark"), tag("title", title),
                tag("style", Html(style)))
     page = join(Html("<!DOCTYPE html>\n"), tag("html", head, "\n", tag("body", *body), lang="en"), "\n")
-    return page.encode()
+    return page.encode("utf-8", "backslashreplace")
