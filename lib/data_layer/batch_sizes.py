@@ -2,7 +2,7 @@
 
 from easydict import EasyDict
 
-from ..errors import InputError
+from ..errors import InputError, Range, check_whole
 
 
 def turns(cfg: EasyDict, batch: int) -> list[tuple[int, int]]:
@@ -32,8 +32,7 @@ def check_batch(cfg: EasyDict, count: int, together: int = 1) -> None:
     Raises:
         InputError: names the nearest batch sizes that can be shared.
     """
-    if count < 1:
-        raise InputError(f"--devices is {count}, expected 1 or more")
+    check_whole(count, "--devices", Range(least=1))
 
     def fits(batch):
         return count == 1 or all(samples % (count * together) == 0 for _, samples in turns(cfg, batch))

@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from ..errors import InputError, Range, check_whole
+from ..errors import InputError
 
 
 def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:
@@ -24,7 +24,6 @@ def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:
     """
     import keras
 
-    check_whole(count, "--devices", Range(least=1))
     kinds: dict[str, type[MirroredDevices | ShardedDevices]] = {"tensorflow": MirroredDevices, "jax": ShardedDevices}
     backend = keras.backend.backend()
     if backend not in kinds:

@@ -179,7 +179,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(InputError, match=r"3 devices .* share equally in groups of 96; .* nearest: 288 and 576$"):
         check_batch(cfg, 3, together=96)
     for count in (0, -2):
-        with pytest.raises(InputError, match=f"--devices is {count}, expected 1 or more"):
+        with pytest.raises(InputError, match=f"--devices is {count}, expected a whole number, at least 1"):
             check_batch(cfg, count)
 
 

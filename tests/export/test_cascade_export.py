@@ -154,6 +154,7 @@ def test_what_is_wrong_is_named(exported, tmp_path):
     with pytest.raises(InputError, match=r"rnet.onnx: is not the file .*stages.rnet.sha256"):
         read_cascade(copy)
     facts = json.loads((tmp_path / "cascade.json").read_text())
+    assert facts.pop("checksum")  # earlier versions wrote none
     for change, words in (({"stages": {}}, "stages.pnet"), ({"format": 99}, "no sidecar of a cascade"),
                           ({"config": 3}, "config is 3")):
         (tmp_path / "cascade.json").write_text(json.dumps(facts | change))

@@ -250,7 +250,7 @@ def test_what_does_not_fit_is_named(tmp_path, capsys):
     assert "text.ckpt: cannot be read as one (" in error("text.ckpt", "--net", "vgg_16")
     assert "absent.ckpt: no such file (" in error("absent.ckpt", "--net", "vgg_16")
     assert "error: --alpha 0.5: vgg_16 has one width only" in error("text.ckpt", "--net", "vgg_16", "--alpha", "0.5")
-    assert "error: --alpha -1: expected a width" in error("text.ckpt", "--net", "mobilenet_v2", "--alpha", "-1")
+    assert "error: --alpha is -1.0, expected a number" in error("text.ckpt", "--net", "mobilenet_v2", "--alpha", "-1")
     assert "error: slim needs --net, one of vgg_16, resnet_v1_50" in error("model.ckpt")
 
 

@@ -137,9 +137,9 @@ def test_damaged_and_missing_files_are_named(tmp_path, rng):
     backbone_file(path, TORCH, rng)
     path.write_bytes(path.read_bytes()[:5000])
     model = detector(TORCH)
-    with pytest.raises(InputError, match="net.weights.h5: cannot be read as a .weights.h5"):
+    with pytest.raises(InputError, match="net.weights.h5: not a complete weights file"):
         import_weights.load_backbone_weights(model, path)
-    with pytest.raises(InputError, match="absent.weights.h5: no such file"):
+    with pytest.raises(InputError, match="absent.weights.h5: no such weights file"):
         import_weights.load_backbone_weights(model, tmp_path / "absent.weights.h5")
 
 

@@ -68,7 +68,7 @@ def test_a_file_of_another_net_is_an_error_and_changes_nothing(tmp_path):
     for a, b in zip(before, target.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     (tmp_path / "broken.weights.h5").write_bytes(b"none")
-    for name, message in (("broken.weights.h5", "cannot be read"), ("missing.weights.h5", "no such file")):
+    for name, message in (("broken.weights.h5", "not a complete weights"), ("missing.weights.h5", "no such weights")):
         with pytest.raises(InputError, match=message):
             load_matching_weights(target, tmp_path / name)
 
