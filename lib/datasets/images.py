@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from .image_headers import Header, HeaderError, has_too_many_scans, is_cut_short, read_header
+from .image_headers import Header, HeaderError, has_too_long_chunk, has_too_many_scans, is_cut_short, read_header
 from .roidb import OTHER_EXTENSIONS
 
 MAX_FILE_PIXELS = 178_956_970
@@ -53,8 +53,9 @@ def read_image(source: Source, reduce: int = 1, limit: int = 0) -> np.ndarray:
     if reduce not in _FLAGS:
         raise ValueError(f"reduce={reduce!r}: expected 1, 2, 4 or 8")
     data, where, header = _read(source, limit)
-    # OpenCV turns an AVIF by its EXIF only, although its container (irot, imir) decides.
-    own_turn = header.kind == "AVIF"
+    # OpenCV turns an AVIF by its EXIF only, although its container (irot, imir) decides; and where the EXIF is damaged,
+    # it may read another orientation than image_size does. Of a TIFF it turns the pixels in any case.
+    own_turn = header.kind != "TIFF"
     own_reduction = header.kind == "TIFF" and header.orientation >= 5  # OpenCV does not turn what it reduces
     flags = _FLAGS[1 if own_reduction else reduce] | (cv2.IMREAD_IGNORE_ORIENTATION if own_turn else 0)
     try:
@@ -127,6 +128,8 @@ def _read(source: Source, limit: int) -> tuple[bytes, str, Header]:
         raise ImageError(f"{where}: cut short after {len(data):,} bytes, its end is missing; copy it again")
     if header is None:
         raise ImageError(f"{where}: cannot be decoded, the file is damaged: its header gives no size")
+    if has_too_long_chunk(data):
+        raise ImageError(f"{where}: cannot be decoded, the file is damaged: a chunk is longer than the file")
     if header.kind == "JPEG" and has_too_many_scans(data):
         raise ImageError(f"{where}: cannot be decoded, a progressive JPEG with hundreds of scans")
     return data, where, header
@@ -175,12 +178,11 @@ def _header(file: BinaryIO, where: str) -> Header | None:
 def _upright(image, orientation):
     """The stored pixels turned and mirrored by an orientation of EXIF, 1..8."""
     if orientation >= 5:
-        image = image.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
+        image = cv2.transpose(image)
+    upside_down, mirrored = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    if upside_down or mirrored:
+        image = cv2.flip(image, -1 if upside_down and mirrored else 0 if upside_down else 1)
+    return image
 
 
 def _reason(error):

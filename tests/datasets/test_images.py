@@ -1,4 +1,7 @@
 import io
+import subprocess
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -236,3 +239,33 @@ def test_a_raw_file_of_a_camera_is_not_taken_for_its_preview(tmp_path):
     for read in (read_image, image_size):
         with pytest.raises(ImageError, match=r"x\.NEF: not read, it is a camera's raw file"):
             read(tmp_path / "x.NEF")
+
+
+def test_a_chunk_that_is_longer_than_the_file_costs_no_memory():
+    """OpenCV reserves what a chunk claims before it reads it: up to 4 GB."""
+    script = "\n".join([
+        "import resource, sys",
+        "from manyfaces.datasets import ImageError, read_image",
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss",
+        "try: read_image(sys.argv[1])",
+        "except ImageError as error: print(error)",
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000)"])
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        for kind in (b"IDAT", b"IEND"):
+            at = PNG.index(kind) - 4
+            file.seek(0)
+            file.write(PNG[:at] + b"\xff\xff\xff\x00" + PNG[at + 4:])
+            file.flush()
+            done = subprocess.run([sys.executable, "-c", script, file.name], capture_output=True, text=True, check=True)
+            assert done.stdout.splitlines() == [
+                f"{file.name}: cannot be decoded, the file is damaged: a chunk is longer than the file", "True"]
+
+
+def test_the_turn_is_that_of_image_size_even_where_the_exif_is_damaged():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(picture(40, 30), "JPEG", exif=exif)
+    entry = data.index(b"\x01\x12\x00\x03")  # OpenCV takes an orientation of any type
+    for kind in range(256):
+        damaged = data[:entry + 3] + bytes([kind]) + data[entry + 4:]
+        assert read_image(damaged).shape[1::-1] == image_size(damaged)

@@ -1,4 +1,4 @@
-"""Headers of JPEG and PNG, and whether such a file is cut short.
+"""Headers of JPEG and PNG, and what may be wrong with such a file: it is cut short, or it claims too much.
 
 Source: JPEG: ITU T.81, annex B (markers and segments). PNG: its third edition, section 5; EXIF is in the chunk eXIf.
 """
@@ -47,6 +47,17 @@ def has_too_many_scans(data: bytes) -> bool:
     except (struct.error, ValueError):
         return False
     return bool(_PROGRESSIVE.intersection(frames)) and data.count(b"\xff\xda") > _SCANS
+
+
+def has_too_long_chunk(data: bytes) -> bool:
+    """Tell whether the bytes are a PNG with a chunk that is longer than the file; OpenCV would take that memory."""
+    at = 8
+    while data[:8] == _PNG and at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IEND" or length > len(data):
+            return length > len(data)
+        at += 12 + length
+    return False
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, int]]:
