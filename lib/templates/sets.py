@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..config import load_config
+from ..datasets.matlab import read_mat
 from ..errors import InputError
 from ..files import whole_file
 from .cluster import best_overlaps
@@ -39,20 +40,17 @@ def read_templates(path: str | os.PathLike) -> np.ndarray:
         sizes = np.asarray(list(zip(anchors.WIDTHS, anchors.HEIGHTS, strict=False)), np.float64).reshape(-1, 2)
     else:
         sizes = _mat_sizes(path).reshape(-1, 2)
-    if not len(sizes) or not (sizes > 0).all():
+    if not len(sizes) or not ((sizes > 0) & np.isfinite(sizes)).all():
         raise InputError(f"{path}: found {len(sizes)} templates, expected at least one, all of width and height > 0")
     return sizes
 
 
 def _mat_sizes(path: Path) -> np.ndarray:
-    from scipy.io import loadmat  # slow to import, and only this file needs it
-
+    mat = read_mat(path, ("clusters",))
     try:
-        clusters = np.asarray(loadmat(str(path))["clusters"], np.float64)
+        clusters = np.asarray(mat["clusters"], np.float64)
         return clusters[:, 2:4] - clusters[:, :2]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # scipy raises many kinds for a damaged file
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         raise InputError(f"{path}: expected a .mat with `clusters` as in RefBox_N25.mat, or a .yml "
                          f"({type(error).__name__}: {error})") from None
 

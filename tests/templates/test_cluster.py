@@ -112,7 +112,8 @@ def test_the_tool_prints_templates_for_a_config(tool, tmp_path, capsys):
 def test_files_without_templates_are_errors(tmp_path):
     (tmp_path / "empty.yml").write_text("FAMILY: ssh\n")
     (tmp_path / "broken.mat").write_bytes(b"no MATLAB file")
-    for name, message in (("empty.yml", "found 0 templates"), ("broken.mat", "clusters"), ("none.mat", "no such file")):
+    for name, message in (("empty.yml", "found 0 templates"), ("broken.mat", "not a MATLAB file"),
+                          ("none.mat", "no such file")):
         with pytest.raises(InputError, match=message):
             read_templates(tmp_path / name)
 

@@ -12,6 +12,7 @@ import os
 import numpy as np
 
 from ...errors import InputError
+from ..matlab import read_mat
 from ..roidb import Roidb
 from ..text import floats, is_number, read_lines
 from .builder import RoidbBuilder, corners
@@ -85,22 +86,19 @@ def _face(number, line, path, image, count, done):
 
 def _mat_entries(path):
     """Yield the same of the .mat file: a cell per event, in it a cell per image."""
-    from scipy.io import loadmat  # slow to import, and only this file needs it
-
+    attributes = [f"{name}_label_list" for name in ATTRIBUTES]
+    mat = read_mat(path, ("event_list", "file_list", "face_bbx_list", *attributes))
     try:
-        mat = loadmat(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # scipy raises many kinds for a damaged file
-        raise InputError(f"{path}: not a MATLAB file ({error})") from None
-    try:
-        labels = [mat[f"{name}_label_list"] for name in ATTRIBUTES]
+        labels = [mat[name] for name in attributes]
         for e, event in enumerate(mat["event_list"][:, 0]):
             for i, file in enumerate(mat["file_list"][e, 0][:, 0]):
                 boxes = np.asarray(mat["face_bbx_list"][e, 0][i, 0], np.float64).reshape(-1, 4)
                 columns = [np.asarray(label[e, 0][i, 0], np.float64).reshape(-1, 1) for label in labels]
                 image = f"{event[0]}/{file[0]}.jpg"
-                yield image, np.concatenate([boxes, *columns], axis=1), f"{path}, {image}"
+                faces = np.concatenate([boxes, *columns], axis=1)
+                if not np.isfinite(faces).all():
+                    raise ValueError(f"{image} has a face with a number that is not finite")
+                yield image, faces, f"{path}, {image}"
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not structured like wider_face_train.mat "
                          f"({type(error).__name__}: {error})") from None

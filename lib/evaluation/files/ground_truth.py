@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...datasets.matlab import read_mat
 from ...errors import InputError
 
 SETTINGS = ("easy", "medium", "hard")
@@ -60,7 +61,11 @@ def read_ground_truth(folder: str | os.PathLike) -> list[GroundTruth]:
                 counted = {}
                 for setting, cells in lists.items():
                     counted[setting] = np.zeros(len(boxes), bool)
-                    counted[setting][np.asarray(cells[e, 0][i, 0], np.intp).ravel() - 1] = True  # MATLAB counts from 1
+                    numbers = np.asarray(cells[e, 0][i, 0], np.float64).ravel()
+                    if not ((numbers >= 1) & (numbers <= len(boxes)) & (numbers % 1 == 0)).all():
+                        raise ValueError(f"gt_list of {setting}: image {i + 1} of event {e + 1} has a number that is "
+                                         f"not one of 1 to {len(boxes)}")
+                    counted[setting][numbers.astype(np.intp) - 1] = True  # MATLAB counts from 1
                 attributes = {attribute: np.asarray(faces[name][e, 0][i, 0]).astype(int).reshape(len(boxes))
                               for attribute, name in names.items()}
                 images.append(GroundTruth(str(event[0]), str(file[0]), boxes, counted, attributes,
@@ -71,16 +76,11 @@ def read_ground_truth(folder: str | os.PathLike) -> list[GroundTruth]:
 
 
 def _load(folder, name, variables, optional=()):
-    from scipy.io import loadmat  # slow to import, and only this needs it
-
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file; expected the official ground truth, wider_face_val.mat and "
                          "wider_{easy,medium,hard}_val.mat, in one folder")
-    try:
-        mat = loadmat(path, variable_names=(*variables, *optional), mat_dtype=True)  # as MATLAB would have them
-    except Exception as error:  # scipy raises many kinds for a damaged file
-        raise InputError(f"{path}: not a MATLAB file ({error})") from None
+    mat = read_mat(path, (*variables, *optional))
     absent = [variable for variable in variables if variable not in mat]
     if absent:
         raise InputError(f"{path}: has no variable {absent[0]}")
