@@ -49,8 +49,8 @@ KEYS = Group("", {
         "BN": flag(False),  # batch normalisation in the detection modules (the paper has none)
         "SLOPE": number(0.0, least=0, below=1),  # ssh, tiny: slope below zero of the ReLUs in the fusion of maps and in
         # the context modules; 0: plain ReLU
-        "SEPARABLE": text(""),  # ssh: modules joined by + (m1+m2) whose wide 3x3 convolutions, in the fusion of
-        # maps and in the context module, are a depthwise and a 1x1 convolution each
+        "SEPARABLE": text(""),  # ssh, tiny: maps joined by + (m1+m2) whose wide 3x3 convolutions, in the fusion of maps
+        # and in the detection module, are a depthwise and a 1x1 convolution each
         "BN_MOMENTUM": number(0.99, "training", least=0, below=1),  # of the stored moments, in every layer; a training
         # of a few hundred steps needs a lower one
     }),

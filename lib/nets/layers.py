@@ -13,6 +13,7 @@ import numpy as np
 from keras import layers, ops
 
 from ..constants import FILL
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from easydict import EasyDict
@@ -96,6 +97,18 @@ def wide_convolution(x: keras.KerasTensor, channels: int, name: str, bn: bool, r
     if bn:
         x = BatchNormalization(epsilon=1e-5, momentum=0.99, name=f"{name}_depthwise_bn")(x)
     return convolution(x, channels, 1, name, bn, relu, slope)
+
+
+def separable_maps(names: str, known: Sequence[str]) -> list[str]:
+    """The names in NET.SEPARABLE, joined by +.
+
+    Raises:
+        InputError: a name is not among `known`.
+    """
+    chosen = [name for name in names.split("+") if name]
+    if unknown := [name for name in chosen if name not in known]:
+        raise InputError(f"NET.SEPARABLE: found {unknown[0]!r}, expected names of maps ({', '.join(known)}) joined by +")
+    return chosen
 
 
 def top_down(maps: Sequence[keras.KerasTensor], width: int, bn: bool, slope: float = 0.0,

@@ -51,12 +51,12 @@ class SSH(AnchorFamily):
         import keras
 
         from .backbones import build_backbone
-        from .layers import PadToMultiple, as_model, detection_module, top_down
+        from .layers import PadToMultiple, as_model, detection_module, separable_maps, top_down
 
         net = self.cfg.NET
         images = keras.Input((None, None, 3), name="images")
         maps = _module_maps(build_backbone(net.BACKBONE, PadToMultiple(MULTIPLE, name="pad")(images), net), net)
-        separable = self._separable()
+        separable = separable_maps(net.SEPARABLE, [module.name for module in self.modules])
         joined = top_down(maps, net.TOP_DOWN_WIDTH, net.BN, net.SLOPE, separable) if net.TOP_DOWN else \
             _paper_fusion(maps, net, "m1" in separable)
         outputs = {}
@@ -64,15 +64,6 @@ class SSH(AnchorFamily):
             x = detection_module(x, width, module.name, net.BN, net.SLOPE, module.name in separable)
             outputs |= heads(x, module, net.LANDMARKS)
         return as_model(images, outputs, self.cfg)
-
-    def _separable(self) -> list[str]:
-        """The names in NET.SEPARABLE; InputError for a name that no module has."""
-        names = [name for name in self.cfg.NET.SEPARABLE.split("+") if name]
-        known = [module.name for module in self.modules]
-        if unknown := [name for name in names if name not in known]:
-            raise InputError(f"NET.SEPARABLE: found {unknown[0]!r}, expected names of modules ({', '.join(known)}) "
-                             f"joined by +")
-        return names
 
 
 # ----------------------------------------------------------- parts of the net

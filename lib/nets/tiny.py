@@ -60,7 +60,7 @@ class Tiny(AnchorFamily):
         import keras
 
         from .backbones import build_backbone
-        from .layers import PadToMultiple, as_model, detection_module, top_down
+        from .layers import PadToMultiple, as_model, detection_module, separable_maps, top_down
 
         net, (module,) = self.cfg.NET, self.modules
         images = keras.Input((None, None, 3), name="images")
@@ -71,8 +71,9 @@ class Tiny(AnchorFamily):
                              f"{net.LAST_STRIDE} has only {', '.join(taps)}")
         maps = [taps[TAPS[stride]] for stride in self.strides]
         if net.TOP_DOWN:
-            x = top_down(maps, net.TOP_DOWN_WIDTH, net.BN, net.SLOPE)[0]
-            x = detection_module(x, net.WIDTHS[0], module.name, net.BN, net.SLOPE)
+            separable = separable_maps(net.SEPARABLE, [f"m{number}" for number in range(1, len(maps) + 1)])
+            x = top_down(maps, net.TOP_DOWN_WIDTH, net.BN, net.SLOPE, separable)[0]
+            x = detection_module(x, net.WIDTHS[0], module.name, net.BN, net.SLOPE, "m1" in separable)
             outputs = heads(x, module, net.LANDMARKS)
         else:
             outputs = _added(maps, self.strides, module, net.LANDMARKS)

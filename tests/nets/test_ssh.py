@@ -95,7 +95,7 @@ def test_separable_convolutions_save_what_their_formula_says(more):
     # M1 has 8 x 8 pixels: the fusion from 16 to 16 channels, and the module's two convolutions, from 16 to 16 and to 8.
     saved = 64 * sum(9 * 16 * wide - (9 * 16 + 16 * wide) for wide in (16, 16, 8))
     assert products() - products("NET.SEPARABLE", "m1") == saved
-    with pytest.raises(InputError, match=r"NET.SEPARABLE: found 'm4', expected names of modules \(m1, m2, m3\)"):
+    with pytest.raises(InputError, match=r"NET.SEPARABLE: found 'm4', expected names of maps \(m1, m2, m3\)"):
         products("NET.SEPARABLE", "m1+m4")
 
 

@@ -80,7 +80,10 @@ def test_every_config_is_one_of_the_family(path):
 
 @pytest.mark.parametrize("height, width", [(128, 160), (127, 161), (16, 16), (1, 40)])
 @pytest.mark.parametrize("overrides", [(), ("NET.TOP_DOWN", "True", "NET.WIDTHS", "[8]", "ANCHORS.STRIDES",
-                                            "[8, 16, 32]")], ids=["scores added", "top-down"])
+                                            "[8, 16, 32]"),
+                                       ("NET.TOP_DOWN", "True", "NET.WIDTHS", "[8]", "NET.SEPARABLE", "m1+m2",
+                                        "ANCHORS.STRIDES", "[8, 16, 32]")],
+                         ids=["scores added", "top-down", "separable"])
 def test_maps_fit_the_anchors_whatever_the_size(height, width, overrides):
     net = tiny(*overrides)
     outputs = net.build().compute_output_spec(keras.KerasTensor((2, height, width, 3)))
