@@ -107,7 +107,8 @@ def separable_maps(names: str, known: Sequence[str]) -> list[str]:
     """
     chosen = [name for name in names.split("+") if name]
     if unknown := [name for name in chosen if name not in known]:
-        raise InputError(f"NET.SEPARABLE: found {unknown[0]!r}, expected names of maps ({', '.join(known)}) joined by +")
+        raise InputError(f"NET.SEPARABLE: found {unknown[0]!r}, expected names of maps ({', '.join(known)}) "
+                         f"joined by +")
     return chosen
 
 
