@@ -3,7 +3,9 @@
 Boxes are float32 x1 y1 x2 y2 in px, continuous (width = x2 - x1). They are not clipped to the image.
 """
 
+import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -131,7 +133,7 @@ def save_roidb(roidb: Roidb, path: str | os.PathLike) -> None:
     attributes = sorted({key for record in records for key in record.attributes})
     columns = {key: pack(np.concatenate([record.attributes.get(key, np.full(len(record.boxes), -1))
                                          for record in records]).astype(np.int32)) for key in attributes}
-    save_plain({
+    data = {
         "format": _FORMAT, "source": roidb.source, "dropped": dict(roidb.dropped),
         "roots": [record.root for record in records], "images": [record.image for record in records],
         "sizes": pack(np.array([(r.width, r.height) for r in records], np.int32).reshape(-1, 2)),
@@ -139,7 +141,8 @@ def save_roidb(roidb: Roidb, path: str | os.PathLike) -> None:
         "boxes": pack(_joined([r.boxes for r in records], np.float32, (4,))),
         "landmarks": pack(_joined([r.landmarks for r in records], np.float32, (5, 2))),
         "ignore": pack(_joined([r.ignore for r in records], np.bool_, ())),
-        "attributes": columns}, path)
+        "attributes": columns}
+    save_plain(data | {"checksum": _checksum(data)}, path)
 
 
 def load_roidb(path: str | os.PathLike, root: str | None = None) -> Roidb:
@@ -158,9 +161,23 @@ def load_roidb(path: str | os.PathLike, root: str | None = None) -> Roidb:
         raise InputError(f"{path}: not a roidb of this version (found {found!r}, expected {_FORMAT!r}); "
                          "build it again with tools/build_roidb.py")
     try:
+        if "checksum" in data and data["checksum"] != _checksum(data):  # older files have none
+            raise ValueError("its content is not what was written")
         return Roidb(_records(data, root), _dropped(data["dropped"]), str(data["source"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: damaged roidb ({type(error).__name__}: {error}); build it again") from None
+
+
+def _checksum(data):
+    """CRC-32 of everything that is stored but the format and the checksum itself."""
+    total = 0
+    for key in sorted(data.keys() - {"format", "checksum"}):
+        value = data[key]
+        for name, column in sorted(value.items()) if key == "attributes" else [(key, value)]:
+            array = isinstance(column, tuple)
+            words = json.dumps([name, column[:2] if array else column])
+            total = zlib.crc32(column[2] if array else b"", zlib.crc32(words.encode(), total))
+    return total
 
 
 def _dropped(counts):

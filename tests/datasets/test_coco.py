@@ -3,7 +3,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -190,6 +190,8 @@ def roidbs(draw):
 
 @given(roidbs())
 def test_a_roidb_comes_back_as_it_was(tmp_path_factory, roidb):
+    boxes = np.concatenate([record.boxes for record in roidb.records])
+    assume(not len(boxes) or boxes.max() > 1.001)  # else they would be taken for fractions
     path = tmp_path_factory.mktemp("coco") / "x.json"
     write_coco(roidb, path)
     back = READERS["coco"](str(path), None)

@@ -103,6 +103,24 @@ def test_boxes_of_images_that_were_turned_are_recognised(tmp_path):
     assert roidb.notes[-1] == ("the faces of 1 of these 1 images would fit if the image were turned by 90 degrees")
 
 
+def test_corners_that_were_written_for_sides_are_recognised(tmp_path):
+    for name in "ab":
+        image(tmp_path / "images" / f"{name}.jpg")
+    text(tmp_path / "labels", "a.jpg\n2\n60 40 90 75\n10 10 30 40\nb.jpg\n1\n40 30 95 70\n")
+    assert read("wider", tmp_path).notes[-1] == (
+        "the faces of 2 of 2 images would fit if their numbers were x1 y1 x2 y2 and not x y width height")
+    text(tmp_path / "labels", "a.jpg\n2\n60 40 35 30\n10 10 30 40\nb.jpg\n1\n40 30 55 40\n")
+    assert read("wider", tmp_path).notes == []
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_fractions_where_pixels_are_expected_are_refused(form, tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    WRITERS[form](tmp_path, [(.1, .2, .5, .6), (0, 0, 1, 1)] if form != "ssh" else [(-.9, -.8, .5, .6)])
+    with pytest.raises(InputError, match="all faces are between 0 and 1, so they seem to be fractions of the image"):
+        read(form, tmp_path)
+
+
 def test_a_coordinate_that_is_no_pixel_is_refused(tmp_path):
     image(tmp_path / "images" / "a.jpg")
     text(tmp_path / "labels", "a.jpg\n1\n1 1 1e300 5\n")
@@ -379,11 +397,11 @@ def test_two_links_to_one_folder_are_two_folders(tmp_path):
 
 
 def test_folders_that_link_to_one_another_end(tmp_path):
-    for i in range(6):
+    for i in range(4):
         text(tmp_path / str(i) / "x.jpg", "")
-        for j in range(6):
+        for j in range(4):
             (tmp_path / str(i) / f"to{j}").symlink_to(tmp_path / str(j))
-    assert len(find_images(tmp_path)) < 6 + 6 * 6 * 6
+    assert 4 + 4 * 3 <= len(find_images(tmp_path)) < 4 + 4 * 4 * 4
 
 
 def test_a_walk_lists_broken_links_but_no_pipes(tmp_path):
@@ -391,10 +409,10 @@ def test_a_walk_lists_broken_links_but_no_pipes(tmp_path):
     (tmp_path / "self.jpg").symlink_to(tmp_path / "self.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     deep = tmp_path
-    for _ in range(500):
+    for _ in range(200):
         deep = deep / "d"
         os.mkdir(deep)
-    assert next(walk(tmp_path)) == ("", ["gone.jpg", "self.jpg"]) and len(list(walk(tmp_path))) == 501
+    assert next(walk(tmp_path)) == ("", ["gone.jpg", "self.jpg"]) and len(list(walk(tmp_path))) == 201
 
 
 def test_pictures_of_all_endings_are_found_and_others_are_named(tmp_path):

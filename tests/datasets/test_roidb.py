@@ -104,6 +104,7 @@ def test_damaged_and_foreign_files_are_named(tmp_path):
             load_roidb(path)
     data = pickle.loads(whole)
     data["ignore"] = storage.pack(np.zeros(3, bool))
+    del data["checksum"]
     path.write_bytes(pickle.dumps(data))
     with pytest.raises(InputError, match="damaged roidb .*columns of different length"):
         load_roidb(path)
@@ -193,7 +194,27 @@ def test_every_part_of_a_roidb_is_checked(change, tmp_path):
     path = tmp_path / "x.pkl"
     save_roidb(roidb(), path)
     data = pickle.loads(path.read_bytes())
+    del data["checksum"]  # it would find most of these
     change(data)
     path.write_bytes(pickle.dumps(data))
     with pytest.raises(InputError, match=r"x\.pkl: damaged roidb \(.*\); build it again"):
         load_roidb(path)
+
+
+def test_a_roidb_whose_bytes_changed_is_refused(tmp_path):
+    path = tmp_path / "x.pkl"
+    save_roidb(roidb(), path)
+    whole, before = path.read_bytes(), load_roidb(path)
+    refused = 0
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
+        try:
+            after = load_roidb(path)
+        except InputError:
+            refused += 1
+        else:  # what is not protected: the names of the format and of the checksum
+            assert [r.image for r in after.records] == [r.image for r in before.records]
+            for a, b in zip(after.records, before.records, strict=True):
+                np.testing.assert_array_equal(a.boxes, b.boxes)
+                np.testing.assert_array_equal(a.landmarks, b.landmarks)
+    assert refused > len(whole) / 3 * 0.95

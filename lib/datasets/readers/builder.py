@@ -55,7 +55,8 @@ class RoidbBuilder:
         self.taken: set[str] = set()
         self.notes: list[str] = []
         self._records, self._dropped, self._seen, self._absent = [], {}, {}, []
-        self._outside, self._turned, self._beyond, self._with_faces = [], 0, 0, 0
+        self._outside, self._turned, self._corners, self._beyond, self._with_faces = [], 0, 0, 0, 0
+        self._fractions = True  # all faces seen so far are between 0 and 1
 
     @cached_property
     def pictures(self) -> dict[str, list[str]]:
@@ -137,14 +138,14 @@ class RoidbBuilder:
         single = boxes.astype(np.float32)
         area = np.all((boxes[:, 2:] > boxes[:, :2]) & (single[:, 2:] > single[:, :2]), axis=1)
         keep, flags = area.copy(), flags.reshape(count).copy()
-        self._with_faces += int(area.any())
-        if all(size) and area.any() and (boxes[:, :2].min() < 0 or (boxes[:, 2:].max(axis=0) > size).any()):
+        if area.any():
+            self._with_faces += 1
+            self._fractions &= bool(boxes[area].max() <= 1.001 and (boxes[area] % 1).any())
+        if all(size) and area.any() and (boxes[area, :2].min() < 0 or (boxes[area, 2:].max(axis=0) > size).any()):
             fraction = inside(boxes[area], size)
             keep[area] = fraction > 0
             flags[area] |= fraction < MOSTLY_OUTSIDE
-            self._beyond += int((fraction < MOSTLY_OUTSIDE).any())
-            if (fraction < MOSTLY_OUTSIDE).any():
-                self._name(image, boxes[area], fraction, size, where)
+            self._doubt(image, boxes[area], fraction, size, where)
         self._count(NO_AREA, count - int(area.sum()))
         self._count(OUTSIDE, int((area & ~keep).sum()))
         self._records.append(Record(
@@ -155,13 +156,17 @@ class RoidbBuilder:
         """Make the Roidb.
 
         Raises:
-            InputError: when images are missing and `missing` is "error", or when the file lists no image.
+            InputError: when images are missing and `missing` is "error", when the file lists no image, or when its
+                boxes are fractions and not pixels.
         """
         if self._absent and self.missing == "error":
             raise InputError(f"{self._absent[0]}: no such image; {len(self._absent)} of {len(self._seen)} images "
                              f"listed in {self.source} are missing (--missing skip leaves them out)")
         if not self._seen:
             raise InputError(f"{self.source}: lists no image")
+        if self._with_faces and self._fractions:
+            raise InputError(f"{self.source}: all faces are between 0 and 1, so they seem to be fractions of the "
+                             "image; expected pixels")
         return Roidb(self._records, self._dropped, self.source, dict(self.classes), self.taken,
                      [*self.notes, *self._outside_notes()])
 
@@ -194,8 +199,14 @@ class RoidbBuilder:
             return None
         return size
 
-    def _name(self, image, boxes, fraction, size, where):
-        """Remember an image with boxes (N, 4) of which one is mostly outside, as an example and as maybe turned."""
+    def _doubt(self, image, boxes, fraction, size, where):
+        """Remember an image with faces (N, 4) that leave it: what may be wrong with it, and the first as examples."""
+        sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)  # x y w h
+        as_corners = (sides[:, 2:] > sides[:, :2]).all(axis=1)
+        self._corners += bool(as_corners.all() and (fraction < 0.95).any() and (inside(sides, size) > 0.99).all())
+        if (fraction >= MOSTLY_OUTSIDE).all():
+            return
+        self._beyond += 1
         self._turned += size[0] != size[1] and bool((inside(boxes, size[::-1]) > 0.95).all())
         if len(self._outside) < NAMED:
             box = " ".join(f"{value:.6g}" for value in boxes[np.argmin(fraction)])
@@ -204,7 +215,10 @@ class RoidbBuilder:
 
     def _outside_notes(self):
         notes = list(self._outside)
-        if self._turned:
+        if self._corners * 2 >= max(self._with_faces, 1):
+            notes.append(f"the faces of {self._corners} of {self._with_faces} images would fit if their numbers were "
+                         "x1 y1 x2 y2 and not x y width height")
+        elif self._turned:
             notes.append(f"the faces of {self._turned} of these {self._beyond} images would fit if the image were "
                          "turned by 90 degrees")
         elif self._beyond * 2 >= max(self._with_faces, 1):
