@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import socket
 import threading
 import zlib
 from collections.abc import Iterator
@@ -24,15 +26,19 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
     Args:
         path: the file to write.
         suffix: an ending that the writer requires, such as `.weights.h5`.
-        sync: flush to disk before the rename. Without it, the old or the new content survives the death of the
-            process, but not that of the machine: for thousands of small files that can be made again.
+        sync: flush to disk before the rename, and remove first what killed processes left of this file. Without it,
+            the old or the new content survives the death of the process, but not that of the machine: for thousands of
+            small files that can be made again.
 
     Raises:
         OSError: the file cannot be written, for example on a full disk; it names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}.{threading.get_ident()}.part{suffix}")
+    start = f".{_short(path.name)}.{zlib.crc32(socket.gethostname().encode()):08x}."
+    if sync:
+        _remove_dead(path.parent, start)
+    temporary = path.with_name(f"{start}{os.getpid()}.{threading.get_ident()}.part{suffix}")
     written = os.path.realpath(temporary)
     _parts.add(written)
     try:
@@ -50,6 +56,28 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
         with contextlib.suppress(OSError):
             temporary.unlink()
         _parts.discard(written)
+
+
+def lives(process: int) -> bool:
+    """Whether a process of this host exists. On Windows the question would end it, so the answer is yes."""
+    try:
+        if os.name != "nt":
+            os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass  # it is of another user
+    return True
+
+
+def _remove_dead(folder, start):
+    """Remove the temporary files that ended processes of this host left: `start`, PID.THREAD.part."""
+    for path in folder.glob(f"{glob.escape(start)}*.part*"):
+        process = path.name[len(start) :].split(".")[0]
+        ended = process.isdigit() and (int(process) == os.getpid() or not lives(int(process)))
+        if ended and os.path.realpath(path) not in _parts:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def identity(path: str | os.PathLike) -> tuple[int, int] | None:

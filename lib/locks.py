@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 from .errors import InputError
+from .files import lives
 
 try:
     import fcntl
@@ -111,13 +112,7 @@ def _lives(other: dict[str, Any]) -> bool:
     """Whether the process that a lock file names exists. On another host nothing can be asked, so it does."""
     if not other or other["host"] != socket.gethostname():
         return bool(other)
-    try:
-        os.kill(other["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it is of another user
-    return other["pid"] != os.getpid()
+    return other["pid"] != os.getpid() and lives(other["pid"])
 
 
 def _read(file):
