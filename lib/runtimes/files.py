@@ -137,6 +137,11 @@ def model_files(path: str | os.PathLike) -> list[Path]:
     return list(path.files) if isinstance(path, CascadeFiles) else [Path(path)]
 
 
+def is_utf8(path: str | os.PathLike) -> bool:
+    """Whether the bytes of a name are UTF-8."""
+    return "\ufffd" not in os.fsencode(path).decode("utf-8", "replace")
+
+
 def absolute(path: str | os.PathLike) -> Path | CascadeFiles:
     """A model by a path that holds in any working directory."""
     if isinstance(path, CascadeFiles):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
 from ..errors import InputError
+from .files import is_utf8
 from .inputs import as_input
 from .opened import FileSession
 
@@ -31,7 +33,8 @@ class Session(FileSession):
             raise InputError(f"{path}: LiteRT cannot read it ({' '.join(str(error).split())[:200]})") from None
 
     def _interpreter(self):
-        interpreter = Interpreter(model_path=self.path, num_threads=self.threads)
+        model = {"model_path": self.path} if is_utf8(self.path) else {"model_content": Path(self.path).read_bytes()}
+        interpreter = Interpreter(**model, num_threads=self.threads)
         signature = interpreter.get_signature_list()["serving_default"]
         return interpreter, interpreter.get_signature_runner("serving_default"), signature["inputs"][0]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from ..errors import InputError
 from .faces import by_image
+from .files import is_utf8
 from .inputs import as_input
 from .opened import FileSession
 
@@ -30,7 +32,8 @@ class Session(FileSession):
         if lanes or threads:
             options.intra_op_num_threads = 1 if lanes else threads
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            model = str(path) if is_utf8(path) else Path(path).read_bytes()  # it takes no other names
+            self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a class for each of its codes
             raise InputError(f"{path}: ONNX Runtime cannot read it ({' '.join(str(error).split())[:200]})") from None
         self.facts, self.name = facts, self.session.get_inputs()[0].name

@@ -116,5 +116,6 @@ def _digest(file):
             found.update(repr((values.dtype.str, values.shape)).encode())
             found.update(repr(values.tolist()).encode() if values.dtype.hasobject else values.data)
             if odd is None and values.dtype.kind in "fc" and not np.isfinite(values).all():
-                odd = values, name
+                layer = item.parent.attrs.get("name")
+                odd = values, f"{name} (layer {layer})" if layer else name
     return found.hexdigest(), odd

@@ -15,6 +15,7 @@ import pytest
 from demo_stand_in import demo, lines, stand_in_weights
 from stand_in import picture, save, square_detector
 
+from manyfaces import Detector, pretrained
 from manyfaces.commands.command_line import run
 from manyfaces.datasets.images import ImageError
 from manyfaces.errors import InputError
@@ -266,3 +267,14 @@ def test_a_message_is_one_printable_line(capsys):
     assert capsys.readouterr().err == "error: a\\nb\\x1b[31m\\udce9.jpg: 사진 é\n"
 
 
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_model_in_a_folder_of_any_name_is_opened(runtime, tmp_path):
+    folder, name = tmp_path / os.fsdecode(b"caf\xe9"), "ssh_mobilenet_v1_025"
+    folder.mkdir()
+    for ending in (".onnx", ".json"):
+        shutil.copyfile(pretrained.FOLDER / (name + ending), folder / (name + ending))
+    image = np.zeros((64, 64, 3), np.uint8)
+    found = Detector.load(folder / f"{name}.onnx", runtime=runtime).detect(image)
+    np.testing.assert_allclose(found.scores[:5], Detector.load(name, runtime=runtime).detect(image).scores[:5])
