@@ -7,8 +7,11 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 COMPILED_FROM := setup.py $(shell find lib -name '*.pyx' -o -name '*.pxi')
 
+DATA ?= ../shared/data
+MODEL ?= ssh_mobilenet_v1_025
+
 .DEFAULT_GOAL := setup
-.PHONY: setup demo check test test-fast train-toy bench fuzz clean distclean help
+.PHONY: setup demo check test test-fast train-toy bench report fuzz clean distclean help
 
 setup: $(VENV)/.compiled ## install into .venv and compile (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -56,6 +59,14 @@ train-toy: setup ## make a small data set, then train, test and evaluate on it
 
 bench: setup ## time compiled code and whole detectors against their NumPy twins and other projects
 	@$(PY) tools/benchmark.py
+
+report: setup ## where a detector errs on wider_events, as an HTML page: make report MODEL=tiny_mobilenet_v1_025
+	@[ -d "$(DATA)/wider_events/images" ] || { echo "error: $(DATA)/wider_events/images: no such folder; give DATA=DIR, \
+	which holds wider_events and wider_eval" >&2; exit 2; }
+	@rm -rf "output/report/$(MODEL)"
+	@$(PY) tools/test.py --cfg $(MODEL) --images "$(DATA)/wider_events/images" --out "output/report/$(MODEL)" $(MORE)
+	@$(PY) tools/report.py --subset --pred "output/report/$(MODEL)" --names $(MODEL) --gt "$(DATA)/wider_eval/ground_truth" \
+	    --images "$(DATA)/wider_events/images" --out "output/report/$(MODEL).html"
 
 fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and compiled function: about 10 minutes on 2 cores
 	@$(PY) tools/fuzz.py --out output/fuzz

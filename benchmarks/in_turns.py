@@ -21,7 +21,7 @@ SETS = {"wider_events": "wider_events/images", "wider_crowd": "wider_crowd/image
         "wider val": "wider/WIDER_val/images"}
 TIMED = "wider val"
 TRUTH = "wider_eval/ground_truth"
-PAUSE = 0.05  # s before each turn: threads of the previous detector that still spin would slow it down
+PAUSE = 0.1  # s before each turn: threads of ONNX Runtime spin for some tens of ms after its call, each bound to a core
 TURN = 8  # images
 
 

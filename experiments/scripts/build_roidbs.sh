@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds data/pickles/{wider_train,wider_select,wider_val,facemask_train,facemask_select,facemask_val}.pkl,
-# landmarks_{train,select,test}.pkl where DATA_DIR has landmarks/, and wider_more_{train,select}.pkl where it has
-# wider_more/.
+# Builds data/pickles/{wider_train,wider_select,wider_val,facemask_train,facemask_select,facemask_val}.pkl, and where
+# DATA_DIR has their folders landmarks_{train,select,test}.pkl, wider_more_{train,select}.pkl, wider_events.pkl and
+# wider_crowd.pkl.
 #
 # Usage: experiments/scripts/build_roidbs.sh [DATA_DIR]
 #   DATA_DIR (default: data) holds wider/, facemask/ and, for MTCNN, landmarks/:
@@ -9,6 +9,7 @@
 #     wider/wider_face_split/{wider_face_train_bbx_gt,wider_face_val_bbx_gt,retinaface_train_label,train_minival}.txt
 #     facemask/images, facemask/annotations, facemask/train.txt, facemask/val.txt
 #     landmarks/images, landmarks/trainImageList.txt, landmarks/testImageList.txt
+#     wider_{events,crowd}/images, wider_official/wider_face_val_bbx_gt.txt: parts of WIDER's val, and all of its labels
 #     wider_more/WIDER_train/images, wider_more/wider_face_split/wider_face_train_bbx_gt.txt: more images of WIDER's train
 # The *_select sets are a held-out part of train, the only images that checkpoints are chosen on: for wider the list
 # train_minival.txt, for facemask and landmarks every tenth name of the train list, for wider_more the images whose MD5
@@ -41,6 +42,11 @@ awk 'NR % 10 == 0' "$DATA/facemask/train.txt" > "$SELECT"
 build facemask_train "${MASKS[@]}" --only "$DATA/facemask/train.txt" --without "$SELECT"
 build facemask_select "${MASKS[@]}" --only "$SELECT"
 build facemask_val "${MASKS[@]}" --only "$DATA/facemask/val.txt"
+
+for PART in wider_events wider_crowd; do
+    [ ! -d "$DATA/$PART" ] || build "$PART" --format wider --images "$DATA/$PART/images" --missing skip \
+        --labels "$DATA/wider_official/wider_face_val_bbx_gt.txt"
+done
 
 if [ -d "$DATA/wider_more" ]; then
     MORE=(--format wider --images "$DATA/wider_more/WIDER_train/images"

@@ -34,6 +34,7 @@ DEFAULT_NETS = {"ssh": "mobile_025", "tiny": "res101", "ssd": "mobile_v2", "grid
 # Without DATASET a net is trained on the data set of its config, Tiny Faces on that of the paper.
 TRAINED_ON = {"tiny": "wider"}
 ON_BOTH = ("mtcnn", "grid_", "ssd_", "ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025")  # begin of such configs' names
+PARTS = ("events", "crowd")  # of WIDER FACE's validation set: DATA/wider_events, DATA/wider_crowd
 WIDER_IMAGES = 3226  # of WIDER FACE's validation set
 FORMATS = {  # FORMAT -> (what is added to the file's name, whether it is in eight bits)
     # Two models in one folder must not share a stem: each has MODEL.json beside it.
@@ -239,7 +240,7 @@ def test(family: str, words: list[str]) -> None:
     truth = truth if os.path.isdir(truth) else f"{DATA}/wider/ground_truth"
     whole = dataset == "wider" and files_below(images[1], ".jpg") >= WIDER_IMAGES
     options = {"wider": ["wider", "--gt", truth, *([] if whole else ["--subset"])],
-               "crowd": ["wider", "--gt", truth, "--subset"],
+               **{part: ["wider", "--gt", truth, "--subset"] for part in PARTS},
                "facemask": ["roidb", "--roidb", "data/pickles/facemask_val.pkl"],
                "toy": ["wider", "--gt", "data/toy/test/ground_truth"]}
     call("tools/evaluate.py", *options[dataset], "--pred", pred)
@@ -247,11 +248,12 @@ def test(family: str, words: list[str]) -> None:
 
 def images_of(dataset: str) -> list[str]:
     """The options of tools/test.py that name the images of a data set; the second word is their folder."""
-    images = {"wider": [f"{DATA}/wider/WIDER_val/images"], "crowd": [f"{DATA}/wider_crowd/images"],
+    images = {"wider": [f"{DATA}/wider/WIDER_val/images"],
+              **{part: [f"{DATA}/wider_{part}/images"] for part in PARTS},
               "facemask": [f"{DATA}/facemask/images", "--list", f"{DATA}/facemask/val.txt"],
               "toy": ["data/toy/test/WIDER_toy/images"]}
     if dataset not in images:
-        fail(f"DATASET is '{dataset}', expected wider, crowd, facemask or toy")
+        fail(f"DATASET is '{dataset}', expected wider, {', '.join(PARTS)}, facemask or toy")
     need_folder(images[dataset][0])
     return ["--images", *images[dataset]]
 

@@ -3,7 +3,7 @@
 #
 # Usage: experiments/scripts/test_mtcnn.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
-#   DATASET  wider (default), crowd, facemask or toy
+#   DATASET  wider (default), events, crowd, facemask or toy
 #   NET      cascade (default): the nets mtcnn_pnet, _rnet and _onet in output/mtcnn_DATASET, else in output, else the
 #            shipped ones
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)

@@ -3,7 +3,7 @@
 #
 # Usage: experiments/scripts/test_ssh.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
-#   DATASET  wider (default), crowd, facemask or toy
+#   DATASET  wider (default), events, crowd, facemask or toy
 #   NET      mobile_025 (default), mobile, mobile_v2, vgg16, res50, res101 or res152; its weights are those in output/,
 #            else the shipped ones
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)

@@ -4,7 +4,7 @@
 #
 # Usage: experiments/scripts/tiny_resnet101_eval.sh [GPU_ID] [DATASET] [NET] [more options of tools/test.py]
 #   GPU_ID   0 (default), another number, or cpu
-#   DATASET  wider (default), crowd, facemask or toy
+#   DATASET  wider (default), events, crowd, facemask or toy
 #   NET      res101 (default), res50, res152, vgg16, mobile, mobile_v2 or mobile_025; its weights are those in output/,
 #            else the shipped ones
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)

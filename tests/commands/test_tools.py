@@ -172,6 +172,16 @@ def test_the_test_script_evaluates_a_part_of_wider_as_a_part(tmp_path):
     assert evaluate.split()[:5] == ["tools/evaluate.py", "wider", "--gt", f"{tmp_path}/wider/ground_truth", "--subset"]
 
 
+@pytest.mark.parametrize("part", ["events", "crowd"])
+def test_the_test_script_knows_the_parts_of_wider(part, tmp_path):
+    images = tmp_path / f"wider_{part}/images"
+    save(images / "0--Parade/x.jpg", picture(32, 32))
+    (tmp_path / "wider_eval/ground_truth").mkdir(parents=True)
+    _, test, evaluate = script("test_ssh", "-1", part, DATA=str(tmp_path)).stdout.splitlines()
+    assert test.endswith(f"--images {images} --out output/ssh_mobilenet_v1_025/pred_{part}")
+    assert evaluate.split()[1:5] == ["wider", "--gt", f"{tmp_path}/wider_eval/ground_truth", "--subset"]
+
+
 @pytest.mark.parametrize("name, arguments, message", [
     ("train_ssh", ("x",), "GPU_ID is 'x'"), ("train_ssh", ("0", "coco"), "DATASET is 'coco'"),
     ("test_ssh", ("0", "wider", "res18"), "NET is 'res18'"),
