@@ -86,7 +86,7 @@ def test_files_of_another_kind_are_named(tmp_path):
     with pytest.raises(InputError, match=r"x\.tfrecord: cannot be read \(No such file"):
         open_samples(path, "part", 12)
     written(path)
-    with pytest.raises(InputError, match=r"x\.tfrecord: its first record is not a landmark sample|a multiple of"):
+    with pytest.raises(InputError, match=r"x\.tfrecord: record 0 of 7 is damaged, or not a landmark|a multiple of"):
         open_samples(path, "landmark", 12)
     with pytest.raises(InputError, match="expected a multiple of"):
         open_samples(path, "part", 24)
@@ -95,5 +95,39 @@ def test_files_of_another_kind_are_named(tmp_path):
     with pytest.raises(InputError, match="expected a multiple of"):
         open_samples(path, "part", 12)
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    with pytest.raises(InputError, match="its first record is not a part sample of 12 px"):
+    with pytest.raises(InputError, match="record 0 of 7 is damaged, or not a part sample of 12 px"):
         open_samples(path, "part", 12)
+
+
+def test_a_change_of_any_byte_of_any_record_is_found(tmp_path):
+    path = tmp_path / "x.tfrecord"
+    written(path)
+    whole = path.read_bytes()
+    assert len(open_samples(path, "part", 12)) == 7
+    length, rng = len(whole) // 7, np.random.default_rng(0)
+    for place in {*range(12), *range(length - 60, length), *rng.integers(0, length, 60).tolist()}:
+        record = int(rng.integers(7))
+        at = record * length + place
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(rng.integers(8))]) + whole[at + 1 :])
+        with pytest.raises(InputError, match=f"record {record} of 7 is damaged"):
+            open_samples(path, "part", 12)
+
+
+def test_a_number_that_is_not_finite_is_found_though_its_checksum_is_right(tmp_path):
+    images, boxes, landmarks = made(3, 12)
+    boxes[1, 2] = np.nan
+    with SampleWriter(tmp_path / "x.tfrecord", "part", 12) as writer:
+        writer.write(images, boxes, landmarks)
+    with pytest.raises(InputError, match="record 1 of 3 is damaged"):
+        open_samples(tmp_path / "x.tfrecord", "part", 12)
+
+
+def test_records_beyond_the_first_thousands_are_checked_too(tmp_path):
+    path = tmp_path / "x.tfrecord"
+    with SampleWriter(path, "part", 4) as writer:
+        writer.write(*made(3000, 4))
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="record 2999 of 3000 is damaged"):
+        open_samples(path, "part", 4)

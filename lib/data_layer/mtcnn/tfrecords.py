@@ -23,6 +23,7 @@ from ...files import whole_file
 KINDS = {"positive": 1, "part": -1, "landmark": -2, "negative": 0}  # kind -> label
 VALUES = ("image", "box", "landmarks")  # what differs between the records of a file
 CRC_MASK = 0xA282EAD8
+CHECKED = 1024  # records that are checked together
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -122,7 +123,7 @@ class SampleWriter:
 
 
 def open_samples(path: str | os.PathLike, kind: str, side: int) -> np.ndarray:
-    """The records of a file as a memory map: records that are not used are not read.
+    """The records of a file as a memory map. Each is checked once, here: its checksums, its features and its numbers.
 
     Args:
         path: the .tfrecord.
@@ -133,7 +134,7 @@ def open_samples(path: str | os.PathLike, kind: str, side: int) -> np.ndarray:
         (N,) array with the fields image (side, side, 3) uint8, box (4,) and landmarks (10,) float32.
 
     Raises:
-        InputError: the file is missing, cut short, of another kind or size, or not written by SampleWriter.
+        InputError: the file is missing, cut short, damaged, of another kind or size, or not written by SampleWriter.
     """
     dtype, template = record_layout(KINDS[kind], side)
     path, advice = Path(path), "make the samples again (tools/mtcnn_samples.py --overwrite)"
@@ -146,12 +147,24 @@ def open_samples(path: str | os.PathLike, kind: str, side: int) -> np.ndarray:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); make the samples with tools/mtcnn_samples.py"
                          ) from None
-    first = rows[0].copy()
-    crc, fields = masked_crc32c(first[12:-4].tobytes()), first.view(dtype)
-    whole = crc == fields["crc"][0]
-    for name in dtype.names or ():
-        fields[name] = 0
-    if not whole or not np.array_equal(first, template):
-        raise InputError(f"{path}: its first record is not a {kind} sample of {side} px that SampleWriter wrote; "
-                         f"{advice}")
+    for first in range(0, len(rows), CHECKED):
+        wrong = _first_wrong(rows[first : first + CHECKED], dtype, template)
+        if wrong is not None:
+            raise InputError(f"{path}: record {first + wrong} of {len(rows)} is damaged, or not a {kind} sample of "
+                             f"{side} px that SampleWriter wrote; {advice}")
     return rows.view(dtype)[:, 0]
+
+
+def _first_wrong(rows: np.ndarray, dtype: np.dtype, template: np.ndarray) -> int | None:
+    """Number of the first record whose fixed bytes, checksums or numbers are wrong; None if all are right."""
+    fixed: np.ndarray = np.ones(dtype.itemsize, bool)  # the length and its checksum too
+    for kind, offset, *_ in (dtype.fields or {}).values():
+        fixed[offset : offset + kind.itemsize] = False
+    records = np.ascontiguousarray(rows).view(dtype)[:, 0]
+    right = (rows[:, np.flatnonzero(fixed)] == template[fixed]).all(axis=1)
+    for name in ("box", "landmarks"):
+        right &= np.isfinite(records[name]).all(axis=1)
+    data, length, value = rows.tobytes(), dtype.itemsize, google_crc32c.value
+    crcs = np.array([value(data[at + 12 : at + length - 4]) for at in range(0, len(data), length)], np.uint32)
+    right &= ((crcs >> 15 | crcs << 17) + np.uint32(CRC_MASK)) == records["crc"]
+    return None if right.all() else int(right.argmin())
