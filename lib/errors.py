@@ -19,7 +19,18 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(printable(str(message)))
+        super().__init__(shortened(printable(str(message))))
+
+
+def shortened(text: str, most: int = 1000) -> str:
+    """The text without its middle where it is longer than `most` characters: a damaged file can have any name in it.
+
+    Examples:
+        >>> shortened("a.txt: expected a face, found " + "x" * 80, 40)
+        'a.txt: expected a face, f[...]xxxxxxxxxx'
+    """
+    end = most // 4
+    return text if len(text) <= most else f"{text[:most - end - 5]}[...]{text[len(text) - end:]}"
 
 
 def printable(text: str) -> str:

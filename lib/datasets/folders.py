@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from .images import ImageError, image_size, read_image
 from .roidb import IMAGE_EXTENSIONS, OTHER_EXTENSIONS, image_name, leaves_folder, slashed
 from .text import read_list
@@ -39,7 +39,7 @@ def walk(folder: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
             with os.scandir(at) as found:
                 entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
-            print(f"warning: {at}: cannot be read ({error.strerror}); left out", file=sys.stderr, flush=True)
+            print(f"warning: {printable(at)}: cannot be read ({error.strerror}); left out", file=sys.stderr, flush=True)
             continue
         yield below, [entry.name for entry in entries if _is(entry, "file")]
         for entry in reversed(entries):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..constants import HEIGHT_EDGES
+from ..errors import printable, shortened
 from .roidb import Roidb
 
 MOSTLY_OUTSIDE = 0.5  # fraction of a box inside its image, below which it is an ignore region
@@ -86,12 +87,12 @@ def statistics_table(roidb: Roidb) -> str:
     """Format the statistics as lines of text, ready to print."""
     counts = statistics(roidb)
     faces = max(counts["faces"], 1)
-    lines = [f"source   {counts['source']}",
+    lines = [f"source   {printable(counts['source'])}",
              f"images   {counts['images']:>8,}   {counts['images without faces']:,} without faces"
              + (f", {counts['images of unknown size']:,} of unknown size" if counts["images of unknown size"] else ""),
              f"faces    {counts['faces']:>8,}   kept of {counts['annotated']:,} annotated; "
              f"{counts['faces with landmarks']:,} with landmarks"]
-    lines += [f"class    {count:>8,}   {name}{'' if name in roidb.taken else ', left out'}"
+    lines += [f"class    {count:>8,}   {printable(name)}{'' if name in roidb.taken else ', left out'}"
               for name, count in sorted(counts["classes"].items(), key=lambda item: -item[1])]
     lines += [f"dropped  {count:>8,}   {reason}" for reason, count in sorted(counts["dropped"].items())]
     lines += [f"ignored  {count:>8,}   {reason}" for reason, count in sorted(counts["ignored by reason"].items())]
@@ -101,4 +102,4 @@ def statistics_table(roidb: Roidb) -> str:
         lines.append(f"height   {counts['median height']:>8.1f}   px, median of the faces that are not ignored")
         lines += [f"  {name:>9} px {count:>8,}   {'#' * round(40 * count / faces)}"
                   for name, count in counts["heights"].items()]
-    return "\n".join([*lines, *(f"note     {note}" for note in roidb.notes)])
+    return "\n".join([*lines, *(f"note     {shortened(printable(note))}" for note in roidb.notes)])

@@ -24,9 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--gt", required=True, metavar="FILE",
                         help="COCO annotation .json of the images, such as tools/wider_to_coco.py writes")
     parser.add_argument("--out", required=True, metavar="DIR|FILE", help="the folder or .json to write")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the categories of --gt that are faces; "
+                        "without it the only category, or among several the one named face")
     options = parser.parse_args(arguments)
 
-    truth = load_coco(options.gt)
+    truth = load_coco(options.gt, options.classes)
     if not os.path.isdir(options.results):
         if os.path.isfile(options.out):
             raise InputError(f"{options.out}: is a file; {options.results} becomes a folder")

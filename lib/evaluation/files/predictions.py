@@ -76,8 +76,8 @@ def _read_or_pass(path, skipped):
         return faces
     lines = data.splitlines()
     if _is_other_text(lines, os.path.basename(path)[:-4]):
-        print(f"note: {path}: passed over, it is no prediction (it begins with {_shown(lines[0])})", file=sys.stderr,
-              flush=True)
+        print(f"note: {printable(path)}: passed over, it is no prediction (it begins with {_shown(lines[0])})",
+              file=sys.stderr, flush=True)
         return None
     return _line_by_line(path, lines, skipped)
 
