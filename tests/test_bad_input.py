@@ -77,8 +77,8 @@ BAD = {
     "half again.png": (encoded(SQUARE, "PNG")[:150], "cut short"),
     "empty.jpg": (b"", "empty file"),
     "text.jpg": (b"This is not a picture.\n", "holds text"),
-    "huge.png": (huge_png(20000), "cannot be decoded"),
-    "beyond all measure.png": (huge_png(2**31 - 1), "cannot be decoded"),
+    "huge.png": (huge_png(20000), "more than the limit of"),
+    "beyond all measure.png": (huge_png(2**31 - 1), "more than the limit of"),
 }
 
 
