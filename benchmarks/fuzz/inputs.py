@@ -215,19 +215,32 @@ def pnet_weights():
     return written(lambda folder: save_weights(family(cfg).build(), folder / "pnet.weights.h5", cfg))
 
 
-def exported_model():
-    """A small exported net with its sidecar: P-Net, described as a net of its own."""
-    facts = json.loads((SHIPPED / "mtcnn" / "cascade.json").read_text())
-    ssh = json.loads((SHIPPED / "ssh_mobilenet_v1_025.json").read_text())
-    pnet = facts["stages"]["pnet"]
-    ssh |= {"file": "model.onnx", "sha256": pnet["sha256"]}
-    return {"model.onnx": (SHIPPED / "mtcnn" / "pnet.onnx").read_bytes(), "model.json": json.dumps(ssh).encode()}
+def exported_model(checksum=True):
+    """A small exported net with its sidecar: P-Net, described as an SSH; without the checksum, as in old sidecars."""
+    from manyfaces.runtimes.sidecar import CHECKSUM, write_sidecar
+
+    def write(folder):
+        (folder / "model.onnx").write_bytes((SHIPPED / "mtcnn" / "pnet.onnx").read_bytes())
+        facts = json.loads((SHIPPED / "ssh_mobilenet_v1_025.json").read_text())
+        facts.pop(CHECKSUM, None)
+        write_sidecar(folder / "model.onnx", facts)
+        if not checksum:
+            (folder / "model.json").write_bytes(_without((folder / "model.json").read_bytes(), CHECKSUM))
+
+    return written(write)
 
 
-def cascade():
+def cascade(checksum=True):
     """The shipped cascade.json and its three nets."""
-    return {name: (SHIPPED / "mtcnn" / name).read_bytes()
-            for name in ("cascade.json", "pnet.onnx", "rnet.onnx", "onet.onnx")}
+    from manyfaces.runtimes.sidecar import CHECKSUM
+
+    files = {name: (SHIPPED / "mtcnn" / name).read_bytes()
+             for name in ("cascade.json", "pnet.onnx", "rnet.onnx", "onet.onnx")}
+    return files if checksum else files | {"cascade.json": _without(files["cascade.json"], CHECKSUM)}
+
+
+def _without(data, key):
+    return json.dumps({name: value for name, value in json.loads(data).items() if name != key}).encode()
 
 
 def video():

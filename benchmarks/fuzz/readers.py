@@ -132,7 +132,7 @@ def _evaluation():
     yield Target("FDDB detections", "evaluation", 6, lambda: {"fddb.txt": inputs.DETECTIONS},
                  lambda folder: read_detections(folder / "fddb.txt"), mutate_text)
     yield Target("detections as JSON", "evaluation", 8, lambda: {"a.json": inputs.detections_json()},
-                 lambda folder: Detections.from_json((folder / "a.json").read_bytes()), mutate_json,
+                 lambda folder: Detections.from_json(_bytes(folder / "a.json")), mutate_json,
                  check=lambda found: not_finite([found.boxes, found.scores, float(found.threshold)]))
     line = json.loads(inputs.detections_json()) | {"source": "a.png", "width": 64, "height": 48, "ms": 1.5,
                                                    "by": "x", "threshold": 0.5}
@@ -140,9 +140,13 @@ def _evaluation():
     yield Target("journal of the demo", "evaluation", 4, lambda: {"a.jsonl": journal}, _journal, mutate_text)
 
 
+def _bytes(path):
+    """What a caller has read: of a file that is missing, nothing."""
+    return path.read_bytes() if path.exists() else b""
+
+
 def _parsed_twice(folder):
-    file = folder / "a.txt"
-    data = file.read_bytes() if file.exists() else b""
+    data = _bytes(folder / "a.txt")
     return matching.parse_faces(data), reference.parse_faces(data)
 
 
@@ -180,8 +184,8 @@ def _settings():
 
 
 def _overridden(folder):
-    cfg, words = load_config(), folder / "words.txt"
-    override(cfg, words.read_bytes().decode("utf-8", "replace").split("\n")[:-1] if words.exists() else [])
+    cfg = load_config()
+    override(cfg, _bytes(folder / "words.txt").decode("utf-8", "replace").split("\n")[:-1])
     return cfg
 
 
@@ -298,24 +302,25 @@ def _reference(folder):
 
 def _models():
     yield Target("exported model", "exported models", 10, inputs.exported_model, _open_model, mutate_bytes, 200,
-                 keep=("json",), exact=True)
-    yield Target("sidecar", "exported models", 14, inputs.exported_model, _open_model, mutate_json, keep=("onnx",),
-                 check=lambda found: None)
-    yield Target("cascade.json", "exported models", 8, inputs.cascade, _read_cascade, mutate_json, keep=("onnx",),
-                 check=lambda found: None)
-    yield Target("nets of a cascade", "exported models", 3, inputs.cascade, _read_cascade, keep=("json",), exact=True)
+                 exact=True)
+    yield Target("sidecar", "exported models", 8, inputs.exported_model, _open_model, mutate_json, keep=("onnx",),
+                 exact=True)
+    yield Target("sidecar without checksum", "exported models", 10, lambda: inputs.exported_model(False), _open_model,
+                 mutate_json, keep=("onnx",), check=lambda found: None)
+    yield Target("cascade", "exported models", 6, inputs.cascade, _read_cascade, mutate_bytes, exact=True)
+    yield Target("cascade without checksum", "exported models", 6, lambda: inputs.cascade(False), _read_cascade,
+                 mutate_json, keep=("onnx",), check=lambda found: None)
     yield Target("ONNX without sidecar", "exported models", 6, lambda: {
         "model.onnx": inputs.exported_model()["model.onnx"]}, _open_foreign, head=200,
         check=lambda found: None)
 
 
 def _open_model(folder):
+    from manyfaces.runtimes.models import open_model
     from manyfaces.runtimes.sidecar import config_of, read_sidecar
 
     facts = read_sidecar(folder / "model.onnx")
     cfg = config_of(folder / "model.onnx", facts)
-    from manyfaces.runtimes.models import open_model
-
     open_model(folder / "model.onnx", threads=1)
     return facts, cfg
 

@@ -8,6 +8,7 @@ with weights in steps of 1/64. Rows are summed before columns, in integers, so t
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -146,7 +147,7 @@ def check_resample(image: np.ndarray, windows: ArrayLike, size: Sequence[int], m
                          f"{MOST_PIXELS} px in all")
     fill = as_whole(fill, "fill", 0, 255)
     if not isinstance(dtype, (type, np.dtype, str)) or dtype not in DTYPES:
-        raise InputError(f"resample: found dtype {str(dtype)[:60]!r}, expected uint8 or float32")
+        raise InputError(f"resample: found dtype {reprlib.repr(dtype)}, expected uint8 or float32")
     return windows, (width, height), fill, np.dtype(dtype)
 
 

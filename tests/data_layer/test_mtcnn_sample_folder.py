@@ -25,9 +25,10 @@ def records(tmp_path_factory):
 
 
 def contents(folder):
-    """File -> bytes of everything a run writes; the lines of the journal are sorted."""
+    """File -> bytes of everything a run writes but its lock, which has the time; the journal sorted by lines."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.suffix == ".tfrecord"
-            else sorted(path.read_bytes().splitlines()) for path in sorted(folder.rglob("*")) if path.is_file()}
+            else sorted(path.read_bytes().splitlines()) for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != ".lock"}
 
 
 class Killed(Exception):
@@ -164,3 +165,29 @@ def test_the_text_list_has_crops_and_offsets(records, tmp_path):
     fields = next(fields for fields in lines if fields[0] == "part/00000-000000.png")
     np.testing.assert_allclose([float(field) for field in fields[2:]], first["box"], rtol=1e-5)
     np.testing.assert_array_equal(cv2.imread(str(path.parent / fields[0]))[..., ::-1], first["image"])
+
+
+@pytest.mark.parametrize("line", [
+    '{"part": "train", "shard": "0", "records": {}}', '{"part": "train", "shard": 0, "records": {"face": 1}}',
+    '{"part": "train", "shard": 0, "records": {"part": -1}}', '{"part": "train", "shard": 0, "records": {"part": 1.5}}',
+    '{"part": "train", "shard": 0, "records": []}', '{"part": "test", "shard": 0, "records": {}}', "[" * 100_000])
+def test_a_line_that_describes_no_shard_is_named(tmp_path, line):
+    (tmp_path / "journal.jsonl").write_text('{"settings": {"side": 12, "shards": {"train": 1}}}\n' + line + "\n")
+    with pytest.raises(InputError, match="journal.jsonl line 2: found .*, expected a line of tools/mtcnn_samples.py"):
+        SampleFolder(tmp_path)
+
+
+@pytest.mark.parametrize("settings", ['{}', '{"side": 12}', '{"side": 12, "shards": 7}', '{"side": 12, "shards": {}}',
+                                      '{"side": 0, "shards": {"train": 1}}', '{"shards": {"train": 1}}',
+                                      '{"side": 1e9, "shards": {"train": 1}}'])
+def test_settings_without_a_side_or_shards_are_named(tmp_path, settings):
+    (tmp_path / "journal.jsonl").write_text('{"settings": ' + settings + '}\n')
+    with pytest.raises(InputError, match="journal.jsonl: its settings lack the side of a crop or the number of shards"):
+        SampleFolder(tmp_path).open("train")
+
+
+def test_a_shard_of_another_number_does_not_count(tmp_path):
+    (tmp_path / "journal.jsonl").write_text('{"settings": {"side": 12, "shards": {"train": 1}}}\n'
+                                            '{"part": "train", "shard": 7, "records": {}}\n')
+    with pytest.raises(InputError, match="0 of 1 shards of train are there"):
+        SampleFolder(tmp_path).open("train")

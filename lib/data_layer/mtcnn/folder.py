@@ -17,6 +17,7 @@ from ...locks import hold
 from .tfrecords import KINDS, open_samples
 
 SPLITS = ("train", "select")
+_MOST_SIDE = 1000  # px: far more than any net of the cascade takes
 
 
 class SampleFolder:
@@ -44,10 +45,13 @@ class SampleFolder:
             try:
                 row = json.loads(line)
                 if number == 1:
-                    self.settings = row["settings"]
-                else:
+                    self.settings = dict(row["settings"])
+                elif type(row["shard"]) is int and all(
+                        kind in KINDS and type(count) is int and count >= 0 for kind, count in row["records"].items()):
                     self.shards[row["part"]][row["shard"]] = row
-            except (ValueError, KeyError, TypeError):
+                else:
+                    raise ValueError
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 found = line[:40].decode(errors="replace")
                 raise InputError(f"{self.journal} line {number}: found {found!r}, expected a line of "
                                  f"tools/mtcnn_samples.py; make the samples again with --overwrite") from None
@@ -114,16 +118,21 @@ class SampleFolder:
         """
         if self.settings is None:
             raise InputError(f"{self.path}: no samples there; make them with tools/mtcnn_samples.py")
-        total = self.settings["shards"][split]
-        if len(self.shards[split]) < total:
-            raise InputError(f"{self.path}: {len(self.shards[split])} of {total} shards of {split} are there; run the "
-                             f"same tools/mtcnn_samples.py again, it makes the others")
+        totals, side = self.settings.get("shards"), self.settings.get("side")
+        total = totals.get(split) if isinstance(totals, dict) else None
+        if type(total) is not int or type(side) is not int or not 0 < side <= _MOST_SIDE:
+            raise InputError(f"{self.journal}: its settings lack the side of a crop or the number of shards of "
+                             f"{split}; make the samples again with --overwrite")
+        there = sum(0 <= shard < total for shard in self.shards[split])
+        if there < total:
+            raise InputError(f"{self.path}: {there} of {total} shards of {split} are there; run the same "
+                             f"tools/mtcnn_samples.py again, it makes the others")
         shards: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
         for shard in range(total):
             for kind, count in self.shards[split][shard]["records"].items():
                 if count:
                     file = self.file(split, kind, shard)
-                    records = open_samples(file, kind, self.settings["side"])
+                    records = open_samples(file, kind, side)
                     if len(records) != count:
                         raise InputError(f"{file}: has {len(records)} records, the journal says {count}; make the "
                                          f"samples again with --overwrite")
