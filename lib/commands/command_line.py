@@ -69,6 +69,7 @@ def run(main: Callable[[Sequence[str] | None], int | None], arguments: Sequence[
     Returns:
         The exit code for sys.exit.
     """
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # closed: 2>&-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # no name of a file is an error in any encoding
@@ -77,8 +78,7 @@ def run(main: Callable[[Sequence[str] | None], int | None], arguments: Sequence[
             return _run(main, arguments)
         finally:
             for stream in (sys.stdout, sys.stderr):  # here, where an error can still be reported, not at exit
-                if stream is not None:
-                    stream.flush()
+                stream.flush()
     except BrokenPipeError:
         _discard()
         return 141
@@ -109,8 +109,7 @@ def _run(main, arguments):
 
 
 def _fail(message, code):
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    sys.stdout.flush()
     print(f"error: {message}", file=sys.stderr, flush=True)
     return code
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..boxes import overlaps
 from ..constants import FILL
 from ..datasets.folders import find_images
-from ..datasets.images import read_image
+from ..datasets.images import ImageError, read_image
 from ..errors import InputError
 from ..inference.detector import Detector
 
@@ -36,7 +36,7 @@ SIDE = 1024  # px, longer side of an image of the comparison
 def check_images(folder: str | os.PathLike | None = None) -> list[np.ndarray]:
     """Images (H, W, 3) uint8 RGB: the first of a folder, or two portraits and a crowd made of them."""
     if folder is not None:
-        found = [read_image(f"{folder}/{name}") for name in find_images(folder)[:IMAGES]]
+        found = _first_readable(folder)
     else:
         from ..datasets.toy.data_set import portrait_collage
         from ..datasets.toy.portraits import portraits
@@ -47,6 +47,21 @@ def check_images(folder: str | os.PathLike | None = None) -> list[np.ndarray]:
             raise InputError(f"{error}; or give --images DIR, images to compare the exported model with Keras on") \
                 from None
     return [within(image) for image in found]
+
+
+def _first_readable(folder):
+    """Up to IMAGES images of a folder; InputError where none can be read."""
+    found: list[np.ndarray] = []
+    for name in find_images(folder):
+        try:
+            found.append(read_image(f"{folder}/{name}"))
+        except ImageError:
+            continue
+        if len(found) == IMAGES:
+            break
+    if not found:
+        raise InputError(f"{folder}: none of its images can be read, nothing to compare the exported model on")
+    return found
 
 
 def within(image: np.ndarray, side: int = SIDE) -> np.ndarray:

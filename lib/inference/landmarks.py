@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..boxes import overlaps
-from ..datasets.images import read_image
+from ..datasets.images import ImageError, read_image
 from ..errors import InputError
 from ..evaluation.landmarks import landmark_errors, measurable
 from ..progress import Progress
@@ -21,6 +21,8 @@ OVERLAP = 0.5  # IoU with the labelled box from which a detection is of that fac
 
 def measure_landmarks(detector: BaseDetector, roidb: Roidb) -> list[dict[str, Any]]:
     """Measure all faces with five landmarks, as in evaluation.landmarks.
+
+    An image that cannot be read is reported in a warning line, and its faces are left out.
 
     Returns:
         One dict per face, in the order of the roidb. image, face: name of the record and number of the face in it.
@@ -36,7 +38,12 @@ def measure_landmarks(detector: BaseDetector, roidb: Roidb) -> list[dict[str, An
         for record in roidb.records:
             faces = np.flatnonzero(measurable(record))
             if len(faces):
-                image = read_image(record.path, limit=detector.cfg.TEST.MAX_FILE_PIXELS)
+                try:
+                    image = read_image(record.path, limit=detector.cfg.TEST.MAX_FILE_PIXELS)
+                except ImageError as error:
+                    progress.note(f"warning: {error}; left out")
+                    progress.advance()
+                    continue
                 boxes, labelled = record.boxes[faces], record.landmarks[faces]
                 detected = landmark_errors(_detected(detector, image, boxes), labelled)
                 points = detector.landmarks_in(image, boxes)

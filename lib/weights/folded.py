@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from ..datasets.folders import find_images
-from ..datasets.images import read_image
+from ..datasets.images import ImageError, read_image
 from ..errors import InputError
 from .backbones import backbone_model, set_layer_weights
 
@@ -102,17 +102,24 @@ def _normalise(model, name, bias, mean, variance):
 
 def _moments(model, names, folder):
     """[(mean (C,), variance (C,))] of the outputs of the layers `names` over images of a folder, squeezed to INPUT."""
-    files = find_images(folder)
+    files, images = find_images(folder), []
     chosen = sorted(set(np.linspace(0, len(files) - 1, min(IMAGES, len(files))).round().astype(int)))
+    for number in chosen:
+        try:
+            image = read_image(Path(folder, files[number]))
+        except ImageError:
+            continue  # one image less hardly changes a moment
+        images.append(cv2.resize(image, (INPUT, INPUT), interpolation=cv2.INTER_AREA))
+    if not images:
+        raise InputError(f"{folder}: none of its images can be read; the moments are those of images")
     inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
     sums = [np.zeros((2, 1))] * len(names)  # of (mean, mean square)
-    for start in range(0, len(chosen), BATCH):
-        batch = np.stack([cv2.resize(read_image(Path(folder, files[n])), (INPUT, INPUT), interpolation=cv2.INTER_AREA)
-                          for n in chosen[start : start + BATCH]]).astype(np.float32)
+    for start in range(0, len(images), BATCH):
+        batch = np.stack(images[start : start + BATCH]).astype(np.float32)
         moments = []
         for values in inner(batch, training=False):
             values = keras.ops.convert_to_numpy(values).reshape(-1, values.shape[-1])
             mean = values.mean(axis=0, dtype=np.float64)
             moments.append(np.stack([mean, (values - np.float32(mean)).var(axis=0, dtype=np.float64) + mean**2]))
-        sums = [total + own * (len(batch) / len(chosen)) for total, own in zip(sums, moments, strict=True)]
+        sums = [total + own * (len(batch) / len(images)) for total, own in zip(sums, moments, strict=True)]
     return [(mean, np.maximum(square - mean**2, 0)) for mean, square in sums]

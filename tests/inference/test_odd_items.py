@@ -13,19 +13,23 @@ import cv2
 import numpy as np
 import pytest
 from demo_stand_in import demo, lines, stand_in_weights
-from stand_in import picture, save, square_detector
+from stand_in import POINTS, picture, save, square_detector
 
 from manyfaces import Detector, pretrained
 from manyfaces.commands.command_line import run
 from manyfaces.datasets.images import ImageError
+from manyfaces.datasets.roidb import Record, Roidb, save_roidb
+from manyfaces.datasets.toy.crowds import write_crowds
 from manyfaces.errors import InputError
 from manyfaces.evaluation.fddb import read_detections
 from manyfaces.evaluation.files.predictions import read_predictions
+from manyfaces.export.check import check_images
 from manyfaces.files import whole_file, write_whole
 from manyfaces.inference.demo.demo import Demo, run_demo
 from manyfaces.inference.demo.journal import Journal
 from manyfaces.inference.demo.sources import Source, find_sources
 from manyfaces.inference.folder import detect_folder
+from manyfaces.inference.landmarks import measure_landmarks
 
 SQUARE = picture(100, 80, (10, 20, 30))
 STEMS = [b"caf\xe9", b"new\nline", b"n" * 251, "사진".encode() * 41, b"\x1b[31mred", "\u202egpj".encode(), b"%d",
@@ -278,3 +282,61 @@ def test_a_model_in_a_folder_of_any_name_is_opened(runtime, tmp_path):
     image = np.zeros((64, 64, 3), np.uint8)
     found = Detector.load(folder / f"{name}.onnx", runtime=runtime).detect(image)
     np.testing.assert_allclose(found.scores[:5], Detector.load(name, runtime=runtime).detect(image).scores[:5])
+
+
+# ------------------------------------------------------------ files before tables, and images beside the detector's
+
+
+def half_broken(folder, count=6):
+    """A Roidb of squares with five landmarks; every second image file is damaged."""
+    for number in range(count):
+        save(folder / f"{number}.png", SQUARE)
+        if number % 2:
+            (folder / f"{number}.png").write_bytes(b"damaged")
+    box, points = np.float32([[10, 20, 40, 50]]), 30 * POINTS[None] + np.float32([10, 20])
+    return Roidb([Record(str(folder), f"{number}.png", 100, 80, box, points, np.zeros(1, bool))
+                  for number in range(count)], {}, "x")
+
+
+def test_unreadable_images_of_a_data_set_are_left_out(tmp_path, capsys):
+    roidb = half_broken(tmp_path / "in")
+    detector = square_detector()
+    detector.cfg.TEST.DEMO_SCORE = 0.3
+    rows = measure_landmarks(detector, roidb)
+    assert [row["image"] for row in rows] == ["0", "2", "4"] and max(row["detected"] for row in rows) < 1e-6
+    assert capsys.readouterr().err.count("; left out") == 3
+    assert len(check_images(tmp_path / "in")) == 3
+    crowd, = write_crowds(roidb.records, tmp_path / "crowds", sheets=1, columns=1, side=50).records
+    assert len(crowd.boxes) == 1
+    with pytest.raises(InputError, match="only 3 images with a face can be read: expected at least 4 for 2 x 2"):
+        write_crowds(roidb.records, tmp_path / "crowds", sheets=1, columns=2, side=50)
+    for path in (tmp_path / "in").iterdir():
+        path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="none of its images can be read, nothing to compare"):
+        check_images(tmp_path / "in")
+
+
+def test_results_are_written_though_the_reader_of_the_tables_has_gone(tool, tmp_path, monkeypatch):
+    roidb = half_broken(tmp_path / "in")
+    save_roidb(roidb, tmp_path / "x.pkl")
+    detect_folder(square_detector(), tmp_path / "in", tmp_path / "pred")
+
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    words = ["--pred", str(tmp_path / "pred"), "--roidb", str(tmp_path / "x.pkl"), "--json", str(tmp_path / "r.json")]
+    for protocol, more in (("roidb", []), ("best_box", []), ("heights", ["--csv", str(tmp_path / "r.csv")])):
+        with contextlib.redirect_stdout(Gone()):
+            assert run(tool("evaluate").main, [protocol, *words, *more]) == 141
+        assert json.loads((tmp_path / "r.json").read_text())[0]["protocol"] == protocol
+        (tmp_path / "r.json").unlink()
+    assert (tmp_path / "r.csv").read_text().startswith("set,detector,")
+
+
+def test_closed_streams_are_no_error():
+    code = "import sys\nfrom manyfaces.progress import Progress\n" + CODE.replace(
+        'print("a note", file=sys.stderr)', 'print("a note", file=sys.stderr)\n    Progress(1, "x").advance()')
+    for closed in ("1>&-", "2>&-", "1>&- 2>&-"):
+        done = subprocess.run(["bash", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code], capture_output=True)
+        assert done.returncode == 0 and b"Traceback" not in done.stderr

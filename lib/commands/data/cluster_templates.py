@@ -68,10 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not len(halves[0]):
         raise InputError("no face to fit templates to: all are ignored, or outside --low and --high")
     sets = {f"{options.count} fitted": cluster_sizes(halves[0], options.count, options.seed), **others}
+    if options.plot:  # before the table: the reader of the output may end early
+        plot_templates(options.plot, np.concatenate(halves), sets)
     print_coverage(sets, halves)
     print("\n".join(yaml_lines(sets[f"{options.count} fitted"])))
     if options.plot:
-        plot_templates(options.plot, np.concatenate(halves), sets)
         print(f"wrote {options.plot}")
 
 
@@ -81,9 +82,9 @@ def read_scales(text: str) -> list[float]:
         scales = [float(word) for word in text.split(",")]
     except ValueError:
         scales = []
-    if not scales or not all(0 < scale < float("inf") for scale in scales):
+    if not scales:
         raise InputError(f"--scales {text!r}: expected factors over 0 such as 0.5,1,2")
-    return scales
+    return [check_number(scale, "--scales", Range(over=0)) for scale in scales]
 
 
 def print_coverage(sets: dict[str, np.ndarray], halves: Sequence[np.ndarray]) -> None:

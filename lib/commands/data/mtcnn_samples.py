@@ -53,11 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = SampleFolder(samples_folder(cfg))
     maker = SampleMaker(cfg, SIDES[options.stage], parts, *miner(cfg))
     folder.begin(maker.settings(), options.overwrite)
-    make(folder, maker)
-    if options.list:
+    lines = make(folder, maker)
+    if options.list:  # before the counts: the reader of the output may end early
         path = Path(options.list)
         with Progress(sum(folder.counts("train").values()), "samples") as progress:
-            print(f"{write_list(folder, path, progress):,} lines in {path}")
+            lines.append(f"{write_list(folder, path, progress):,} lines in {path}")
+    print("\n".join(lines))
 
 
 def sources(cfg: EasyDict, datasets: str, landmarks: str) -> Sources:
@@ -65,8 +66,8 @@ def sources(cfg: EasyDict, datasets: str, landmarks: str) -> Sources:
     return Sources(*(config_records(cfg, names)[0] if names else [] for names in (datasets, landmarks)))
 
 
-def make(folder: SampleFolder, maker: SampleMaker) -> None:
-    """Make the missing shards; print the samples, the speed and the memory."""
+def make(folder: SampleFolder, maker: SampleMaker) -> list[str]:
+    """Make the missing shards; lines that say the samples, the speed and the memory."""
     def totals():
         rows = [row for part in maker.parts for row in folder.shards[part].values()]
         return (sum(row["images"] for row in rows), sum(sum(row["records"].values()) for row in rows), rows)
@@ -78,19 +79,21 @@ def make(folder: SampleFolder, maker: SampleMaker) -> None:
         with Progress(every, "images", done=images) as progress:
             maker.run(folder, progress)
     seconds, worked = time.perf_counter() - began, time.process_time() - worked
-    for part in maker.parts:
-        print(f"{part}: " + ", ".join(f"{count:,} {kind}" for kind, count in folder.counts(part).items()))
+    lines = [f"{part}: " + ", ".join(f"{count:,} {kind}" for kind, count in folder.counts(part).items())
+             for part in maker.parts]
     now, made, rows = totals()
     if maker.propose:
         faces, found = (sum(row[key] for row in rows) for key in ("faces", "found"))
-        print(f"the cascade so far finds {found:,} of {faces:,} faces ({found / max(1, faces):.2%})")
+        lines.append(f"the cascade so far finds {found:,} of {faces:,} faces ({found / max(1, faces):.2%})")
     if unreadable := sum(len(row["unreadable"]) for row in rows):
-        print(f"{unreadable} images could not be read and were left out")
+        lines.append(f"{unreadable} images could not be read and were left out")
     if now > images:
-        print(f"{made - samples:,} samples of {now - images:,} images in {seconds:.1f} s: "
-              f"{(made - samples) / seconds:,.0f} samples/s, {(now - images) / seconds:.1f} images/s "
-              f"({(now - images) / worked:.1f} per second of processor time), peak memory {peak_megabytes():,.0f} MB")
-    print(f"samples are in {folder.path}")
+        lines.append(f"{made - samples:,} samples of {now - images:,} images in {seconds:.1f} s: "
+                     f"{(made - samples) / seconds:,.0f} samples/s, {(now - images) / seconds:.1f} images/s "
+                     f"({(now - images) / worked:.1f} per second of processor time), peak memory "
+                     f"{peak_megabytes():,.0f} MB")
+    lines.append(f"samples are in {folder.path}")
+    return lines
 
 
 def peak_megabytes() -> float:

@@ -1,5 +1,6 @@
 """tools/evaluate.py best_box: IoU of each image's best box with a face, on images with few faces."""
 
+import contextlib
 from argparse import ArgumentParser, Namespace
 
 from ...datasets import load_roidb
@@ -31,5 +32,6 @@ def evaluate(options: Namespace) -> None:
         result = {"pred": folder, "protocol": "best_box", "subset": options.subset, "max_faces": options.max_faces}
         result |= evaluate_best_box(predictions, truth, options.max_faces, options.grid, options.subset)
         results.append(result | ({"skipped": skipped} if skipped else {}))
-    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
-    write_json(options.json, results)
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        last.callback(write_json, options.json, results)
+        print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])

@@ -1,5 +1,6 @@
 """tools/evaluate.py coco: COCO's AP of result files or prediction folders, with 1,000 and 100 detections per image."""
 
+import contextlib
 import os
 from argparse import ArgumentParser, Namespace
 
@@ -34,18 +35,19 @@ def evaluate(options: Namespace) -> None:
         rows, counts = _read(source, truth, options)
         results.append({"pred": source, "protocol": "coco", "subset": options.subset} | counts
                        | evaluate_coco(truth, rows, options.max_dets))
-    print_table(["pred", "max dets", *FIGURES],
-                [[result["pred"], limit["max_detections"], *(_shown(limit[name]) for name in FIGURES)]
-                 for result in results for limit in result["limits"]])
-    for result in results:
-        _print_notes(result)
-    print()
-    print_table(["pred", "height", "faces", "AP", "AP50", "AR"],
-                [[result["pred"], bin_name(row["low"], row["high"]), row["faces"],
-                  *(_shown(row[name]) for name in ("AP", "AP50", "AR"))]
-                 for result in results for row in result["heights"] if row["faces"]])
-    print_warnings(results)
-    write_json(options.json, results)
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        last.callback(write_json, options.json, results)
+        print_table(["pred", "max dets", *FIGURES],
+                    [[result["pred"], limit["max_detections"], *(_shown(limit[name]) for name in FIGURES)]
+                     for result in results for limit in result["limits"]])
+        for result in results:
+            _print_notes(result)
+        print()
+        print_table(["pred", "height", "faces", "AP", "AP50", "AR"],
+                    [[result["pred"], bin_name(row["low"], row["high"]), row["faces"],
+                      *(_shown(row[name]) for name in ("AP", "AP50", "AR"))]
+                     for result in results for row in result["heights"] if row["faces"]])
+        print_warnings(results)
 
 
 def _read(source, truth, options):

@@ -1,5 +1,6 @@
 """tools/evaluate.py fddb: discrete and continuous ROC of FDDB."""
 
+import contextlib
 import os
 import time
 from argparse import ArgumentParser, Namespace
@@ -45,21 +46,26 @@ def evaluate(options: Namespace) -> None:
         warned += [f"warning: {printable(path)}: {text}" for text in _readings(detections, sizes)]
         results.append(found.summary() | {"pred": path, "protocol": "fddb",
                                           "seconds": round(time.perf_counter() - start, 3)})
-    _print(results)
-    for path, found in methods:
-        _notes(path, found)
-    for text in warned:
-        print(text)
-    write_json(options.json, results)
-    if options.roc:
-        write_roc(options.roc, methods[0][1].roc)
-    if options.plot:
-        from ...evaluation.fddb.plot import roc_plot
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        if options.plot:
+            last.callback(_plot, options, methods)
+        if options.roc:
+            last.callback(write_roc, options.roc, methods[0][1].roc)
+        last.callback(write_json, options.json, results)
+        _print(results)
+        for path, found in methods:
+            _notes(path, found)
+        for text in warned:
+            print(text)
 
-        stems = [os.path.splitext(os.path.basename(os.path.normpath(path)))[0] for path in options.pred]
-        names = stems if len(set(stems)) == len(stems) else options.pred
-        print("wrote " + " and ".join(roc_plot(
-            [(name, found.roc) for name, (_, found) in zip(names, methods, strict=True)], options.plot)))
+
+def _plot(options, methods):
+    from ...evaluation.fddb.plot import roc_plot
+
+    stems = [os.path.splitext(os.path.basename(os.path.normpath(path)))[0] for path in options.pred]
+    names = stems if len(set(stems)) == len(stems) else options.pred
+    print("wrote " + " and ".join(roc_plot(
+        [(name, found.roc) for name, (_, found) in zip(names, methods, strict=True)], options.plot)))
 
 
 def _print(results):

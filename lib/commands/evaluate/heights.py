@@ -1,5 +1,6 @@
 """tools/evaluate.py heights: recall at IoU 0.5 by the height of the faces, of several detectors on one roidb."""
 
+import contextlib
 import csv
 import io
 import math
@@ -50,18 +51,19 @@ def evaluate(options: Namespace) -> None:
         rows += [[name, _digits(point["score"], 4), _digits(point["precision"]), _digits(point["recall"]),
                   *(_digits(part["recall"]) for part in point["heights"])] for point in result["points"]]
     bins = [bin_name(part["low"], part["high"]) for part in results[0]["points"][0]["heights"]]
-    print(f"recall at IoU 0.5 by height in px: at the lowest score with precision {options.precision:g}, and from "
-          f"score {options.score:g} on")
-    print_table(["", "score", "precision", "recall", *bins], rows)
-    for result in results:
-        if result["missing"]:
-            print(f"{result['name']}: {result['missing']:,} images have no prediction file"
-                  + (" and are left out" if options.subset else "; their faces count"))
-    print_warnings(results)
-    write_json(options.json, results)
-    if options.csv:
-        asked = {"precision": f"precision {options.precision:g}", "score": f"score {options.score:g}"}
-        _write_csv(Path(options.csv), Path(options.roidb).stem, results, asked)
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        last.callback(write_json, options.json, results)
+        if options.csv:
+            asked = {"precision": f"precision {options.precision:g}", "score": f"score {options.score:g}"}
+            last.callback(_write_csv, Path(options.csv), Path(options.roidb).stem, results, asked)
+        print(f"recall at IoU 0.5 by height in px: at the lowest score with precision {options.precision:g}, and from "
+              f"score {options.score:g} on")
+        print_table(["", "score", "precision", "recall", *bins], rows)
+        for result in results:
+            if result["missing"]:
+                print(f"{result['name']}: {result['missing']:,} images have no prediction file"
+                      + (" and are left out" if options.subset else "; their faces count"))
+        print_warnings(results)
 
 
 def _write_csv(path, data_set, results, asked):

@@ -1,5 +1,6 @@
 """tools/evaluate.py landmarks: distance of a detector's five points from the labelled ones."""
 
+import contextlib
 from argparse import ArgumentParser, Namespace
 
 from ...datasets import load_roidb
@@ -30,11 +31,13 @@ def evaluate(options: Namespace) -> None:
     result = {"protocol": "landmarks", "roidb": options.roidb, "all": len(rows), "overlap": OVERLAP,
               "settings": settings_of(detector.cfg, detector.source),
               **{way: error_summary([row[way] for row in rows if row[way] is not None]) for way in WAYS}}
-    print(f"mean distance of five points in % of the distance between the eyes, {len(rows):,} faces")
-    print_table(["landmarks", "faces", "error %", "median %", f"over {FAILURE:.0%}"],
-                [[text, result[way]["faces"], *(_percent(result[way][key]) for key in ("error", "median", "failed"))]
-                 for way, text in WAYS.items() if result[way]["faces"]])
-    write_json(options.json, {**result, "faces": rows})
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        last.callback(write_json, options.json, {**result, "faces": rows})
+        print(f"mean distance of five points in % of the distance between the eyes, {len(rows):,} faces")
+        print_table(["landmarks", "faces", "error %", "median %", f"over {FAILURE:.0%}"],
+                    [[text, result[way]["faces"],
+                      *(_percent(result[way][key]) for key in ("error", "median", "failed"))]
+                     for way, text in WAYS.items() if result[way]["faces"]])
 
 
 def _percent(value):

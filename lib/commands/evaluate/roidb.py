@@ -1,5 +1,6 @@
 """tools/evaluate.py roidb: AP at IoU 0.5 of prediction folders on any data set that has a roidb."""
 
+import contextlib
 import time
 from argparse import ArgumentParser, Namespace
 
@@ -28,6 +29,7 @@ def evaluate(options: Namespace) -> None:
                    "seconds": round(time.perf_counter() - start, 3)}
         results.append(result | ({"skipped": skipped} if skipped else {}))
     shown = [result if result["small"] else result | {"ap50_small": "-"} for result in results]
-    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in shown])
-    print_warnings(results)
-    write_json(options.json, results)
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        last.callback(write_json, options.json, results)
+        print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in shown])
+        print_warnings(results)

@@ -1,5 +1,6 @@
 """tools/evaluate.py voc: AP at IoU 0.5 on Pascal VOC's XML annotation, by the height of the faces."""
 
+import contextlib
 from argparse import ArgumentParser, Namespace
 
 from ...datasets import READERS, select
@@ -33,10 +34,11 @@ def evaluate(options: Namespace) -> None:
         result = {"pred": folder, "protocol": "voc", "subset": options.subset}
         result |= evaluate_roidb(predictions, truth, subset=options.subset)
         results.append(result | ({"skipped": skipped} if skipped else {}))
-    print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
-    print()
-    print_table(["pred", "height", "faces", "found", "ap50"],
-                [[result["pred"], bin_name(row["low"], row["high"]), row["faces"], row["found"], row["ap50"]]
-                 for result in results for row in result["heights"] if row["faces"]])
-    print_warnings(results)
-    write_json(options.json, results)
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        last.callback(write_json, options.json, results)
+        print_table(["pred", *COLUMNS], [[result["pred"], *(result[c] for c in COLUMNS)] for result in results])
+        print()
+        print_table(["pred", "height", "faces", "found", "ap50"],
+                    [[result["pred"], bin_name(row["low"], row["high"]), row["faces"], row["found"], row["ap50"]]
+                     for result in results for row in result["heights"] if row["faces"]])
+        print_warnings(results)

@@ -1,5 +1,6 @@
 """tools/evaluate.py wider: easy, medium and hard by the official rules, with operating points, breakdowns and plots."""
 
+import contextlib
 import time
 from argparse import ArgumentParser, Namespace
 
@@ -50,19 +51,23 @@ def evaluate(options: Namespace) -> None:
         if options.plot:
             methods.append((name, curves(matches)))
         results.append(result | ({"skipped": skipped} if skipped else {}))
-    print_table(["pred", "arithmetic", *SETTINGS, *COUNTS, *(f"exact_{setting}" for setting in SETTINGS)],
-                [row for result in results for row in _rows(result)])
-    print("ports: in floats, as in the Python ports that most repositories quote. official: in the integers of the "
-          "official MATLAB tools.")
-    print_warnings(results)
-    print_operating_points(results)
-    if options.breakdown:
-        print_breakdown(results)
-    write_json(options.json, results)
-    if options.plot:
-        if options.published is None and any(result["faces"] != OFFICIAL for result in results):
-            published = ()
-        print(f"\nwrote {' and '.join(pr_plot(methods, options.plot, published=published))}")
+    with contextlib.ExitStack() as last:  # also where the reader of the tables ends early (`| head`)
+        if options.plot:
+            whole = options.published or all(result["faces"] == OFFICIAL for result in results)
+            last.callback(_plot, methods, options.plot, published if whole else ())
+        last.callback(write_json, options.json, results)
+        print_table(["pred", "arithmetic", *SETTINGS, *COUNTS, *(f"exact_{setting}" for setting in SETTINGS)],
+                    [row for result in results for row in _rows(result)])
+        print("ports: in floats, as in the Python ports that most repositories quote. official: in the integers of the "
+              "official MATLAB tools.")
+        print_warnings(results)
+        print_operating_points(results)
+        if options.breakdown:
+            print_breakdown(results)
+
+
+def _plot(methods, path, published):
+    print(f"\nwrote {' and '.join(pr_plot(methods, path, published=published))}")
 
 
 def _rows(result):

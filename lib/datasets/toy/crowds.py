@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...files import write_whole
-from ..images import read_image
+from ..images import ImageError, read_image
 from ..roidb import Record, Roidb, scaled
 
 GREY = 127  # grey level of empty places on a sheet
@@ -44,9 +44,20 @@ def write_crowds(records: Iterable[Record], folder: str | os.PathLike, sheets: i
     rng, made = np.random.default_rng(seed), []
     for number in range(sheets):
         sheet = np.full((columns * side, columns * side, 3), GREY, np.uint8)
-        chosen = [records[i] for i in rng.permutation(len(records))[:columns * columns]]
-        boxes = np.concatenate([_paste(record, sheet, cell // columns * side, cell % columns * side, side)
-                                for cell, record in enumerate(chosen)])
+        chosen, pasted = [], []
+        for record in (records[i] for i in rng.permutation(len(records))):
+            cell = len(chosen)
+            try:
+                pasted.append(_paste(record, sheet, cell // columns * side, cell % columns * side, side))
+            except ImageError:
+                continue  # the next one takes its cell
+            chosen.append(record)
+            if len(chosen) == columns * columns:
+                break
+        else:
+            raise InputError(f"only {len(chosen)} images with a face can be read: expected at least "
+                             f"{columns * columns} for {columns} x {columns} on a sheet; take fewer columns")
+        boxes = np.concatenate(pasted)
         ignore = np.concatenate([record.ignore for record in chosen])
         name = f"{EVENT}/{number:04d}.jpg"
         encoded = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
