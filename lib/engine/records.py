@@ -26,11 +26,13 @@ def config_records(cfg: EasyDict, sources: str, weights: Iterable[float] = ()) -
         InputError: no image is left, or none has a face that counts.
     """
     records, weights = load_sources(sources, list(weights), Path(cfg.DATA_DIR) / "pickles")
-    if not any((~record.ignore).any() for record in records):
-        key = "TRAIN.DATASETS" if sources == cfg.TRAIN.DATASETS else "TRAIN.SELECT"
-        raise InputError(f"{key} {sources!r}: none of {len(records):,} images has a face that counts; the table of "
-                         "tools/build_roidb.py says why faces are dropped or ignored")
     most, faces = cfg.TRAIN.MAX_FACES, [int((~record.ignore).sum()) for record in records]
+    if not any(faces):
+        keys = {"TRAIN.DATASETS": cfg.TRAIN.DATASETS, "TRAIN.SELECT": cfg.TRAIN.SELECT,
+                "MTCNN.LANDMARKS": cfg.MTCNN.LANDMARKS, "MTCNN.SELECT_LANDMARKS": cfg.MTCNN.SELECT_LANDMARKS}
+        key = next((f"{key} " for key, value in keys.items() if sources in (value, *value.split("+"))), "")
+        raise InputError(f"{key}{sources!r}: none of {len(records):,} images has a face that counts; the table of "
+                         "tools/build_roidb.py says why faces are dropped or ignored")
     if cfg.TRAIN.CROWDS:
         weights = [w * max(1, count) ** cfg.TRAIN.CROWDS for w, count in zip(weights, faces, strict=True)]
     if cfg.TRAIN.EVENTS:

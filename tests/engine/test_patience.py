@@ -147,8 +147,9 @@ def test_a_set_without_a_face_that_counts_is_refused(scenes):
     cfg = tiny_config(scenes, TRAIN__DATASETS="nobody")
     with pytest.raises(InputError, match="TRAIN.DATASETS 'nobody': none of 3 images has a face that counts"):
         config_records(cfg, cfg.TRAIN.DATASETS)
-    with pytest.raises(InputError, match="TRAIN.SELECT 'nobody': none of 3 images has a face that counts"):
-        config_records(tiny_config(scenes), "nobody")
+    for key in ("TRAIN.SELECT", "MTCNN.LANDMARKS"):
+        with pytest.raises(InputError, match=f"{key} 'nobody': none of 3 images has a face that counts"):
+            config_records(tiny_config(scenes, **{key.replace(".", "__"): "scenes+nobody"}), "nobody")
     assert len(config_records(cfg, "nobody+scenes")[0]) == 12  # some are enough
 
 
