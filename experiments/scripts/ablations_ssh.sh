@@ -2,7 +2,8 @@
 # Trains SSH for 2,500 steps per row, one change at a time, and writes docs/results/ablations.csv.
 #
 # Usage: experiments/scripts/ablations_ssh.sh [NAME ...]   (default: all)
-#   A training that was stopped continues; one that is complete is not repeated. All figures are of the selection images.
+#   A training that was stopped continues; one that is complete is not repeated. All figures are of the selection images,
+#   half way and at the end.
 #   The roidbs come from experiments/scripts/build_roidbs.sh. About 16 minutes per row on 2 CPU cores.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
@@ -12,19 +13,19 @@ OUTPUT=${OUTPUT:-output}
 TABLE=docs/results/ablations.csv
 ALL_DATA=wider_train+facemask_train+wider_more_train
 STEPS=2500
-FAST="NET.VARIANT torch_relu NET.NORMALISE imagenet_std NET.SEPARABLE m1 NET.FROZEN_STAGES 0"
+LIGHT="NET.NORMALISE imagenet_std NET.SEPARABLE m1 NET.FROZEN_STAGES 0"
 
-rows() { # NAME KEY VALUE ...: every row but `base` also has the images of wider_more; fast...: the net of FAST
+rows() { # NAME KEY VALUE ...: every row but `base` also has the images of wider_more; light...: the net of LIGHT
     cat <<END
 base
 more TRAIN.DATASETS $ALL_DATA
 more_crowds TRAIN.DATASETS $ALL_DATA TRAIN.CROWDS 0.3
 more_events TRAIN.DATASETS $ALL_DATA TRAIN.EVENTS 0.5
 more_min_face_7 TRAIN.DATASETS $ALL_DATA AUGMENT.MIN_FACE 7
-fast TRAIN.DATASETS $ALL_DATA $FAST
-fast_even TRAIN.DATASETS $ALL_DATA $FAST TARGETS.BALANCE 0.5
-fast_small TRAIN.DATASETS $ALL_DATA $FAST AUGMENT.FACE_SIZES [5,840] AUGMENT.MIN_FACE 4
-fast_large TRAIN.DATASETS $ALL_DATA $FAST AUGMENT.FACE_SIZES [8,1000] AUGMENT.SCALES [0.15,5.0] ANCHORS.SIZES [[10,16,24],[36,56,88],[136,230,480]]
+light_relu TRAIN.DATASETS $ALL_DATA $LIGHT NET.VARIANT torch_relu
+light_relu_balance TRAIN.DATASETS $ALL_DATA $LIGHT NET.VARIANT torch_relu TARGETS.BALANCE 0.5
+light_balance TRAIN.DATASETS $ALL_DATA $LIGHT TARGETS.BALANCE 0.5
+light TRAIN.DATASETS $ALL_DATA $LIGHT
 more_zoom_5 TRAIN.DATASETS $ALL_DATA AUGMENT.SCALES [0.15,5.0]
 END
 }
@@ -46,11 +47,12 @@ import sys
 from pathlib import Path
 
 table, name, keys, log = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
-last = list(csv.DictReader(open(log, encoding="utf-8")))[-1]
 measures = ["AP", "AP_wider_select", "AP_facemask_select", "AP_wider_more_select", "loss"]
 rows = list(csv.DictReader(table.open(encoding="utf-8"))) if table.exists() else []
 rows = [row for row in rows if row["name"] != name]
-rows.append({"name": name, "changed": keys, "steps": last["step"]} | {key: f"{float(last[key]):.4f}" for key in measures})
+for selection in csv.DictReader(open(log, encoding="utf-8")):
+    rows.append({"name": name, "changed": keys, "steps": selection["step"]}
+                | {key: f"{float(selection[key]):.4f}" for key in measures})
 with table.open("w", encoding="utf-8", newline="") as file:
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
