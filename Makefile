@@ -11,7 +11,7 @@ DATA ?= ../shared/data
 MODEL ?= ssh_mobilenet_v1_025
 
 .DEFAULT_GOAL := setup
-.PHONY: setup demo check test test-fast train-toy bench report fuzz clean distclean help
+.PHONY: setup demo check test test-fast train-toy bench results report fuzz clean distclean help
 
 setup: $(VENV)/.compiled ## install into .venv and compile (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -59,6 +59,9 @@ train-toy: setup ## make a small data set, then train, test and evaluate on it
 
 bench: setup ## time compiled code and whole detectors against their NumPy twins and other projects
 	@$(PY) tools/benchmark.py
+
+results: setup ## measure every table of docs/results that the pages quote, on a quiet machine; again after a stop continues
+	@$(PY) tools/results.py --data "$(DATA)" $(MORE)
 
 report: setup ## where a detector errs on wider_events, as an HTML page: make report MODEL=tiny_mobilenet_v1_025
 	@[ -d "$(DATA)/wider_events/images" ] || { echo "error: $(DATA)/wider_events/images: no such folder; give DATA=DIR, \

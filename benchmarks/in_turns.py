@@ -78,9 +78,14 @@ def write_found(folder, title, detections, names):
         names: event/name of each image.
     """
     for detector, faces in detections.items():
-        place = Path(folder, *(re.sub(r"[^\w.-]+", "_", word).strip("_") for word in (detector, title)))
+        place = Path(folder, folder_name(detector), folder_name(title))
         for name, each in zip(names, faces, strict=True):
             write_prediction_file(place / f"{name}.txt", name, each.boxes, each.scores)
+
+
+def folder_name(title):
+    """The title with _ for spaces and other special characters."""
+    return re.sub(r"[^\w.-]+", "_", title).strip("_")
 
 
 def official_ap(detections, images, truth):

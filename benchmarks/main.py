@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="section detectors: a further one at original size, such as SCRFD's .onnx or an exported "
                         "RetinaFace; may be repeated")
     parser.add_argument("--mtcnn", metavar="FILE", help="section mtcnn: also the exported cascade in this folder")
+    parser.add_argument("--tf1", default="../shared/weights/mtcnn_tf1", metavar="DIR",
+                        help="section mtcnn: TensorFlow 1 checkpoints, left out where there are none (default: "
+                        "%(default)s)")
     parser.add_argument("--nets", metavar="NAME,NAME", help="section backbones: only these configs, e.g. tiny_vgg16")
     parser.add_argument("--repeats", type=int, default=5, metavar="N",
                         help="section backbones: calls of a net in each runtime; the median counts")
@@ -51,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
              "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit,
                            "also": options.also},
              "backbones": {"repeats": max(1, options.repeats), "names": options.nets and options.nets.split(",")},
-             "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn},
+             "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn,
+                       "tf1": options.tf1},
              "memory": {"size": options.size}}
     for name in options.sections or SECTIONS:
         for table in run_section(name, **given.get(name, {})):

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from typing import TextIO
 
 
+def clock(seconds: float) -> str:
+    """1:02:03 of 3723."""
+    return f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02d}:{int(seconds % 60):02d}"
+
+
 class Progress:
     """Context manager that reports progress to standard error, so that standard output holds results only.
 
@@ -65,8 +70,7 @@ class Progress:
                 _print(f"{self.done} {self.unit}, {rate_text}/s{text}", sys.stderr)
                 return
             left = max(0, self.total - self.done) / rate
-            clock = f"{int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d}"
-            _print(f"{self.done}/{self.total} {self.unit}, {rate_text}/s, {clock} left{text}", sys.stderr)
+            _print(f"{self.done}/{self.total} {self.unit}, {rate_text}/s, {clock(left)} left{text}", sys.stderr)
 
     def note(self, text: str, file: TextIO | None = None) -> None:
         """Print a line that stays, above the bar if there is one.

@@ -244,5 +244,5 @@ def test_make_says_which_python_it_needs_and_lists_its_targets(tmp_path):
     assert done.returncode == 2 and not (tmp_path / "venv").exists()
     assert f"error: Python 3.11, 3.12 or 3.13 is needed; found none of these: {old}" in done.stderr
     targets = [line.split()[1] for line in make("--no-print-directory", "help").stdout.splitlines()]
-    assert targets == ["setup", "demo", "check", "test", "test-fast", "train-toy", "bench", "report", "fuzz",
-                       "clean", "distclean", "help"]
+    assert targets == ["setup", "demo", "check", "test", "test-fast", "train-toy", "bench", "results", "report",
+                       "fuzz", "clean", "distclean", "help"]
