@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 import numpy as np
 
 from .errors import InputError
+from .parsing import parse_json, shown
 
 
 def as_dict(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None, threshold: float) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def from_dict(source: str | bytes | bytearray | dict) -> tuple[list, list, list 
     """
     if isinstance(source, (str, bytes, bytearray)):
         try:
-            source = json.loads(source)
+            source = parse_json(source)
         except ValueError as error:
             raise InputError(f"Detections.from_json: not JSON ({error}), expected what to_json wrote") from None
     if not isinstance(source, dict) or not isinstance(source.get("faces"), list):
@@ -66,23 +66,23 @@ def from_dict(source: str | bytes | bytearray | dict) -> tuple[list, list, list 
 def _numbers(face, where, key, count):
     values = face.get(key) if isinstance(face, dict) else None
     if not isinstance(values, list) or len(values) != count:
-        raise InputError(f"Detections.from_json: {where}.{key} is {values!r}, expected {count} numbers")
+        raise InputError(f"Detections.from_json: {where}.{key} is {shown(values)}, expected {count} numbers")
     return [_number(value, f"{where}.{key}") for value in values]
 
 
 def _number(value, where):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"Detections.from_json: {where} is {value!r}, expected a number")
+        raise InputError(f"Detections.from_json: {where} is {shown(value)}, expected a number")
     return value
 
 
 def _points(face, where):
     points = face.get("landmarks")
     if not isinstance(points, list) or len(points) != 5:
-        raise InputError(f"Detections.from_json: {where} is {points!r}, expected five points")
+        raise InputError(f"Detections.from_json: {where} is {shown(points)}, expected five points")
     rows = []
     for point in points:
         if point is not None and (not isinstance(point, list) or len(point) != 2):
-            raise InputError(f"Detections.from_json: {where} holds {point!r}, expected [x, y] or null")
+            raise InputError(f"Detections.from_json: {where} holds {shown(point)}, expected [x, y] or null")
         rows.append([math.nan] * 2 if point is None else [_number(value, where) for value in point])
     return rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from dataclasses import dataclass
 from typing import SupportsFloat
 
@@ -64,7 +65,7 @@ class Range:
     below: float | None = None
 
     def __contains__(self, number: float) -> bool:
-        return math.isfinite(number) and not (
+        return abs(number) <= sys.float_info.max and not (  # an int may be larger than any float
             (self.least is not None and number < self.least) or (self.over is not None and number <= self.over)
             or (self.most is not None and number > self.most) or (self.below is not None and number >= self.below))
 

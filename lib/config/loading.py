@@ -12,6 +12,7 @@ from easydict import EasyDict
 
 from ..errors import InputError
 from ..files import write_whole
+from ..parsing import ParseError, parse_yaml, shown
 from ..texts import decoded
 from .keys import RULES, defaults
 from .rules import NotAllowedError
@@ -79,9 +80,9 @@ def override(cfg: EasyDict, overrides: Iterable) -> None:
         raise InputError(f"--set takes pairs KEY VALUE: found {len(overrides)} words, the last is {overrides[-1]!r}")
     for key, text in zip(overrides[::2], overrides[1::2], strict=True):
         try:
-            value = yaml.safe_load(text) if isinstance(text, str) else text
-        except yaml.YAMLError:
-            raise InputError(f"--set {key}: {text!r} is not a YAML value") from None
+            value = parse_yaml(text) if isinstance(text, str) else text
+        except (yaml.YAMLError, ParseError):
+            raise InputError(f"--set {key}: {shown(text)} is not a YAML value") from None
         for name in reversed(key.split(".")):
             value = {name: value}
         _merge(cfg, value, "--set", "")
@@ -140,9 +141,11 @@ def _yaml_chain(path, seen=()):
     if path.resolve() in seen:
         raise InputError(f"{path}: BASE leads back to this file; a config may not be its own base")
     try:
-        values = yaml.load(decoded(path.read_bytes(), path), _Loader)
+        values = parse_yaml(decoded(path.read_bytes(), path), _Loader)
     except OSError as error:
         raise InputError(f"{path}: cannot be read as a config ({error.strerror})") from None
+    except ParseError as error:
+        raise InputError(f"{path}: not YAML that a config can be: {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
@@ -154,7 +157,7 @@ def _yaml_chain(path, seen=()):
         raise InputError(f"{path}: found a {type(values).__name__}, expected keys such as `FAMILY: ssh`")
     base = values.pop("BASE", None)
     if base is not None and not isinstance(base, str):
-        raise InputError(f"{path}: BASE is {base!r}, expected the path of another YAML, relative to this one")
+        raise InputError(f"{path}: BASE is {shown(base)}, expected the path of another YAML, relative to this one")
     chain = _yaml_chain(path.parent / base, (*seen, path.resolve())) if base else []
     return [*chain, (path, values)]
 
@@ -170,7 +173,7 @@ def _merge(cfg, values, where, prefix):
             raise InputError(f"{where}: unknown key {name}" + (f"; did you mean {near}?" if near else ""))
         if isinstance(cfg[key], dict):
             if not isinstance(value, dict):
-                raise InputError(f"{where}: {name} is a group of keys, found {value!r}; expected e.g. "
+                raise InputError(f"{where}: {name} is a group of keys, found {shown(value)}; expected e.g. "
                                  f"{name}.{next(iter(cfg[key]))}")
             _merge(cfg[key], value, where, name + ".")
         else:

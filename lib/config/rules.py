@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Range
+from ..parsing import shown
 
 
 class NotAllowedError(ValueError):
@@ -48,15 +49,15 @@ class Rule:
             except (TypeError, ValueError, OverflowError):
                 pass
         if type(value) is not self.kind:
-            found = "null" if value is None else repr(value)
+            found = "null" if value is None else shown(value)
             raise NotAllowedError(f"is {found}, expected {self.allowed().replace('`', '')}, such as "
                                   f"{self._example()!r}")
         if self.choices and value not in self.choices:
-            raise NotAllowedError(f"is {value!r}, expected one of {', '.join(self.choices)}")
+            raise NotAllowedError(f"is {shown(value)}, expected one of {', '.join(self.choices)}")
         if isinstance(value, float) and not math.isfinite(value):
-            raise NotAllowedError(f"is {value!r}, expected a finite number, such as {self._example()!r}")
+            raise NotAllowedError(f"is {shown(value)}, expected a finite number, such as {self._example()!r}")
         if isinstance(value, int | float) and self.kind in (int, float) and value not in self.range:
-            raise NotAllowedError(f"is {value!r}, expected {self.range}, such as {self._example()!r}")
+            raise NotAllowedError(f"is {shown(value)}, expected {self.range}, such as {self._example()!r}")
         return value
 
     def allowed(self) -> str:
@@ -98,17 +99,17 @@ class ListRule(Rule):
         value = super().check(value)
         for item in value:
             if self.nested != isinstance(item, list):
-                raise NotAllowedError(f"holds {item!r}, expected {self._words()}, such as {self._example()!r}")
+                raise NotAllowedError(f"holds {shown(item)}, expected {self._words()}, such as {self._example()!r}")
             if self.nested and not item:
-                raise NotAllowedError(f"holds {item!r}, expected {self._words()}, such as {self._example()!r}")
+                raise NotAllowedError(f"holds {shown(item)}, expected {self._words()}, such as {self._example()!r}")
             for number in item if self.nested else [item]:
-                if not isinstance(number, int | float) or isinstance(number, bool):
-                    raise NotAllowedError(f"holds {number!r}, expected {self._words()}, such as {self._example()!r}")
-                if number not in self.range or (self.whole and not isinstance(number, int)):
-                    raise NotAllowedError(f"holds {number!r}, expected {self._words()}, such as {self._example()!r}")
+                if (not isinstance(number, int | float) or isinstance(number, bool) or number not in self.range
+                        or (self.whole and not isinstance(number, int))):
+                    raise NotAllowedError(f"holds {shown(number)}, expected {self._words()}, such as "
+                                          f"{self._example()!r}")
         fits = len(value) == self.length if self.length and value else value or self.empty
         if not fits or (self.ordered and value != sorted(value)):
-            raise NotAllowedError(f"is {value!r}, expected {self._words()}, such as {self._example()!r}")
+            raise NotAllowedError(f"is {shown(value)}, expected {self._words()}, such as {self._example()!r}")
         return value
 
     def allowed(self) -> str:

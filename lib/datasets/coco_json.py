@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..errors import InputError
+from ..parsing import parse_json
 from ..texts import read_text
 from .classes import chosen_classes
 from .roidb import image_name, leaves_folder, slashed
@@ -117,11 +118,11 @@ def read_json(path: str | os.PathLike) -> object:
     """
     text = read_text(path, "JSON file")
     try:
-        return json.loads(text)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, deep brackets
-        raise InputError(f"{path}: not readable as JSON ({type(error).__name__})") from None
+    except ValueError as error:  # a number of thousands of digits, deep brackets
+        raise InputError(f"{path}: not readable as JSON ({error})") from None
 
 
 def kind_of(value: object) -> str:

@@ -8,7 +8,6 @@ also come from a folder of trainings: DIR/mtcnn_pnet/best.weights.h5 and so on.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from ..cascade.stages import STAGES
 from ..errors import InputError
+from ..parsing import parse_json
 
 WEIGHTS = ".weights.h5"
 SIDECAR = "cascade.json"
@@ -70,7 +70,7 @@ class CascadeFiles(os.PathLike):
         if not (folder / SIDECAR).is_file():
             return None
         try:
-            stages = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))["stages"]
+            stages = parse_json((folder / SIDECAR).read_bytes())["stages"]
             ending = Path(stages[STAGES[0]]["file"]).suffix
         except (OSError, ValueError, KeyError, TypeError):
             ending = ".onnx"  # read_cascade reports what is wrong with the sidecar

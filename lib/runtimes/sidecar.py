@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import flat_items, load_config, override, roles_of
 from ..errors import InputError
 from ..files import write_whole
+from ..parsing import parse_json, shown
 from .files import SIDECAR as CASCADE
 from .files import WEIGHTS, digest, size_of
 
@@ -74,10 +75,10 @@ def read_checked(path: str | os.PathLike) -> Any:
         FileNotFoundError: there is no such file.
     """
     try:
-        facts = json.loads(Path(path).read_text(encoding="utf-8"))
+        facts = parse_json(Path(path).read_bytes())
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}); export or copy both again") from None
     if isinstance(facts, dict) and facts.pop(CHECKSUM, None) not in (None, _checksum(facts)):
         raise InputError(f"{path}: its content differs from what was written (key {CHECKSUM}); export or copy both "
@@ -117,12 +118,12 @@ def digest_of_weights(path: str | os.PathLike) -> str | None:
     path, name = Path(path), Path(path).name.removesuffix(WEIGHTS)
     for sidecar, keys in ((path.with_name(f"{name}.json"), ()), (path.with_name(CASCADE), ("stages", name))):
         try:
-            facts = json.loads(sidecar.read_text(encoding="utf-8"))
+            facts = parse_json(sidecar.read_bytes())
             for key in keys:
                 facts = facts[key]
             if isinstance(facts["weights_sha256"], str):
                 return facts["weights_sha256"]
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        except (OSError, ValueError, LookupError, TypeError):
             continue
     return None
 
@@ -131,7 +132,7 @@ def check_free(path: str | os.PathLike) -> None:
     """InputError where MODEL.json beside `path` describes another model: two models of one stem would share it."""
     sidecar = sidecar_path(path)
     try:
-        other = json.loads(sidecar.read_text(encoding="utf-8"))["file"]
+        other = parse_json(sidecar.read_bytes())["file"]
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):
@@ -170,24 +171,24 @@ def _check(path, facts):
     if not isinstance(facts, dict):
         raise InputError(f"{path}: found a {type(facts).__name__}, expected the keys {', '.join(KEYS)}")
     if facts.get("format") != FORMAT:
-        raise InputError(f"{path}: format is {facts.get('format')!r}, expected {FORMAT}; it was made by "
+        raise InputError(f"{path}: format is {shown(facts.get('format'))}, expected {FORMAT}; it was made by "
                          f"{facts.get('made_by', 'an unknown program')}: export again or use a newer manyfaces")
     for key, kind in KEYS.items():
         if key not in facts:
             raise InputError(f"{path}: the key {key} is missing; export again")
         if not isinstance(facts[key], kind) or isinstance(facts[key], bool):
-            raise InputError(f"{path}: {key} is {facts[key]!r}, expected {kind.__name__}")
+            raise InputError(f"{path}: {key} is {shown(facts[key])}, expected {kind.__name__}")
     for key, kind in OPTIONAL.items():
         if not isinstance(facts.get(key, kind()), kind):
-            raise InputError(f"{path}: {key} is {facts[key]!r}, expected {kind.__name__}")
+            raise InputError(f"{path}: {key} is {shown(facts[key])}, expected {kind.__name__}")
     for key in INPUT_KEYS:
         if key not in facts["input"]:
             raise InputError(f"{path}: the key input.{key} is missing; export again")
     if facts["content"] not in CONTENTS:
-        raise InputError(f"{path}: content is {facts['content']!r}, expected {' or '.join(CONTENTS)}")
+        raise InputError(f"{path}: content is {shown(facts['content'])}, expected {' or '.join(CONTENTS)}")
     for number, output in enumerate(facts["outputs"]):
         if not isinstance(output, dict) or not isinstance(output.get("name"), str):
-            raise InputError(f"{path}: outputs[{number}] is {output!r}, expected a dict with a name")
+            raise InputError(f"{path}: outputs[{number}] is {shown(output)}, expected a dict with a name")
 
 
 def config_of(path: str | os.PathLike, facts: Mapping[str, Any]) -> EasyDict:

@@ -5,6 +5,7 @@ and the older stream (magic number, protocol, system info, object, storage keys,
 The unpickler refuses all names but ordered dicts, tensors and storages, so a file cannot run code.
 """
 
+import io
 import os
 import pickle
 import zipfile
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..datasets.storage import check_memo
 from ..errors import InputError
 
+MOST_INFLATED = 1 << 26  # bytes, beside 16 times those of the file
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization, the first pickle of the older stream
 
 STORAGE_DTYPES = {
@@ -59,6 +62,7 @@ class _StateUnpickler(pickle.Unpickler):
     """Loads ordered dicts, tensors and storages; anything else in the pickle is refused with its name."""
 
     def __init__(self, file, storages):
+        check_memo(file)
         super().__init__(file, encoding="latin1")
         self.storages = storages  # key -> {"dtype", "size", "values"}
 
@@ -85,11 +89,13 @@ class _StateUnpickler(pickle.Unpickler):
 def _read_zip(path):
     storages = {}
     with zipfile.ZipFile(path) as archive:
+        inflated = sum(info.file_size for info in archive.infolist())
+        if inflated > MOST_INFLATED + 16 * os.path.getsize(path):  # torch.save does not compress at all
+            raise ValueError(f"its members grow to {inflated:,} bytes")
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(names) != 1:
             raise ValueError(f"found {len(names)} data.pkl in the archive, expected 1")
-        with archive.open(names[0]) as file:
-            content = _StateUnpickler(file, storages).load()
+        content = _StateUnpickler(io.BytesIO(archive.read(names[0])), storages).load()
         folder = names[0][: -len("data.pkl")]
         for key, storage in storages.items():
             storage["values"] = np.frombuffer(archive.read(f"{folder}data/{key}"), storage["dtype"])

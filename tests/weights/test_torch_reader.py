@@ -1,5 +1,6 @@
 """PyTorch files read without PyTorch. The tests write them in both formats of torch.save: zip and the older stream."""
 
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -76,3 +77,23 @@ def test_a_state_dict_of_another_net_is_named(tmp_path, fake_torch):
     write_zip(path, state())
     with pytest.raises(InputError, match="net.pth: has no tensor stage1.0.0.weight"):
         import_weights.mobilenet_v1_from_torch(path)
+
+
+@pytest.mark.parametrize("data, message", [
+    (b"\x80\x02}r\xff\xff\xff\x7f.", "memo has gaps"), (b"\x80\x022.", "duplicates"),
+    (b"\x80\x04\x8e" + b"\xff" * 8 + b".", "cannot be read as")])
+def test_a_pickle_cannot_grow_beyond_its_file(tmp_path, data, message):
+    with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", data)
+    with pytest.raises(InputError, match=message):
+        torch_reader.read_state_dict(tmp_path / "x.pth")
+    (tmp_path / "y.pth").write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        torch_reader.read_state_dict(tmp_path / "y.pth")
+
+
+def test_an_archive_cannot_grow_without_end(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(70 << 20))
+    with pytest.raises(InputError, match="its members grow to 73,400,320 bytes"):
+        torch_reader.read_state_dict(tmp_path / "x.pth")

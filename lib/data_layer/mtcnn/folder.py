@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import InputError
 from ...files import append_whole, remove_parts, write_whole
 from ...locks import hold
+from ...parsing import parse_json
 from .tfrecords import KINDS, open_samples
 
 SPLITS = ("train", "select")
@@ -43,7 +44,7 @@ class SampleFolder:
             raise InputError(f"{self.journal}: cannot be read ({error.strerror})") from None
         for number, line in enumerate(lines, 1):
             try:
-                row = json.loads(line)
+                row = parse_json(line)
                 if number == 1:
                     self.settings = dict(row["settings"])
                 elif type(row["shard"]) is int and all(

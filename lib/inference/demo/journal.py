@@ -20,6 +20,7 @@ from ...config import roles_of
 from ...errors import InputError
 from ...files import append_whole, identity, write_whole
 from ...locks import hold, release
+from ...parsing import parse_json
 from ...runtimes.files import model_files
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Journal:
         for number, line in enumerate(lines[:-1], 1):  # what follows the last end of line was cut short
             where = f"{self.path} line {number}"
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError:
                 row = None
             if not isinstance(row, dict) or not isinstance(row.get("source"), str) or "by" not in row:

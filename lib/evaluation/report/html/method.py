@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ....parsing import parse_json
 from ...curve import Curve, Matches
 from ...files.ground_truth import GroundTruth
 from ...files.predictions import Predictions
@@ -82,12 +82,12 @@ def read_settings(folder: str | os.PathLike) -> tuple[dict | None, list[str]]:
     """
     path = Path(folder, "settings.json")
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(path.read_bytes())
         if not isinstance(settings, dict):
             raise ValueError
     except FileNotFoundError:
         return None, ["the folder has no settings.json: the scales, score threshold and NMS of these predictions are "
                       "not known, and without them figures do not compare"]
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return None, ["its settings.json cannot be read: how these predictions were made is not known"]
     return settings, []
