@@ -1,0 +1,84 @@
+"""The tables of the pages hold the figures of docs/results: each number as in the CSV, rounded to the digits shown."""
+
+import csv
+import re
+
+import pytest
+from conftest import ROOT
+
+RESULTS = ROOT / "docs" / "results"
+SSH, TINY, SSD = "SSH MobileNetV1 x0.25", "Tiny Faces MobileNetV1 x0.25, its pyramid", "SSD MobileNetV2 x0.75"
+ULTRALIGHT, YUNET = "Ultra-Light RFB-640, at 640 x 480 (ONNX Runtime)", "YuNet-n (OpenCV)"
+ORIGINAL, SMALL = "Detectors at original size", "Detectors at 300 x 300"
+README = [  # begin of a row -> table and row of detectors.csv, row of peers.csv
+    ("**ssh_mobilenet_v1_025**", ORIGINAL, f"{SSH} (ONNX Runtime, float32)", "ssh_mobilenet_v1_025 (onnxruntime)"),
+    ("the same, OpenVINO in bfloat16 (`pre", ORIGINAL, f"{SSH} (OpenVINO, bf16)", None),
+    ("**tiny_mobilenet_v1_025**", ORIGINAL, f"{TINY} (ONNX Runtime, float32)",
+     "tiny_mobilenet_v1_025 at 0.25, 0.5, 1, 1.5, 2 (onnxruntime)"),
+    ("the same, OpenVINO in bfloat16", ORIGINAL, f"{TINY} (OpenVINO, bf16)", None),
+    ("YuNet-n (OpenCV)", ORIGINAL, YUNET, YUNET), ("Ultra-Light RFB-640", ORIGINAL, ULTRALIGHT, ULTRALIGHT),
+    ("**ssd_mobilenet_v2_075**", SMALL, f"{SSD} (OpenVINO, bf16)", None), ("YuNet-n at 300x300", SMALL, YUNET, None)]
+COLUMNS = {"crowd": "wider_crowd", "face masks": "facemask AP50", "under 20 px": "AP50 < 20 px"}  # others as there
+
+
+def read(name):
+    """Dict (table, row) -> dict column -> value of a CSV; the table's name up to its first comma."""
+    rows = {}
+    with open(RESULTS / name, newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            rows.setdefault((line["table"].partition(",")[0], line["row"]), {})[line["column"]] = line["value"]
+    return rows
+
+
+def table(page, first):
+    """(heads, rows of cells) of the table whose first head is `first`."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {first} |"))
+    cells = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        cells.append([cell.strip() for cell in line.strip("|").split("|")])
+    return cells[0], cells[2:]
+
+
+def differences(cell, value):
+    """What a cell shows that is not the value, rounded; quartiles in brackets need not be shown."""
+    shown, exact = ([number.replace(",", "") for number in re.findall(r"-?\d[\d,]*\.?\d*|\.\d+", text)]
+                    for text in (cell, value.partition(" (")[0]))
+    digits = [len(number.partition(".")[2]) for number in shown]
+    same = len(shown) == len(exact) and all(abs(float(a) - float(b)) <= 0.5 * 10.0 ** -places + 1e-9
+                                            for a, b, places in zip(shown, exact, digits, strict=True))
+    return [] if same else [f"{cell} is {value} in the CSV"]
+
+
+def test_the_table_of_the_readme():
+    heads, rows = table("README.md", "detector")
+    measured, compared, wrong, seen = read("detectors.csv"), read("peers.csv"), [], 0
+    assert len(rows) == len(README)
+    for cells, (begin, title, row, peer) in zip(rows, README, strict=True):
+        assert cells[0].startswith(begin)
+        figures = compared.get(("Detectors", peer), {}) | measured[title, row]
+        for head, cell in list(zip(heads, cells, strict=True))[2:]:
+            value = figures.get(COLUMNS.get(head, head))
+            if cell and value:
+                wrong, seen = wrong + [f"{cells[0]}, {head}: {text}" for text in differences(cell, value)], seen + 1
+    assert not wrong and seen >= 3 * len(README) - 1
+
+
+def test_what_losses_cost():
+    heads, rows = table("docs/evaluation.md", "AP in %")
+    figures, wrong = read("wider.csv"), []
+    for name, *cells in rows:
+        name = {"IoU without the +1": "overlap without the +1"}.get(name, name.replace("per image", "an image"))
+        for head, cell in zip(heads[1:], cells, strict=True):
+            wrong += [f"{name}, {head}: {text}" for text in differences(cell, figures["What losses cost", name][head])]
+    assert not wrong and len(rows) > 5
+
+
+@pytest.mark.parametrize("cell, value, same", [
+    (".957 / .962", "0.957 0.9623", True), ("**15**", "15.2", True), ("23", "24.1", False), ("1,863", "1863", True),
+    (".957", "0.957 0.962", False), ("1.5", "1.56", False), ("3.2", "3.21 (3.1 to 3.4)", True),
+    ("3.3", "3.21 (3.1 to 3.4)", False)])
+def test_numbers_are_compared_to_the_digits_shown(cell, value, same):
+    assert (not differences(cell, value)) == same
