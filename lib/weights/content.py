@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..pretrained import FOLDER
 from ..runtimes.files import WEIGHTS, digest
 from ..runtimes.sidecar import digest_of_weights
 
@@ -46,7 +47,7 @@ def check_weights(path: str | os.PathLike) -> dict[str, Any]:
     """Check that a .weights.h5 holds what was saved, and finite numbers only.
 
     Files without a digest, of earlier versions and of other programs, are only checked for finite numbers. Those that
-    ship have their digest in their sidecar.
+    ship have their digest in their sidecar, and a damaged copy of them is recognised without it.
 
     Returns:
         The config keys of the net that are saved in the file, such as NET.ALPHA; empty in files of other programs.
@@ -75,9 +76,26 @@ def check_weights(path: str | os.PathLike) -> dict[str, Any]:
                          f"train it again")
     if odd is not None:
         check_finite(odd[0], f"{path}: {odd[1]}")
+    if not saved and not beside and (origin := _damaged_copy_of(path)):
+        raise InputError(f"{path}: is a damaged copy of {origin.name}, which ships with the package (some bytes "
+                         f"differ); copy it again")
     if not isinstance(config, dict):
         raise InputError(f"{path}: attribute {CONFIG} holds a {type(config).__name__}, expected keys of a config")
     return config
+
+
+def _damaged_copy_of(path):
+    """The shipped weights that a file of the same size differs from in a few bytes; None where there are none.
+
+    Those files hold no digest. Weights of another training differ in most bytes.
+    """
+    size = path.stat().st_size
+    for origin in FOLDER.rglob(f"*{WEIGHTS}"):
+        if origin.stat().st_size == size:
+            different = np.fromfile(origin, np.uint8) != np.fromfile(path, np.uint8)
+            if 0 < np.count_nonzero(different) <= size / 100:
+                return origin
+    return None
 
 
 def check_finite(values: np.ndarray, where: str) -> None:

@@ -249,3 +249,25 @@ def test_a_net_that_gives_nan_is_an_error_and_not_an_empty_scene():
                                                    for name, values in nets["pnet"](images).items()}}
     with pytest.raises(InputError, match="pnet: its output scores holds values that are not finite"):
         cascade.detect(image)
+
+
+def test_damaged_copies_of_shipped_weights_are_recognised_without_their_sidecar(tmp_path):
+    path, source = tmp_path / "x.weights.h5", pretrained.weights_file("ssh_mobilenet_v1_025")
+    before, refused = content(source), 0
+    for data in damaged(source.read_bytes(), 12, seed=4):
+        path.write_bytes(data)
+        try:
+            check_weights(path)
+        except InputError:
+            refused += 1
+        else:
+            assert content(path) == before
+    assert refused == 12
+    path.write_bytes(source.read_bytes())
+    check_weights(path)
+    with h5py.File(path, "r+") as file:  # another training: the same size, other numbers
+        for item in file["layers"].values():
+            for values in item["vars"].values():
+                values[...] = np.random.default_rng(0).normal(size=values.shape)
+    assert path.stat().st_size == source.stat().st_size
+    check_weights(path)
