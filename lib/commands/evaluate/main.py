@@ -9,7 +9,8 @@ EXAMPLE = """
 tools/evaluate.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 tools/evaluate.py fddb --pred output/fddb.txt --annotations data/fddb/FDDB-folds --images data/fddb/originalPics
 tools/evaluate.py coco --pred results.json --gt data/wider_val.json
-tools/evaluate.py voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt data/facemask/annotations
+tools/evaluate.py voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt data/facemask/annotations \\
+    --classes with_mask without_mask mask_weared_incorrect
 tools/evaluate.py roidb --pred output/ssh_mobilenet_v1_025/pred_facemask --roidb data/pickles/facemask_val.pkl
 tools/evaluate.py heights --pred output/A/pred_facemask --pred output/B/pred_facemask \\
     --roidb data/pickles/facemask_val.pkl
