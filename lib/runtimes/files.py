@@ -7,6 +7,7 @@ also come from a folder of trainings: DIR/mtcnn_pnet/best.weights.h5 and so on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -150,20 +151,13 @@ def absolute(path: str | os.PathLike) -> Path | CascadeFiles:
 
 
 def stamp(path: str | os.PathLike) -> tuple[tuple[Path, int, int], ...]:
-    """(path, bytes, time of change in ns) of each file of a model.
-
-    Raises:
-        InputError: a file is missing.
-    """
-    files = model_files(path)
-    files += [file.with_suffix(".bin") for file in files if file.suffix == ".xml"]
-    facts = []
-    for file in files:
-        try:
-            facts.append((file, file.stat().st_size, file.stat().st_mtime_ns))
-        except FileNotFoundError:
-            raise InputError(f"{file}: no such file; export or copy the model again") from None
-    return tuple(facts)
+    """(path, bytes, time of change in ns) of each file of a model that is there."""
+    found = []
+    for file in (part for model in model_files(path) for part in _parts(model)):
+        with contextlib.suppress(FileNotFoundError):
+            status = file.stat()
+            found.append((file, status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def check_stamp(before: tuple[tuple[Path, int, int], ...], path: str | os.PathLike) -> None:
@@ -172,9 +166,12 @@ def check_stamp(before: tuple[tuple[Path, int, int], ...], path: str | os.PathLi
     Raises:
         InputError: names the file that is missing or has changed.
     """
-    for then, now in zip(before, stamp(path), strict=True):
-        if then != now:
-            raise InputError(f"{now[0]}: has changed since the detector was loaded from it, so a copy of the detector "
+    now = {file: facts for file, *facts in stamp(path)}
+    for file, *facts in before:
+        if file not in now:
+            raise InputError(f"{file}: no such file; export or copy the model again")
+        if facts != now[file]:
+            raise InputError(f"{file}: has changed since the detector was loaded from it, so a copy of the detector "
                              f"would be another one; load it again")
 
 
