@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..weights.content import check_weights, stamp
+from ..weights.content import check_weights, sealed, stamp
 
 LARGEST = float(np.finfo(np.float16).max)
 COMPRESSED_FROM = 4096  # bytes; smaller arrays are stored as they are, because compression costs bytes too
@@ -43,7 +43,7 @@ def halve_weights(source: str | os.PathLike) -> bytes:
 
         old.visititems(copy)
         stamp(new)
-    return target.getvalue()
+    return sealed(target.getvalue())
 
 
 def halve_graph(model: Any) -> Any:

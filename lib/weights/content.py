@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import h5py
 
 DIGEST, CONFIG = "manyfaces_digest", "manyfaces"  # attributes of the file
+SEAL = b"manyfaces sha256 "  # then the sha256 of all bytes before it, after the end of the HDF5 file
 LARGEST = 2**28  # bytes of arrays; more must be at most a hundred times the size of the file
 
 
@@ -31,16 +32,38 @@ def stamp(file: h5py.File) -> None:
     file.attrs[DIGEST] = _digest(file)[0]
 
 
+def sealed(data: bytes) -> bytes:
+    """The bytes of an HDF5 file with their checksum behind them, where HDF5 does not look.
+
+    It is checked before HDF5 opens the file: some damaged files make HDF5 read for ever.
+    """
+    return data + SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
+
+
+def _check_seal(path):
+    data = path.read_bytes()
+    at = data.rfind(SEAL)
+    if at >= 0 and sealed(data[:at]) != data:
+        raise InputError(_changed(path))
+
+
+def _changed(path):
+    return (f"{path}: its content differs from what was saved (checksum): the file is damaged; copy or train it "
+            "again")
+
+
 def stamped(path: str | os.PathLike) -> bytes:
     """The bytes of a .weights.h5, with a digest where an earlier version saved none; raises as check_weights does."""
     check_weights(path)
     import h5py
 
     memory = io.BytesIO(Path(path).read_bytes())
+    with h5py.File(memory, "r") as file:
+        if DIGEST in file.attrs:
+            return memory.getvalue()
     with h5py.File(memory, "r+") as file:
-        if DIGEST not in file.attrs:
-            stamp(file)
-    return memory.getvalue()
+        stamp(file)
+    return sealed(memory.getvalue())
 
 
 def check_weights(path: str | os.PathLike) -> dict[str, Any]:
@@ -58,6 +81,7 @@ def check_weights(path: str | os.PathLike) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such weights file, expected a {WEIGHTS}")
+    _check_seal(path)
     import h5py
 
     try:
@@ -72,8 +96,7 @@ def check_weights(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{path}: not a complete weights file ({reason[:200]}); copy or train it again") from None
     beside = None if saved else digest_of_weights(path)
     if (saved and saved != content) or (beside and beside != digest(path)):
-        raise InputError(f"{path}: its content differs from what was saved (checksum): the file is damaged; copy or "
-                         f"train it again")
+        raise InputError(_changed(path))
     if odd is not None:
         check_finite(odd[0], f"{path}: {odd[1]}")
     if not saved and not beside and (origin := _damaged_copy_of(path)):

@@ -17,7 +17,7 @@ from easydict import EasyDict
 from ..config import flat_items, keys_with
 from ..errors import InputError
 from ..files import write_whole
-from .content import CONFIG, check_finite, check_weights, stamp
+from .content import CONFIG, check_finite, check_weights, sealed, stamp
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +51,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | No
         if cfg is not None:
             file.attrs[CONFIG] = json.dumps(net_of(cfg))
         stamp(file)
-    write_whole(path, memory.getvalue())
+    write_whole(path, sealed(memory.getvalue()))
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | None = None) -> None:

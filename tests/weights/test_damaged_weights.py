@@ -12,7 +12,7 @@ from manyfaces import Detector, pretrained
 from manyfaces.engine.checkpoint import load_state, save_state
 from manyfaces.errors import InputError
 from manyfaces.runtimes.sidecar import digest_of_weights, read_sidecar, sidecar_path, write_sidecar
-from manyfaces.weights.content import DIGEST, check_weights, stamp, stamped
+from manyfaces.weights.content import DIGEST, SEAL, check_weights, sealed, stamp, stamped
 from manyfaces.weights.files import read_reference
 
 ARRAYS = {"layers/conv/vars/0": (3, 3, 4, 8), "layers/conv/vars/1": (8,), "layers/bn/vars/0": (8,)}
@@ -271,3 +271,39 @@ def test_damaged_copies_of_shipped_weights_are_recognised_without_their_sidecar(
                 values[...] = np.random.default_rng(0).normal(size=values.shape)
     assert path.stat().st_size == source.stat().st_size
     check_weights(path)
+
+
+def test_a_checksum_behind_the_file_is_checked_before_hdf5_opens_it(tmp_path, monkeypatch):
+    """A damaged heap or table of HDF5 may lead back to itself: HDF5 then reads for ever."""
+    path = weights_file(tmp_path / "w.weights.h5")
+    plain, before = path.read_bytes(), content(path)
+    path.write_bytes(sealed(plain))
+    assert check_weights(path) == {"NET.ALPHA": 0.25} and content(path) == before
+    path.write_bytes(plain)
+    assert check_weights(path) == {"NET.ALPHA": 0.25}  # files without it are read as before
+
+    def never(*_, **__):
+        raise AssertionError("HDF5 opened it")
+
+    monkeypatch.setattr(h5py, "File", never)
+    whole = sealed(plain)
+    for number, data in enumerate(damaged(plain, 100, seed=6)):
+        path.write_bytes(data + whole[len(plain):] if number % 2 else data[:1000] + whole[-200:])
+        with pytest.raises(InputError, match="its content differs from what was saved"):
+            check_weights(path)
+
+
+def test_saved_weights_have_that_checksum(tmp_path):
+    from manyfaces.nets import backend
+    from manyfaces.weights.files import load_weights, save_weights
+
+    backend.prepare(seed=0)
+    import keras
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    save_weights(model, tmp_path / "w.weights.h5")
+    before = model.get_weights()
+    assert (tmp_path / "w.weights.h5").read_bytes().count(SEAL) == 1
+    model.set_weights([values + 1 for values in before])
+    load_weights(model, tmp_path / "w.weights.h5")
+    assert all(map(np.array_equal, model.get_weights(), before))
