@@ -8,6 +8,7 @@ import re
 import numpy as np
 
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+CHECKSUM = re.compile(rb'"checksum": *"')
 NUMBERS = [b"0", b"-0", b"-1", b"1e309", b"-1e309", b"1e-320", b"nan", b"NaN", b"-inf", b"Infinity", b"1e5", b"0.1",
            b"2147483647", b"2147483648", b"-2147483649", b"9223372036854775808", b"9" * 40, b"1" * 5000, b"1,5",
            b"0x10", b"1_000", b"1.", b".5", b"--1", b"true", b"null", b"", b" ", b"\xef\xbc\x91", b"\xd9\xa3", b"1e",
@@ -278,7 +279,10 @@ def odd_array(rng, array):
               lambda: np.full((2,) * int(rng.integers(0, 6)), 1.0), lambda: array.tolist(), lambda: array[()],
               lambda: np.broadcast_to(array, (3, *array.shape))]
     with np.errstate(all="ignore"):
-        return pick(rng, shapes)()
+        try:
+            return pick(rng, shapes)()
+        except (ValueError, TypeError, OverflowError):  # what is no number cannot be of a type of numbers
+            return array[:0]
 
 
 # -------------------------------------------------- values inside their files
@@ -293,6 +297,13 @@ def mutate_json(rng, data, head=0):
         return text.encode(errors="surrogatepass")
     except (ValueError, RecursionError):  # a number too long to write, a value too deep
         return mutate_text(rng, data)
+
+
+def mutate_checked_json(rng, data, head=0):
+    """As mutate_json, but the checksum stays: without it a sidecar is one of an old version, which anyone may edit."""
+    while (damaged := mutate_json(rng, data)) and not CHECKSUM.search(damaged):
+        pass
+    return damaged
 
 
 def mutate_pickle(rng, data, head=0):

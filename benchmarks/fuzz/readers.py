@@ -22,7 +22,7 @@ from manyfaces.inference.demo.sources import Source, frames
 from manyfaces.templates.sets import read_templates
 
 from . import inputs
-from .mutations import mutate_bytes, mutate_json, mutate_npz, mutate_pickle, mutate_text, pick
+from .mutations import mutate_bytes, mutate_checked_json, mutate_json, mutate_npz, mutate_pickle, mutate_text, pick
 from .target import Target, not_finite, same
 
 GROUND_TRUTH = ("wider_easy_val.mat", "wider_medium_val.mat", "wider_hard_val.mat")
@@ -204,7 +204,8 @@ def _records():
 
 
 def _samples(folder):
-    return open_samples(folder / "positive.tfrecord", "positive", 12).copy().tobytes()
+    rows = open_samples(folder / "positive.tfrecord", "positive", 12)
+    return {name: np.array(rows[name]) for name in rows.dtype.names}
 
 
 # ------------------------------------------------------------------ weights
@@ -303,8 +304,8 @@ def _reference(folder):
 def _models():
     yield Target("exported model", "exported models", 10, inputs.exported_model, _open_model, mutate_bytes, 200,
                  exact=True)
-    yield Target("sidecar", "exported models", 8, inputs.exported_model, _open_model, mutate_json, keep=("onnx",),
-                 exact=True)
+    yield Target("sidecar", "exported models", 8, inputs.exported_model, _open_model, mutate_checked_json,
+                 keep=("onnx",), exact=True)
     yield Target("sidecar without checksum", "exported models", 10, lambda: inputs.exported_model(False), _open_model,
                  mutate_json, keep=("onnx",), check=lambda found: None)
     yield Target("cascade", "exported models", 6, inputs.cascade, _read_cascade, mutate_bytes, exact=True)

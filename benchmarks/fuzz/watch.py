@@ -35,7 +35,7 @@ SECONDS = 5  # of processor time that an input may use
 WALL = 60  # seconds after which an input hangs, on whatever it waits
 MEGABYTES = 300  # by which the memory of the child may grow
 ADDRESS_SPACE = 6 << 30  # bytes: protects the machine
-LONGEST = 2000  # characters of a message
+LONGEST = 1000  # characters of a message
 FINE = ("read", "refused")
 BUGS = ("traceback", "crash", "hang", "memory", "wrong", "message")
 

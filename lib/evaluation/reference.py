@@ -171,6 +171,8 @@ def parse_faces(data: bytes) -> np.ndarray | None:
     if len(lines) < 2 or len(lines[0].split()) == 5:  # five fields may be a face: the line-by-line reader decides
         return None
     count, rows = lines[1].strip(), list(map(bytes.split, lines[2:]))
+    if b"_" in b"".join(lines[2:]):  # Python reads 1_000 as a number
+        return None
     if not count.isdigit() or count.lstrip(b"0") != str(len(rows) or "").encode() or not set(map(len, rows)) <= {5}:
         return None
     try:
