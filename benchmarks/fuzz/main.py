@@ -28,7 +28,7 @@ from .target import Target
 from .watch import BUGS, FINE, Ended, Job, generator, read_files, run, sound_folder, write_files
 
 EXAMPLE = """
-tools/fuzz.py --csv output/fuzz.csv --out output/fuzz    # all
+tools/fuzz.py --csv docs/results/fuzz.csv --out output/fuzz    # all
 tools/fuzz.py --count 2000 --seed 7                            # a tenth, other inputs
 tools/fuzz.py --only "voc labels" --first 123 --count 1 --out output/fuzz
 """

@@ -244,7 +244,7 @@ def odd_value(rng, value):
         return pick(rng, [-value, 0, -1, 0.5, value * 1000, value + 1, float("nan"), float("inf"), -float("inf"),
                           1e308, 2**31, 2**63, -(2**63) - 1, 10**400, True, str(value)])
     if isinstance(value, str) and rng.random() < 0.6:
-        return pick(rng, ["", " ", value * 1000, value[::-1], value + "\0", "\n" + value, "../" * 9 + value,
+        return pick(rng, ["", " ", value[:1000] * 1000, value[::-1], value + "\0", "\n" + value, "../" * 9 + value,
                           "/" + value, "\ud800", "é" + value, "0", value.upper(), value[:-1]])
     if isinstance(value, bytes) and rng.random() < 0.8:
         return mutate_bytes(rng, value)

@@ -1,12 +1,15 @@
-"""The fuzz itself: it sees each kind of defect, and makes every input again."""
+"""The fuzz in its short form; and the fuzz itself: it sees each kind of defect, and makes every input again."""
 
+import csv
 import ctypes
 import os
+import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from benchmarks.fuzz import watch
 from benchmarks.fuzz.functions import Call
@@ -17,6 +20,24 @@ from benchmarks.fuzz.target import Target, same
 from manyfaces.errors import InputError
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the fuzz runs on Linux only")
+
+
+@pytest.mark.slow
+def test_some_hundred_inputs_are_read_or_refused():
+    done = subprocess.run([sys.executable, ROOT / "tools" / "fuzz.py", "--count", "400", "--seed", "16"],
+                          capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0].split()[:4] == ["inputs", "number", "read", "refused"]
+
+
+def test_the_page_has_the_counts_of_the_table():
+    with open(ROOT / "docs" / "results" / "fuzz.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for row in rows:
+        assert "| " + " | ".join(f"{int(cell):,}" if cell.isdigit() else cell for cell in row) + " |" in page
+    whole = dict(zip(rows[0], rows[-1], strict=True))
+    assert whole["inputs"] == "all" and int(whole["read"]) + int(whole["refused"]) == int(whole["number"])
 
 
 class Numbered(Target):
