@@ -10,6 +10,8 @@ import numpy as np
 from .errors import InputError
 from .parsing import parse_json, shown
 
+_LARGEST = float(str(np.finfo(np.float32).max))  # the shortest decimals of it are a little more in float64
+
 
 def as_dict(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None, threshold: float) -> dict[str, Any]:
     """Plain values: threshold, landmarks (whether there are any), and faces, a dict per face.
@@ -71,7 +73,7 @@ def _numbers(face, where, key, count):
 
 
 def _number(value, where):
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
         raise InputError(f"Detections.from_json: {where} is {shown(value)}, expected a number")
     return value
 

@@ -72,6 +72,12 @@ def test_an_error_in_a_base_names_the_base(write):
         load_config(write("child.yml", "BASE: base.yml\n"))
     with pytest.raises(InputError, match=r"absent\.yml: cannot be read as a config"):
         load_config(write("orphan.yml", "BASE: absent.yml\n"))
+    loop = write("loop.yml", "")
+    loop.unlink()
+    loop.symlink_to("loop.yml")
+    for name in ("loop.yml", '"a\\0b"'):
+        with pytest.raises(InputError, match="cannot be the path of a config"):
+            load_config(write("names.yml", f"BASE: {name}\n"))
     with pytest.raises(InputError, match=r"odd\.yml: BASE is 3, expected the path of another YAML"):
         load_config(write("odd.yml", "BASE: 3\n"))
 

@@ -95,6 +95,8 @@ def test_json_and_back_is_the_same_to_the_bit(rows, with_points, threshold):
     ('{"landmarks": true, "faces": [{"box": [1, 2, 3, 4], "score": 1}]}', r"faces\[0\].landmarks is None"),
     ('{"faces": [{"box": [1, 2, 3, 4], "score": 1, "landmarks": [1, 2, 3, 4, 5]}]}', "holds 1, expected"),
     ('{"faces": [{"box": [1, 2, 3, 4], "score": 1, "landmarks": [null, null, null, null, ["a", 2]]}]}', "is 'a'"),
+    ('{"faces": [{"box": [1, 2, 3, 1e39], "score": 1}]}', r"faces\[0\].box is 1e\+39, expected a number"),
+    ('{"faces": [], "faces": [{"box": [1, 2, 3, 4], "score": 1}]}', "an object has the key 'faces' twice"),
     ('{"threshold": "x", "faces": []}', "threshold is 'x'")])
 def test_wrong_json_names_the_key(text, message):
     with pytest.raises(InputError, match=message):

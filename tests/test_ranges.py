@@ -68,7 +68,7 @@ def test_a_shipped_detector_refuses_them_when_it_is_opened(overrides, message):
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "two", True])
 def test_threads_are_a_whole_number(threads):
-    with pytest.raises(InputError, match="^threads is .*, expected a whole number, at least 1"):
+    with pytest.raises(InputError, match="^threads is .*, expected a whole number, from 1 to 1024"):
         Detector.load("ssh_mobilenet_v1_025", threads=threads)
 
 

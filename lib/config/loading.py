@@ -28,11 +28,12 @@ class _Loader(yaml.SafeLoader):
     """Reads YAML as safe_load does, but a group with the same key twice is an error; safe_load takes the last one."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        for index, (key, _) in enumerate(node.value):
-            if key.value in keys[:index]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
                 raise _KeyTwiceError(problem=f"the key {key.value} was there before; join the two",
                                      problem_mark=key.start_mark)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -138,7 +139,11 @@ def save_config(cfg: Mapping, path: str | os.PathLike) -> None:
 def _yaml_chain(path, seen=()):
     """[(file, values)], the file's BASE before it."""
     path = Path(path)
-    if path.resolve() in seen:
+    try:
+        place = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a zero byte
+        raise InputError(f"{path}: cannot be the path of a config ({error})") from None
+    if place in seen:
         raise InputError(f"{path}: BASE leads back to this file; a config may not be its own base")
     try:
         values = parse_yaml(decoded(path.read_bytes(), path), _Loader)
@@ -158,7 +163,7 @@ def _yaml_chain(path, seen=()):
     base = values.pop("BASE", None)
     if base is not None and not isinstance(base, str):
         raise InputError(f"{path}: BASE is {shown(base)}, expected the path of another YAML, relative to this one")
-    chain = _yaml_chain(path.parent / base, (*seen, path.resolve())) if base else []
+    chain = _yaml_chain(path.parent / base, (*seen, place)) if base else []
     return [*chain, (path, values)]
 
 

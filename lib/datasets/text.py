@@ -52,7 +52,7 @@ def floats(line: str, where: str) -> list[float]:
     fields = line.split()
     try:
         values = [float(field) for field in fields]
-        if all(map(math.isfinite, values)):
+        if "_" not in line and all(map(math.isfinite, values)):
             return values
     except ValueError:
         pass
@@ -61,8 +61,8 @@ def floats(line: str, where: str) -> list[float]:
 
 
 def is_number(field: str) -> bool:
-    """Tell whether the field is a finite number."""
+    """Tell whether the field is a finite number. Python's own 1_0 for 10 is none."""
     try:
-        return math.isfinite(float(field))
+        return math.isfinite(float(field)) and "_" not in field
     except ValueError:
         return False

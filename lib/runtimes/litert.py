@@ -29,6 +29,7 @@ class Session(FileSession):
         self.threads = threads or os.cpu_count()
         try:
             self.local.state = self._interpreter()
+            self._check_outputs(facts, self.local.state[0].get_signature_list()["serving_default"]["outputs"])
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: LiteRT cannot read it ({' '.join(str(error).split())[:200]})") from None
 

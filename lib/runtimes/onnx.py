@@ -38,6 +38,7 @@ class Session(FileSession):
             raise InputError(f"{path}: ONNX Runtime cannot read it ({' '.join(str(error).split())[:200]})") from None
         self.facts, self.name = facts, self.session.get_inputs()[0].name
         self.outputs = [output.name for output in self.session.get_outputs()]
+        self._check_outputs(facts, self.outputs)
 
     def __call__(self, images):
         outputs = self.session.run(self.outputs, {self.name: as_input(images, self.facts)})

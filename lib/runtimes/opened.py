@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..errors import InputError
 from .files import absolute, check_stamp, stamp
 
 
@@ -17,6 +19,13 @@ class FileSession:
     def __init__(self, path: str | os.PathLike, *options: Any) -> None:
         self._opened = absolute(path), *options
         self._stamp = stamp(self._opened[0])
+
+    def _check_outputs(self, facts: Mapping[str, Any], names: Collection[str]) -> None:
+        """InputError where the model has not the outputs that its sidecar lists: it is that of another net."""
+        listed = [output["name"] for output in facts.get("outputs", ())]
+        if absent := [name for name in listed if name not in names]:
+            raise InputError(f"{self._opened[0]}: has no output {absent[0]!r}, which its sidecar lists, but "
+                             f"{', '.join(sorted(names)[:9])}: the sidecar is that of another model; copy both again")
 
     def __reduce__(self) -> tuple:
         return _open_again, (type(self), self._stamp, self._opened)

@@ -54,6 +54,7 @@ class Session(FileSession):
             raise InputError(f"{path}: precision bf16: this processor cannot compute in it; expected float32")
         try:
             self.source = self.core.read_model(str(path))
+            self._check_outputs(facts, {name for output in self.source.outputs for name in output.get_names()})
             self.facts = _padded_outside(self.source, facts) if facts["content"] == "maps" else facts
             self.free = self.core.compile_model(self.source, "CPU", self.options)
         except RuntimeError as error:

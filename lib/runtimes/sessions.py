@@ -25,6 +25,7 @@ RUNTIMES = {  # name: (module here, package, extra that installs it, endings)
 }
 
 PRECISIONS = ("float32", "bf16", "int8")
+MOST_THREADS = 1024  # more than any processor runs at once; a runtime would start each of them
 BFLOAT16 = "openvino"  # the runtime that has it on a CPU
 
 
@@ -72,7 +73,7 @@ def open_session(path: str | os.PathLike, facts: Mapping[str, Any], runtime: str
     if runtime not in there:
         raise InputError(f"{runtime}: the package {package} is not installed; pip install 'manyfaces[{extra}]'")
     if threads is not None:
-        threads = check_whole(threads, "threads", Range(least=1))
+        threads = check_whole(threads, "threads", Range(least=1, most=MOST_THREADS))
     return importlib.import_module(module, __package__).Session(path, facts, threads, precision, **options)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import flat_items, load_config, override, roles_of
-from ..errors import InputError
+from ..errors import InputError, Range, check_whole
 from ..files import write_whole
 from ..parsing import parse_json, shown
 from .files import SIDECAR as CASCADE
@@ -28,6 +28,8 @@ KEYS = {"format": int, "made_by": str, "file": str, "sha256": str, "family": str
         "precision": str, "input": dict, "outputs": list, "anchors": list, "thresholds": dict, "licence": str,
         "config": dict}
 INPUT_KEYS = ("name", "type", "layout", "colour", "range", "height", "width", "multiple")
+TYPES = ("uint8", "float32")
+MOST_SIDE = 1 << 16  # px
 CHECKSUM = "checksum"  # of all other keys
 OPTIONAL = {"bytes": int, "weights_sha256": str}
 """Keys that earlier versions did not write. weights_sha256: of the .weights.h5 beside, where it holds no digest."""
@@ -184,6 +186,12 @@ def _check(path, facts):
     for key in INPUT_KEYS:
         if key not in facts["input"]:
             raise InputError(f"{path}: the key input.{key} is missing; export again")
+    given = facts["input"]
+    if given["type"] not in TYPES:
+        raise InputError(f"{path}: input.type is {shown(given['type'])}, expected {' or '.join(TYPES)}")
+    for key in ("height", "width", "multiple"):
+        if given[key] is not None or key == "multiple":
+            check_whole(given[key], f"{path}: input.{key}", Range(least=1, most=MOST_SIDE))
     if facts["content"] not in CONTENTS:
         raise InputError(f"{path}: content is {shown(facts['content'])}, expected {' or '.join(CONTENTS)}")
     for number, output in enumerate(facts["outputs"]):

@@ -1,6 +1,7 @@
 """Annotations that fit other images, have other classes, rows or encodings, or lie among other files."""
 
 import os
+import time
 
 import cv2
 import numpy as np
@@ -543,3 +544,29 @@ def test_tabs_divide_lists(tmp_path):
     assert listed_images(tmp_path / "list.txt", ["a.jpg", "b c.jpg", "d.jpg"]) == ["a.jpg", "b c.jpg", "d.jpg"]
     text(tmp_path / "ssh.txt", "a\t1 2\t3 4\n")
     assert READERS["ssh"](str(tmp_path / "ssh.txt"), None).records[0].boxes.tolist() == [[1, 2, 4, 5]]
+
+
+def test_numbers_are_those_of_text_files_and_not_of_python(tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    text(tmp_path / "labels" / "a.txt", "0 .5 .5 1_0 .2\n")
+    with pytest.raises(InputError, match=r"a\.txt, line 1: expected numbers, found '1_0'"):
+        read("yolo", tmp_path)
+
+
+@pytest.mark.parametrize("word, ignored", [("1", True), ("true", True), ("True", True), ("0", False), ("false", False),
+                                           ("", False)])
+def test_difficult_is_a_number_or_a_word(word, ignored, tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    text(tmp_path / "labels" / "a.xml", xml(("face", 10, 10, 40, 50)).replace(
+        "</name>", f"</name><difficult>{word}</difficult>"))
+    record, = read("voc", tmp_path).records
+    assert record.ignore.tolist() == [ignored]
+
+
+def test_a_data_yaml_of_any_length_costs_no_time(tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    text(tmp_path / "labels" / "a.txt", "0 .5 .5 .2 .2\n")
+    text(tmp_path / "data.yaml", "-\n" * 450_000)
+    start = time.process_time()
+    assert len(read("yolo", tmp_path).records) == 1
+    assert time.process_time() - start < 1

@@ -49,6 +49,21 @@ def test_demo_draws_prints_and_writes_json(tool, stand_in, tmp_path, capsys):
     assert (rows[0]["width"], rows[0]["height"]) == (300, 200)
 
 
+def test_demo_refuses_images_above_the_limit_of_its_config(tool, stand_in, tmp_path, capsys):
+    save(tmp_path / "in/a.png", picture(300, 200))
+    save(tmp_path / "in/b.png", picture(100, 80))
+    assert demo(tool, "--weights", stand_in, "--out", tmp_path / "out", tmp_path / "in", "--set",
+                "TEST.MAX_FILE_PIXELS", "8000") == 0
+    assert "a.png: 300 x 200 px (PNG), more than the limit of 8,000 px" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.jpg"]
+
+
+@pytest.mark.parametrize("word", ["9" * 20, "²"])
+def test_a_number_that_no_camera_has_is_no_source(word):
+    with pytest.raises(InputError, match="no such file or folder; expected an image"):
+        find_sources([word])
+
+
 def test_demo_warms_up_once_a_size_so_that_times_are_those_of_a_second_look(tool, stand_in, tmp_path, monkeypatch):
     for name, width in (("a", 100), ("b", 100), ("c", 200)):
         save(tmp_path / f"in/{name}.png", picture(width, 80))

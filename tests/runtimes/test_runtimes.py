@@ -16,6 +16,7 @@ from manyfaces.runtimes import sessions
 from manyfaces.runtimes.faces import by_image
 from manyfaces.runtimes.inputs import as_input
 from manyfaces.runtimes.models import open_model
+from manyfaces.runtimes.sidecar import read_sidecar
 
 KINDS = ["onnx", "faces", "openvino", "litert"]
 
@@ -52,7 +53,8 @@ def test_demo_prints_a_table_of_an_exported_model(capsys, tool):
     (["MODEL", "PICTURES", "--cfg", "x.yml"], "an exported model brings its own config; leave x.yml out"),
     (["MODEL", "PICTURES", "--no-pictures", "--out", "x"], "--out x: pictures are written there, which --no-pictures"),
     (["MODEL", "PICTURES", "--score", "2"], "--score is 2.0, expected from 0 to 1"),
-    (["MODEL", "PICTURES", "--threads", "0"], "threads is 0, expected a whole number, at least 1"),
+    (["MODEL", "PICTURES", "--threads", "0"], "threads is 0, expected a whole number, from 1 to 1024"),
+    (["MODEL", "PICTURES", "--threads", "100000"], "threads is 100000, expected a whole number, from 1 to 1024"),
     (["MODEL", "PICTURES", "--runtime", "litert"], "litert"),
     (["MODEL", "PICTURES", "--set", "NET.ALPHA", "1"], "NET.ALPHA"),
     (["MODEL", "MODEL"], "no source could be read"),
@@ -186,3 +188,13 @@ def test_rows_of_a_batch_go_to_their_images():
     actual = by_image(rows, 3)
     assert [array.tolist() for array in actual["boxes"]] == [[[0, 1, 2, 3], [8, 9, 10, 11]], [], [[4, 5, 6, 7]]]
     assert [len(array) for array in actual["scores"]] == [2, 0, 1] and set(actual) == {"scores", "boxes"}
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "litert"])
+def test_the_sidecar_of_another_model_is_noticed_by_its_outputs(runtime):
+    path, _ = exported("litert" if runtime == "litert" else "onnx")
+    facts = read_sidecar(path)
+    other = {**facts, "outputs": [{"name": "m1_scores"}, {"name": "other"}]}
+    assert sessions.open_session(path, facts, runtime)
+    with pytest.raises(InputError, match=r"has no output 'other', which its sidecar lists, but m1_boxes, "):
+        sessions.open_session(path, other, runtime)

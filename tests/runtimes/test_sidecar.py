@@ -13,6 +13,9 @@ from manyfaces.runtimes.sidecar import KEYS, config_of, licence_of, read_sidecar
 CFG = load_config(ROOT / "cfgs" / "ssh_mobilenet_v1_025.yml", ["TEST.SCALES", [500, 1.5]])
 CFG.NAME = "yes: 1e-3 # no"  # text that YAML would read as something else
 
+INPUT = {"name": "images", "type": "uint8", "layout": "NHWC", "colour": "RGB", "range": [0, 255], "height": None,
+         "width": None, "multiple": 1}
+
 
 @pytest.fixture
 def model(tmp_path):
@@ -21,9 +24,7 @@ def model(tmp_path):
     path.write_bytes(b"abc")
     write_sidecar(path, {
         "made_by": "manyfaces 0.1.0", "family": "ssh", "name": "m", "content": "maps", "precision": "float32",
-        "input": {"name": "images", "type": "uint8", "layout": "NHWC", "colour": "RGB", "range": [0, 255],
-                  "height": None, "width": None, "multiple": 1},
-        "outputs": [{"name": "m1_scores"}], "anchors": [], "thresholds": {}, "licence": "free",
+        "input": INPUT, "outputs": [{"name": "m1_scores"}], "anchors": [], "thresholds": {}, "licence": "free",
         "config": json.loads(json.dumps(CFG))})
     return path
 
@@ -61,6 +62,12 @@ def test_a_missing_key_is_named(model, key):
     ({"outputs": [{"stride": 8}]}, r"outputs\[0\] is .*, expected a dict with a name"),
     ({"content": "boxes"}, "content is 'boxes', expected maps or faces"),
     ({"input": {"name": "images"}}, r"the key input\.type is missing"),
+    ({"input": {**INPUT, "multiple": 0}}, r"input\.multiple is 0, expected a whole number, from 1 to 65536"),
+    ({"input": {**INPUT, "multiple": "8"}}, r"input\.multiple is '8', expected a whole number"),
+    ({"input": {**INPUT, "multiple": 10**9}}, r"input\.multiple is 1000000000, expected"),
+    ({"input": {**INPUT, "height": -5}}, r"input\.height is -5, expected"),
+    ({"input": {**INPUT, "width": [2]}}, r"input\.width is \[2\], expected"),
+    ({"input": {**INPUT, "type": "int7"}}, r"input\.type is 'int7', expected uint8 or float32"),
     ({"sha256": "0" * 64}, r"m\.onnx: is not the file that m\.json describes .*key sha256"),
 ])
 def test_a_wrong_value_is_named(model, keys, message):

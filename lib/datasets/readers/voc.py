@@ -110,7 +110,7 @@ def read_voc(labels: str | os.PathLike, images: str | os.PathLike | None = None,
 
 def _entry(path, root, where):
     objects = [_Object((element.findtext("name") or "").strip() or "(no name)",
-                       (element.findtext("difficult") or "0").strip() == "1",
+                       (element.findtext("difficult") or "0").strip().lower() in ("1", "true"),
                        [(element.findtext(f"bndbox/{key}") or "").strip() for key in _CORNERS])
                for element in root.iter("object")]
     name = (root.findtext("filename") or "").strip().replace("\\", "/").rsplit("/", 1)[-1]

@@ -5,12 +5,12 @@ import os
 import yaml
 
 from ...errors import InputError
+from ...parsing import MOST_YAML
 from ...texts import read_text
 from ..text import read_list
 
 _YAMLS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _LISTS = ("classes.txt", "obj.names", "_darknet.labels")
-_LONGEST = 1_000_000  # bytes of a file that is read for its names
 
 
 def read_names(labels: str | os.PathLike, images: str | os.PathLike) -> tuple[dict[int, str], tuple[int, int] | None]:
@@ -35,7 +35,7 @@ def read_names(labels: str | os.PathLike, images: str | os.PathLike) -> tuple[di
 
 
 def _is_small(path):
-    return os.path.isfile(path) and os.path.getsize(path) < _LONGEST
+    return os.path.isfile(path) and os.path.getsize(path) <= MOST_YAML
 
 
 def _of_list(path):

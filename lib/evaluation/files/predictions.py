@@ -149,7 +149,7 @@ def _is_face(row):
 
 
 def _is_numbers(row):
-    return bool(row) and all(map(is_number, row))
+    return bool(row) and all(is_number(field.decode("latin-1")) for field in row)
 
 
 def _skip(skipped, message, kind):

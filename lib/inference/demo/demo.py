@@ -138,7 +138,7 @@ class Demo:
         return draw(image, detections, self.score, colour_bar=True)
 
     def _image(self, source):
-        image, size = source.read(self.detector.shrunk_to)
+        image, size = source.read(self.detector.shrunk_to, self.detector.cfg.TEST.MAX_FILE_PIXELS)
         detections, path = self._detect(image), None
         if self.out is not None:
             drawn = cv2.cvtColor(self._drawn(image, detections), cv2.COLOR_RGB2BGR)

@@ -43,7 +43,7 @@ class Source:
     name: str
     pixels: np.ndarray | None = None
 
-    def read(self, max_pixels: int = 0) -> tuple[np.ndarray, tuple[int, int]]:
+    def read(self, max_pixels: int = 0, limit: int = 0) -> tuple[np.ndarray, tuple[int, int]]:
         """Read the image, as read_within does.
 
         Returns:
@@ -54,7 +54,7 @@ class Source:
         """
         if self.pixels is not None:
             return self.pixels, (self.pixels.shape[1], self.pixels.shape[0])
-        return read_within(self.where, max_pixels)
+        return read_within(self.where, max_pixels, limit)
 
 
 def find_sources(words: Sequence[str | os.PathLike]) -> list[Source]:
@@ -92,7 +92,7 @@ def _sources_of(word):
         return _folder(word)
     if os.path.exists(word):
         return [_file(word)]
-    if word.isdigit():
+    if word.isascii() and word.isdigit() and len(word) < 10:
         return [Source("camera", word, f"camera_{word}")]
     paths = sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
     if paths:
