@@ -216,13 +216,14 @@ def pnet_weights():
 
 
 def exported_model(checksum=True):
-    """A small exported net with its sidecar: P-Net, described as an SSH; without the checksum, as in old sidecars."""
+    """A small exported net, P-Net with the config of an SSH, and its sidecar; without checksum as in old sidecars."""
     from manyfaces.runtimes.sidecar import CHECKSUM, write_sidecar
 
     def write(folder):
         (folder / "model.onnx").write_bytes((SHIPPED / "mtcnn" / "pnet.onnx").read_bytes())
         facts = json.loads((SHIPPED / "ssh_mobilenet_v1_025.json").read_text())
         facts.pop(CHECKSUM, None)
+        facts["outputs"] = [{"name": "boxes"}, {"name": "scores"}]  # those of P-Net
         write_sidecar(folder / "model.onnx", facts)
         if not checksum:
             (folder / "model.json").write_bytes(_without((folder / "model.json").read_bytes(), CHECKSUM))
