@@ -194,3 +194,11 @@ def test_import_is_quick_and_without_keras():
     seconds, *loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                                       check=True).stdout.split()
     assert float(seconds) < 0.3 and loaded == ["False", "False"]
+
+
+@pytest.mark.parametrize("text", ['"a\\0b"', r'"\uD800"'])
+def test_text_that_no_file_name_can_be_is_refused(text):
+    for key in ("NAME", "OUTPUT_DIR", "TRAIN.DATASETS"):
+        with pytest.raises(InputError, match=f"{key} is .*, expected text without characters that no file name"):
+            load_config(overrides=[key, text])
+    assert load_config(overrides=["NAME", r'"caf\uDCE9"']).NAME == "caf\udce9"  # a byte that is not UTF-8
