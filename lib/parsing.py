@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections import Counter
 from typing import Any
 
 import yaml
 
 DEEPEST = 64  # lists and dicts within one another
+MOST_JSON = 1 << 22  # bytes of a sidecar or of settings, which have a few thousand
 MOST_YAML = 1 << 17  # characters of a YAML text: PyYAML takes up to 0.6 s for as many
 MOST_EXPANDED = 1 << 20  # characters of a YAML text whose aliases are written out
 LONGEST_NUMBER = 40  # characters of a whole number
@@ -45,6 +47,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise ParseError(f"an object has the key {shown(twice)} twice")
     return value
+
+
+def parse_json_file(path: str | os.PathLike) -> Any:
+    """Read a small JSON file, such as a sidecar or settings, as `parse_json` does.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: as parse_json, or the file has more than MOST_JSON bytes.
+    """
+    with open(path, "rb") as file:
+        text = file.read(MOST_JSON + 1)
+    if len(text) > MOST_JSON:
+        raise ParseError(f"has more than {MOST_JSON:,} bytes")
+    return parse_json(text)
 
 
 def _whole(text: str) -> int:

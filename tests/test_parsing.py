@@ -11,7 +11,7 @@ from manyfaces.config.loading import override
 from manyfaces.datasets.coco_json import read_json
 from manyfaces.detections import Detections
 from manyfaces.errors import InputError
-from manyfaces.parsing import MOST_YAML, ParseError, parse_json, parse_yaml, shown
+from manyfaces.parsing import MOST_JSON, MOST_YAML, ParseError, parse_json, parse_json_file, parse_yaml, shown
 
 
 def aliases(levels, width=9, name="NAME", scalar='"x"'):
@@ -109,3 +109,13 @@ def test_json_is_read_as_by_the_standard_library():
 def test_what_is_shown_has_an_end():
     assert shown([1, "a"]) == "[1, 'a']" and len(shown("x" * 10_000)) == 203
     assert shown(10**5000) == "an object of type int"
+
+
+def test_a_small_file_that_is_large_is_not_read_whole(tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text('{"a": 1}')
+    assert parse_json_file(path) == {"a": 1}
+    with open(path, "wb") as file:
+        file.truncate(MOST_JSON + 1)
+    with pytest.raises(ValueError, match="has more than 4,194,304 bytes"):
+        parse_json_file(path)

@@ -12,6 +12,8 @@ import numpy as np
 
 from .mutations import mutate_bytes, pick
 
+MOST = 1 << 24  # bytes of a damaged file: what is read takes memory in proportion to its file
+
 
 @dataclass
 class Target:
@@ -50,7 +52,7 @@ class Target:
         if rng.random() < 0.01:
             del files[name]
         else:
-            files[name] = b"" if rng.random() < 0.01 else self.mutate(rng, files[name], self.head)
+            files[name] = b"" if rng.random() < 0.01 else self.mutate(rng, files[name], self.head)[:MOST]
         return files
 
     def wrong(self, value: Any, sound: Any) -> str | None:

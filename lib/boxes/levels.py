@@ -135,6 +135,8 @@ def _sides(sizes, ratios):
         if not values.size or not ((values > 0) & (values <= most)).all():
             raise InputError(f"anchors: found {name} {values.ravel()[:20].tolist()}, expected at least one, all > 0 "
                              f"and at most {most:g}")
+    if ratios.ndim > 1:  # the number of anchors is counted by its length
+        raise InputError(f"anchors: found ratios of shape {ratios.shape}, expected numbers")
     if sizes.ndim > 1 and (sizes.ndim, sizes.shape[1]) != (2, 2):
         raise InputError(f"anchors: found sizes of shape {sizes.shape}, expected numbers, or pairs (width, height)")
     roots = np.sqrt(ratios).reshape(1, -1)

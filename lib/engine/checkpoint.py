@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import whole_file
+from ..parsing import parse_json, shown
 from ..weights.content import check_finite
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def load_state(path: str | os.PathLike, groups: Mapping[str, Sequence[keras.Vari
             if (member := archive.testzip()) is not None:
                 raise ValueError(f"{member} differs from its checksum")
         with np.load(path, allow_pickle=False) as file:
-            facts = json.loads(str(file["facts"]))
+            facts = parse_json(str(file["facts"]))
+            if not isinstance(facts, dict):
+                raise ValueError(f"its facts are {shown(facts)}, expected an object")
             for name, variables in groups.items():
                 arrays = [file[f"{name}/{i:04d}"] for i in range(sum(k.startswith(name + "/") for k in file.files))]
                 _assign(path, name, variables, arrays)

@@ -21,7 +21,7 @@ from ..datasets.roidb import Record, Roidb, image_name
 from ..errors import InputError
 from ..evaluation.files.predictions import write_prediction_file
 from ..files import write_whole
-from ..parsing import parse_json
+from ..parsing import parse_json_file
 
 if TYPE_CHECKING:
     from ..detections import Detections
@@ -185,7 +185,7 @@ def _apart(names):
 def _already_done(files, path, settings):
     """The images whose prediction files are younger than the settings at `path`; InputError where those differ."""
     try:
-        then, since = parse_json(path.read_bytes()), path.stat().st_mtime_ns
+        then, since = parse_json_file(path), path.stat().st_mtime_ns
         if not isinstance(then, dict):
             raise ValueError("not a dict")
     except FileNotFoundError:

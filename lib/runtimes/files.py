@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..cascade.stages import STAGES
 from ..errors import InputError
-from ..parsing import parse_json
+from ..parsing import parse_json_file
 
 WEIGHTS = ".weights.h5"
 SIDECAR = "cascade.json"
@@ -71,7 +71,7 @@ class CascadeFiles(os.PathLike):
         if not (folder / SIDECAR).is_file():
             return None
         try:
-            stages = parse_json((folder / SIDECAR).read_bytes())["stages"]
+            stages = parse_json_file(folder / SIDECAR)["stages"]
             ending = Path(stages[STAGES[0]]["file"]).suffix
         except (OSError, ValueError, KeyError, TypeError):
             ending = ".onnx"  # read_cascade reports what is wrong with the sidecar

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import flat_items, load_config, override, roles_of
 from ..errors import InputError, Range, check_whole
 from ..files import write_whole
-from ..parsing import parse_json, shown
+from ..parsing import parse_json_file, shown
 from .files import SIDECAR as CASCADE
 from .files import WEIGHTS, digest, size_of
 
@@ -77,7 +77,7 @@ def read_checked(path: str | os.PathLike) -> Any:
         FileNotFoundError: there is no such file.
     """
     try:
-        facts = parse_json(Path(path).read_bytes())
+        facts = parse_json_file(path)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -120,7 +120,7 @@ def digest_of_weights(path: str | os.PathLike) -> str | None:
     path, name = Path(path), Path(path).name.removesuffix(WEIGHTS)
     for sidecar, keys in ((path.with_name(f"{name}.json"), ()), (path.with_name(CASCADE), ("stages", name))):
         try:
-            facts = parse_json(sidecar.read_bytes())
+            facts = parse_json_file(sidecar)
             for key in keys:
                 facts = facts[key]
             if isinstance(facts["weights_sha256"], str):
@@ -134,7 +134,7 @@ def check_free(path: str | os.PathLike) -> None:
     """InputError where MODEL.json beside `path` describes another model: two models of one stem would share it."""
     sidecar = sidecar_path(path)
     try:
-        other = parse_json(sidecar.read_bytes())["file"]
+        other = parse_json_file(sidecar)["file"]
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):

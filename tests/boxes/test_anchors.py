@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manyfaces.boxes import COMPILED, Level, anchor_grid, anchor_sides, reference
+from manyfaces.boxes import COMPILED, Level, anchor_grid, anchor_sides, anchor_targets, reference
 from manyfaces.boxes.levels import as_level
+from manyfaces.boxes.reference_targets import anchor_targets as twin_targets
 from manyfaces.errors import InputError
 
 functions = pytest.mark.parametrize("function", [anchor_grid, reference.anchor_grid], ids=["picked", "twin"])
@@ -73,3 +74,11 @@ def test_sides_by_hand():
 def test_compiled_equals_twin(height, width, stride, sizes, ratios):
     grid = height, width, stride, sizes, ratios
     np.testing.assert_array_equal(anchor_grid(*grid), reference.anchor_grid(*grid))
+
+
+@pytest.mark.parametrize("level", [(6, 8, 8, [10, 16], [(1.0, 1.5)]), (6, 8, 8, [10, 16], [[1.0], [1.5]])])
+def test_ratios_are_numbers_and_not_pairs(level):
+    """Counted by their length, nested ratios would make more anchors than the arrays have room for."""
+    for function in (anchor_targets, twin_targets):
+        with pytest.raises(InputError, match=r"found ratios of shape \(\d, \d\), expected numbers"):
+            function([level], np.zeros((0, 4), np.float32), np.zeros(0, bool), (64, 48))

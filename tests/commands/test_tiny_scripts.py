@@ -80,7 +80,7 @@ def test_random_weights_are_tested_and_evaluated_on_toy_scenes(toy, repository):
                  root=repository, PYTHON=sys.executable)
     found = read_predictions(repository / "output/tiny_mobilenet_v1_025/pred_toy")
     assert sum(len(files) for files in found.values()) == 12 and "tiny_mobilenet_v1_025_toy/best.weights.h5" in out
-    assert any(line.startswith("pred_toy") and line.split()[4] == "12" for line in out.splitlines()), "images"
+    assert any(line.startswith("pred_toy") and line.split()[5] == "12" for line in out.splitlines()), "images"
 
 
 def test_the_overfit_is_of_four_images_and_ends_with_its_ap(repository):

@@ -130,3 +130,11 @@ def test_weights_come_back_and_name_their_net(tmp_path):
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(InputError, match=r"x\.weights\.h5: not a complete weights file"):
         load_weights(other, path)
+
+
+@pytest.mark.parametrize("facts", ["3", "[1]", "null", '"step"'])
+def test_facts_that_are_no_object_are_an_error(tmp_path, facts):
+    path = tmp_path / "state.npz"
+    np.savez(path, facts=np.array(facts))
+    with pytest.raises(InputError, match="not a checkpoint .*its facts are .*expected an object"):
+        read_facts(path)

@@ -64,7 +64,8 @@ def test_no_results_at_all(truth, convert, tmp_path):
     ({"bbox": None}, "expected four numbers x y w h in 'bbox'"), ({"bbox": [1, 2, 3]}, "expected four numbers"),
     ({"bbox": [1, 2, 3, float("nan")]}, "expected four numbers"), ({"bbox": [1, 2, 3, "4"]}, "expected four numbers"),
     ({"score": float("nan")}, "expected a number in 'score', found nan"), ({"score": float("inf")}, "found inf"),
-    ({"score": "0.5"}, "expected a number in 'score', found '0.5'"), ({"score": 10 ** 400}, "in 'score'"),
+    ({"score": "0.5"}, "expected a number in 'score', found '0.5'"),
+    ({"score": True}, "in 'score'"),
 ])
 def test_a_wrong_result_is_named_by_its_number(data, message, truth, convert, tmp_path):
     (tmp_path / "r.json").write_text(json.dumps([GOOD, GOOD | data]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ....parsing import parse_json
+from ....parsing import parse_json_file
 from ...curve import Curve, Matches
 from ...files.ground_truth import GroundTruth
 from ...files.predictions import Predictions
@@ -82,7 +82,7 @@ def read_settings(folder: str | os.PathLike) -> tuple[dict | None, list[str]]:
     """
     path = Path(folder, "settings.json")
     try:
-        settings = parse_json(path.read_bytes())
+        settings = parse_json_file(path)
         if not isinstance(settings, dict):
             raise ValueError
     except FileNotFoundError:
