@@ -71,7 +71,7 @@ report: setup ## where a detector errs on wider_events, as an HTML page: make re
 	@$(PY) tools/report.py --subset --pred "output/report/$(MODEL)" --names $(MODEL) --gt "$(DATA)/wider_eval/ground_truth" \
 	    --images "$(DATA)/wider_events/images" --out "output/report/$(MODEL).html"
 
-fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and compiled function: about 10 minutes on 2 cores
+fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and compiled function: less than a minute on 2 cores
 	@$(PY) tools/fuzz.py --out output/fuzz
 
 clean: ## remove compiled and cached files; .venv, data and output stay

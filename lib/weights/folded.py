@@ -13,7 +13,6 @@ little.
 
 import os
 import re
-import zipfile
 from pathlib import Path
 
 import cv2
@@ -42,7 +41,7 @@ def read_folded(path: str | os.PathLike) -> list[tuple[str, int, np.ndarray, np.
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key].astype(np.float32) for key in file.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NumPy's reader of headers raises what Python's tokenizer and parser raise
         raise InputError(f"{path}: cannot be read ({error}), expected an .npz of folded weights") from None
     layers = []
     for match in filter(None, map(KEY.fullmatch, sorted(arrays))):
