@@ -322,3 +322,33 @@ def test_a_video_that_is_cut_short_has_no_end_and_says_so(name, codec, tmp_path)
     assert warnings == [f"warning: {whole}: ends after {seen[0].frames} of the 40 frames that its header names; is it "
                         f"cut short?"]
     assert len(look()[0]) == 1  # and it is done again
+
+
+@pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile '{}'\n", "\ufeff#EXTM3U\n#EXTINF:1,\n{}\n"])
+def test_a_playlist_opens_no_other_file(text, tmp_path):
+    playlist = tmp_path / "list.mkv"
+    playlist.write_text(text.format(film(tmp_path / "film.avi")))
+    for read in (lambda source: list(frames(source)), timing):
+        with pytest.raises(InputError, match="list.mkv: a playlist, which names other files; expected a video"):
+            read(Source("video", str(playlist), "list"))
+
+
+def test_a_video_that_opencv_raises_on_ends_there(tmp_path, monkeypatch):
+    source = Source("video", film(tmp_path / "film.avi", 6), "film")
+    real = cv2.VideoCapture
+
+    class Raises:
+        def __init__(self, path):
+            self.capture, self.count = real(path), 0
+
+        def __getattr__(self, name):
+            return getattr(self.capture, name)
+
+        def read(self):
+            self.count += 1
+            if self.count > 3:
+                raise cv2.error("chunk")
+            return self.capture.read()
+
+    monkeypatch.setattr(cv2, "VideoCapture", Raises)
+    assert len(list(frames(source))) == 3

@@ -22,6 +22,7 @@ from ...errors import InputError
 
 VIDEO_EXTENSIONS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 COUNTED = (".mp4", ".m4v", ".mov", ".avi")  # their headers count the frames; others name a duration
+PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"<MPD", b"<?xml", b"[playlist]")
 USUAL_RATE = 25.0  # frames per second, where a header names no usable rate
 MOST_RATE = 60.0  # frames per second of the drawn video of a recording whose frames come unevenly
 LONGEST_GAP = 3600.0  # seconds that a frame may stay; a larger step of the time stamps is damage
@@ -170,7 +171,7 @@ def timing(source: Source, limit: int = 0) -> Timing:
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
         stamps: list[float] = []
         if capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are stored
-            while (not limit or len(stamps) < limit) and capture.grab():
+            while (not limit or len(stamps) < limit) and _grab(capture):
                 stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
     return Timing(rate, int(count) if 0 < count < 1e9 else None, Path(source.where).suffix.lower() in COUNTED,
                   _pace(stamps, rate))
@@ -195,6 +196,8 @@ def _opened(source):
     """A cv2.VideoCapture, opened or not. OpenCV takes only UTF-8, so another name is reached through a link."""
     with contextlib.ExitStack() as stack:
         where: int | str = int(source.where) if source.kind == "camera" else source.where
+        if isinstance(where, str):
+            _check_no_playlist(where)
         if isinstance(where, str) and where != os.fsencode(where).decode("utf-8", "replace"):
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             link = os.path.join(folder, f"video{Path(where).suffix}")
@@ -203,6 +206,29 @@ def _opened(source):
         capture = cv2.VideoCapture(where)
         stack.callback(capture.release)
         yield capture
+
+
+def _check_no_playlist(path):
+    """ImageError for a text that names other files or addresses, which FFmpeg would open, whatever the ending is."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        start = file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n")
+        if start.startswith(PLAYLISTS):
+            raise ImageError(f"{path}: a playlist, which names other files; expected a video")
+
+
+def _read(capture):
+    """(whether there is a frame, the frame). OpenCV raises on some damaged files, which end there."""
+    try:
+        return capture.read()
+    except cv2.error:
+        return False, None
+
+
+def _grab(capture):
+    try:
+        return capture.grab()
+    except cv2.error:
+        return False
 
 
 def frames(source: Source, limit: int = 0) -> Iterator[Frame]:
@@ -221,7 +247,7 @@ def frames(source: Source, limit: int = 0) -> Iterator[Frame]:
             raise ImageError(_no_camera(source.where) if camera else f"{source.where}: cannot be opened as a video")
         step = 1 / _rate(capture)
         while not limit or number < limit:
-            good, frame = capture.read()
+            good, frame = _read(capture)
             if not good:
                 break
             began = time.perf_counter() if began is None else began
