@@ -207,7 +207,7 @@ def test_threads_read_what_one_reads(tmp_path):
 
 
 @pytest.mark.parametrize("source", [
-    "https://example.org/x.jpg", "http://example.org/x.jpg?a=1", "s3://bucket/x.jpg", "file:///tmp/x.jpg",
+    "https://example.org/x.jpg", "http://example.org/x.jpg?a=1", "s3://bucket/x.jpg", "file:///folder/x.jpg",
     Path("https://example.org/x.jpg"), "data:image/png;base64," + "iVBORw0KGgo" * 1000])
 def test_a_url_is_named_as_one(source):
     for read in (read_image, image_size, rgb_image):
