@@ -5,16 +5,15 @@ Images and folders, weights, a full disk. Annotation files: tests/datasets/test_
 
 import errno
 import io
-import resource
 import struct
 import zlib
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
+from full_disk import room_for
 from PIL import Image
 from stand_in import picture, save, square_detector
 
@@ -265,17 +264,6 @@ def test_missing_weights_say_what_to_do(tool, tmp_path, monkeypatch, capsys):
 # ------------------------------------------------------------------- full disk
 
 
-@contextmanager
-def files_of_at_most(size):
-    """Writing fails in the system, as on a full disk, once a file has this many bytes (EFBIG instead of ENOSPC)."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_leaves_the_earlier_weights_and_checkpoint(small, tmp_path, capfd):
     from manyfaces.engine.checkpoint import load_state, save_state
     from manyfaces.nets import family
@@ -286,7 +274,7 @@ def test_a_full_disk_leaves_the_earlier_weights_and_checkpoint(small, tmp_path, 
     save_state(tmp_path / "c.npz", {"model": model.variables}, step=7)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for size in (0, 50_000):
-        with files_of_at_most(size):
+        with room_for(size):
             with pytest.raises(OSError) as error:
                 save_weights(model, tmp_path / "w.weights.h5", small[0])
             assert error.value.errno == errno.EFBIG
@@ -317,7 +305,7 @@ def test_a_full_disk_names_the_prediction_file_and_keeps_the_others(tool, monkey
     crowd = picture(400, 400, *((x, y, 10) for x in range(5, 400, 20) for y in range(5, 400, 20)))
     for name, image in (("a", SQUARE), ("b", crowd), ("c", SQUARE)):
         save(tmp_path / f"in/{name}.png", image)
-    with files_of_at_most(2000):
+    with room_for(2000):
         assert tool_test(tool, monkeypatch, tmp_path / "in", tmp_path / "out") == 1
     assert capsys.readouterr().err == f"error: {tmp_path}/out/b.txt: File too large\n"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "settings.json"]

@@ -30,7 +30,7 @@ def best_boxes(predictions, images, boxes, owners, iou, extra=1.0):
 cdef void match(const double[:, ::1] predictions, const Py_ssize_t[::1] images, const double[:, ::1] boxes,
                 const Py_ssize_t[::1] order, const Py_ssize_t[::1] starts, double iou, double extra,
                 Py_ssize_t[::1] best) noexcept nogil:
-    cdef Py_ssize_t p, low, high, middle, end, winner
+    cdef Py_ssize_t p, low, end, winner
     cdef double x1, y1, x2, y2, area, wide, most, slack, value, left, right
     for p in range(predictions.shape[0]):
         x1, y1 = predictions[p, 0], predictions[p, 1]
@@ -42,14 +42,8 @@ cdef void match(const double[:, ::1] predictions, const Py_ssize_t[::1] images, 
         # rounding.
         slack = 1 + 1e-9 * ((x1 if x1 > 0 else -x1) + wide / iou)
         left, right = x1 - wide / iou * (1 - iou) - slack, x1 + wide * (1 - iou) + slack
-        low, end = starts[images[p]], starts[images[p] + 1]
-        high = end
-        while low < high:
-            middle = (low + high) // 2
-            if boxes[middle, 0] < left:
-                low = middle + 1
-            else:
-                high = middle
+        end = starts[images[p] + 1]
+        low = first_from(boxes, starts[images[p]], end, left)
         most, winner = iou, -1
         while low < end and boxes[low, 0] <= right:
             value = intersection_over_union(x1, y1, x2, y2, area, &boxes[low, 0], extra)
@@ -58,6 +52,19 @@ cdef void match(const double[:, ::1] predictions, const Py_ssize_t[::1] images, 
                 most, winner = value, order[low]
             low += 1
         best[p] = winner
+
+
+cdef inline Py_ssize_t first_from(const double[:, ::1] boxes, Py_ssize_t low, Py_ssize_t high,
+                                  double left) noexcept nogil:
+    """The first of the rows low..high, sorted by their left edge, that has its left edge at `left` or beyond."""
+    cdef Py_ssize_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if boxes[middle, 0] < left:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 cdef inline double intersection_over_union(double x1, double y1, double x2, double y2, double area, const double* box,
@@ -88,7 +95,7 @@ def official_boxes(predictions, images, boxes, owners):
 cdef void match_int32(const double[:, ::1] predictions, const Py_ssize_t[::1] images, const double[:, ::1] boxes,
                       const Py_ssize_t[::1] order, const Py_ssize_t[::1] starts, bint far,
                       Py_ssize_t[::1] best) noexcept nogil:
-    cdef Py_ssize_t p, low, high, middle, end, winner
+    cdef Py_ssize_t p, low, end, winner
     cdef double x1, y1, x2, y2, area, wide, most, value, left, right
     for p in range(predictions.shape[0]):
         x1, y1 = predictions[p, 0], predictions[p, 1]
@@ -101,13 +108,7 @@ cdef void match_int32(const double[:, ::1] predictions, const Py_ssize_t[::1] im
             # The common part is at most as high as the box and has more than a third of its area (half, but for
             # rounding). So it is a third as wide as the box, and at most as wide as the rounded prediction.
             left, right = x1 - 2 * wide - 3, x2 + 1
-            high = end
-            while low < high:
-                middle = (low + high) // 2
-                if boxes[middle, 0] < left:
-                    low = middle + 1
-                else:
-                    high = middle
+            low = first_from(boxes, low, end, left)
         x1, y1, x2, y2 = int32(x1), int32(y1), int32(x2), int32(y2)
         most, winner = 1, -1
         while low < end and boxes[low, 0] <= right:

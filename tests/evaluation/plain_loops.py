@@ -137,3 +137,18 @@ def lattice(rng, count):
     flat = rng.random(count) < 0.1
     boxes[flat, rng.integers(2, 4)] = rng.integers(-4, 1) / 2
     return boxes
+
+
+def boxes_and_near(rng, most, reach, largest, noise):
+    """Random boxes (N, 4) x y w h, N < most, and 60 copies of them that are a little off.
+
+    Args:
+        reach: corners are within -reach..reach px.
+        largest: sides are up to e ** largest px.
+        noise: standard deviation of the copies, as a fraction of the sides.
+    """
+    count = int(rng.integers(0, most))
+    sides = np.exp(rng.uniform(0, rng.uniform(0.1, largest), (count, 2)))
+    boxes = np.concatenate([rng.uniform(-reach, reach, (count, 2)), sides], axis=1)
+    near = boxes[rng.integers(0, count, 60)] if count else np.zeros((0, 4))
+    return boxes, near + rng.normal(0, noise, near.shape) * np.tile(near[:, 2:], 2)

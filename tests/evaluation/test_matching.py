@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import plain_loops
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,11 +36,8 @@ def all_pairs(predictions, images, boxes, owners, iou, extra):
 @given(st.integers(0, 10**9), st.sampled_from([0.1, 0.3, 0.5, 0.75, 1.0]), st.sampled_from([0.0, 1.0]))
 def test_comparing_only_boxes_in_reach_changes_nothing(best_boxes, seed, iou, extra):
     rng = np.random.default_rng(seed)
-    count, images = int(rng.integers(0, 40)), int(rng.integers(1, 5))
-    size = np.exp(rng.uniform(0, rng.uniform(0.1, 5), (count, 2)))
-    boxes = np.concatenate([rng.uniform(-100, 100, (count, 2)), size], axis=1)
-    near = boxes[rng.integers(0, count, 60)] if count else np.zeros((0, 4))
-    near = near + rng.normal(0, 0.2, near.shape) * np.tile(near[:, 2:], 2)
+    boxes, near = plain_loops.boxes_and_near(rng, 40, 100, 5, 0.2)
+    count, images = len(boxes), int(rng.integers(1, 5))
     predictions = np.concatenate([near, boxes, rng.uniform(-100, 100, (5, 4))])
     if rng.random() < 0.5:
         boxes, predictions = np.round(boxes), np.round(predictions)

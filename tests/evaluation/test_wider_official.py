@@ -92,11 +92,8 @@ def test_by_hand(official_boxes, row, boxes, owner):
 @given(st.integers(0, 10**9))
 def test_equals_exact_fractions(official_boxes, seed):
     rng = np.random.default_rng(seed)
-    count, images = int(rng.integers(0, 30)), int(rng.integers(1, 4))
-    size = np.exp(rng.uniform(0, rng.uniform(0.1, 4), (count, 2)))
-    boxes = np.concatenate([rng.uniform(-40, 40, (count, 2)), size], axis=1)
-    near = boxes[rng.integers(0, count, 60)] if count else np.zeros((0, 4))
-    near = near + rng.normal(0, 0.25, near.shape) * np.tile(near[:, 2:], 2)
+    boxes, near = plain_loops.boxes_and_near(rng, 30, 40, 4, 0.25)
+    count, images = len(boxes), int(rng.integers(1, 4))
     predictions = np.concatenate([near, rng.uniform(-40, 40, (5, 4))])
     predictions = np.round(predictions * 4) / 4 if rng.random() < 0.5 else predictions  # many halves
     boxes = np.round(boxes)

@@ -1,50 +1,17 @@
-"""SSH: its published size, shapes for any image, targets and their decoding, losses image by image."""
-
-import functools
+"""SSH: its published size, shapes for any image, targets and their decoding."""
 
 import cv2
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from small_ssh import DENSE, FACES, SMALL, perfect_outputs, points_in, random_outputs, sample, small_net, ssh
 
 from manyfaces.boxes import anchor_grid, overlaps
-from manyfaces.config import load_config
 from manyfaces.constants import FILL
 from manyfaces.errors import InputError
 from manyfaces.inference.detector import Detector
-from manyfaces.nets import family
 from manyfaces.nets.layers import PadToMultiple, upsample_bilinear
-
-SMALL = ["NET.ALPHA", "0.25", "NET.WIDTHS", "[16, 16, 16]", "NET.TOP_DOWN_WIDTH", "16"]
-DENSE = ["ANCHORS.SIZES", "[[10, 16, 24], [36, 56, 88], [136, 210, 330]]", "ANCHORS.BORDERS", "[-1, -1, -1]",
-         "TARGETS.POSITIVE", "0.35", "TARGETS.BEST", "0.2", "NET.LANDMARKS", "True"]
-FACES = np.float32([[10, 12, 22, 27], [60.5, 30.25, 85, 60], [130, 20, 190, 95], [20, 90, 118, 201.5],
-                    [200, 100, 330, 280]])
-
-
-def ssh(*overrides):
-    return family(load_config(overrides=overrides))
-
-
-@functools.cache
-def small_net(*overrides):
-    keras.utils.set_random_seed(0)
-    return ssh(*SMALL, *overrides).build()
-
-
-def sample(boxes=FACES, size=(352, 320), ignore=None, landmarks=None):
-    count = len(boxes)
-    return {"image": np.zeros((size[1], size[0], 3), np.uint8), "boxes": np.float32(boxes).reshape(count, 4),
-            "ignore": np.zeros(count, bool) if ignore is None else np.array(ignore, bool),
-            "landmarks": np.full((count, 5, 2), np.nan, np.float32) if landmarks is None else landmarks}
-
-
-def points_in(boxes, rng):
-    """Five points at random places of each box."""
-    return (boxes[:, None, :2] + rng.uniform(0, 1, (len(boxes), 5, 2)) * (boxes[:, None, 2:] - boxes[:, None, :2])
-            ).astype(np.float32)
-
 
 # ---------------------------------------------------------------------- net
 
@@ -198,18 +165,6 @@ def test_ignored_faces_and_unlabelled_landmarks_are_not_learned():
 # ------------------------------------------------------------------- decode
 
 
-def perfect_outputs(net, targets, width, height):
-    """The outputs of a net that gives exactly these targets."""
-    outputs = {}
-    for module in net.modules:
-        rows, columns, *_ = module.level(width, height)
-        labels = targets[f"{module.name}_labels"]
-        outputs[f"{module.name}_scores"] = np.where(labels == 1, 8, -8).astype(np.float32).reshape(rows, columns, -1)
-        for kind in ("boxes", "landmarks"):
-            outputs[f"{module.name}_{kind}"] = targets[f"{module.name}_{kind}"].reshape(rows, columns, -1)
-    return outputs
-
-
 def test_encoded_targets_decode_to_the_faces():
     net, landmarks = ssh(*DENSE), points_in(FACES, np.random.default_rng(1))
     targets = net.encode(sample(landmarks=landmarks))
@@ -219,17 +174,6 @@ def test_encoded_targets_decode_to_the_faces():
     order = overlaps(FACES, detections.boxes).argmax(axis=1)
     np.testing.assert_allclose(detections.boxes[order], FACES, atol=1e-3)
     np.testing.assert_allclose(detections.landmarks[order], landmarks, atol=1e-3)
-
-
-def random_outputs(net, width, height, seed):
-    rng, outputs = np.random.default_rng(seed), {}
-    for module in net.modules:
-        rows, columns, *_ = module.level(width, height)
-        for kind, channels, spread in (("scores", 1, 3), ("boxes", 4, 2), ("landmarks", 10, 2)):
-            outputs[f"{module.name}_{kind}"] = rng.normal(0, spread, (rows, columns, channels * module.anchors)
-                                                          ).astype(np.float32)
-    outputs["m1_boxes"][0, 0, 2] = 1e6  # an extreme output gives a large box, not an infinite one
-    return outputs
 
 
 def decode_one_by_one(net, outputs, size, least, top):
@@ -288,98 +232,6 @@ def test_scores_are_not_rounded():
     assert len(np.unique(scores)) == len(scores)
 
 
-# ------------------------------------------------------------------- losses
-
-LOSSES = [("LOSS.CLASS", "ohem", "LOSS.BOX", "smooth_l1"), ("LOSS.CLASS", "focal", "LOSS.BOX", "diou"),
-          ("LOSS.CLASS", "quality", "LOSS.BOX", "diou"),
-          ("LOSS.CLASS", "ohem", "LOSS.OHEM_BATCH", "16", "LOSS.BOX", "diou")]
-
-
-def batch_of(net, samples):
-    encoded = [net.encode(s) for s in samples]
-    return {name: np.stack([arrays[name] for arrays in encoded]) for name in encoded[0]}
-
-
-def three_samples():
-    landmarks = points_in(FACES, np.random.default_rng(1))
-    return [sample(landmarks=landmarks), sample(np.zeros((0, 4))), sample(FACES[2:3], ignore=[True])]
-
-
-@pytest.mark.parametrize("overrides", LOSSES, ids=lambda overrides: " ".join(overrides[1::2]))
-def test_losses_of_a_batch_equal_those_of_its_images(overrides):
-    net = ssh(*DENSE, *overrides)
-    targets = batch_of(net, three_samples())
-    outputs = [random_outputs(net, 352, 320, seed) for seed in range(3)]
-    outputs = {name: np.stack([arrays[name] for arrays in outputs]) for name in outputs[0]}
-    outputs["m1_boxes"][:, 0, 0, 2] = 0
-    together = {name: ops.convert_to_numpy(value) for name, value in net.losses(targets, outputs).items()}
-    assert set(together) == {f"m{i}_{kind}" for i in (1, 2, 3) for kind in ("class", "box", "landmark")}
-    for i in range(3):
-        alone = net.losses({name: value[i : i + 1] for name, value in targets.items()},
-                           {name: value[i : i + 1] for name, value in outputs.items()})
-        for name, value in alone.items():
-            assert value.shape == (1,) and together[name].shape == (3,)
-            np.testing.assert_allclose(ops.convert_to_numpy(value)[0], together[name][i], rtol=1e-5, atol=1e-7)
-    for name, values in together.items():
-        assert np.isfinite(values).all() and (values >= 0).all()
-        if "class" not in name:  # no faces, no boxes to learn
-            assert (values[1:] == 0).all()
-    assert (together["m1_class"] > 0).all(), "background teaches in every image"
-
-
-@pytest.mark.parametrize("overrides", LOSSES[:3], ids=["ohem", "focal", "quality"])
-def test_a_perfect_output_has_no_loss(overrides):
-    net = ssh(*DENSE, *overrides)
-    targets = batch_of(net, three_samples()[:1])
-    outputs = perfect_outputs(net, {name: value[0] for name, value in targets.items()}, 352, 320)
-    losses = net.losses(targets, {name: value[None] for name, value in outputs.items()})
-    for name, value in losses.items():
-        assert float(ops.convert_to_numpy(value)[0]) < (1e-3 if "class" in name else 1e-5), name
-
-
-def test_ohem_losses_by_hand():
-    """Class loss: mean over a module's mined anchors. Box loss: sum over its mined faces, divided by that number."""
-    net = ssh("ANCHORS.BORDERS", "[-1, -1, -1]", "LOSS.OHEM_BATCH", "32")
-    targets = batch_of(net, [sample()])
-    rng = np.random.default_rng(0)
-    outputs = {name: rng.normal(0, 2, (1, *value.shape[1:])).astype(np.float32)
-               for name, value in random_maps(net, 352, 320).items()}
-    actual = net.losses(targets, outputs)
-    for module in net.modules:
-        labels = targets[f"{module.name}_labels"][0]
-        logits = outputs[f"{module.name}_scores"].reshape(-1).astype(np.float64)
-        faces = sorted(np.flatnonzero(labels == 1), key=lambda i: logits[i])[:16]
-        ground = sorted(np.flatnonzero(labels == 0), key=lambda i: -logits[i])[: 32 - len(faces)]
-        entropy = [np.log1p(np.exp(-logits[i])) for i in faces] + [np.log1p(np.exp(logits[i])) for i in ground]
-        np.testing.assert_allclose(float(actual[f"{module.name}_class"][0]), np.mean(entropy), rtol=1e-5)
-        distance = np.abs(outputs[f"{module.name}_boxes"].reshape(-1, 4) - targets[f"{module.name}_boxes"][0])[faces]
-        smooth = np.where(distance < 1 / 9, 4.5 * distance**2, distance - 1 / 18).sum()
-        np.testing.assert_allclose(float(actual[f"{module.name}_box"][0]), smooth / len(faces + ground), rtol=1e-5)
-
-
-def random_maps(net, width, height):
-    maps = {}
-    for module in net.modules:
-        rows, columns, *_ = module.level(width, height)
-        maps |= {f"{module.name}_scores": np.zeros((1, rows, columns, module.anchors)),
-                 f"{module.name}_boxes": np.zeros((1, rows, columns, 4 * module.anchors))}
-    return maps
-
-
-@pytest.mark.parametrize("overrides", LOSSES[:3], ids=["ohem", "focal", "quality"])
-def test_gradients_are_finite_without_faces(overrides):
-    tf = pytest.importorskip("tensorflow", reason="gradients are taken with TensorFlow here")
-    net, model = ssh(*SMALL, *DENSE, *overrides), small_net(*DENSE)
-    targets = batch_of(net, [sample(np.zeros((0, 4)), (64, 64))] * 2)
-    with tf.GradientTape() as tape:
-        outputs = model(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32), training=True)
-        total = sum(tf.reduce_sum(value) for value in net.losses(targets, outputs).values())
-    gradients = tape.gradient(total, [v.value for v in model.trainable_variables],
-                              unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    assert all(np.isfinite(array.numpy()).all() for array in gradients)
-    assert any(array.numpy().any() for array in gradients)
-
-
 # ------------------------------------------------------------------- slope
 
 
@@ -394,43 +246,3 @@ def test_slope_is_that_of_every_relu_but_the_last(words):
     last = {"m1_relu", "m2_relu", "m3_relu"}
     assert {name for name, slope in leaky.items() if slope == 0} == last
     assert {slope for name, slope in leaky.items() if name not in last} == {0.1}
-
-
-def test_balance_lets_a_small_face_count_as_much_as_a_large_one():
-    sizes = np.array([12, 40, 200])
-    corners = np.array([[30, 30], [100, 200], [110, 60]])
-    given = sample(np.concatenate([corners, corners + sizes[:, None]], axis=1))
-    plain, half, whole = (ssh(*SMALL, *DENSE, "TARGETS.BALANCE", str(balance)).encode(given)
-                          for balance in (0, 0.5, 1))
-    assert not any(name.endswith("weights") for name in plain)
-    labels = {name: value for name, value in whole.items() if name.endswith("labels")}
-    assert all((plain[name] == value).all() and (half[name] == value).all() for name, value in labels.items())
-    weights = [np.concatenate([targets[name.replace("labels", "weights")] for name in labels])
-               for targets in (half, whole)]
-    faces = np.concatenate(list(labels.values())) == 1
-    assert (weights[1][~faces] == 1).all() and weights[1].dtype == np.float32
-    values, counts = np.unique(weights[1][faces], return_counts=True)
-    assert len(values) == 3  # each face has 8 / n on its n anchors: 8 in all
-    np.testing.assert_allclose(values * counts, 8, rtol=1e-6)
-    np.testing.assert_allclose(weights[0] ** 2, weights[1], rtol=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["focal", "quality", "ohem", "mined"])
-def test_a_weight_multiplies_the_loss_of_its_anchor(kind):
-    net = ssh(*SMALL, *DENSE, "LOSS.CLASS", kind, "LOSS.MIN_POSITIVES", "1000", "TARGETS.BALANCE", "0.5")
-    given = net.encode(sample(FACES[:1]))
-    rng = np.random.default_rng(1)
-    outputs = {}
-    for module in net.modules:
-        rows, columns, *_ = module.level(352, 320)
-        outputs |= {f"{module.name}_{name}": rng.normal(size=(1, rows, columns, n * module.anchors)).astype(np.float32)
-                    for name, n in (("scores", 1), ("boxes", 4), ("landmarks", 10))}
-
-    def losses(factor):
-        targets = {name: value[None] * (factor if name.endswith("weights") else 1) for name, value in given.items()}
-        return {name: float(ops.convert_to_numpy(loss)[0]) for name, loss in net.losses(targets, outputs).items()}
-
-    once, twice = losses(np.float32(1)), losses(np.float32(2))
-    assert once["m1_box"] > 0
-    for name, loss in once.items():
-        assert twice[name] == pytest.approx(2 * loss, rel=1e-5), name
