@@ -87,7 +87,6 @@ def read_chains(path, setting: str) -> list[Chain]:
     with open(path, encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
             rows.setdefault((line.get("table"), line.get("row")), {})[line.get("column")] = line.get("value")
-    small = {name for name in OURS[SMALL]}
     ours, chains = {name for models in OURS.values() for name in models}, {}
     for (table, row), cells in rows.items():
         if AP not in cells or MS not in cells:
@@ -102,7 +101,7 @@ def read_chains(path, setting: str) -> list[Chain]:
         base, kind = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", row).groups()
         kind = (kind or "").removesuffix(", float32")
         name = f"{base}, 300 x 300" if str(table).startswith(SMALL) else base
-        chain = chains.setdefault(name, Chain(name, base in ours or base in small))
+        chain = chains.setdefault(name, Chain(name, base in ours))
         chain.points.append((ms, ap, kind if kind in MARKERS else "other"))
     if not chains:
         raise InputError(f"{path}: no row has {AP} and {MS}; measure again: tools/benchmark.py detectors --csv {path}")

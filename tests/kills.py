@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import random
 import shutil
 import subprocess
@@ -24,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from processes import CORES, busy_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 12
@@ -152,35 +151,22 @@ def rounds(name, data, folder, kills, rng):
     return wrong
 
 
-def keep_busy(parent):
-    while os.getppid() == parent:
-        end = time.monotonic() + random.uniform(0.001, 0.05)
-        while time.monotonic() < end:
-            pass
-        time.sleep(random.uniform(0, 0.01))
-
-
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="PROGRAM", help="train, export, samples, roidb; default: all")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--busy", type=int, default=os.cpu_count(), help="processes that keep the cores busy")
+    parser.add_argument("--busy", type=int, default=CORES, help="processes that keep the cores busy")
     parser.add_argument("--images", type=int, default=80)
     options = parser.parse_args(arguments)
-    busy = [multiprocessing.Process(target=keep_busy, args=(os.getpid(),), daemon=True) for _ in range(options.busy)]
-    for process in busy:
-        process.start()
     wrong, rng = 0, random.Random(options.seed)
-    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+    with busy_cores(options.busy), tempfile.TemporaryDirectory(prefix="kills-") as folder:
         data = Path(folder) / "data"
         run(["make_toy", "--out", data / "toy", "--images", options.images, "--width", 320, "--seed", options.seed])
         for name in ("toy_train", "toy_select"):
             run([*targets(data, data / "pickles")["roidb"].first[:-1], data / "pickles" / f"{name}.pkl"])
         for name in options.names or ("train", "export", "samples", "roidb"):
             wrong += rounds(name, data, Path(folder), options.kills, rng)
-    for process in busy:
-        process.terminate()
     print(f"{wrong} rounds went wrong", flush=True)
     return int(wrong > 0)
 

@@ -14,9 +14,9 @@ from manyfaces.config import load_config
 from manyfaces.datasets import Record, Roidb, save_roidb
 from manyfaces.detections import Detections
 from manyfaces.evaluation import SETTINGS
+from manyfaces.pretrained import FOLDER as SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ROOT / "lib" / "pretrained"
 IMAGES = ("0--Parade/a.png", "0--Parade/b.png")
 WIDE, HIGH = 64, 48
 

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--count", type=int, default=20_000, metavar="N", help="inputs (default: 20,000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the inputs (default: 0)")
-    parser.add_argument("--only", metavar="TEXT", help="only the targets whose name or kind holds this text")
+    parser.add_argument("--only", metavar="TEXT", help="only the targets of this kind, or whose name holds this text")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of each target's first input")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default: 2)")
     parser.add_argument("--out", metavar="DIR", help="keep the inputs that show a defect there")
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if min(options.count, options.workers) < 1:
         raise InputError("--count and --workers: expected 1 or more")
     chosen = [target for target in [*readers.targets(), *functions.targets()]
-              if not options.only or options.only in (target.name, target.kind) or options.only in target.name]
+              if not options.only or options.only in target.name or options.only == target.kind]
     if not chosen:
         raise InputError(f"--only: no target is called {options.only!r}")
     start, ends = time.time(), []

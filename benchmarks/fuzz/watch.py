@@ -164,7 +164,7 @@ def _stop(job, hangs):
         os.kill(job.pid, signal.SIGKILL)
     status = os.waitpid(job.pid, 0)[1]
     os.close(job.pipe)
-    notes = Path(job.folder, "stderr").read_text(errors="replace").strip().splitlines() if job.folder else []
+    notes = Path(job.folder, "stderr").read_text(errors="replace").strip().splitlines()
     shutil.rmtree(job.folder, ignore_errors=True)
     if job.at is None:
         if job.done < len(job.numbers):

@@ -1,28 +1,15 @@
-"""Train a net whose gradients TensorFlow would add in any order, beside processes that keep all cores busy.
+"""Train a net whose gradients TensorFlow would add in any order.
 
 exact_sums.py RUNS prints what `run` gives for one run without TRAIN.DETERMINISTIC and for RUNS with it, as JSON.
 """
 
 import hashlib
 import json
-import multiprocessing
-import os
-import random
 import sys
-import time
 
 import numpy as np
 
 HEADS = 6
-
-
-def keep_busy(parent):
-    """Work in short pieces, so that the other process is stopped at ever other places."""
-    while os.getppid() == parent:
-        end = time.monotonic() + random.uniform(0.001, 0.02)
-        while time.monotonic() < end:
-            pass
-        time.sleep(random.uniform(0, 0.004))
 
 
 def net():
@@ -69,8 +56,4 @@ def run(deterministic, runs):
 
 
 if __name__ == "__main__":
-    busy = [multiprocessing.Process(target=keep_busy, args=(os.getpid(),), daemon=True)
-            for _ in range(os.cpu_count() or 2)]
-    for process in busy:
-        process.start()
     print(json.dumps([run(False, 1), run(True, int(sys.argv[1]))]))
