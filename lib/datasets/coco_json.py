@@ -160,10 +160,9 @@ def _image(image, where):
     if not isinstance(name, str) or not name:
         raise InputError(f"{where}: expected a path in 'file_name', found {kind_of(name)}")
     name = slashed(name)
-    # Prediction files are written under this name: it must not reach outside their folder or break their first line.
-    if leaves_folder(name) or not name.isprintable():
-        raise InputError(f"{where}: file_name {name[:60]!r} leaves the folder of the images or contains unprintable "
-                         "characters; expected a path below the folder")
+    if leaves_folder(name):  # prediction files are written under this name
+        raise InputError(f"{where}: file_name {name[:60]!r} leaves the folder of the images or is no path; expected a "
+                         "path below the folder")
     sides = {}
     for key in ("width", "height"):
         sides[key] = 0 if image.get(key) is None else _whole(image, key, where)

@@ -143,8 +143,8 @@ def _opened(source: Source) -> tuple[BinaryIO, str]:
     text = path if isinstance(path, str) else os.fsdecode(path)
     if _URL.match(text):
         raise ImageError(f"{text[:100]}: is a URL, expected a path; download it, or give the bytes of its file")
-    if not text or "\0" in text:
-        raise ImageError(f"{text[:100]!r}: cannot be the path of an image")
+    if not text:
+        raise ImageError("'': cannot be the path of an image")
     try:
         file = open(source, "rb")
         if not file.seekable():  # a pipe
@@ -153,6 +153,8 @@ def _opened(source: Source) -> tuple[BinaryIO, str]:
         return file, text
     except OSError as error:
         raise _unreadable(source, error) from None
+    except ValueError:  # a NUL byte, or a character that no file name has
+        raise ImageError(f"{text[:100]!r}: cannot be the path of an image") from None
 
 
 def _header(file: BinaryIO, where: str) -> Header | None:

@@ -120,8 +120,12 @@ def slashed(path: str) -> str:
 
 
 def leaves_folder(path: str) -> bool:
-    """Tell whether a slashed path can lead out of the folder that it is joined to."""
-    return os.path.isabs(path) or ".." in path.split("/")
+    """Tell whether a slashed path can lead out of the folder that it is joined to, or can be no path of a file."""
+    try:
+        path.encode("utf-8", "surrogateescape")  # bytes of a name that are not UTF-8 are single surrogates
+    except UnicodeEncodeError:
+        return True
+    return os.path.isabs(path) or ".." in path.split("/") or "\0" in path
 
 
 def save_roidb(roidb: Roidb, path: str | os.PathLike) -> None:

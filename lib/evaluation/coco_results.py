@@ -14,7 +14,7 @@ import numpy as np
 from ..datasets.coco_json import CocoFile, is_pixels, kind_of, read_json
 from ..datasets.coco_writer import CATEGORY
 from ..datasets.roidb import image_name
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..files import write_whole
 
 
@@ -136,7 +136,7 @@ def write_wider_folder(folder: str | os.PathLike, rows: Mapping[str, np.ndarray]
     for image in truth.images:
         name = image_name(image["file_name"])
         faces = [" ".join(map(_shortest, row)) for row in rows[name].tolist()]
-        text = "\n".join([image["file_name"], str(len(faces)), *faces]) + "\n"
+        text = "\n".join([printable(image["file_name"]), str(len(faces)), *faces]) + "\n"
         write_whole(os.path.join(folder, *f"{name}.txt".split("/")), text, sync=False)
     return len(truth.images)
 

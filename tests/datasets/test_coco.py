@@ -67,6 +67,14 @@ def test_a_file_by_hand(tmp_path):
     assert read(tmp_path, only).records[0].boxes.tolist() == [[0, 0, 90, 80]]  # the only category, whatever its name
 
 
+def test_a_line_end_in_a_file_name_is_read(tmp_path):
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "x\n1\n.jpg"), np.zeros((80, 100, 3), np.uint8))
+    data = changed(images=[FILE["images"][0] | {"file_name": "x\n1\n.jpg"}])
+    record, = read(tmp_path, data, tmp_path / "images").records
+    assert record.image == "x\n1\n.jpg" and len(record.boxes) == 2 and (record.width, record.height) == (100, 80)
+
+
 @pytest.mark.parametrize(("data", "message"), [
     ("{", "labels.json, line 1: not JSON"), ("{\n'a': 1}", "labels.json, line 2: not JSON"),
     ("[" * 100_000, "labels.json: not readable as JSON"), ('{"images": ' + "9" * 5000 + "}", "not readable as JSON"),
@@ -80,7 +88,8 @@ def test_a_file_by_hand(tmp_path):
     (changed(images__1__file_name="../../x.jpg"), "images[1]: file_name '../../x.jpg' leaves the folder"),
     (changed(images__1__file_name="a\\..\\..\\x.jpg"), "leaves the folder"),
     (changed(images__1__file_name="/x.jpg"), "leaves the folder"),
-    (changed(images__1__file_name="x.jpg\n1\n"), "leaves the folder of the images or contains unprintable characters"),
+    (changed(images__1__file_name="x\0.jpg"), "leaves the folder of the images or is no path"),
+    (changed(images__1__file_name="x\ud800.jpg"), "leaves the folder of the images or is no path"),
     (changed(images__1__file_name="0--A/x.jpg"), "image 10: image 0--A/x.jpg is listed twice"),
     (changed(images__0__width=100.5), "images[0]: expected a whole number in 'width', found 100.5"),
     (changed(images__0__height=-1), "images[0]: expected pixels in 'height', found -1"),

@@ -216,7 +216,7 @@ def test_a_url_is_named_as_one(source):
         assert len(str(error.value)) < 250
 
 
-@pytest.mark.parametrize("source", ["", "a\0b", b"a\0b".decode(), Path("a\0b"), "x" * 5000])
+@pytest.mark.parametrize("source", ["", "a\0b", b"a\0b".decode(), Path("a\0b"), "a\ud800b", "x" * 5000])
 def test_what_cannot_be_a_path_is_an_image_error(source):
     for read in (read_image, image_size, rgb_image):
         with pytest.raises(ImageError, match=r"^('.*': cannot be the path|x+\[\.\.\.\]x+: cannot be read)"):

@@ -70,6 +70,19 @@ def test_a_data_yaml_of_another_form_does_no_harm(content, tmp_path):
     assert len(read("yolo", tmp_path, classes=[0]).records[0].boxes) == 2
 
 
+@pytest.mark.parametrize(("content", "message"), [
+    ("names:\n  0: car\n  7: head\n  0: face\n", "'names' has class 0 twice, as 'car' and 'face'; remove one"),
+    ("names: {7: head, 07: face}\n", "'names' has class 7 twice, as 'head' and 'face'; remove one"),
+    ("names: [car]\nnc: 1\nnames: [face]\n", "has the key 'names' twice; remove one")])
+def test_two_names_for_a_class_are_refused(content, message, tmp_path):
+    several_classes(tmp_path, "yolo")
+    text(tmp_path / "data.yaml", content)
+    with pytest.raises(InputError, match=f"data.yaml: {message}"):
+        read("yolo", tmp_path, classes=["face"])
+    text(tmp_path / "data.yaml", "names: {0: face, 7: head, 00: face}\n")  # the same name
+    assert len(read("yolo", tmp_path, classes=["face"]).records[0].boxes) == 2
+
+
 def test_formats_without_classes_refuse_the_option(toy, tool, capsys):
     arguments = ["--format", "wider", "--labels", str(toy["labels"]), "--classes", "face"]
     assert run(tool("build_roidb").main, arguments) == 2

@@ -51,6 +51,16 @@ def test_every_image_gets_a_file(truth, convert, tmp_path):
     assert "1 images have no prediction file" in convert("pred", "back.json")[1]
 
 
+def test_a_line_end_in_a_file_name_costs_no_image(truth, convert, tmp_path):
+    odd = TRUTH["images"][0] | {"file_name": "0--A/x\n1\n.jpg"}
+    (tmp_path / "gt.json").write_text(json.dumps(TRUTH | {"images": [odd, *TRUTH["images"][1:]]}))
+    (tmp_path / "r.json").write_text(json.dumps([GOOD | {"image_id": odd["id"]}]))
+    assert "of 3 images" in convert("r.json", "pred")[1]
+    assert (tmp_path / "pred/0--A/x\n1\n.txt").read_text() == "0--A/x\\n1\\n.jpg\n1\n1.5 -2 30 40.25 0.125\n"
+    assert convert("pred", "back.json")[0] == 0
+    assert json.loads((tmp_path / "back.json").read_text()) == [GOOD | {"image_id": odd["id"]}]
+
+
 def test_no_results_at_all(truth, convert, tmp_path):
     (tmp_path / "r.json").write_text("[]")
     assert convert("r.json", "pred")[0] == 0 and convert("pred", "back.json")[0] == 0

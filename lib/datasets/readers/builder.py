@@ -115,7 +115,7 @@ class RoidbBuilder:
                 pixels; or the image is unreadable or of another size, and `missing` is "error".
         """
         image = slashed(image)
-        if leaves_folder(image) or "\0" in image:
+        if leaves_folder(image):
             raise InputError(f"{where}: image {image!r} leaves the folder of the images; expected a path below it")
         if image in self._seen:
             raise InputError(f"{where}: image {image} is listed twice, first at {self._seen[image]}")

@@ -21,6 +21,9 @@ def read_names(labels: str | os.PathLike, images: str | os.PathLike) -> tuple[di
     Returns:
         Number of a class -> name, empty where no file says it; and data.yaml's kpt_shape, the number of points per
         face and of numbers per point.
+
+    Raises:
+        InputError: names the data.yaml that gives two names to a class, or has the same key twice.
     """
     folders = dict.fromkeys(os.path.normpath(os.path.join(os.path.abspath(folder), up))
                             for up in (".", "..", "../..") for folder in (labels, images))
@@ -51,8 +54,10 @@ def _of_yaml(path):
         top = yaml.compose(read_text(path), yaml.SafeLoader)
     except (InputError, yaml.YAMLError, RecursionError, ValueError):
         return {}, None
-    values = {key.value: value for key, value in top.value if isinstance(key, yaml.ScalarNode)
-              } if isinstance(top, yaml.MappingNode) else {}
+    values = {}
+    for key, value in top.value if isinstance(top, yaml.MappingNode) else ():
+        if key.value in ("names", "kpt_shape") and values.setdefault(key.value, value) is not value:
+            raise InputError(f"{path}: has the key {key.value!r} twice; remove one of them")
     names, shape = values.get("names"), values.get("kpt_shape")
     if isinstance(names, yaml.SequenceNode):
         pairs = [(str(number), item.value) for number, item in enumerate(names.value)]
@@ -60,8 +65,12 @@ def _of_yaml(path):
         pairs = [(key.value, item.value) for key, item in names.value]
     else:
         pairs = []
-    found = {int(key): name for key, name in pairs
-             if isinstance(name, str) and isinstance(key, str) and key.isdecimal() and len(key) < 10}
+    found = {}
+    for key, name in pairs:
+        if isinstance(name, str) and isinstance(key, str) and key.isdecimal() and len(key) < 10 and (
+                found.setdefault(int(key), name) != name):
+            raise InputError(f"{path}: 'names' has class {int(key)} twice, as {found[int(key)][:60]!r} and "
+                             f"{name[:60]!r}; remove one of them")
     sides = [item.value for item in shape.value] if isinstance(shape, yaml.SequenceNode) else []
     points = tuple(int(side) for side in sides if isinstance(side, str) and side.isdecimal() and len(side) < 4)
     return found, (points[0], points[1]) if len(points) == 2 else None
