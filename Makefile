@@ -76,8 +76,8 @@ fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and com
 
 clean: ## remove compiled and cached files; .venv, data and output stay
 	@rm -rf build manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
-	@find lib tests tools \( -name '*.so' -o -name '*.pyd' -o -path 'lib/*.c' -o -path 'lib/*.cpp' \) -delete
-	@find lib tests tools -name __pycache__ -prune -exec rm -rf {} +
+	@find lib \( -name '*.so' -o -name '*.pyd' -o -name '*.c' -o -name '*.cpp' \) -delete
+	@find lib benchmarks docs tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv
 	@rm -rf $(VENV)

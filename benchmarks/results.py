@@ -168,6 +168,7 @@ JOBS = {
                  lambda options: [*sets(options), f"{options.weights}/mtcnn_tf1"],
                  ("tensorflow", "onnxruntime", "openvino", "torch", "facenet_pytorch", "mtcnn", "joblib", "lz4")),
     "backbones": Job(benchmark("backbones"), packages=("tensorflow", "onnx", "onnxruntime", "openvino")),
+    "fuzz": Job(lambda options, path: [["tools/fuzz.py", "--csv", path]], packages=("tensorflow", "onnxruntime")),
 }
 
 

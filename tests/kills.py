@@ -1,7 +1,5 @@
 """Kill the programs at random moments on a busy machine: nothing broken stays, a second start ends in the same bytes.
 
-    python tests/kills.py [--kills 20] [--seed 0] [--busy N] [train export samples roidb]
-
 Each round starts a program in an empty folder, ends it with SIGKILL and looks at what it left. Each file there must be
 missing, or be as at the end of a run that nobody killed; a log may be its beginning. Then the program is started again,
 and all files must be as at the end of that run, bit for bit. Exit code 1 where something differs. The training is that
@@ -26,6 +24,7 @@ from processes import CORES, busy_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 12
+PROGRAMS = ("train", "export", "samples", "roidb")
 
 
 @dataclass
@@ -153,19 +152,23 @@ def rounds(name, data, folder, kills, rng):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="PROGRAM", help="train, export, samples, roidb; default: all")
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--busy", type=int, default=CORES, help="processes that keep the cores busy")
-    parser.add_argument("--images", type=int, default=80)
+    parser.add_argument("names", nargs="*", metavar="PROGRAM", help=f"{', '.join(PROGRAMS)} (default: all)")
+    parser.add_argument("--kills", type=int, default=20, metavar="N", help="of each program (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the data and the moments (default: 0)")
+    parser.add_argument("--busy", type=int, default=CORES, metavar="N",
+                        help="processes that keep the cores busy (default: one per core)")
+    parser.add_argument("--images", type=int, default=80, metavar="N", help="of the data set (default: 80)")
     options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - set(PROGRAMS))
+    if unknown:
+        parser.error(f"PROGRAM {unknown[0]!r}: expected some of {', '.join(PROGRAMS)}")
     wrong, rng = 0, random.Random(options.seed)
     with busy_cores(options.busy), tempfile.TemporaryDirectory(prefix="kills-") as folder:
         data = Path(folder) / "data"
         run(["make_toy", "--out", data / "toy", "--images", options.images, "--width", 320, "--seed", options.seed])
         for name in ("toy_train", "toy_select"):
             run([*targets(data, data / "pickles")["roidb"].first[:-1], data / "pickles" / f"{name}.pkl"])
-        for name in options.names or ("train", "export", "samples", "roidb"):
+        for name in options.names or PROGRAMS:
             wrong += rounds(name, data, Path(folder), options.kills, rng)
     print(f"{wrong} rounds went wrong", flush=True)
     return int(wrong > 0)

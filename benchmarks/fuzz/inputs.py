@@ -68,10 +68,10 @@ def picture(seed=0):
     return image
 
 
-def encoded(form, **options):
+def encoded(form, mode="RGB", **options):
     """A picture as the bytes of a file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture()).save(buffer, form, **options)
+    Image.fromarray(picture()).convert(mode).save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -85,7 +85,7 @@ def image_files():
     turned = Image.Exif()
     turned[0x0112] = 6
     files = {"a.jpg": encoded("JPEG", quality=90, exif=turned), "progressive.jpg": encoded("JPEG", progressive=True),
-             "a.png": encoded("PNG"), "palette.png": cv2.imencode(".png", picture())[1].tobytes(),
+             "a.png": encoded("PNG"), "palette.png": encoded("PNG", mode="P"),
              "a.gif": encoded("GIF"), "a.bmp": encoded("BMP"), "a.webp": encoded("WEBP"),
              "lossless.webp": encoded("WEBP", lossless=True), "a.tif": encoded("TIFF"), "a.ppm": encoded("PPM"),
              "packed.tif": encoded("TIFF", compression="tiff_lzw", exif=turned),

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import wrong_arguments
 from conftest import ROOT
 
 from benchmarks.fuzz import watch
@@ -128,6 +129,11 @@ def test_an_input_is_made_again_from_seed_name_and_number(target):
     first, again, other = ([target.damaged(watch.generator(seed, target, number), sound) for number in range(6)]
                            for seed in (0, 0, 1))
     assert all(map(same, first, again)) and not all(map(same, first, other))
+
+
+def test_every_compiled_function_gets_inputs():
+    of_its_own = {"parse_faces"}  # the target "prediction text, twice"
+    assert {call.name for call in functions()} | of_its_own == set(wrong_arguments.CALLS)
 
 
 def test_all_inputs_are_shared_out_and_counted():
