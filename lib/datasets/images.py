@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from .image_headers import Header, HeaderError, has_too_long_chunk, has_too_many_scans, is_cut_short, read_header
+from .image_headers import Header, HeaderError, read_header
+from .image_headers.jpeg_png import has_too_long_chunk, has_too_many_scans, is_cut_short
 from .roidb import OTHER_EXTENSIONS
 
 MAX_FILE_PIXELS = 178_956_970
@@ -63,7 +64,8 @@ def read_image(source: Source, reduce: int = 1, limit: int = 0) -> np.ndarray:
     except (cv2.error, MemoryError) as error:
         raise ImageError(f"{where}: cannot be decoded ({_reason(error)})") from None
     if image is None:
-        raise ImageError(f"{where}: cannot be decoded, {_what_it_is(data)}")
+        raise ImageError(f"{where}: cannot be decoded, the file is damaged or a {header.kind} that OpenCV "
+                         "does not read")
     if own_turn:
         image = _upright(image, header.orientation)
     if own_reduction and reduce > 1:
@@ -198,11 +200,8 @@ def _unreadable(path, error):
     return ImageError(f"{os.fspath(path)}: {reason}")
 
 
-def _what_it_is(data):
-    """Describe for a message what the bytes look like."""
-    start = data[:64]
-    if re.match(b"(?s)\xff\xd8|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8|BM|....ftypavi", start):
-        return "the file is damaged"
+def _what_it_is(start):
+    """Describe for a message what the first bytes of a file of no known format look like."""
     if re.match(b"(?s)....ftyp(?:hei|hev|mif1|msf1)", start):
         return "it is HEIC, which OpenCV does not read; convert it to JPEG or PNG"
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from manyfaces.datasets import ImageError, image_size, read_image
-from manyfaces.datasets.image_headers import is_cut_short
+from manyfaces.datasets.image_headers.jpeg_png import is_cut_short
 from manyfaces.datasets.pixels import rgb_image
 
 

@@ -12,11 +12,8 @@ from typing import BinaryIO, NamedTuple
 
 from .box_files import avif, jpeg_2000
 from .common import Stored
-from .jpeg_png import has_too_long_chunk, has_too_many_scans, is_cut_short, jpeg, png
+from .jpeg_png import jpeg, png
 from .plain import bmp, gif, pam, pnm, radiance, sun_raster, tiff, webp
-
-__all__ = ["FORMATS", "Header", "HeaderError", "has_too_long_chunk", "has_too_many_scans", "is_cut_short",
-           "read_header"]
 
 FORMATS: tuple[tuple[str, bytes, Callable[[BinaryIO], Stored]], ...] = (
     ("JPEG", rb"\xff\xd8", jpeg),

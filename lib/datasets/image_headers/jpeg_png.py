@@ -4,6 +4,7 @@ Source: JPEG: ITU T.81, annex B (markers and segments). PNG: its third edition, 
 """
 
 import io
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -51,13 +52,10 @@ def has_too_many_scans(data: bytes) -> bool:
 
 def has_too_long_chunk(data: bytes) -> bool:
     """Tell whether the bytes are a PNG with a chunk that is longer than the file; OpenCV would take that memory."""
-    at = 8
-    while data[:8] == _PNG and at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"IEND" or length > len(data):
-            return length > len(data)
-        at += 12 + length
-    return False
+    if data[:8] != _PNG:
+        return False
+    last = next((length for kind, length in _chunks(io.BytesIO(data)) if kind == b"IEND" or length > len(data)), 0)
+    return last > len(data)
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, int]]:
@@ -110,19 +108,21 @@ def jpeg(file: BinaryIO) -> Stored:
 
 def png(file: BinaryIO) -> Stored:
     """Header of a PNG: the size in IHDR; eXIf may follow the pixels."""
-    file.seek(8)
     width = height = 0
-    for _ in range(_MOST):
-        head = file.read(8)
-        if len(head) < 8:
-            break
-        length, kind = struct.unpack(">I4s", head)
-        here = file.tell()
+    for kind, length in itertools.islice(_chunks(file), _MOST):
         if kind == b"IHDR":
             width, height = struct.unpack(">II", file.read(8))
         elif kind == b"eXIf":
             return Stored(width, height, exif_orientation(file.read(min(length, 1 << 20))))
         elif kind == b"IEND":
             break
-        file.seek(here + length + 4)
     return Stored(width, height)
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield (kind, payload length) per PNG chunk; the file is at the payload."""
+    at = file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        yield kind, length
+        at = file.seek(at + 12 + length)
