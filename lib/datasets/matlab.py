@@ -16,6 +16,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ..errors import InputError
+from ..texts import read_bytes
 
 _MOST_BYTES = 1 << 27  # of all variables together, inflated: WIDER FACE's largest file has 0.1 of it
 _MOST_ARRAYS = 1 << 20
@@ -44,13 +45,7 @@ def read_mat(path: str | os.PathLike, variables: Collection[str] = ()) -> dict[s
     Raises:
         InputError: the file is missing, damaged, too large or no MATLAB 5 file, or a wanted variable of another type.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_bytes(path, "MATLAB file")
     try:
         return _variables(data, set(variables))
     except (struct.error, zlib.error, ValueError, LookupError, OverflowError, MemoryError) as error:

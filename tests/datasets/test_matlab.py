@@ -147,7 +147,7 @@ def test_a_wrong_file_is_one_line_that_names_it(tmp_path, name):
 def test_an_absent_file_and_a_folder(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_mat(tmp_path / "x.mat")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is a folder, expected a MATLAB file"):
         read_mat(tmp_path)
 
 
