@@ -28,7 +28,6 @@ class CocoFile:
 
     Attributes:
         path: the file.
-        category: lowest id of a category that is a face.
         categories: ids of all categories that are faces.
         images: image objects in the order of the file. `id` is an int, `file_name` is written with "/", `width` and
             `height` are ints in px (0 = not known).
@@ -36,14 +35,20 @@ class CocoFile:
             floats x y w h in px, `iscrowd` 0 or 1, `area` a float in square px (w * h where the file has none). All
             other keys are kept as they were.
         classes: name of a category -> number of its annotations, for all categories.
+        taken: names of the categories that are faces.
     """
 
     path: str
-    category: int
     categories: set[int]
     images: list[dict]
     faces: dict[int, list[dict]]
     classes: dict[str, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    @property
+    def category(self) -> int:
+        """Lowest id of a category that is a face."""
+        return min(self.categories)
 
     @property
     def ids(self) -> dict[str, int]:
@@ -107,7 +112,7 @@ def load_coco(path: str | os.PathLike, classes: Collection[str] | None = None) -
                 raise InputError(f"{where}: {key} {value} is not in the file")
         if category in chosen:
             faces[image].append(_annotation(annotation, where))
-    return CocoFile(str(path), min(chosen), chosen, list(images.values()), faces, dict(counts))
+    return CocoFile(str(path), chosen, list(images.values()), faces, dict(counts), names)
 
 
 def read_json(path: str | os.PathLike) -> object:

@@ -113,6 +113,10 @@ def test_pictures_of_all_endings_are_found_and_others_are_named(tmp_path):
     roidb = READERS["yolo"](str(tmp_path / "txt"), str(tmp_path / "images"))
     assert len(roidb) == len(names) and roidb.notes == [
         f"{tmp_path}/images/z.heic: left out, OpenCV does not read .heic files; convert it to JPEG"]
+    for number in range(9):
+        text(tmp_path / "images" / f"z{number}.heic", b"x")
+    notes = READERS["yolo"](str(tmp_path / "txt"), str(tmp_path / "images")).notes
+    assert len(notes) == 4 and notes[3] == "7 more pictures are passed over for the same reason"
     text(tmp_path / "txt" / "z.txt", BOX)
     with pytest.raises(InputError, match=r"z\.heic: .*HEIC, which OpenCV does not read; convert it to JPEG"):
         READERS["yolo"](str(tmp_path / "txt"), str(tmp_path / "images"))

@@ -94,7 +94,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 def test_anything_is_read_or_refused_in_one_line(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "r.json"
     path.write_text(json.dumps(data))
-    truth = CocoFile("gt.json", 2, {2}, [{"id": 3, "file_name": "x.jpg"}], {3: []})
+    truth = CocoFile("gt.json", {2}, [{"id": 3, "file_name": "x.jpg"}], {3: []})
     try:
         found = read_coco_results(path, truth)
     except InputError as error:
@@ -137,7 +137,7 @@ def test_two_images_of_one_name_cannot_be_told_apart(convert, tmp_path):
 
 
 def a_truth(count):
-    return CocoFile("gt.json", 2, {2}, [{"id": 10 + i, "file_name": f"e{i % 2}/{i}.jpg"} for i in range(count)],
+    return CocoFile("gt.json", {2}, [{"id": 10 + i, "file_name": f"e{i % 2}/{i}.jpg"} for i in range(count)],
                     {10 + i: [] for i in range(count)})
 
 

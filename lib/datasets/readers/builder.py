@@ -152,6 +152,12 @@ class RoidbBuilder:
             self.root, image, size[0], size[1], single[keep], landmarks.astype(np.float32).reshape(count, 5, 2)[keep],
             flags[keep], {key: values[keep] for key, values in columns.items()}))
 
+    def pass_over(self, lines: Sequence[str], kind: str) -> None:
+        """Note the files of a kind, such as ".xml files", that are passed over: the first lines, then a count."""
+        self.notes += lines[:NAMED]
+        if len(lines) > NAMED:
+            self.notes.append(f"{len(lines) - NAMED:,} more {kind} are passed over for the same reason")
+
     def finish(self) -> Roidb:
         """Make the Roidb.
 

@@ -13,7 +13,6 @@ from collections.abc import Collection
 import numpy as np
 
 from ...errors import InputError
-from ..classes import chosen_classes
 from ..coco_json import is_pixels, load_coco
 from ..roidb import Roidb
 from .builder import RoidbBuilder, corners
@@ -37,8 +36,7 @@ def read_coco(labels: str | os.PathLike, images: str | os.PathLike | None = None
     data = load_coco(labels, classes)
     builder = RoidbBuilder(labels, images, missing)
     names = sorted({name for faces in data.faces.values() for face in faces for name in _attributes(face)})
-    builder.classes = data.classes
-    builder.taken = chosen_classes(data.classes, classes, os.fspath(labels))
+    builder.classes, builder.taken = data.classes, data.taken
     for image in data.images:
         faces = data.faces[image["id"]]
         boxes = corners(np.array([face["bbox"] for face in faces], np.float64).reshape(-1, 4))

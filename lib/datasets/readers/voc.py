@@ -19,7 +19,7 @@ from ..classes import chosen_classes
 from ..folders import files_below
 from ..roidb import Roidb
 from ..text import is_number
-from .builder import NAMED, RoidbBuilder
+from .builder import RoidbBuilder
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _DEEPEST = 100  # elements inside one another; an annotation has five
@@ -95,9 +95,7 @@ def read_voc(labels: str | os.PathLike, images: str | os.PathLike | None = None,
                           "<annotation>")
     if not entries:
         raise InputError("; ".join([f"{labels}: holds no .xml annotation", *others[:1]]))
-    builder.notes += others[:NAMED]
-    if len(others) > NAMED:
-        builder.notes.append(f"{len(others) - NAMED:,} more .xml files are passed over for the same reason")
+    builder.pass_over(others, ".xml files")
     builder.classes = Counter(item.name for entry in entries for item in entry.objects)
     builder.taken = chosen_classes(builder.classes, classes, os.fspath(labels))
     for entry in entries:

@@ -16,7 +16,7 @@ from ...errors import InputError
 from ..classes import chosen_classes
 from ..folders import files_below
 from ..roidb import IMAGE_EXTENSIONS, Roidb
-from .builder import NAMED, RoidbBuilder
+from .builder import RoidbBuilder
 from .yolo_names import read_names
 from .yolo_rows import Row, Shape, read_rows, row_boxes, row_landmarks, row_shapes
 
@@ -52,15 +52,21 @@ def read_yolo(labels: str | os.PathLike, images: str | os.PathLike | None = None
     polygons = [row.where for row in every if shapes[len(row.values)] is Shape.POLYGON]
     if polygons:
         builder.notes.append(f"{len(polygons):,} polygons are read as their bounding boxes, the first is {polygons[0]}")
+    unread: list[str] = []
     for name in sorted(builder.pictures.keys() | rows.keys()):
         where = os.path.join(labels, f"{name}.txt")
         if name not in rows:
             for image in builder.pictures[name]:
-                _add_background(builder, image, where)
+                if image.lower().endswith(IMAGE_EXTENSIONS):
+                    builder.add(image, np.zeros((0, 4)), where)
+                else:
+                    unread.append(f"{os.path.join(builder.root, image)}: left out, OpenCV does not read "
+                                  f"{os.path.splitext(image)[1]} files; convert it to JPEG")
             continue
         faces = [row for row in rows[name] if names.get(row.kind, str(row.kind)) in builder.taken]
         image = builder.one_of(builder.pictures.get(name, [name + ".jpg"]), where)
         builder.add(image, partial(row_boxes, faces, shapes), where, partial(row_landmarks, faces, shapes))
+    builder.pass_over(unread, "pictures")
     return builder.finish()
 
 
@@ -73,16 +79,6 @@ def _read_all(labels: str | os.PathLike, builder: RoidbBuilder) -> dict[str, lis
             strays.append(path)
         else:
             rows[path[:-4]] = found
-    builder.notes += [f"{os.path.join(labels, path)}: passed over, it has no image and holds no label"
-                      for path in strays[:NAMED]]
-    if len(strays) > NAMED:
-        builder.notes.append(f"{len(strays) - NAMED:,} more .txt files are passed over for the same reason")
+    builder.pass_over([f"{os.path.join(labels, path)}: passed over, it has no image and holds no label"
+                       for path in strays], ".txt files")
     return rows
-
-
-def _add_background(builder, image, where):
-    if image.lower().endswith(IMAGE_EXTENSIONS):
-        builder.add(image, np.zeros((0, 4)), where)
-    else:
-        builder.notes.append(f"{os.path.join(builder.root, image)}: left out, OpenCV does not read "
-                             f"{os.path.splitext(image)[1]} files; convert it to JPEG")
