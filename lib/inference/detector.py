@@ -108,7 +108,6 @@ class Detector(BaseDetector):
         return [maps_of_tiles(self._checked, functools.partial(_filled, self.family.fill, [view]), width, height, tiles)
                 for view in views]
 
-
     def _checked(self, images: np.ndarray) -> Mapping[str, Any]:
         """The net's maps of a batch; InputError where they are no numbers."""
         outputs = self.run(images)

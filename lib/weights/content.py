@@ -29,7 +29,7 @@ LARGEST = 2**28  # bytes of arrays; more must be at most a hundred times the siz
 
 def stamp(file: h5py.File) -> None:
     """Save the digest of an open file in it. Whatever changes the file afterwards has to do it again."""
-    file.attrs[DIGEST] = _digest(file)[0]
+    file.attrs[DIGEST] = _digest(_items(file))[0]
 
 
 def sealed(data: bytes) -> bytes:
@@ -37,13 +37,17 @@ def sealed(data: bytes) -> bytes:
 
     It is checked before HDF5 opens the file: some damaged files make HDF5 read for ever.
     """
-    return data + SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
+    return data + _seal(data)
+
+
+def _seal(data: bytes | memoryview) -> bytes:
+    return SEAL + hashlib.sha256(data).hexdigest().encode() + b"\n"
 
 
 def _check_seal(path):
     data = path.read_bytes()
     at = data.rfind(SEAL)
-    if at >= 0 and sealed(data[:at]) != data:
+    if at >= 0 and data[at:] != _seal(memoryview(data)[:at]):
         raise InputError(_changed(path))
 
 
@@ -87,8 +91,11 @@ def check_weights(path: str | os.PathLike) -> dict[str, Any]:
     try:
         with h5py.File(path, "r") as file:
             saved, config = file.attrs.get(DIGEST), json.loads(file.attrs.get(CONFIG, "{}"))
-            _check_size(file, path.stat().st_size)
-            content, odd = _digest(file)
+            items = _items(file)
+            total, size = sum(getattr(item, "nbytes", 0) for item in items.values()), path.stat().st_size
+            if total > max(LARGEST, 100 * size):
+                raise ValueError(f"its arrays would have {total:,} bytes, the file has {size:,}")
+            content, odd = _digest(items)
     except InputError:
         raise
     except Exception as error:  # HDF5 raises almost any exception for a damaged file
@@ -128,26 +135,19 @@ def check_finite(values: np.ndarray, where: str) -> None:
                          f"or conversion that made it went wrong")
 
 
-def _check_size(file, size):
-    total = 0
-
-    def add(_, item):
-        nonlocal total
-        total += getattr(item, "nbytes", 0)
-
-    file.visititems(add)
-    if total > max(LARGEST, 100 * size):
-        raise ValueError(f"its arrays would have {total:,} bytes, the file has {size:,}")
+def _items(file: h5py.File) -> dict[str, Any]:
+    """Name -> group or array, of all in a file, and the file itself."""
+    items: dict[str, Any] = {"": file}
+    file.visititems(items.__setitem__)
+    return items
 
 
-def _digest(file):
+def _digest(items):
     """(digest of all names, attributes and arrays; the first array with a value that is not finite and its name, or
     None).
     """
     import h5py
 
-    items: dict[str, Any] = {"": file}
-    file.visititems(items.__setitem__)
     found, odd = hashlib.blake2b(digest_size=16), None
     for name, item in sorted(items.items()):
         attributes = {key: item.attrs[key] for key in sorted(item.attrs) if key != DIGEST}
