@@ -137,13 +137,18 @@ def _read(source: Source, limit: int) -> tuple[bytes, str, Header]:
     return data, where, header
 
 
+def is_url(text: str) -> bool:
+    """Whether a text is an address and no path."""
+    return bool(_URL.match(text))
+
+
 def _opened(source: Source) -> tuple[BinaryIO, str]:
     """A seekable file at its start, and its name for messages."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source), f"image of {len(source)} bytes"
     path = os.fspath(source)
     text = path if isinstance(path, str) else os.fsdecode(path)
-    if _URL.match(text):
+    if is_url(text):
         raise ImageError(f"{text[:100]}: is a URL, expected a path; download it, or give the bytes of its file")
     if not text:
         raise ImageError("'': cannot be the path of an image")

@@ -206,6 +206,9 @@ def test_sources_are_images_folders_globs_videos_and_cameras(tmp_path):
     for word, message in (("none.jpg", "no such file or folder"), ("none*.jpg", "nothing matches it")):
         with pytest.raises(InputError, match=message):
             find_sources([tmp_path / word])
+    for address in ("rtsp://camera.local/stream", "http://a.b/c.mp4", "file:///x.jpg"):
+        with pytest.raises(InputError, match=f"^{address}: is a URL; expected an image.*record it"):
+            find_sources([address])
 
 
 def test_demo_has_two_portraits_and_a_crowd_where_demo_data_is_empty(tmp_path):

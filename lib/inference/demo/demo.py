@@ -155,7 +155,7 @@ class Demo:
         path = None if self.out is None else self.out / (source.name + video_format()[0])
         stream = frames(source, self.limit)
         first = next(stream)  # an ImageError where there is none
-        times, seconds = timing(source, self.limit), 0.0
+        times, seconds = timing(source, self.limit if path else 1), 0.0  # only a drawn video needs the pace of all
         seen, held = Seen(source.where, (first.image.shape[1], first.image.shape[0]), 0, 0.0, {}, 0), None
         with (contextlib.suppress(KeyboardInterrupt) if camera else contextlib.nullcontext(),
               Progress(self.limit or times.count, "frames") as progress,

@@ -4,7 +4,6 @@ import contextlib
 import glob
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,14 +14,15 @@ import cv2
 import numpy as np
 
 from ...datasets.folders import find_images, read_within
-from ...datasets.images import ImageError
+from ...datasets.images import ImageError, is_url
 from ...datasets.toy.data_set import portrait_collage
 from ...datasets.toy.portraits import portraits
 from ...errors import InputError
+from .video import in_utf8
 
 VIDEO_EXTENSIONS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 COUNTED = (".mp4", ".m4v", ".mov", ".avi")  # their headers count the frames; others name a duration
-PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"<MPD", b"<?xml", b"[playlist]")
+PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"<MPD", b"<?xml", b"[playlist]")  # how they begin; those of DASH are XML
 USUAL_RATE = 25.0  # frames per second, where a header names no usable rate
 MOST_RATE = 60.0  # frames per second of the drawn video of a recording whose frames come unevenly
 LONGEST_GAP = 3600.0  # seconds that a frame may stay; a larger step of the time stamps is damage
@@ -93,6 +93,9 @@ def _sources_of(word):
         return _folder(word)
     if os.path.exists(word):
         return [_file(word)]
+    if is_url(word):
+        raise InputError(f"{word}: is a URL; expected an image, a folder, a glob, a video or the number of a camera; "
+                         "download it, or record it to a file")
     if word.isascii() and word.isdigit() and len(word) < 10:
         return [Source("camera", word, f"camera_{word}")]
     paths = sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
@@ -171,8 +174,9 @@ def timing(source: Source, limit: int = 0) -> Timing:
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
         stamps: list[float] = []
         if capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are stored
-            while (not limit or len(stamps) < limit) and _grab(capture):
-                stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            with _ending():
+                while (not limit or len(stamps) < limit) and capture.grab():
+                    stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
     return Timing(rate, int(count) if 0 < count < 1e9 else None, Path(source.where).suffix.lower() in COUNTED,
                   _pace(stamps, rate))
 
@@ -193,17 +197,13 @@ def _rate(capture):
 
 @contextlib.contextmanager
 def _opened(source):
-    """A cv2.VideoCapture, opened or not. OpenCV takes only UTF-8, so another name is reached through a link."""
+    """A cv2.VideoCapture, opened or not."""
     with contextlib.ExitStack() as stack:
-        where: int | str = int(source.where) if source.kind == "camera" else source.where
-        if isinstance(where, str):
-            _check_no_playlist(where)
-        if isinstance(where, str) and where != os.fsencode(where).decode("utf-8", "replace"):
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            link = os.path.join(folder, f"video{Path(where).suffix}")
-            os.symlink(os.path.abspath(where), link)
-            where = link
-        capture = cv2.VideoCapture(where)
+        if source.kind == "camera":
+            capture = cv2.VideoCapture(int(source.where))
+        else:
+            _check_no_playlist(source.where)
+            capture = cv2.VideoCapture(stack.enter_context(in_utf8(source.where)))
         stack.callback(capture.release)
         yield capture
 
@@ -216,19 +216,9 @@ def _check_no_playlist(path):
             raise ImageError(f"{path}: a playlist, which names other files; expected a video")
 
 
-def _read(capture):
-    """(whether there is a frame, the frame). OpenCV raises on some damaged files, which end there."""
-    try:
-        return capture.read()
-    except cv2.error:
-        return False, None
-
-
-def _grab(capture):
-    try:
-        return capture.grab()
-    except cv2.error:
-        return False
+def _ending():
+    """Around the reading of frames: OpenCV raises on some damaged files, which end there."""
+    return contextlib.suppress(cv2.error)
 
 
 def frames(source: Source, limit: int = 0) -> Iterator[Frame]:
@@ -247,8 +237,10 @@ def frames(source: Source, limit: int = 0) -> Iterator[Frame]:
             raise ImageError(_no_camera(source.where) if camera else f"{source.where}: cannot be opened as a video")
         step = 1 / _rate(capture)
         while not limit or number < limit:
-            good, frame = _read(capture)
-            if not good:
+            frame = None
+            with _ending():
+                frame = capture.read()[1]
+            if frame is None:
                 break
             began = time.perf_counter() if began is None else began
             stamp = time.perf_counter() - began if camera else capture.get(cv2.CAP_PROP_POS_MSEC) / 1000

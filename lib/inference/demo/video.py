@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...files import whole_file
+from ...runtimes.files import is_utf8
 
 FORMATS = ((".mp4", "mp4v"), (".avi", "MJPG"))
 
@@ -96,8 +97,8 @@ class VideoWriter:
 def whole_video(path: str | os.PathLike, rate: float) -> Iterator[VideoWriter]:
     """A VideoWriter whose file appears at `path` when the block ends well, or on Ctrl-C with the frames so far."""
     interrupted = None
-    with whole_file(path, Path(path).suffix, sync=False) as temporary, _in_utf8(temporary) as temporary:
-        writer = VideoWriter(temporary, rate)
+    with whole_file(path, Path(path).suffix, sync=False) as temporary, in_utf8(temporary) as reachable:
+        writer = VideoWriter(Path(reachable), rate)
         try:
             yield writer
         except KeyboardInterrupt as error:
@@ -106,26 +107,26 @@ def whole_video(path: str | os.PathLike, rate: float) -> Iterator[VideoWriter]:
                 raise
         finally:
             writer.close()
-        _check(temporary, path, writer)
+        _check(reachable, path, writer)
     if interrupted:
         raise interrupted
 
 
 @contextlib.contextmanager
-def _in_utf8(path):
-    """A path to the same file that OpenCV takes: through a link where the name of its folder is not UTF-8."""
-    if str(path) == os.fsencode(path).decode("utf-8", "replace"):
-        yield path
+def in_utf8(path: str | os.PathLike) -> Iterator[str]:
+    """A path by which OpenCV reaches a video, which need not exist yet: a link where the path is not UTF-8."""
+    if is_utf8(path):
+        yield os.fspath(path)
         return
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder, "folder")
-        os.symlink(os.path.abspath(path.parent), link)
-        yield link / path.name
+        link = os.path.join(folder, f"video{Path(path).suffix}")
+        os.symlink(os.path.abspath(path), link)
+        yield link
 
 
-def _check(temporary, path, writer):
+def _check(written, path, writer):
     """Raise InputError if the video cannot be opened: OpenCV does not report that a write failed."""
-    capture = cv2.VideoCapture(str(temporary))
+    capture = cv2.VideoCapture(written)
     try:
         if not capture.isOpened() or not capture.read()[0]:
             raise InputError(f"{path}: the video of {writer.frames} frames could not be written; is the disk full?")
