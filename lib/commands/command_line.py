@@ -23,6 +23,21 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
         return super()._get_help_string(action)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses an empty text for a path, such as that of an unset variable: it would mean the working folder."""
+
+    def add_argument(self, *names, **facts):
+        if any(word in str(facts.get("metavar")) for word in ("FILE", "DIR", "LIST")):
+            facts.setdefault("type", _path)
+        return super().add_argument(*names, **facts)
+
+
+def _path(text):
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found an empty text")
+    return text
+
+
 def argument_parser(description: str, example: str) -> argparse.ArgumentParser:
     """A parser whose --help ends in an example.
 
@@ -31,8 +46,7 @@ def argument_parser(description: str, example: str) -> argparse.ArgumentParser:
         example: commands, one per line.
     """
     lines = "\n".join("  " + line for line in example.strip().splitlines())
-    return argparse.ArgumentParser(description=description.strip(), epilog=f"example:\n{lines}",
-                                   formatter_class=_Formatter)
+    return _Parser(description=description.strip(), epilog=f"example:\n{lines}", formatter_class=_Formatter)
 
 
 def add_set_option(parser: argparse.ArgumentParser, words: str = "") -> None:

@@ -27,15 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim", "retinaface", "mtcnn"],
                         help="what the source holds")
-    parser.add_argument("--source", required=True, help="mobilenet_v1_025: the PyTorch state dict (PyTorch itself is "
+    parser.add_argument("--source", required=True, metavar="FILE|DIR",
+                        help="mobilenet_v1_025: the PyTorch state dict (PyTorch itself is "
                         "not needed); mobilenet_v2_100: .npz with batch normalisation folded into the convolutions; "
                         "slim: a TF-Slim checkpoint, NAME.ckpt; retinaface: the PyTorch state dict of RetinaFace "
                         "on MobileNetV1 x0.25; mtcnn: the folder of PNet-N, RNet-N and ONet-N "
                         "(TensorFlow 1 checkpoints), or facenet-pytorch's data folder")
-    parser.add_argument("--out", help="the .weights.h5 to write")
+    parser.add_argument("--out", metavar="FILE", help="the .weights.h5 to write")
     parser.add_argument("--out-dir", metavar="DIR", help="mtcnn: folder for pnet.weights.h5, rnet.weights.h5, "
                         "onet.weights.h5, and mtcnn.yml, the config to use them with")
-    parser.add_argument("--reference", help=".npz with an image and the source net's maps, which the imported net "
+    parser.add_argument("--reference", metavar="FILE",
+                        help=".npz with an image and the source net's maps, which the imported net "
                         "must give (mobilenet_v1_025, retinaface)")
     parser.add_argument("--images", metavar="DIR", help="mobilenet_v2_100: images that give the moments of batch "
                         "normalisation; the net computes the same without them, but its training starts worse")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,19 @@ def installed() -> list[str]:
     return installed_runtimes() + ([KERAS] if importlib.util.find_spec(KERAS) else [])
 
 
+@contextlib.contextmanager
+def _of_any_length() -> Iterator[None]:
+    """Around the search for files: a name that is too long for one is an InputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError(f"{error.filename}: {error.strerror}; expected a name ({', '.join(pretrained.names())}), a "
+                         f"model ({MODELS}) or a config (.yml)") from None
+
+
+@_of_any_length()
 def open_detector(name: str | os.PathLike, weights: str | os.PathLike | None = None, overrides: Sequence[Any] = (),
                   runtime: str | None = None, threads: int | None = None,
                   precision: str | None = None) -> BaseDetector:
@@ -56,6 +71,7 @@ def open_detector(name: str | os.PathLike, weights: str | os.PathLike | None = N
     return _shipped(name, weights, overrides, runtime, threads, precision)
 
 
+@_of_any_length()
 def detector_of(cfg: str | os.PathLike | None = None, weights: str | os.PathLike | None = None,
                 overrides: Sequence[Any] = (), runtime: str | None = None, threads: int | None = None,
                 default: str | None = None, precision: str | None = None) -> BaseDetector:

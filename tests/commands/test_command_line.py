@@ -56,6 +56,17 @@ def test_every_set_adds_to_those_before_it():
     assert "keys of the config to change, such as thresholds\n" in parser.format_help()
 
 
+def test_an_empty_text_is_no_path(capsys):
+    parser = argument_parser("Does a thing.", "tool")
+    for option, metavar in (("--out", "DIR"), ("--json", "FILE"), ("--labels", "FILE|DIR"), ("--names", "A,B")):
+        parser.add_argument(option, metavar=metavar)
+    assert parser.parse_args(["--out", ".", "--names", ""]).names == ""
+    for option in ("--out", "--json", "--labels"):
+        with pytest.raises(SystemExit, match="^2$"):
+            parser.parse_args([option, ""])
+        assert f"argument {option}: expected a path, found an empty text" in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_leaves_no_traceback():
     code = ("import sys; from manyfaces.commands.command_line import run\n"
             "def main(arguments):\n    for i in range(100000): print('line', i)\n"

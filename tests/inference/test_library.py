@@ -144,6 +144,9 @@ def test_overrides_reach_the_config_that_the_family_decodes_by(shipped, monkeypa
     (("./y",), ("keras",), r"./y: expected a name \(only_keras, only_onnx, x\), a model \(.onnx, .xml or .tflite\) or"),
     (("y.weights.h5",), ("keras",), "weights alone do not say of which net; give its config"),
     (("none.yml",), ("keras",), "none.yml: cannot be read as a config"),
+    (("y" * 5000,), (), r"^y{300}.*: File name too long; expected a name \(only_keras, only_onnx, x\), a model"),
+    (("y" * 250,), (), "^.*y{250}.*: File name too long; expected a name"),
+    ((CFG, "w" * 300), ("keras",), "w{300}.*: File name too long; expected a name"),
     (("x", None, (), "tensorrt"), ("litert",), "'tensorrt', expected one of onnxruntime, openvino, litert, keras; "
                                                "installed are litert"),
     (("x.onnx", "w.weights.h5"), (), "x.onnx: holds its own weights, found w.weights.h5 beside it"),

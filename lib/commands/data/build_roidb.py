@@ -19,9 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of tools/build_roidb.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--format", required=True, choices=sorted(READERS), help="format of the annotation")
-    parser.add_argument("--labels", required=True, help="the annotation: a file, or a folder for voc and yolo")
-    parser.add_argument("--images", help="folder of the images; may be left out when only the statistics are wanted")
-    parser.add_argument("--out", help="the .pkl to write; without it the statistics are only printed")
+    parser.add_argument("--labels", required=True, metavar="FILE|DIR",
+                        help="the annotation: a file, or a folder for voc and yolo")
+    parser.add_argument("--images", metavar="DIR",
+                        help="folder of the images; may be left out when only the statistics are wanted")
+    parser.add_argument("--out", metavar="FILE", help="the .pkl to write; without it the statistics are only printed")
     add_annotation_options(parser)
     options = parser.parse_args(arguments)
     if options.out and not options.images:

@@ -20,10 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of tools/wider_to_coco.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--format", choices=sorted(READERS), default="wider", help="format of the annotation")
-    parser.add_argument("--labels", required=True,
+    parser.add_argument("--labels", required=True, metavar="FILE|DIR",
                         help="the annotation: a file (wider: .txt or .mat), or a folder for voc and yolo")
-    parser.add_argument("--images", help="folder of the images, to read their sizes; without it these are 0")
-    parser.add_argument("--out", required=True, help="the .json to write")
+    parser.add_argument("--images", metavar="DIR",
+                        help="folder of the images, to read their sizes; without it these are 0")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the .json to write")
     add_annotation_options(parser)
     options = parser.parse_args(arguments)
 
