@@ -5,6 +5,7 @@ Pascal VOC (2010 and later) and WIDER FACE define the area in the same way.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -50,17 +51,17 @@ class Matches(Generic[_Image]):
     every_score: np.ndarray
 
     @cached_property
-    def ranks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What every curve needs.
+    def falling(self) -> tuple[np.ndarray, np.ndarray]:
+        """(P,) indices of the predictions by falling score over all images; how many each distinct score lets in."""
+        negative = -self.rows[:, 4]
+        order = np.argsort(negative)
+        return order, 1 + np.flatnonzero(np.diff(negative[order], append=np.nan))
 
-        Returns:
-            (P,) indices of the predictions by falling score over all images; (1000,) how many of them each threshold
-            lets in; how many each distinct score lets in.
-        """
-        order = np.argsort(-self.rows[:, 4])
-        falling, thresholds = -self.stretched[order], 1 - np.arange(1, THRESHOLDS + 1) / THRESHOLDS
-        levels = 1 + np.flatnonzero(np.diff(self.rows[order, 4], append=np.nan))
-        return order, np.searchsorted(falling, -thresholds, side="right"), levels
+    @cached_property
+    def let_in(self) -> np.ndarray:
+        """(1000,) how many predictions each threshold lets in."""
+        thresholds = 1 - np.arange(1, THRESHOLDS + 1) / THRESHOLDS
+        return np.searchsorted(-self.stretched[self.falling[0]], -thresholds, side="right")
 
 
 def area_under_curve(recall: np.ndarray, precision: np.ndarray) -> float:
@@ -89,7 +90,7 @@ class Curve:
         recall: (1000,) float64, 0..1, at falling thresholds.
         precision: (1000,) float64, 0..1, at the same thresholds; 0 where no prediction has been let in.
         ap: the area under them, as the protocol computes it.
-        exact: the area with every distinct score as a threshold.
+        exact: the area with every distinct score as a threshold; NaN where it was left out.
         faces: number of faces that count.
     """
 
@@ -100,7 +101,7 @@ class Curve:
     faces: int
 
 
-def curve_of(matches: Matches, counted: np.ndarray, looked_at: np.ndarray | None = None) -> Curve:
+def curve_of(matches: Matches, counted: np.ndarray, looked_at: np.ndarray | None = None, exact: bool = True) -> Curve:
     """The curve for any choice of counted faces. Predictions on other faces are left out.
 
     Args:
@@ -108,8 +109,9 @@ def curve_of(matches: Matches, counted: np.ndarray, looked_at: np.ndarray | None
         counted: (G,) bool, the faces that count.
         looked_at: (P,) bool, the predictions without a face that are false positives, such as those of some heights or
             of some images; None: all.
+        exact: False leaves the area over all scores out, which takes more time than the rest.
     """
-    counted, (order, bins, levels) = np.asarray(counted, bool), matches.ranks
+    counted, (order, levels) = np.asarray(counted, bool), matches.falling
     matched = np.flatnonzero(matches.best >= 0)
     proposal = np.ones(len(matches.best), bool) if looked_at is None else np.array(looked_at, bool)
     proposal[matched] = counted[matches.best[matched]]
@@ -117,6 +119,10 @@ def curve_of(matches: Matches, counted: np.ndarray, looked_at: np.ndarray | None
     proposals, recalled = (np.concatenate([[0], np.cumsum(flags[order])])
                            for flags in (proposal, proposal & matches.first))
     faces = int(counted.sum())
-    recall, precision = recalled / max(faces, 1), recalled / np.maximum(proposals, 1)
-    return Curve(recall[bins], precision[bins], area_under_curve(recall[bins], precision[bins]),
-                 area_under_curve(recall[levels], precision[levels]), faces)
+
+    def at(cuts):
+        return recalled[cuts] / max(faces, 1), recalled[cuts] / np.maximum(proposals[cuts], 1)
+
+    recall, precision = at(matches.let_in)
+    return Curve(recall, precision, area_under_curve(recall, precision),
+                 area_under_curve(*at(levels)) if exact else math.nan, faces)

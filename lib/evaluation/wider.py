@@ -54,24 +54,30 @@ def match_wider(predictions: Predictions, ground_truth: Sequence[GroundTruth], s
     if subset:
         pairs = [(rows, image) for rows, image in pairs if rows is not None]
     none, images = np.zeros((0, 5)), [image for _, image in pairs]
-    every = np.concatenate([none, *(rows for rows, _ in pairs if rows is not None)])
-    if not np.isfinite(every).all():
-        bad = next(image for rows, image in pairs if rows is not None and not np.isfinite(rows).all())
+    rows, image = _joined([none if rows is None else rows for rows, _ in pairs], 5)
+    if not np.isfinite(rows).all():
+        bad = images[image[np.isfinite(rows).all(axis=1).argmin()]]
         raise InputError(f"{bad.event}/{bad.name}: a prediction is not finite; expected numbers x y w h score")
+    every = rows[:, 4].copy()
     # The official tools skip an image without any box: nothing there is a false positive. The scores there do take
     # part in the stretching, though.
-    rows = [rows if rows is not None and len(image.boxes) else none for rows, image in pairs]
-    counted = {s: [image.counted[s] for image in images] for s in SETTINGS}
-    return _match(images, rows, [image.boxes for image in images], counted, every[:, 4], iou)
+    if not all(len(image_of_set.boxes) for image_of_set in images):
+        kept = np.array([len(image_of_set.boxes) > 0 for image_of_set in images])[image]
+        rows, image = rows[kept], image[kept]
+    counted = {s: [image_of_set.counted[s] for image_of_set in images] for s in SETTINGS}
+    return _match(images, rows, image, [image_of_set.boxes for image_of_set in images], counted, every, iou)
 
 
-def _match(images, rows, boxes, counted, every, iou):
-    """Matches. rows, boxes and the values of counted: lists, one array per image; every: all scores."""
+def _joined(arrays, columns):
+    """The rows of all arrays, and the number of the array that each is from."""
+    return (np.concatenate([np.zeros((0, columns)), *arrays]),
+            np.repeat(np.arange(len(arrays)), [len(array) for array in arrays]))
+
+
+def _match(images, rows, image, boxes, counted, every, iou):
+    """Matches. boxes and the values of counted: lists, one array per image; rows are sorted in place; every: scores."""
     check_number(iou, "iou", POSITIVE_FRACTION)
-    image = np.repeat(np.arange(len(rows)), [len(rows_of_image) for rows_of_image in rows])
-    owner = np.repeat(np.arange(len(boxes)), [len(boxes_of_image) for boxes_of_image in boxes])
-    rows = np.concatenate([np.zeros((0, 5)), *rows])
-    boxes = np.concatenate([np.zeros((0, 4)), *boxes])
+    boxes, owner = _joined(boxes, 4)
     flags = np.column_stack([np.concatenate([np.zeros(0, bool), *lists]) for lists in counted.values()])
     rising = (rows[1:, 4] > rows[:-1, 4]) & (image[1:] == image[:-1])
     for number in np.unique(image[1:][rising]):  # mostly none: detectors write their boxes by score
@@ -113,10 +119,12 @@ def official_matches(matches: Matches[GroundTruth]) -> Matches[GroundTruth]:
     Source: WIDER FACE's official MATLAB evaluation tools, as MATLAB and GNU Octave run them.
     """
     integer = np.array([image.integer for image in matches.images], bool)
-    best = np.where(integer[matches.image],
-                    official_boxes(matches.rows, matches.image, matches.boxes, matches.owner), matches.best)
-    return replace(matches, best=best, first=_first(best, len(matches.boxes)),
-                   stretched=_stretched_in_float32(matches.rows[:, 4], matches.every_score))
+    best = official_boxes(matches.rows, matches.image, matches.boxes, matches.owner)
+    np.copyto(best, matches.best, where=~integer[matches.image])
+    official = replace(matches, best=best, first=_first(best, len(matches.boxes)),
+                       stretched=_stretched_in_float32(matches.rows[:, 4], matches.every_score))
+    official.falling = matches.falling  # the scores are the same
+    return official
 
 
 def _stretched_in_float32(values, scores):
@@ -153,7 +161,8 @@ def result_of(matches: Matches[GroundTruth], predictions: Predictions) -> dict:
     official = official_matches(matches)
     ports = {s: curve.ap for s, curve in curves.items()}
     return ports | {
-        "ports": ports, "official": {s: curve_of(official, official.counted[:, k]).ap for k, s in enumerate(SETTINGS)},
+        "ports": ports,
+        "official": {s: curve_of(official, official.counted[:, k], exact=False).ap for k, s in enumerate(SETTINGS)},
         "exact": {s: curve.exact for s, curve in curves.items()}, "images": len(matches.images),
         "predictions": len(matches.every_score), "faces": matches.faces,
         "unknown": sum(map(len, predictions.values())) - sum(rows is not None for rows in files),
@@ -175,8 +184,8 @@ def average_precision(detections: Sequence, records: Sequence[Record], iou: floa
         rows.append(_corners_to_sides(as_rows(rows_of_image)))
         boxes.append(_corners_to_sides(record.boxes.astype(np.float64)))
         counted.append(~record.ignore)
-    every = np.concatenate([np.zeros(0), *(rows_of_image[:, 4] for rows_of_image in rows)])
-    matches = _match(records, rows, boxes, {"all": counted}, every, iou)
+    rows, image = _joined(rows, 5)
+    matches = _match(records, rows, image, boxes, {"all": counted}, rows[:, 4].copy(), iou)
     return curve_of(matches, matches.counted[:, 0]).ap
 
 

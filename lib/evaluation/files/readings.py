@@ -32,13 +32,13 @@ def reading_warnings(files: Sequence[np.ndarray | None], faces: Sequence[np.ndar
     Returns:
         One sentence per sign.
     """
-    if not any(rows is not None and len(rows) for rows in files):
-        return []
-    image = np.repeat(np.arange(len(files)), [0 if rows is None else len(rows) for rows in files])
-    boxes = np.concatenate([rows[:, :4] for rows in files if rows is not None])
-    if len(boxes) >= MANY and np.abs(boxes).max() <= 1.5:
+    filled = [rows[:, :4] for rows in files if rows is not None and len(rows)]
+    if sum(map(len, filled)) >= MANY and all(np.abs(boxes).max() <= 1.5 for boxes in filled):
         return ["all coordinates are below 1.5: expected x y w h in px, not as fractions of the image's sides"]
-    warnings = list(_beyond(boxes, np.array(sizes, np.float64)[image])) if sizes is not None else []
+    warnings = []
+    if sizes is not None and filled:
+        image = np.repeat(np.arange(len(files)), [0 if rows is None else len(rows) for rows in files])
+        warnings += _beyond(np.concatenate(filled), np.array(sizes, np.float64)[image])
     if faces is not None and (better := _better_reading(files, faces)):
         warnings.append(better)
     return warnings

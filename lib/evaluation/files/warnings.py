@@ -25,7 +25,8 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
 
     Args:
         matches: of match_wider.
-        files: for each of matches.images its (N, 5) array x y w h score, or None where it has no file.
+        files: what was matched: for each of matches.images its (N, 5) array x y w h score, or None where it has no
+            file.
 
     Returns:
         One sentence per sign, with its cost (easy / medium / hard AP in %).
@@ -34,31 +35,33 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
     filled = [rows_of_file for rows_of_file in files if rows_of_file is not None and len(rows_of_file)]
     if not filled:
         return [*warnings, "there is no prediction at all"]
-    sizes = np.array(list(map(len, filled)))
-    image, rows = np.repeat(np.arange(len(filled)), sizes), np.concatenate(filled)
-    faces = np.split(matches.boxes, np.searchsorted(matches.owner, np.arange(1, len(files))))
-    warnings += reading_warnings(files, faces)
-    scores = rows[:, 4]
+    sizes, scores = np.array(list(map(len, filled))), matches.every_score
+    image = np.repeat(np.arange(len(filled)), sizes)
+    warnings += reading_warnings(files, [image_of_set.boxes for image_of_set in matches.images])
     low, high = scores.min(), scores.max()
     if low == high:
         # The other signs in scores would only repeat this.
         return [*warnings, f"all {len(scores):,} scores are equal ({low:g}): each counts as 1, where the official "
                            "tools divide 0 by 0 and find nothing"]
-    if len(rows) < FEW:
+    if len(scores) < FEW:
         return warnings
-    if (rows[:, :4] == np.rint(rows[:, :4])).all():
+    if _whole(filled[0]) and _whole(np.concatenate(filled)):
         warnings.append(f"all boxes are whole numbers: write them as floats. Boxes cut by int() scored {WHOLE_BOXES} "
                         f"instead of {AS_IT_WAS}")
     if low >= 0.3 and high <= 1:
         warnings.append(f"no score is under {low:.2g}: keep detections from 0.02 on. A score threshold of 0.5 scored "
                         f"{THRESHOLD} instead of {AS_IT_WAS}")
-    warnings += _scores(matches, len(rows))
+    warnings += _scores(matches, len(scores))
     rising = (scores[1:] > scores[:-1]) & (image[1:] == image[:-1])
     if rising.any():
         warnings.append(f"{len(np.unique(image[1:][rising])):,} of {len(files):,} files are not sorted by score: they "
                         f"are sorted here, as by the official tools. A port that does not sort scored {UNSORTED} "
                         f"instead of {AS_IT_WAS}")
     return warnings + list(_capped(matches, sizes))
+
+
+def _whole(rows):
+    return (rows[:, :4] == np.rint(rows[:, :4])).all()
 
 
 def _missing(matches, files):
@@ -71,7 +74,7 @@ def _missing(matches, files):
 
 
 def _scores(matches, count):
-    distinct = len(matches.ranks[2])
+    distinct = len(matches.falling[1])
     if distinct <= min(1001, count / 2):
         yield (f"only {distinct:,} distinct scores for {count:,} predictions: equal scores enter together. Write 5 "
                "digits or more. Rounding to two digits costs 0.2 to 0.3 points, to one digit 2 points")
@@ -86,8 +89,8 @@ def _scores(matches, count):
 
 def _capped(matches, sizes):
     most = int(sizes.max())
-    faces = np.zeros((len(matches.images), matches.counted.shape[1]), int)
-    np.add.at(faces, matches.owner, matches.counted)
+    faces = np.stack([np.bincount(matches.owner[counts], minlength=len(matches.images))
+                      for counts in matches.counted.T], axis=1)
     beyond = np.maximum(faces - most, 0).sum(axis=0)
     if (sizes == most).sum() >= 3 and beyond.any():
         yield (f"no file has more than {most:,} boxes, and {(sizes == most).sum():,} files have exactly that many: "

@@ -61,7 +61,7 @@ def error_kinds(matches: Matches, setting: str = "hard", false_positives: int = 
     missed = counted & (score == -np.inf)
     working = working_score(matches, setting, false_positives)
     let_in = matches.rows[:, 4] >= working
-    ap = curve_of(matches, counted).ap
+    ap = curve_of(matches, counted, exact=False).ap
 
     tall = np.flatnonzero(missed)
     tall = tall[np.argsort(-matches.boxes[tall, 3], kind="stable")][:examples]
@@ -69,7 +69,8 @@ def error_kinds(matches: Matches, setting: str = "hard", false_positives: int = 
     result = {"missed": {
         "count": int(missed.sum()), "working_count": int(working_missed.sum()),
         # Where nothing is found at all, finding the faces would leave nothing wrong.
-        "cost": curve_of(matches, counted & ~missed).ap - ap if (counted & ~missed).any() else float(missed.any()),
+        "cost": (curve_of(matches, counted & ~missed, exact=False).ap - ap if (counted & ~missed).any()
+                 else float(missed.any())),
         "files": _files(matches, matches.owner[working_missed], files),
         "examples": [_example(matches, matches.owner[g], matches.boxes[g]) for g in tall]}}
     for kind, errors in kinds.items():
@@ -78,7 +79,8 @@ def error_kinds(matches: Matches, setting: str = "hard", false_positives: int = 
         top = top[np.argsort(-matches.rows[top, 4], kind="stable")][:examples]
         result[kind] = {
             "count": int(errors.sum()), "working_count": int((errors & let_in).sum()),
-            "cost": curve_of(fixed, counted).ap - ap, "files": _files(matches, matches.image[errors & let_in], files),
+            "cost": curve_of(fixed, counted, exact=False).ap - ap,
+            "files": _files(matches, matches.image[errors & let_in], files),
             "examples": [_example(matches, matches.image[p], matches.rows[p], near[p]) for p in top]}
     return {kind: result[kind] for kind in KINDS}
 
