@@ -76,6 +76,19 @@ def test_what_losses_cost():
     assert not wrong and len(rows) > 5
 
 
+def test_the_ablations_of_ssh():
+    heads, rows = table("docs/ssh.md", "row")
+    with open(RESULTS / "ablations.csv", newline="", encoding="utf-8") as file:
+        figures = {line["name"]: line for line in csv.DictReader(file) if line["steps"] == "1250"}
+    columns = {"AP": "AP", "wider": "AP_wider_select", "masks": "AP_facemask_select",
+               "wider_more": "AP_wider_more_select"}
+    assert heads[2:] == list(columns)
+    wrong = [f"{name}, {column}: {text}" for name, _, *cells in rows
+             for cell, column in zip(cells, columns.values(), strict=True)
+             for text in differences(cell, figures[name][column])]
+    assert not wrong and len(rows) > 5
+
+
 @pytest.mark.parametrize("cell, value, same", [
     (".957 / .962", "0.957 0.9623", True), ("**15**", "15.2", True), ("23", "24.1", False), ("1,863", "1863", True),
     (".957", "0.957 0.962", False), ("1.5", "1.56", False), ("3.2", "3.21 (3.1 to 3.4)", True),
