@@ -65,7 +65,7 @@ class Trainer:
         check_free(self.folder, self.other_name)
         train.INIT = str(init or train.INIT)
         if resume:
-            self._same_config()
+            saved = self._same_config()
             resume = checkpoint.exists()  # a run that was killed before its first checkpoint starts from scratch
         elif checkpoint.exists():
             raise InputError(f"{self.folder} already holds a training: continue it with --resume, move it away"
@@ -98,7 +98,7 @@ class Trainer:
                 raise InputError(f"{checkpoint}: the training there has {images} images, TRAIN.DATASETS "
                                  f"{train.DATASETS!r} holds {now} now; restore the roidb it began with")
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
-            self._same_length()
+            self._same_length(saved)
             self.patience.restore(facts.get("patience", {}))
             if facts.get("devices", 1) != devices:
                 print(f"the training there ran on {facts.get('devices', 1)} devices, now it runs on {devices}: the "
@@ -120,7 +120,7 @@ class Trainer:
         return average
 
     def _same_config(self):
-        """Compare every key that decides the weights with the config of the training that is resumed."""
+        """The config of the training that is resumed; every key that decides the weights is compared with it."""
         path = self.folder / "config.yml"
         if not path.is_file():
             raise InputError(f"{self.folder}: no training to resume there; start without --resume")
@@ -130,18 +130,16 @@ class Trainer:
         for key in now:
             if then[key] != now[key] and roles_of(key) - FREE:
                 if key == "TRAIN.STEPS" and saved.TRAIN.SCHEDULE == self.cfg.TRAIN.SCHEDULE == "cooldown":
-                    continue  # __init__ checks that the step is before both ends
+                    continue  # _same_length checks it when the step is known
                 raise InputError(f"{path}: the training there has {key} {then[key]!r}, now it is {now[key]!r}; "
                                  f"resume with the same value, or train under another NAME")
+        return saved
 
-    def _same_length(self):
+    def _same_length(self, saved):
         """Let the length change while no step depended on it."""
-        saved = load_config(self.folder / "config.yml")
-        if saved.TRAIN.STEPS == self.cfg.TRAIN.STEPS:
-            return
-        free = min(min(cooldown_begins(cfg.TRAIN), cfg.TRAIN.STEPS - cfg.AUGMENT.CLEAN_STEPS)
-                   for cfg in (saved, self.cfg))
-        if self.step > free:
+        shorter = min(saved, self.cfg, key=lambda cfg: cfg.TRAIN.STEPS)
+        free = min(cooldown_begins(shorter.TRAIN), shorter.TRAIN.STEPS - shorter.AUGMENT.CLEAN_STEPS)
+        if saved.TRAIN.STEPS != self.cfg.TRAIN.STEPS and self.step > free:
             raise InputError(f"{self.folder / 'config.yml'}: the training there has TRAIN.STEPS {saved.TRAIN.STEPS}, "
                              f"now it is {self.cfg.TRAIN.STEPS}; that can be changed up to step {free}, where the "
                              f"cooldown or AUGMENT.CLEAN_STEPS begins, and the checkpoint is of step {self.step}")
