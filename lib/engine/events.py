@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..data_layer.mtcnn.tfrecords import masked_crc32c
+from ..data_layer.mtcnn.tfrecords import field, masked_crc32c, varint
 from ..files import append_whole
 
 VERSION = b"brain.Event:2"
@@ -39,22 +39,22 @@ class EventFile:
     def __init__(self, folder: str | os.PathLike, purged: int | None = None) -> None:
         now = time.time()
         self.path = Path(folder) / f"events.out.tfevents.{now:017.6f}.{socket.gethostname()}.{os.getpid()}"
-        self.head = record(event(now, _bytes(3, VERSION)))
+        self.head = record(event(now, field(3, VERSION)))
         if purged is not None:
-            self.head += record(event(now, _number(2, purged), _bytes(7, _number(1, START))))
+            self.head += record(event(now, _whole(2, purged), field(7, _whole(1, START))))
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Append scalars by name; OSError where they cannot be written."""
-        self._add(step, [_bytes(1, name.encode()) + _float(2, value) for name, value in values.items()])
+        self._add(step, [field(1, name.encode()) + _float(2, value) for name, value in values.items()])
 
     def image(self, name: str, image: np.ndarray, step: int) -> None:
         """Append a picture (H, W, 3) uint8 RGB; OSError where it cannot be written."""
         encoded = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
-        picture = _number(1, image.shape[0]) + _number(2, image.shape[1]) + _number(3, RGB) + _bytes(4, encoded)
-        self._add(step, [_bytes(1, name.encode()) + _bytes(4, picture)])
+        picture = _whole(1, image.shape[0]) + _whole(2, image.shape[1]) + _whole(3, RGB) + field(4, encoded)
+        self._add(step, [field(1, name.encode()) + field(4, picture)])
 
     def _add(self, step, values):
-        data = record(event(time.time(), _number(2, step), _bytes(5, b"".join(_bytes(1, value) for value in values))))
+        data = record(event(time.time(), _whole(2, step), field(5, b"".join(field(1, value) for value in values))))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         append_whole(self.path, self.head + data)
         self.head = b""
@@ -72,21 +72,9 @@ def event(seconds: float, *fields: bytes) -> bytes:
     return b"\x09" + struct.pack("<d", seconds) + b"".join(fields)
 
 
-def _number(field, value):
-    return _varint(field << 3) + _varint(value)
+def _whole(number, value):
+    return varint(number << 3) + varint(value)
 
 
-def _float(field, value):
-    return _varint(field << 3 | 5) + struct.pack("<f", value)
-
-
-def _bytes(field, data):
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(number):
-    data = bytearray()
-    while number > 127:
-        data.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*data, number])
+def _float(number, value):
+    return varint(number << 3 | 5) + struct.pack("<f", value)

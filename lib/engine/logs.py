@@ -116,6 +116,3 @@ class TensorBoard(_Log):
         for i, image in enumerate(images[:count]):
             drawn = draw(image, detector.detect(np.ascontiguousarray(image), [1.0], False), 0.3)
             self._try(lambda: self._file("train").image(f"detections/{i}", drawn, step))  # noqa: B023 (called at once)
-
-    def close(self) -> None:
-        """Nothing to do: each record is written at once."""

@@ -47,13 +47,13 @@ def record_layout(label: int, side: int) -> tuple[np.dtype, np.ndarray]:
     Returns:
         (dtype with the fields of VALUES and `crc`, (L,) uint8 bytes of a record whose values and last checksum are 0).
     """
-    features = {"image": (1, bytes(side * side * 3)), "label": (3, _varint(label % 2**64)),
+    features = {"image": (1, bytes(side * side * 3)), "label": (3, varint(label % 2**64)),
                 "box": (2, bytes(4 * 4)), "landmarks": (2, bytes(4 * 10))}
     entries, offsets = b"", {}
     for name, (number, data) in features.items():
-        entries += _field(1, _field(1, name.encode()) + _field(2, _field(number, _field(1, data))))
+        entries += field(1, field(1, name.encode()) + field(2, field(number, field(1, data))))
         offsets[name] = len(entries) - len(data)  # the data are at the end of the entry
-    example = _field(1, entries)
+    example = field(1, entries)
     length = len(example).to_bytes(8, "little")
     head = length + masked_crc32c(length).to_bytes(4, "little")
     before = len(head) + len(example) - len(entries)
@@ -64,7 +64,8 @@ def record_layout(label: int, side: int) -> tuple[np.dtype, np.ndarray]:
     return dtype, np.frombuffer(head + example + bytes(4), np.uint8)
 
 
-def _varint(number):
+def varint(number: int) -> bytes:
+    """A whole number >= 0 of Protocol Buffers."""
     data = b""
     while number > 127:
         data += bytes([number & 127 | 128])
@@ -72,9 +73,9 @@ def _varint(number):
     return data + bytes([number])
 
 
-def _field(number, data):
+def field(number: int, data: bytes) -> bytes:
     """A length-delimited field of Protocol Buffers (wire type 2)."""
-    return bytes([number << 3 | 2]) + _varint(len(data)) + data
+    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
 class SampleWriter:
