@@ -114,3 +114,17 @@ def test_a_name_of_255_bytes_has_a_lock_too(tmp_path):
     assert len(os.listdir(tmp_path)) == 1
     locks.release(tmp_path / ("ä" * 127), is_file=True)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_file_that_its_process_removes_meanwhile_is_not_taken(tmp_path, monkeypatch):
+    lock = locks._lock
+
+    def after_the_end(file, other):
+        (tmp_path / locks.NAME).unlink()
+        monkeypatch.setattr(locks, "_lock", lock)
+        return lock(file, other)
+
+    monkeypatch.setattr(locks, "_lock", after_the_end)
+    locks.hold(tmp_path)
+    assert json.loads((tmp_path / locks.NAME).read_text())["pid"] == os.getpid()
+    locks.release(tmp_path)

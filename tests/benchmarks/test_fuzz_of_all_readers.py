@@ -12,7 +12,7 @@ import pytest
 import wrong_arguments
 from conftest import ROOT
 
-from benchmarks.fuzz import watch
+from benchmarks.fuzz import main, watch
 from benchmarks.fuzz.functions import Call
 from benchmarks.fuzz.functions import targets as functions
 from benchmarks.fuzz.main import groups, jobs, table
@@ -49,10 +49,15 @@ class Numbered(Target):
         return {"a": b"%d" % self.count}
 
 
+def numbered(read, **options):
+    """A target whose sound input is -1."""
+    return Numbered("x", "fake", 1, lambda: {"a": b"-1"}, lambda folder: read(int((folder / "a").read_text())),
+                    **options)
+
+
 def how(tmp_path, read, count=1, **options):
-    """How the inputs 0, 1, ... of a reader end; the sound input is -1."""
-    target = Numbered("x", "fake", 1, lambda: {"a": b"-1"}, lambda folder: read(int((folder / "a").read_text())),
-                      **options)
+    """How the inputs 0, 1, ... of a reader end."""
+    target = numbered(read, **options)
     return [(ended.number, ended.how) for ended in watch.run([watch.Job(target, range(count))], 0, tmp_path)]
 
 
@@ -67,6 +72,13 @@ def raises(error):
     return read
 
 
+def says(text):
+    """An InputError with this text as it stands."""
+    error = InputError()
+    error.args = (text,)
+    return error
+
+
 def spin():
     while True:
         pass
@@ -75,11 +87,19 @@ def spin():
 def test_each_kind_of_end_is_told_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "SECONDS", 0.2)
     for what, expected in ((lambda: 0, "read"), (raises(InputError("no")), "refused"),
-                           (raises(InputError()), "message"), (raises(KeyError("a")), "traceback"),
+                           (raises(InputError()), "message"), (raises(says("two\nlines")), "message"),
+                           (raises(says("x" * 1001)), "message"), (raises(KeyError("a")), "traceback"),
                            (raises(SystemExit(0)), "traceback"),
                            (raises(MemoryError()), "memory"), (lambda: float("nan"), "wrong"), (spin, "hang"),
                            (lambda: ctypes.string_at(0), "crash"), (lambda: os._exit(0), "crash")):
         assert how(tmp_path, only(0, what)) == [(0, expected)]
+
+
+def test_time_is_processor_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "SECONDS", 0.2)
+    [ended] = watch.run([watch.Job(numbered(only(0, spin)), [0])], 0, tmp_path)
+    assert (ended.how, ended.note) == ("hang", "more than 0.2 s")
+    assert how(tmp_path, only(0, lambda: time.sleep(0.5) or 0)) == [(0, "read")]
 
 
 def test_what_waits_for_ever_is_stopped(tmp_path, monkeypatch):
@@ -89,8 +109,8 @@ def test_what_waits_for_ever_is_stopped(tmp_path, monkeypatch):
 
 def test_growth_of_memory_counts_from_the_input_on(tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "MEGABYTES", 40)
-    found = how(tmp_path, only(1, lambda: float(np.ones(10_000_000).sum())), 3)
-    assert found == [(0, "read"), (1, "memory"), (2, "read")]
+    found = how(tmp_path, lambda number: float(np.ones(10_000_000).sum()) if number in (1, 2) else number, 4)
+    assert found == [(0, "read"), (1, "memory"), (2, "memory"), (3, "read")]  # the second as much as the first
 
 
 def test_after_a_crash_the_next_inputs_are_run(tmp_path):
@@ -103,6 +123,31 @@ def test_a_value_that_differs_is_wrong_where_there_is_a_checksum(tmp_path):
     assert how(tmp_path, only(0, lambda: 5), exact=True) == [(0, "wrong")]
     assert how(tmp_path, only(0, lambda: -1), exact=True) == [(0, "read")]
     assert how(tmp_path, only(0, lambda: 5), check=lambda value: "five" if value == 5 else None) == [(0, "wrong")]
+
+
+@pytest.mark.parametrize("one, other, equal", [
+    (np.ones(3), np.ones(3), True), (np.array([np.nan]), np.array([np.nan]), True), (float("nan"), float("nan"), True),
+    (np.ones((2, 3)), np.ones((3, 2)), False), (np.ones(1), np.ones(3), False), (np.ones(3), np.ones(3, "f4"), False),
+    (np.ones(1), [1.0], False), (1, 1.0, False), (1, True, False), ([[1], [2]], [[1, 2], []], False),
+    ({"a": [1]}, {"a": [1]}, True), ({"a": 1}, {"b": 1}, False)])
+def test_values_are_compared_in_full(one, other, equal):
+    assert same(one, other) == equal
+
+
+def test_a_defect_is_kept_and_gives_the_exit_code(tmp_path, monkeypatch, capfd):
+    def start():
+        main.main(["--count", "3", "--out", str(tmp_path / "out"), "--csv", str(tmp_path / "table.csv")])
+
+    monkeypatch.setattr(main.functions, "targets", list)
+    monkeypatch.setattr(main.readers, "targets", lambda: [numbered(only(1, raises(KeyError("a"))))])
+    with pytest.raises(SystemExit, match="1"):
+        start()
+    assert "traceback: x, 1x, first 1: KeyError" in capfd.readouterr().out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x-1"]
+    assert "KeyError" in (tmp_path / "out/x-1/ended.txt").read_text()
+    assert (tmp_path / "table.csv").read_text().splitlines()[-1] == "all,3,2,0,1,0,0,0,0,0"
+    monkeypatch.setattr(main.readers, "targets", lambda: [numbered(lambda number: number)])
+    start()
 
 
 def test_a_target_that_does_not_read_its_sound_input_is_an_error(tmp_path):
