@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
-from .parsing import parse_json, shown
+from .errors import InputError, shown
+from .parsing import parse_json
 
 _LARGEST = float(str(np.finfo(np.float32).max))  # the shortest decimals of it are a little more in float64
 

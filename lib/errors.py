@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import SupportsFloat
 
@@ -46,6 +47,29 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shown(value: object) -> str:
+    """A value for a message: the first 200 characters of its repr, or what it is where that would be huge.
+
+    Examples:
+        >>> shown(2.5), shown("x" * 500)[-9:], shown(10 ** 5000), shown([0] * 100_000)
+        ('2.5', 'xxxxxx...', 'a number of 16610 bits', 'an object of type list and length 100000')
+    """
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # a number of NumPy, without its type
+    kind = type(value).__name__
+    try:
+        if isinstance(value, int) and value.bit_length() > 1000:
+            return f"a number of {value.bit_length()} bits"
+        if isinstance(value, str | bytes):
+            value = value[:200]
+        if isinstance(value, Sized) and len(value) > 10_000:
+            return f"an object of type {kind} and length {len(value)}"
+        text = repr(value)
+    except Exception:  # of a class of others, or a list that holds such an int
+        return f"an object of type {kind}"
+    return text if len(text) <= 200 else text[:200] + "..."
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,7 @@ def check_number(value: SupportsFloat, name: str, bounds: Range = FRACTION) -> f
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if number not in bounds:
-        raise InputError(f"{name} is {value!r}, expected a number{f' {bounds}' if str(bounds) else ''}")
+        raise InputError(f"{name} is {shown(value)}, expected a number{f' {bounds}' if str(bounds) else ''}")
     return number
 
 
@@ -117,5 +141,5 @@ def check_whole(value: object, name: str, bounds: Range = Range(least=0)) -> int
     except TypeError:
         number = None
     if number is None or number not in bounds:
-        raise InputError(f"{name} is {value!r}, expected a whole number{f', {bounds}' if str(bounds) else ''}")
+        raise InputError(f"{name} is {shown(value)}, expected a whole number{f', {bounds}' if str(bounds) else ''}")
     return number

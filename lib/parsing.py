@@ -45,7 +45,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise ParseError(f"an object has the key {shown(twice)} twice")
+        raise ParseError(f"an object has the key {twice[:200]!r} twice")
     return value
 
 
@@ -119,12 +119,3 @@ def _expanded(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
         above.remove(key)
     known[key] = size
     return size
-
-
-def shown(value: Any) -> str:
-    """A value for a message: its repr, of which the first 200 characters."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an int of more than 4,300 digits
-        return f"an object of type {type(value).__name__}"
-    return text if len(text) <= 200 else text[:200] + "..."

@@ -77,6 +77,14 @@ def decoded(data: bytes, where: str | os.PathLike) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def can_be_path(text: str) -> bool:
+    """Tell whether a system could have a file of this name: no zero byte and no half of a pair of UTF-16."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
 def marked_encoding(data: bytes) -> tuple[bytes, str]:
     """Find the byte order mark that the bytes begin with and the encoding it means; b"" and UTF-8 without one."""
     return next(((mark, encoding) for mark, encoding in _MARKS if data.startswith(mark)), (b"", "UTF-8"))

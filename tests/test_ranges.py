@@ -122,6 +122,9 @@ def test_the_two_checks():
     for value in NO_FRACTION:
         with pytest.raises(InputError, match="^x is "):
             check_number(value, "x")
+    for check in (check_number, check_whole):
+        with pytest.raises(InputError, match="^x is a number of 16610 bits, expected a"):
+            check(10**5000, "x")
     for value in (-1, 1.0, "1", None, NAN, True):
         with pytest.raises(InputError, match="^x is .*, expected a whole number, at least 0"):
             check_whole(value, "x")

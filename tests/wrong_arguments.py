@@ -58,6 +58,7 @@ WRONG = {
     "None": None, "text": "abc", "empty text": "", "bytes": b"\0\xff", "true": True, "dict": {}, "object": object(),
     "zero": 0, "minus one": -1, "half": 0.5, "NaN": float("nan"), "infinity": float("inf"), "huge": 1 << 31,
     "beyond 64 bits": 1 << 70, "minus huge": -(1 << 63), "large float": 1e300, "denormal": 5e-324, "complex": 1j,
+    "beyond floats": 10**400, "pair beyond floats": (10**400, 48),
     "empty tuple": (), "one": (1,), "zeros": (0, 0), "minus ones": (-1, -1), "huge pair": (1 << 31, 1 << 31),
     "NaN pair": (float("nan"), 1.0), "tiny pair": (5e-324, 1e308), "three": (1, 2, 3), "texts": ("a", "b"),
     "ragged": [[1, 2], [3]], "nested": [[[[1]]]], "pairs": [(1, 2), (3, 4)], "no rows": np.zeros((0, 4)),

@@ -6,15 +6,14 @@ function and its twin share the checks: both refuse the same input with the same
 
 from __future__ import annotations
 
-import math
-import operator
+import sys
 from collections.abc import Sequence, Sized
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from ..errors import InputError, Range, check_number, check_whole, shown
 
 FLOAT32, FLOAT64, INT64, BOOL = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64), np.dtype(bool)
 
@@ -22,6 +21,7 @@ MOST_SIDE = 1 << 17
 """px or cells: the longest side of an image, a window or a feature map that compiled code takes."""
 
 _NUMBERS = (float, int)
+_FINITE = sys.float_info.max
 
 
 def as_array(array: ArrayLike, name: str, *shape: int | None, dtype: np.dtype = FLOAT32) -> np.ndarray:
@@ -93,7 +93,7 @@ def check_finite(boxes: np.ndarray, name: str = "boxes") -> None:
         raise InputError(f"{name}: box {row} is {boxes[row].tolist()}, expected finite numbers")
 
 
-def as_number(value: Any, name: str, low: float = -math.inf, high: float = math.inf, open_low: bool = False) -> float:
+def as_number(value: Any, name: str, low: float = -_FINITE, high: float = _FINITE, open_low: bool = False) -> float:
     """Check a finite number against its range.
 
     Args:
@@ -110,30 +110,17 @@ def as_number(value: Any, name: str, low: float = -math.inf, high: float = math.
         InputError: the value is no number, not finite, or outside the range.
     """
     if type(value) in _NUMBERS and low < value < high:
-        return float(value)
-    try:
-        number = float(value) if not isinstance(value, (str, bytes)) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not (low <= number <= high) or not math.isfinite(number) or (open_low and number == low):
-        bracket = "(" if open_low else "["
-        words = f" in {bracket}{low:g}, {high:g}]" if (low, high) != (-math.inf, math.inf) else " that is finite"
-        raise InputError(f"{name}: found {_short(value)}, expected a number{words}")
-    return number
+        return float(value)  # the usual case
+    least, most = None if low == -_FINITE else low, None if high == _FINITE else high
+    return check_number(value, name, Range(over=least, most=most) if open_low else Range(least=least, most=most))
 
 
 def as_whole(value: Any, name: str, low: int, high: int) -> int:
     """Check a whole number against its range, both ends included; InputError names it."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise InputError(f"{name}: found {_short(value)}, expected a whole number from {low} to {high}") from None
-    if not low <= number <= high:
-        raise InputError(f"{name}: found {_short(number)}, expected a whole number from {low} to {high}")
-    return number
+    return value if type(value) is int and low <= value <= high else check_whole(value, name, Range(low, most=high))
 
 
-def as_numbers(values: Any, name: str, count: int, low: float = -math.inf, high: float = math.inf,
+def as_numbers(values: Any, name: str, count: int, low: float = -_FINITE, high: float = _FINITE,
                open_low: bool = False) -> tuple[float, ...]:
     """Check `count` finite numbers, each against the range of as_number; InputError for another count."""
     if type(values) is tuple and len(values) == count:
@@ -148,7 +135,7 @@ def as_numbers(values: Any, name: str, count: int, low: float = -math.inf, high:
 def as_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     """Return the text if it is one of the choices; InputError otherwise."""
     if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{name}: found {_short(value)}, expected one of {', '.join(choices)}")
+        raise InputError(f"{name}: found {shown(value)}, expected one of {', '.join(choices)}")
     return value
 
 
@@ -162,21 +149,5 @@ def _items(values: Any, name: str, count: int) -> Sequence[Any]:
     if isinstance(values, np.ndarray) and values.ndim == 1:
         values = values.tolist()
     if not isinstance(values, (tuple, list)) or len(values) != count:
-        raise InputError(f"{name}: found {_short(values)}, expected {count} numbers")
+        raise InputError(f"{name}: found {shown(values)}, expected {count} numbers")
     return values
-
-
-def _short(value: Any) -> str:
-    """A value for a message, however long it is."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, int) and abs(value) > 1 << 200:
-        return f"a number of {value.bit_length()} bits"
-    if isinstance(value, (int, float, type(None))):
-        return repr(value)
-    if isinstance(value, str):
-        return repr(value[:60])
-    if isinstance(value, (tuple, list)) and len(value) <= 8 and all(isinstance(item, (int, float)) for item in value):
-        return f"[{', '.join(map(_short, value))}]"
-    return f"an object of type {type(value).__name__}" + (f" and length {len(value)}" if hasattr(value, "__len__")
-                                                          and not isinstance(value, np.ndarray) else "")

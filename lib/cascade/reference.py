@@ -8,7 +8,6 @@ with weights in steps of 1/64. Rows are summed before columns, in integers, so t
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..boxes.checks import INT64, MOST_SIDE, as_array, as_choice, as_image, as_size, as_whole
 from ..constants import FILL
-from ..errors import InputError
+from ..errors import InputError, shown
 
 UNITS = 64  # sum of the weights of the two pixels between which `smooth` interpolates
 METHODS = ("mean", "smooth")
@@ -147,7 +146,7 @@ def check_resample(image: np.ndarray, windows: ArrayLike, size: Sequence[int], m
                          f"{MOST_PIXELS} px in all")
     fill = as_whole(fill, "fill", 0, 255)
     if not isinstance(dtype, (type, np.dtype, str)) or dtype not in DTYPES:
-        raise InputError(f"resample: found dtype {reprlib.repr(dtype)}, expected uint8 or float32")
+        raise InputError(f"resample: found dtype {shown(dtype)}, expected uint8 or float32")
     return windows, (width, height), fill, np.dtype(dtype)
 
 

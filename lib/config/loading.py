@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from easydict import EasyDict
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..files import write_whole
-from ..parsing import ParseError, parse_yaml, shown
+from ..parsing import ParseError, parse_yaml
 from ..texts import decoded
 from .keys import RULES, defaults
 from .rules import NotAllowedError

@@ -1,25 +1,16 @@
 """Rules of config keys: each holds the default of a key, its allowed values and its role. keys.py lists them all."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import Range
-from ..parsing import shown
+from ..errors import Range, shown
+from ..texts import can_be_path
 
 
 class NotAllowedError(ValueError):
     """A value that a rule does not allow; the text follows the name of the key: `is 50, expected from 0 to 1`."""
-
-
-def _can_be_a_path(text):
-    """Whether a system could have a file of this name: no zero byte and no half of a pair of UTF-16."""
-    try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ class Rule:
             found = "null" if value is None else shown(value)
             raise NotAllowedError(f"is {found}, expected {self.allowed().replace('`', '')}, such as "
                                   f"{self._example()!r}")
-        if isinstance(value, str) and not _can_be_a_path(value):
+        if isinstance(value, str) and not can_be_path(value):
             raise NotAllowedError(f"is {shown(value)}, expected text without characters that no file name can have")
         if self.choices and value not in self.choices:
             raise NotAllowedError(f"is {shown(value)}, expected one of {', '.join(self.choices)}")

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
+from ..texts import can_be_path
 from .storage import load_plain, pack, save_plain, unpack
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".avif",
@@ -121,11 +122,7 @@ def slashed(path: str) -> str:
 
 def leaves_folder(path: str) -> bool:
     """Tell whether a slashed path can lead out of the folder that it is joined to, or can be no path of a file."""
-    try:
-        path.encode("utf-8", "surrogateescape")  # bytes of a name that are not UTF-8 are single surrogates
-    except UnicodeEncodeError:
-        return True
-    return os.path.isabs(path) or ".." in path.split("/") or "\0" in path
+    return os.path.isabs(path) or ".." in path.split("/") or not can_be_path(path)
 
 
 def save_roidb(roidb: Roidb, path: str | os.PathLike) -> None:

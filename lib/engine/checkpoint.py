@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..files import whole_file
-from ..parsing import parse_json, shown
+from ..parsing import parse_json
 from ..weights.content import check_finite
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import flat_items, load_config, override, roles_of
-from ..errors import InputError, Range, check_whole
+from ..errors import InputError, Range, check_whole, shown
 from ..files import write_whole
-from ..parsing import parse_json_file, shown
+from ..parsing import parse_json_file
 from .files import SIDECAR as CASCADE
 from .files import WEIGHTS, digest, size_of
 

@@ -46,7 +46,7 @@ def test_areas_ratios_and_centres(function):
 @functions
 def test_empty_and_bad_input(function):
     assert function(0, 7, 8, [16]).shape == (0, 4)
-    for arguments, what in (((2, 2, 0, [16]), "stride"), ((2, -1, 8, [16]), "width: found -1, expected a whole number"),
+    for arguments, what in (((2, 2, 0, [16]), "stride"), ((2, -1, 8, [16]), "width is -1, expected a whole number"),
                             ((2, 2, 8, []), "sizes"), ((2, 2, 8, [16, -1]), "all > 0"),
                             ((2, 2, 8, [16], [0]), "ratios")):
         with pytest.raises(InputError, match=what):
@@ -59,7 +59,7 @@ def test_levels_from_tuples_and_objects():
     assert as_level(Level(4, 5, 8, (16, 32), (1, 2))).count == 80
     with pytest.raises(InputError, match="found 3 fields"):
         as_level((4, 5, 8))
-    with pytest.raises(InputError, match="border: found -1"):
+    with pytest.raises(InputError, match="border is -1"):
         as_level((4, 5, 8, (16,), (1.0,), -1))
 
 

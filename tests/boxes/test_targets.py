@@ -123,9 +123,9 @@ def test_bad_input(function):
     face = np.array([[0, 0, 10, 10]])
     for wrong, rules, what in ((face[:, :3], {}, r"\(1, 3\), expected \(N, 4\)"),
                                (face * np.nan, {}, "box 0 is .*finite"),
-                               (face, {"positive": 0.2}, r"negative: found 0.3, expected a number in \[0, 0.2\]"),
-                               (face, {"positive": 0}, "positive: found 0"), (face, {"best": 1.5}, "best: found 1.5"),
-                               (face, {"ignore_overlap": np.nan}, "ignore_overlap: found nan")):
+                               (face, {"positive": 0.2}, r"negative is 0.3, expected a number from 0 to 0.2"),
+                               (face, {"positive": 0}, "positive is 0"), (face, {"best": 1.5}, "best is 1.5"),
+                               (face, {"ignore_overlap": np.nan}, "ignore_overlap is nan")):
         with pytest.raises(InputError, match=what):
             function(ROW, wrong, [False], (40, 10), **rules)
     with pytest.raises(InputError, match="boxes and ignore: found 1 and 2 rows"):

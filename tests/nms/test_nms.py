@@ -51,7 +51,7 @@ def test_limit(function):
     boxes = np.arange(6)[:, None] * 20 + np.array([[0, 0, 10, 10]])
     for limit, expected in ((None, [5, 4, 3, 2, 1, 0]), (2, [5, 4]), (0, []), (9, [5, 4, 3, 2, 1, 0])):
         assert function(boxes, np.arange(6), 0.5, limit).tolist() == expected
-    with pytest.raises(InputError, match="limit: found -1"):
+    with pytest.raises(InputError, match="limit is -1"):
         function(boxes, np.arange(6), 0.5, -1)
 
 
