@@ -35,7 +35,7 @@ def whole_file(path: str | os.PathLike, suffix: str = "", sync: bool = True) -> 
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    start = f".{_short(path.name)}.{zlib.crc32(socket.gethostname().encode()):08x}."
+    start = f".{short_name(path.name)}.{zlib.crc32(socket.gethostname().encode()):08x}."
     if sync:
         _remove_dead(path.parent, start)
     temporary = path.with_name(f"{start}{os.getpid()}.{threading.get_ident()}.part{suffix}")
@@ -74,10 +74,15 @@ def _remove_dead(folder, start):
     """Remove the temporary files that ended processes of this host left: `start`, PID.THREAD.part."""
     for path in folder.glob(f"{glob.escape(start)}*.part*"):
         process = path.name[len(start) :].split(".")[0]
-        ended = process.isdigit() and (int(process) == os.getpid() or not lives(int(process)))
-        if ended and os.path.realpath(path) not in _parts:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        if process.isdigit() and (int(process) == os.getpid() or not lives(int(process))):
+            _remove(path)
+
+
+def _remove(path):
+    """Remove a temporary file that this process is not writing; a folder, which an export makes, stays."""
+    if os.path.realpath(path) not in _parts:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def identity(path: str | os.PathLike) -> tuple[int, int] | None:
@@ -89,7 +94,7 @@ def identity(path: str | os.PathLike) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _short(name):
+def short_name(name: str) -> str:
     """A name that leaves room for what is added to it, and that every library takes.
 
     A file system takes 255 bytes, some take 143, and OpenCV takes only UTF-8.
@@ -114,9 +119,7 @@ def remove_parts(folder: str | os.PathLike) -> None:
     The caller holds the folder (manyfaces.locks), so no other process is writing there. Those of this process stay.
     """
     for path in Path(folder).glob(".*.part*"):
-        if os.path.realpath(path) not in _parts:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+        _remove(path)
 
 
 def append_whole(path: str | os.PathLike, data: bytes, sync: bool = False) -> None:

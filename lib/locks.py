@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import hashlib
 import json
 import os
 import socket
@@ -17,7 +16,7 @@ import time
 from typing import Any
 
 from .errors import InputError
-from .files import lives
+from .files import lives, short_name
 
 try:
     import fcntl
@@ -79,8 +78,7 @@ def _lock_file(place, is_file):
     if not is_file:
         return os.path.join(path, NAME)
     folder, name = os.path.split(path)
-    short = name if len(os.fsencode(name)) < 200 else hashlib.sha256(os.fsencode(name)).hexdigest()
-    return os.path.join(folder, f".{short}{NAME}")
+    return os.path.join(folder, f".{short_name(name)}{NAME}")
 
 
 def _locked(place, path, hint):
@@ -120,7 +118,7 @@ def _read(file):
     try:
         other = json.loads(os.pread(file, 1000, 0))
         return {"pid": int(other["pid"]), "host": str(other["host"]), "since": str(other["since"])}
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, OverflowError, RecursionError):
         return {}
 
 

@@ -90,6 +90,7 @@ def test_a_child_of_fork_does_not_share_the_lock(tmp_path):
 
 @pytest.mark.parametrize("text, taken", [
     ("", True), ("no JSON", True), ('{"pid": "x"}', True), ("[]", True),
+    ("[" * 1000, True), (json.dumps({"pid": float("inf"), "host": HERE, "since": "then"}), True),
     (json.dumps({"pid": os.getppid(), "host": HERE, "since": "then"}), False),
     (json.dumps({"pid": os.getpid(), "host": HERE, "since": "then"}), True),  # an earlier process of the same number
     (json.dumps({"pid": 999999999, "host": HERE, "since": "then"}), True),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import short_name
 from ..locks import hold, release
 
 
@@ -38,17 +39,16 @@ def workplace(path: Path) -> Iterator[Path]:
     Raises:
         InputError: another process is exporting to `path`.
     """
-    place = path.with_name(f".{path.name}.part")
-    hold(place, ", or choose another --out")
+    folder = path.with_name(f".{short_name(path.name)}.part")
+    hold(path, ", or choose another --out", is_file=True)
     try:
-        folder = place / "made"
         if folder.exists():
             shutil.rmtree(folder)
-        folder.mkdir()
+        folder.mkdir(parents=True)
         yield folder
     finally:
-        shutil.rmtree(place, ignore_errors=True)
-        release(place)
+        shutil.rmtree(folder, ignore_errors=True)
+        release(path, is_file=True)
 
 
 def move(made: Path, path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from manyfaces.errors import InputError
 from manyfaces.export.files import move, workplace
+from manyfaces.files import remove_parts
 
 
 def test_what_a_killed_export_left_is_removed(tmp_path):
@@ -16,7 +17,7 @@ def test_what_a_killed_export_left_is_removed(tmp_path):
             "with workplace(pathlib.Path(sys.argv[1])) as folder:\n"
             "    (folder / 'm.onnx').write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)")
     assert subprocess.run([sys.executable, "-c", code, path]).returncode == -9
-    assert os.listdir(path.parent) == [".m.onnx.part"]
+    assert sorted(os.listdir(path.parent)) == [".m.onnx.lock", ".m.onnx.part"]
     with workplace(path) as folder:
         assert os.listdir(folder) == []
         (folder / path.name).write_bytes(b"whole")
@@ -28,6 +29,15 @@ def test_what_a_killed_export_left_is_removed(tmp_path):
         (folder / path.name).write_bytes(b"of no use")
         raise InputError
     assert os.listdir(path.parent) == ["m.onnx"] and path.read_bytes() == b"whole"
+
+
+def test_a_name_of_255_bytes_has_a_workplace_that_a_training_beside_it_leaves_alone(tmp_path):
+    path = tmp_path / ("ä" * 125 + ".onnx")
+    with workplace(path) as folder:
+        (folder / path.name).write_bytes(b"whole")
+        remove_parts(tmp_path)
+        move(folder / path.name, path)
+    assert os.listdir(tmp_path) == [path.name] and path.read_bytes() == b"whole"
 
 
 def test_a_folder_replaces_a_folder(tmp_path):
