@@ -11,6 +11,7 @@ from ..config import load_config
 from ..errors import InputError
 from .command_line import add_set_option, argument_parser
 
+MAX_SIDE = 65535  # px; of a JPEG
 EXAMPLE = """
 tools/flops.py --cfg cfgs/ssd_mobilenet_v2_075.yml
 tools/flops.py --cfg cfgs/ssh_mobilenet_v1_025.yml --size 1024x768
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def read_size(text: str) -> tuple[int, int]:
     """(640, 480) of "640x480"."""
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text)
-    if not match or "0" in match.groups():
-        raise InputError(f"--size {text!r}: expected width and height in px, such as 640x480")
-    return int(match[1]), int(match[2])
+    match = re.fullmatch(r"([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(0 < side <= MAX_SIDE for side in size):
+        raise InputError(f"--size {text[:60]!r}: expected width and height in px up to {MAX_SIDE}, such as 640x480")
+    return size

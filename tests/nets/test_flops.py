@@ -155,6 +155,6 @@ def test_the_tool_prints_layers_and_sum(tool, capsys):
     gmacs = float(re.search(r"([\d.]+) GMAC", last)[1])
     assert sum(int(row[-2]) for row in rows) == pytest.approx(1e9 * gmacs, rel=1e-3)
     assert f" {sum(int(row[-3]) for row in rows):,} parameters" in last
-    for size in ("320", "0x100", "ax4"):
+    for size in ("320", "0x100", "00x5", "ax4", "65536x4", "99999999x99999999"):
         assert run(tool("flops").main, ["--cfg", cfg, "--size", size]) == 2
         assert f"error: --size '{size}': expected width and height" in capsys.readouterr().err
