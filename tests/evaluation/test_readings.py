@@ -61,6 +61,15 @@ def test_other_readings_are_named_with_their_numbers(faces, sizes):
     assert fractions.startswith("all coordinates are below 1.5: expected x y w h in px")
 
 
+@pytest.mark.parametrize("side", [2, 3])
+@pytest.mark.parametrize("known", [True, False])
+def test_negative_sides_are_counted(faces, side, known):
+    rows = [scored(boxes) for boxes in faces]
+    rows[3][:2, side] *= -1
+    one, = reading_warnings([None, *rows[1:]], faces if known else None)
+    assert one == "2 of 114 boxes have a negative width or height: expected x y w h"
+
+
 def test_boxes_of_a_larger_image_are_noticed(faces):
     larger, = reading_warnings([scored(boxes * 3) for boxes in faces], faces, [SIZE] * IMAGES)
     assert "boxes reach beyond their images: expected x y w h in px of the image at its full size" in larger

@@ -61,8 +61,10 @@ def test_each_loss_is_reported_alone(crowd, change, text):
     assert len(warnings) == 1 and text in warnings[0]
 
 
-def test_scores_that_are_no_probabilities_have_no_threshold(crowd):
-    assert warnings_of(crowd, scores(lambda s: 10 * s + 5)) == []
+@pytest.mark.parametrize(("change", "run"), [(lambda s: s - s.min() * 1.5, "-0.0"), (lambda s: 10 * s + 5, "5.")])
+def test_scores_beyond_0_and_1_are_named_and_have_no_threshold(crowd, change, run):
+    one, = warnings_of(crowd, scores(change))
+    assert one.startswith(f"scores run from {run}") and ": expected 0 to 1. They are stretched to 0..1 here" in one
 
 
 def test_missing_files_and_what_they_cost(crowd):

@@ -1,4 +1,4 @@
-"""Signs that boxes are written otherwise than as x y w h in px: as corners, around a centre, or as fractions.
+"""Signs that boxes are written otherwise than as x y w h in px: as corners, around a centre, as fractions, reversed.
 
 A file of corners is read without an error, and gives an AP that is quietly low.
 """
@@ -35,13 +35,21 @@ def reading_warnings(files: Sequence[np.ndarray | None], faces: Sequence[np.ndar
     filled = [rows[:, :4] for rows in files if rows is not None and len(rows)]
     if sum(map(len, filled)) >= MANY and all(np.abs(boxes).max() <= 1.5 for boxes in filled):
         return ["all coordinates are below 1.5: expected x y w h in px, not as fractions of the image's sides"]
-    warnings = []
+    warnings = list(_negative([boxes[:, 2:] for boxes in filled]))
     if sizes is not None and filled:
         image = np.repeat(np.arange(len(files)), [0 if rows is None else len(rows) for rows in files])
         warnings += _beyond(np.concatenate(filled), np.array(sizes, np.float64)[image])
     if faces is not None and (better := _better_reading(files, faces)):
         warnings.append(better)
     return warnings
+
+
+def _negative(sides):
+    """Boxes whose right or lower edge comes first. sides: per image (N, 2) px."""
+    every = np.concatenate([np.zeros((0, 2)), *sides])
+    if every.min(initial=0) < 0:
+        negative = (every < 0).any(axis=1).sum()
+        yield f"{negative:,} of {len(every):,} boxes have a negative width or height: expected x y w h"
 
 
 def _beyond(boxes, sizes):

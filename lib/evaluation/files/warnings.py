@@ -43,6 +43,9 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
         # The other signs in scores would only repeat this.
         return [*warnings, f"all {len(scores):,} scores are equal ({low:g}): each counts as 1, where the official "
                            "tools divide 0 by 0 and find nothing"]
+    if low < 0 or high > 1:
+        warnings.append(f"scores run from {low:.3g} to {high:.3g}: expected 0 to 1. They are stretched to 0..1 here, "
+                        "as by the official tools, and thresholds of scores need to be chosen for them")
     if len(scores) < FEW:
         return warnings
     if _whole(filled[0]) and _whole(np.concatenate(filled)):
