@@ -126,6 +126,7 @@ class Cascade:
             odds = logits[..., 1] - logits[..., 0]
             rows, columns = np.nonzero(odds >= least)
             offsets = np.asarray(outputs["boxes"])[0, rows, columns]
+            check_output(offsets, "boxes", "pnet")
             clock.lap("boxes")
             return rows + first_row, columns, odds[rows, columns], offsets
 
@@ -203,7 +204,8 @@ class Cascade:
             clock.lap("crops")
             outputs = self.nets[stage](crops)
             outputs = {name: np.array(values[: len(owners)]) for name, values in outputs.items()}
-            check_output(outputs["scores"], "scores", stage)
+            for name, values in outputs.items():
+                check_output(values, name, stage)
             clock.lap(stage)
             return outputs
 

@@ -1,5 +1,6 @@
 """Damaged and non-finite weights: refused by name, or what is read is what was saved."""
 
+import itertools
 import json
 import shutil
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from manyfaces import Detector, pretrained
+from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.engine.checkpoint import load_state, save_state
 from manyfaces.errors import InputError
 from manyfaces.runtimes.sidecar import digest_of_weights, read_sidecar, sidecar_path, write_sidecar
@@ -244,11 +246,12 @@ def test_a_net_that_gives_nan_is_an_error_and_not_an_empty_scene():
         with pytest.raises(InputError, match="its output m2_scores holds values that are not finite"):
             detector.detect(image)
     cascade = Detector.load("mtcnn")
-    nets = dict(cascade.run)
-    cascade.run = {**nets, "pnet": lambda images: {name: np.asarray(values) * np.nan
-                                                   for name, values in nets["pnet"](images).items()}}
-    with pytest.raises(InputError, match="pnet: its output scores holds values that are not finite"):
-        cascade.detect(image)
+    nets, face = dict(cascade.run), portraits()[0].image[150:450, 100:400]
+    for stage, name in [*itertools.product(nets, ("scores", "boxes")), ("onet", "landmarks")]:
+        cascade.run = {**nets, stage: lambda images, stage=stage, name=name: {
+            key: np.asarray(values) * (np.nan if key == name else 1) for key, values in nets[stage](images).items()}}
+        with pytest.raises(InputError, match=f"{stage}: its output {name} holds values that are not finite"):
+            cascade.detect(face)
 
 
 def test_damaged_copies_of_shipped_weights_are_recognised_without_their_sidecar(tmp_path):
