@@ -29,7 +29,7 @@ $(VENV)/.installed: pyproject.toml
 	    echo "making $(VENV) with $$("$$python" --version)"; "$$python" -m venv --clear $(VENV) || exit 2; \
 	fi
 	@echo "installing manyfaces with [$(EXTRAS)] into $(VENV): a few minutes the first time"
-	@$(PIP) 'setuptools>=70.1' 'cython>=3.0,<4'
+	@$(PIP) 'setuptools>=77.0.3' 'cython>=3.0,<4'
 	@$(PIP) --no-build-isolation -e '.[$(EXTRAS)]'
 	@touch $@
 
