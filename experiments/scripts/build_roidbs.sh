@@ -51,19 +51,7 @@ done
 if [ -d "$DATA/wider_more" ]; then
     MORE=(--format wider --images "$DATA/wider_more/WIDER_train/images"
           --labels "$DATA/wider_more/wider_face_split/wider_face_train_bbx_gt.txt")
-    "$PYTHON" - "$DATA/wider_more/WIDER_train/images" > "$SELECT" <<'END'
-import hashlib
-import sys
-from pathlib import Path
-
-images = Path(sys.argv[1])
-for path in sorted(images.glob("*/*.*")):
-    name = f"{path.parent.name}/{path.stem}"
-    if int(hashlib.md5(name.encode()).hexdigest(), 16) % 10 == 0:
-        print(f"{path.parent.name}/{path.name}")
-END
-    build wider_more_train "${MORE[@]}" --without "$SELECT"
-    build wider_more_select "${MORE[@]}" --only "$SELECT"
+    build wider_more --split 0.9 "${MORE[@]}"
 fi
 
 [ -d "$DATA/landmarks" ] || exit 0

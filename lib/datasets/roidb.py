@@ -3,6 +3,7 @@
 Boxes are float32 x1 y1 x2 y2 in px, continuous (width = x2 - x1). They are not clipped to the image.
 """
 
+import hashlib
 import json
 import os
 import zlib
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, Range, check_number
 from ..texts import can_be_path
 from .storage import load_plain, pack, save_plain, unpack
 
@@ -250,6 +251,49 @@ def select(roidb: Roidb, only: Iterable[str] | None = None, without: Iterable[st
     keep, leave = chosen
     records = [r for r in roidb.records if (keep is None or r.name in keep) and (leave is None or r.name not in leave)]
     return replace(roidb, records=records, dropped=dict(roidb.dropped))
+
+
+def hash_fraction(name: str) -> float:
+    """A number from 0 to 1 that depends on a name alone: its MD5 as one integer, the last four digits read backwards.
+
+    So the names below 0.1 are those whose integer is divisible by 10, and those below 0.2 are these and more.
+
+    Examples:
+        >>> int(hashlib.md5(b"0--Parade/x").hexdigest(), 16) % 10000, hash_fraction("0--Parade/x")
+        (1082, 0.2801)
+    """
+    return int(f"{int(hashlib.md5(name.encode('utf-8', 'surrogateescape')).hexdigest(), 16) % 10000:04d}"[::-1]) / 10000
+
+
+def split(roidb: Roidb, fraction: float = 0.9) -> tuple[Roidb, Roidb]:
+    """Divide a roidb into one to train on and one that is held out, by a hash of the names.
+
+    An image keeps its side when others are added or removed. Where a side would have no face that counts, the image
+    with a face that is nearest to it changes sides.
+
+    Args:
+        roidb: stays as it is.
+        fraction: of the images that are trained on, 0..1.
+
+    Returns:
+        The two roidbs; their `classes` and `dropped` are those of the whole annotation.
+
+    Raises:
+        InputError: `fraction` is not between 0 and 1, or fewer than two images have a face that counts.
+    """
+    check_number(fraction, "--split", Range(over=0, below=1))
+    places = {id(record): hash_fraction(record.name) for record in roidb.records}
+    with_face = sorted((record for record in roidb.records if not record.ignore.all()),
+                       key=lambda record: places[id(record)])
+    if len(with_face) < 2:
+        raise InputError(f"{roidb.source}: {len(with_face)} of {len(roidb.records)} images have a face that counts; to "
+                         "train and to hold out takes two or more")
+    limit = round(1 - fraction, 6)
+    held = {id(record) for record in roidb.records if places[id(record)] < limit} | {id(with_face[0])}
+    held.discard(id(with_face[-1]))
+    sides = [[record for record in roidb.records if (id(record) in held) == side] for side in (False, True)]
+    return (replace(roidb, records=sides[0], dropped=dict(roidb.dropped)),
+            replace(roidb, records=sides[1], dropped=dict(roidb.dropped)))
 
 
 def load_sources(sources: str, weights: float | Sequence[float] | Mapping[str, float] | None = None,

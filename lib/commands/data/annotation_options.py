@@ -1,16 +1,18 @@
-"""What the command lines that read an annotation share: which of its faces and images are kept."""
+"""What the command lines that read an annotation share: its format, and which of its faces and images are kept."""
 
 from argparse import ArgumentParser, Namespace
 
 from ...datasets.attributes import add_attributes
-from ...datasets.readers import READERS, WITH_CLASSES
+from ...datasets.readers import AUTO, READERS, WITH_CLASSES, find_format
 from ...datasets.roidb import Roidb, select
 from ...datasets.text import read_list
-from ...errors import InputError
+from ...errors import InputError, printable
 
 
-def add_annotation_options(parser: ArgumentParser) -> None:
-    """Add --classes, --only, --without, --attributes and --missing."""
+def add_annotation_options(parser: ArgumentParser, default: str | None = AUTO) -> None:
+    """Add --format with this default, --classes, --only, --without, --attributes and --missing."""
+    parser.add_argument("--format", default=default, choices=(AUTO, *sorted(READERS)),
+                        help="format of the annotation; auto: by the content of its files")
     parser.add_argument("--classes", nargs="+", metavar="NAME",
                         help="voc, coco, yolo: names of the classes that are faces, for yolo also their numbers; "
                              "without it the only class, or among several the one named face")
@@ -24,13 +26,16 @@ def add_annotation_options(parser: ArgumentParser) -> None:
 
 
 def read_annotation(options: Namespace) -> Roidb:
-    """Read an annotation. options: format, labels, images and those above."""
-    reader, chosen = READERS[options.format], {}
+    """Read an annotation. options: labels, images and those above. Where auto finds its format, print which and why."""
+    name, labels, chosen = options.format, options.labels, {}
+    if name == AUTO:
+        name, labels, why = find_format(labels)
+        print(f"format   {printable(why)}", flush=True)
     if options.classes:
-        if options.format not in WITH_CLASSES:
-            raise InputError(f"--classes is for {', '.join(WITH_CLASSES)}: {options.format} has no classes")
+        if name not in WITH_CLASSES:
+            raise InputError(f"--classes is for {', '.join(WITH_CLASSES)}: {name} has no classes")
         chosen = {"classes": options.classes}
-    roidb = reader(options.labels, options.images, missing=options.missing, **chosen)
+    roidb = READERS[name](labels, options.images, missing=options.missing, **chosen)
     only, without = (read_list(path) if path else None for path in (options.only, options.without))
     if only is not None or without is not None:
         roidb = select(roidb, only, without, strict=options.missing == "error")

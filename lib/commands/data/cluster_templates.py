@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...datasets import READERS, statistics_table
+from ...datasets import statistics_table
 from ...datasets.roidb import load_roidb
 from ...errors import InputError, Range, check_number, check_whole
 from ..command_line import argument_parser
@@ -26,10 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of tools/cluster_templates.py."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--roidb", nargs="+", default=[], metavar="FILE", help="roidbs of tools/build_roidb.py")
-    parser.add_argument("--format", choices=sorted(READERS), help="format of an annotation, instead of --roidb")
-    parser.add_argument("--labels", metavar="FILE", help="the annotation")
+    parser.add_argument("--labels", metavar="FILE", help="an annotation, with its --format, instead of --roidb")
     parser.add_argument("--images", metavar="DIR", help="folder of its images, where the format needs them")
-    add_annotation_options(parser)
+    add_annotation_options(parser, None)
     parser.add_argument("--count", type=int, default=25, help="number of templates")
     parser.add_argument("--scales", default="1", metavar="S,S,...", help="the faces are used at each of these scales")
     parser.add_argument("--low", type=float, default=0.0, help="smallest face: square root of its area, px")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from ...datasets import READERS, statistics_table
+from ...datasets import statistics_table
 from ...datasets.coco_writer import write_coco
 from ..command_line import argument_parser
 from .annotation_options import add_annotation_options, read_annotation
@@ -19,13 +19,12 @@ tools/wider_to_coco.py --format voc --labels data/facemask/annotations --images 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of tools/wider_to_coco.py."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--format", choices=sorted(READERS), default="wider", help="format of the annotation")
     parser.add_argument("--labels", required=True, metavar="FILE|DIR",
                         help="the annotation: a file (wider: .txt or .mat), or a folder for voc and yolo")
     parser.add_argument("--images", metavar="DIR",
                         help="folder of the images, to read their sizes; without it these are 0")
     parser.add_argument("--out", required=True, metavar="FILE", help="the .json to write")
-    add_annotation_options(parser)
+    add_annotation_options(parser, "wider")
     options = parser.parse_args(arguments)
 
     roidb = read_annotation(options)

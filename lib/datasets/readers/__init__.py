@@ -17,6 +17,7 @@ from collections.abc import Callable
 from ..roidb import Roidb
 from .coco import read_coco
 from .fddb import read_fddb
+from .formats import find_format
 from .landmarks import read_landmarks
 from .retinaface import read_retinaface
 from .ssh import read_ssh
@@ -28,3 +29,6 @@ READERS: dict[str, Callable[..., Roidb]] = {
     "wider": read_wider, "retinaface": read_retinaface, "ssh": read_ssh, "voc": read_voc, "coco": read_coco,
     "yolo": read_yolo, "fddb": read_fddb, "landmarks": read_landmarks}
 WITH_CLASSES = ("voc", "coco", "yolo")
+AUTO = "auto"  # the format that find_format recognises
+
+__all__ = ["AUTO", "READERS", "WITH_CLASSES", "find_format"]
