@@ -3,7 +3,7 @@
 
 import _start
 
-from manyfaces.commands.flops import main
+from manyfaces.commands.models.flops import main
 
 if __name__ == "__main__":
     _start.run(main)

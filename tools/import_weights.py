@@ -3,7 +3,7 @@
 
 import _start
 
-from manyfaces.commands.import_weights import main
+from manyfaces.commands.models.import_weights import main
 
 if __name__ == "__main__":
     _start.run(main)

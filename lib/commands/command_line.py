@@ -1,4 +1,7 @@
-"""What the command lines of tools/ share: a parser that shows an example, and one place where errors become text.
+"""What the command lines share: a parser that shows an example, and one place where errors become text.
+
+Texts name commands as `manyfaces train`. Where tools/train.py was called they are shown as `tools/train.py`: see
+`as_called`.
 
 Exit codes: 0 done, 2 bad input (InputError, and argparse's own), 1 the machine failed (disk full, no permission),
 130 interrupted from the keyboard.
@@ -8,10 +11,36 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ..errors import InputError, printable
+from . import COMMANDS
+
+Main = Callable[[Sequence[str] | None], int | None]
+_TOOLS = {name: f"tools/{command.tool}.py" for name, command in COMMANDS.items() if command.tool}
+_LONGEST_FIRST = "|".join(sorted(_TOOLS, key=len, reverse=True))
+_NAMES = re.compile(rf"(?<![\w/.])(?<!from )manyfaces ({_LONGEST_FIRST})(?![\w-])")
+_program: str | None = None  # "manyfaces train" while `call` runs that command
+
+
+def as_called(text: str) -> str:
+    """The text with its commands in the form in which this program was called: tools/train.py, or `manyfaces train`."""
+    called = Path(sys.argv[0])
+    tool = called.suffix == ".py" and called.parent.name == "tools"
+    return _NAMES.sub(lambda match: _TOOLS[match[1]], text) if tool else text
+
+
+def call(program: str, main: Main, arguments: Sequence[str]) -> int | None:
+    """Run main(arguments); its --help and usage call it `program`, such as "manyfaces train"."""
+    global _program
+    before, _program = _program, program
+    try:
+        return main(arguments)
+    finally:
+        _program = before
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -24,9 +53,17 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses an empty text for a path, such as that of an unset variable: it would mean the working folder."""
+    """Names commands as they were called, and refuses an empty text for a path.
+
+    An empty text, such as that of an unset variable, would mean the working folder.
+    """
+
+    def __init__(self, *names, **facts):
+        facts = {key: as_called(text) if key in ("description", "epilog") else text for key, text in facts.items()}
+        super().__init__(*names, **facts)
 
     def add_argument(self, *names, **facts):
+        facts |= {key: as_called(text) for key, text in facts.items() if key == "help"}
         if any(word in str(facts.get("metavar")) for word in ("FILE", "DIR", "LIST")):
             facts.setdefault("type", _path)
         return super().add_argument(*names, **facts)
@@ -43,10 +80,10 @@ def argument_parser(description: str, example: str) -> argparse.ArgumentParser:
 
     Args:
         description: what the command does.
-        example: commands, one per line.
+        example: commands, one per line, in the form `manyfaces train ...`.
     """
     lines = "\n".join("  " + line for line in example.strip().splitlines())
-    return _Parser(description=description.strip(), epilog=f"example:\n{lines}", formatter_class=_Formatter)
+    return _Parser(_program, description=description.strip(), epilog=f"example:\n{lines}", formatter_class=_Formatter)
 
 
 def add_set_option(parser: argparse.ArgumentParser, words: str = "") -> None:
@@ -71,7 +108,7 @@ def quiet_decoders() -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def run(main: Callable[[Sequence[str] | None], int | None], arguments: Sequence[str] | None = None) -> int:
+def run(main: Main, arguments: Sequence[str] | None = None) -> int:
     """Call main(arguments); bad input prints `error: ...` without a traceback.
 
     Whatever is neither bad input nor a failing file system is a defect of the program and keeps its traceback.
@@ -124,7 +161,7 @@ def _run(main, arguments):
 
 def _fail(message, code):
     sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(f"error: {as_called(str(message))}", file=sys.stderr, flush=True)
     return code
 
 

@@ -1,7 +1,8 @@
 """Find faces in images, folders, globs, videos or a camera, and draw them with landmarks and a bar of score colours.
 
-Without a SOURCE the images of demo/data are used, or two public-domain portraits and a crowd made of them where that is
-empty. The table holds milliseconds of the net, of decoding and of NMS; the first call for a size is not timed.
+`manyfaces demo` without a SOURCE uses the images of demo/data, or two public-domain portraits and a crowd made of them
+where that is empty. The table holds milliseconds of the net, of decoding and of NMS; the first call for a size is not
+timed.
 
 With --json FILE each image or frame becomes a line of FILE as soon as it is done. A later run with the same FILE leaves
 out what FILE and the folder of pictures hold already. A video keeps its pace, but not its sound: a frame that stays
@@ -23,17 +24,28 @@ from .detector_options import add_detector_options, detector_from
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "ssh_mobilenet_v1_025"
 EXAMPLE = """
-tools/demo.py
-tools/demo.py holiday/ "more/*.jpg" film.mp4 --out found --json found/faces.jsonl --score 0.4
-tools/demo.py 0 --frames 200          # the first camera; Ctrl-C ends it, too
-tools/demo.py --weights model.onnx photo.jpg --json - --threads 2 > faces.jsonl
+manyfaces demo
+manyfaces detect holiday/ "more/*.jpg" film.mp4 --out found --json found/faces.jsonl --score 0.4
+manyfaces detect 0 --frames 200          # the first camera; Ctrl-C ends it, too
+manyfaces detect --weights model.onnx photo.jpg --json - --threads 2 > faces.jsonl
 """
 
 
+def detect(arguments: Sequence[str] | None = None) -> int | None:
+    """The command line of `manyfaces detect`, which needs a SOURCE."""
+    return _detect(arguments, "+")
+
+
 def main(arguments: Sequence[str] | None = None) -> int | None:
-    """The command line of tools/demo.py."""
+    """The command line of `manyfaces demo`."""
+    return _detect(arguments, "*")
+
+
+def _detect(arguments, sources):
+    """sources: argparse's number of them."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="image, folder, glob, video or number of a camera")
+    parser.add_argument("sources", nargs=sources, metavar="SOURCE",
+                        help="image, folder, glob, video or number of a camera")
     add_detector_options(parser, NAME)
     parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize; with "
                         "--json -: none are written)")

@@ -9,14 +9,14 @@ from ..errors import check_whole
 from .command_line import argument_parser, quiet_decoders
 
 EXAMPLE = """
-tools/report.py --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth \\
+manyfaces report --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth \\
     --images data/wider/WIDER_val/images --out report.html
-tools/report.py --pred output/A/pred --pred output/B/pred --gt data/wider/ground_truth --out report.html --subset
+manyfaces report --pred output/A/pred --pred output/B/pred --gt data/wider/ground_truth --out report.html --subset
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/report.py."""
+    """The command line of `manyfaces report`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--pred", required=True, action="append", metavar="DIR",
                         help="folder of event/name.txt files; may be given several times")

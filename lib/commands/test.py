@@ -1,4 +1,4 @@
-"""Run a detector over a folder of images and write its detections for tools/evaluate.py.
+"""Run a detector over a folder of images and write its detections for `manyfaces evaluate`.
 
 DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt with float boxes and unrounded scores; with --format coco or fddb OUT is
 one file, COCO's result JSON or FDDB's list.
@@ -15,20 +15,20 @@ from .command_line import argument_parser, quiet_decoders
 from .detector_options import add_detector_options, detector_from
 
 EXAMPLE = """
-tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
-tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/facemask/images --list data/facemask/val.txt \\
+manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
+manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/facemask/images --list data/facemask/val.txt \\
     --out output/pred_facemask --scales 0.5,1,2 --flip
-tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/fddb/originalPics --list data/fddb/FDDB-all.txt \\
+manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/fddb/originalPics --list data/fddb/FDDB-all.txt \\
     --format fddb --out output/fddb.txt
-tools/test.py --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --labels data/wider_val.json \\
+manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --labels data/wider_val.json \\
     --format coco --out output/wider_val.results.json
-tools/test.py --weights output/ssh.onnx --images data/wider/WIDER_val/images --out output/pred_onnx
-tools/evaluate.py wider --pred output/pred --gt data/wider/ground_truth
+manyfaces test --weights output/ssh.onnx --images data/wider/WIDER_val/images --out output/pred_onnx
+manyfaces evaluate wider --pred output/pred --gt data/wider/ground_truth
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int | None:
-    """The command line of tools/test.py."""
+    """The command line of `manyfaces test`."""
     parser = argument_parser(__doc__, EXAMPLE)
     add_detector_options(parser)
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images; folders below it are kept")

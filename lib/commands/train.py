@@ -10,15 +10,15 @@ from ..config import load_config
 from .command_line import add_set_option, argument_parser
 
 EXAMPLE = """
-tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml
-tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --resume
-tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --devices 2
-tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml --set NAME trial TRAIN.STEPS 2000 TRAIN.BATCH 16
+manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml
+manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml --resume
+manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml --devices 2
+manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml --set NAME trial TRAIN.STEPS 2000 TRAIN.BATCH 16
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/train.py."""
+    """The command line of `manyfaces train`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5: layers that match by "

@@ -27,7 +27,7 @@ KEYS = Group("", {
     "FAMILY": text("ssh", "net"),  # the detector: a family of manyfaces.nets
     "NAME": text("", "name"),  # output/NAME and lib/pretrained/NAME.* follow from it; empty: the stem of the YAML file
     "SEED": number(3, "training", least=0, most=2**32 - 1),  # of data order, augmentation and initial weights
-    "DATA_DIR": text("data", "place"),  # holds pickles/ (made by tools/build_roidb.py) and imagenet/
+    "DATA_DIR": text("data", "place"),  # holds pickles/ (made by `manyfaces data build`) and imagenet/
     "OUTPUT_DIR": text("output", "place"),  # holds a folder per training
     "NET": Group("net", {
         "BACKBONE": text("mobilenet_v1"),  # a backbone of manyfaces.nets.backbones
@@ -79,7 +79,7 @@ KEYS = Group("", {
         # to detect
         "FC": one_of("prelu", "relu", "none", role="net"),  # behind the fully connected layer of R-Net and O-Net; relu:
         # TensorFlow 1's
-        "SAMPLES": text("", "training place"),  # folder of the samples (tools/mtcnn_samples.py); empty:
+        "SAMPLES": text("", "training place"),  # folder of the samples (`manyfaces data samples`); empty:
         # OUTPUT_DIR/samples/STAGE
         "LANDMARKS": text(""),  # data sets to learn landmarks from, joined by +; nothing else is taken from them
         "SELECT_LANDMARKS": text(""),  # the same for the selection

@@ -144,7 +144,7 @@ def crop(record: Record, read: Callable[[Record, int], np.ndarray], rng: np.rand
     image = read(record, reduce) if image is None else image
     if (image.shape[1] * reduce, image.shape[0] * reduce) != shape:
         raise InputError(f"{record.path}: the image has {image.shape[1] * reduce} x {image.shape[0] * reduce} px, the "
-                         f"roidb says {shape[0]} x {shape[1]}; build it again with tools/build_roidb.py")
+                         f"roidb says {shape[0]} x {shape[1]}; build it again with `manyfaces data build`")
     image, scales, shift = cut(image, [x / reduce for x in start], [x * reduce for x in scale], size)
     boxes, ignore, landmarks = visible_faces(record.boxes, record.ignore, record.landmarks,
                                              [x / reduce for x in scales], shift, size, cfg.MIN_FACE, cfg.MIN_VISIBLE)

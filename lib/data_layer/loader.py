@@ -52,7 +52,7 @@ class Loader:
                  encode: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], cfg: EasyDict,
                  read: Callable[[Record, int], np.ndarray] | None = None):
         if not records:
-            raise InputError(f"TRAIN.DATASETS {cfg.TRAIN.DATASETS!r} holds no image; see tools/build_roidb.py")
+            raise InputError(f"TRAIN.DATASETS {cfg.TRAIN.DATASETS!r} holds no image; see `manyfaces data build`")
         self.records, self.encode, self.cfg = records, encode, cfg
         self.read = read or CachedReader(cfg.LOADER.CACHE_MB, cfg.TEST.MAX_FILE_PIXELS)
         self.bounds = np.cumsum(np.asarray(weights, np.float64))

@@ -157,11 +157,11 @@ def load_roidb(path: str | os.PathLike, root: str | None = None) -> Roidb:
     Raises:
         InputError: when the file is absent, damaged or not a roidb.
     """
-    data = load_plain(path, hint="build it with tools/build_roidb.py")
+    data = load_plain(path, hint="build it with `manyfaces data build`")
     if not isinstance(data, dict) or data.get("format") != _FORMAT:
         found = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise InputError(f"{path}: not a roidb of this version (found {found!r}, expected {_FORMAT!r}); "
-                         "build it again with tools/build_roidb.py")
+                         "build it again with `manyfaces data build`")
     try:
         if "checksum" in data and data["checksum"] != _checksum(data):  # older files have none
             raise ValueError("its content is not what was written")

@@ -32,7 +32,7 @@ def config_records(cfg: EasyDict, sources: str, weights: Iterable[float] = ()) -
                 "MTCNN.LANDMARKS": cfg.MTCNN.LANDMARKS, "MTCNN.SELECT_LANDMARKS": cfg.MTCNN.SELECT_LANDMARKS}
         key = next((f"{key} " for key, value in keys.items() if sources in (value, *value.split("+"))), "")
         raise InputError(f"{key}{sources!r}: none of {len(records):,} images has a face that counts; the table of "
-                         "tools/build_roidb.py says why faces are dropped or ignored")
+                         "`manyfaces data build` says why faces are dropped or ignored")
     if cfg.TRAIN.CROWDS:
         weights = [w * max(1, count) ** cfg.TRAIN.CROWDS for w, count in zip(weights, faces, strict=True)]
     if cfg.TRAIN.EVENTS:

@@ -1,4 +1,4 @@
-"""Testing: a folder of images becomes predictions that tools/evaluate.py reads, written by results.py.
+"""Testing: a folder of images becomes predictions that `manyfaces evaluate` reads, written by results.py.
 
 DIR/0--Parade/x.jpg gives OUT/0--Parade/x.txt. OUT/settings.json says what found the faces, because a figure without its
 scales, flip, threshold and NMS cannot be compared.

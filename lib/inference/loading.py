@@ -129,10 +129,11 @@ def _fixed(overrides):
 def _keras(config, weights, overrides, runtime, precision):
     """The detector of a config with weights, run by Keras."""
     if runtime not in (None, KERAS):
-        raise InputError(f"{config}: a config runs through Keras; for {runtime} export it first with tools/export.py")
+        raise InputError(f"{config}: a config runs through Keras; for {runtime} export it first with "
+                         f"`manyfaces export`")
     if precision not in (None, "float32"):
         raise InputError(f"{config}: precision {precision!r}: Keras computes in float32; export the config first with "
-                         f"tools/export.py")
+                         f"`manyfaces export`")
     cfg = load_config(config, overrides)
     if KERAS not in installed():
         raise InputError(f"{config}: needs Keras and TensorFlow: pip install 'manyfaces[train]'; {_have()}")

@@ -61,7 +61,7 @@ def check_format(file_format: str, resume: bool = False, labels: str | os.PathLi
         raise InputError(f"--labels: only COCO's results have image ids, found --format {file_format}")
     if resume and file_format != "wider":
         raise InputError(f"--resume: {file_format} results are one file, written at the end; use --format wider, "
-                         "whose folder tools/convert_results.py turns into COCO's file")
+                         "whose folder `manyfaces data convert` turns into COCO's file")
 
 
 class FolderResults:

@@ -50,7 +50,7 @@ class Family:
         input_size: (width, height) px, the only size that an exported net takes; None: any size.
         measures: the measures of `validation` that TRAIN.SELECT_BY may name, higher is better.
         together: neighbouring samples of a batch whose losses depend on one another; they stay on one device.
-        crop_side: px, side of the crops made before the training (tools/mtcnn_samples.py) that the net learns from;
+        crop_side: px, side of the crops made before the training (`manyfaces data samples`) that the net learns from;
             None: it learns from whole images, augmented as AUGMENT says.
     """
 

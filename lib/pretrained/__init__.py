@@ -53,7 +53,7 @@ def weights_file(name: str) -> Path:
     """
     if not has_weights(name):
         raise InputError(f"no weights ship for {name or 'a config without a name'} (there are: "
-                         f"{', '.join(names()) or 'none'}); train them with tools/train.py and give "
+                         f"{', '.join(names()) or 'none'}); train them with `manyfaces train` and give "
                          f"--weights output/{name or 'NAME'}/best{WEIGHTS}")
     file = FOLDER / (name + WEIGHTS)
     return file if file.is_file() else FOLDER / name

@@ -61,7 +61,7 @@ def read_cascade(folder: str | os.PathLike) -> dict[str, Any]:
     """
     files = CascadeFiles.exported(folder)
     if files is None:
-        raise InputError(f"{os.fspath(folder)}/{SIDECAR}: no such file; tools/export.py writes it with the nets")
+        raise InputError(f"{os.fspath(folder)}/{SIDECAR}: no such file; `manyfaces export` writes it with the nets")
     sidecar = files.sidecar
     facts = read_checked(sidecar)
     if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("content") != CONTENT:

@@ -83,7 +83,7 @@ def _able_in(path, facts, precision, able, runtime):
         raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     if (precision == "int8") != (facts["precision"] == "int8"):
         raise InputError(f"{path}: precision {precision!r}: the file is {facts['precision']}; "
-                         + ("tools/export.py --int8 makes one of that" if precision == "int8" else
+                         + ("`manyfaces export --int8` makes one of that" if precision == "int8" else
                             "give the model that was exported without --int8"))
     if precision == "bf16" and (runtime not in (None, BFLOAT16) or BFLOAT16 not in able):
         raise InputError(f"{path}: precision 'bf16': only {BFLOAT16} computes in it, from an .onnx or .xml")

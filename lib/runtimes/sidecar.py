@@ -166,7 +166,7 @@ def read_sidecar(path: str | os.PathLike) -> dict[str, Any]:
 def missing(path: str | os.PathLike) -> str:
     """The message of a model that has no sidecar."""
     return (f"{sidecar_path(path)}: no such file; it says what {Path(path).name} is and comes with it from "
-            f"tools/export.py")
+            f"`manyfaces export`")
 
 
 def _check(path, facts):

@@ -178,7 +178,7 @@ def initialise_backbone(model: keras.Model, cfg: Mapping) -> LoadReport | None:
     if weights == "imagenet" or not str(weights).endswith(".weights.h5"):
         return load_imagenet_weights(model, cfg["BACKBONE"], cfg, weights)
     if not Path(weights).is_file():
-        raise InputError(f"NET.WEIGHTS: {weights}: no such file; tools/import_weights.py makes such files "
+        raise InputError(f"NET.WEIGHTS: {weights}: no such file; `manyfaces import` makes such files "
                          f"(docs/backbones.md), and an empty NET.WEIGHTS starts from random weights")
     return load_backbone_weights(model, weights)
 

@@ -39,12 +39,13 @@ def stand_in(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_every_tool_has_help_with_an_example_that_calls_it(name, tool, capsys):
+def test_every_tool_has_help_with_an_example_that_calls_it(name, tool, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "tools" / f"{name}.py")])
     with pytest.raises(SystemExit) as end:
         tool(name).main(["--help"])
     assert end.value.code == 0
     text = capsys.readouterr().out
-    assert f"tools/{name}.py" in text.split("example:\n")[1]
+    assert f"  tools/{name}.py" in text.split("example:\n")[1]
     assert os.access(ROOT / "tools" / f"{name}.py", os.X_OK)
 
 

@@ -146,7 +146,7 @@ def test_samples_of_other_settings_are_refused(records, tmp_path):
 
 
 def test_samples_that_are_missing_are_named(records, tmp_path):
-    with pytest.raises(InputError, match="no samples there; make them with tools/mtcnn_samples.py"):
+    with pytest.raises(InputError, match="no samples there; make them with `manyfaces data samples`"):
         SampleFolder(tmp_path / "none").open("train")
     with pytest.raises(Killed):
         make(tmp_path, maker(records), Killer(130))
@@ -173,7 +173,7 @@ def test_the_text_list_has_crops_and_offsets(records, tmp_path):
     '{"part": "train", "shard": 0, "records": []}', '{"part": "test", "shard": 0, "records": {}}', "[" * 100_000])
 def test_a_line_that_describes_no_shard_is_named(tmp_path, line):
     (tmp_path / "journal.jsonl").write_text('{"settings": {"side": 12, "shards": {"train": 1}}}\n' + line + "\n")
-    with pytest.raises(InputError, match="journal.jsonl line 2: found .*, expected a line of tools/mtcnn_samples.py"):
+    with pytest.raises(InputError, match="journal.jsonl line 2: found .*, expected a line of `manyfaces data samples`"):
         SampleFolder(tmp_path)
 
 

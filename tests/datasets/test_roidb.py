@@ -90,7 +90,7 @@ def test_not_even_arrays_and_classes_of_ours_are_unpickled(value, tmp_path):
 
 def test_damaged_and_foreign_files_are_named(tmp_path):
     path = tmp_path / "x.pkl"
-    with pytest.raises(InputError, match=r"x\.pkl: no such file; build it with tools/build_roidb\.py"):
+    with pytest.raises(InputError, match=r"x\.pkl: no such file; build it with `manyfaces data build`"):
         load_roidb(path)
     save_roidb(roidb(), path)
     whole = path.read_bytes()

@@ -146,7 +146,7 @@ def test_selection_by_an_unknown_measure_is_refused(folder, samples):
 
     with pytest.raises(InputError, match=r"TRAIN\.SELECT_BY is 'mAP', expected one of quality, AP, accuracy"):
         Trainer(config(folder, NAME="by_map_pnet", MTCNN__SAMPLES=samples.path, TRAIN__SELECT_BY="mAP"))
-    with pytest.raises(InputError, match=r"none: no samples there; make them with tools/mtcnn_samples\.py"):
+    with pytest.raises(InputError, match=r"none: no samples there; make them with `manyfaces data samples`"):
         Trainer(config(folder, NAME="no_pnet", MTCNN__SAMPLES=folder / "none"))
 
 

@@ -65,7 +65,7 @@ class Whole(Family):
 
 def test_the_family_of_the_page_trains_is_exported_and_runs(folder):
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    from manyfaces.commands.export import main as export
+    from manyfaces.commands.models.export import main as export
     from manyfaces.commands.train import main as train
 
     with pytest.raises(InputError, match="FAMILY: found 'centres', expected one of grid, mtcnn, ssd, ssh, tiny"):

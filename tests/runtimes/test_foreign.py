@@ -215,7 +215,7 @@ def test_other_graphs_are_not_recognised():
 def test_errors_name_the_known_formats(folder, yunet):
     path = write(folder / "other.onnx", [("boxes", 8, 4), ("scores", 8, 2)])
     with pytest.raises(InputError, match=r"other\.json: no such file; it says what other\.onnx is and comes with it "
-                                         r"from tools/export\.py\. .*YuNet .*SCRFD .*outputs boxes \['b', 'n', 4\]"):
+                                         r"from `manyfaces export`\. .*YuNet .*SCRFD .*outputs boxes \['b', 'n', 4\]"):
         Detector.load(path)
     with pytest.raises(InputError, match=r"y\.json: no such file.*only runtime onnxruntime opens a file: YuNet"):
         Detector.load(yunet, runtime="openvino")

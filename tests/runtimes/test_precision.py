@@ -18,7 +18,7 @@ def test_only_openvino_has_bfloat16():
     for kind, name in (("onnx", "onnxruntime"), ("litert", "litert"), ("litert", None)):
         with pytest.raises(InputError, match="precision 'bf16': only openvino computes in it"):
             open_model(exported(kind)[0], name, precision="bf16")
-    for wrong, message in (("int8", "the file is float32; tools/export.py --int8"), ("half", "is 'half', expected")):
+    for wrong, message in (("int8", "the file is float32; `manyfaces export --int8`"), ("half", "is 'half', expected")):
         with pytest.raises(InputError, match=message):
             open_model(path, precision=wrong)
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

@@ -75,7 +75,7 @@ def test_json_goes_to_standard_output_and_inference_is_demo(tool, capsys):
     assert ours.err.splitlines()[-1] == "2 done"
     assert run_tool(tool("inference").main, words) == 0
     earlier = capsys.readouterr()
-    assert earlier.err.startswith("tools/inference.py is the earlier name of tools/demo.py --weights MODEL\n")
+    assert earlier.err.startswith("tools/inference.py is the earlier name of manyfaces detect --weights MODEL\n")
     for text in (ours.out, earlier.out):
         rows = [json.loads(line) for line in text.splitlines()]
         assert [len(row["faces"]) for row in rows] == [1, 1] and "picture" not in rows[0]

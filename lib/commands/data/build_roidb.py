@@ -9,16 +9,16 @@ from ..command_line import argument_parser
 from .annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
-tools/build_roidb.py --format wider --images data/WIDER_train/images \\
+manyfaces data build --format wider --images data/WIDER_train/images \\
     --labels data/wider_face_split/wider_face_train_bbx_gt.txt --out data/pickles/wider_train.pkl
-tools/build_roidb.py --format wider --labels data/wider_face_split/wider_face_train.mat    # statistics only
-tools/build_roidb.py --format yolo --images set/images --labels set/labels --classes face --out data/pickles/mine.pkl
-tools/build_roidb.py --images set/images --labels set/labels --split 0.9 --out data/pickles/mine.pkl
+manyfaces data build --format wider --labels data/wider_face_split/wider_face_train.mat    # statistics only
+manyfaces data build --format yolo --images set/images --labels set/labels --classes face --out data/pickles/mine.pkl
+manyfaces data build --images set/images --labels set/labels --split 0.9 --out data/pickles/mine.pkl
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/build_roidb.py."""
+    """The command line of `manyfaces data build`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--labels", required=True, metavar="FILE|DIR",
                         help="the annotation: a file, or a folder for voc and yolo")

@@ -16,16 +16,16 @@ from ..command_line import argument_parser
 from .annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
-tools/cluster_templates.py --format wider --labels data/wider/wider_face_split/wider_face_train.mat \\
+manyfaces data templates --format wider --labels data/wider/wider_face_split/wider_face_train.mat \\
     --against RefBox_N25.mat --plot output/templates.png
-tools/cluster_templates.py --roidb data/pickles/wider_train.pkl --count 12 --scales 0.5,1,2 --low 8 --high 120
+manyfaces data templates --roidb data/pickles/wider_train.pkl --count 12 --scales 0.5,1,2 --low 8 --high 120
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/cluster_templates.py."""
+    """The command line of `manyfaces data templates`."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--roidb", nargs="+", default=[], metavar="FILE", help="roidbs of tools/build_roidb.py")
+    parser.add_argument("--roidb", nargs="+", default=[], metavar="FILE", help="roidbs of `manyfaces data build`")
     parser.add_argument("--labels", metavar="FILE", help="an annotation, with its --format, instead of --roidb")
     parser.add_argument("--images", metavar="DIR", help="folder of its images, where the format needs them")
     add_annotation_options(parser, None)

@@ -11,18 +11,18 @@ from ...evaluation.pairing import pair_by_name
 from ..command_line import argument_parser
 
 EXAMPLE = """
-tools/convert_results.py --results results.json --gt data/wider_val.json --out output/pred
-tools/convert_results.py --results output/pred --gt data/wider_val.json --out results.json
+manyfaces data convert --results results.json --gt data/wider_val.json --out output/pred
+manyfaces data convert --results output/pred --gt data/wider_val.json --out results.json
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/convert_results.py."""
+    """The command line of `manyfaces data convert`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--results", required=True, metavar="FILE|DIR",
                         help="a result file becomes a folder, a folder of event/name.txt becomes a result file")
     parser.add_argument("--gt", required=True, metavar="FILE",
-                        help="COCO annotation .json of the images, such as tools/wider_to_coco.py writes")
+                        help="COCO annotation .json of the images, such as `manyfaces data coco` writes")
     parser.add_argument("--out", required=True, metavar="DIR|FILE", help="the folder or .json to write")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the categories of --gt that are faces; "
                         "without it the only category, or among several the one named face")

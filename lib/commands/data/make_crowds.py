@@ -13,16 +13,16 @@ from ...errors import InputError
 from ..command_line import argument_parser
 
 EXAMPLE = """
-tools/make_crowds.py --roidb data/pickles/wider_select.pkl data/pickles/facemask_select.pkl --out output/crowds
-tools/test.py --cfg cfgs/tiny_mobilenet_v1_025.yml --images output/crowds --set TEST.TOP 1000 --out output/top_1000
-tools/evaluate.py roidb --roidb output/crowds/crowds.pkl --pred output/top_1000
+manyfaces data crowds --roidb data/pickles/wider_select.pkl data/pickles/facemask_select.pkl --out output/crowds
+manyfaces test --cfg cfgs/tiny_mobilenet_v1_025.yml --images output/crowds --set TEST.TOP 1000 --out output/top_1000
+manyfaces evaluate roidb --roidb output/crowds/crowds.pkl --pred output/top_1000
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/make_crowds.py."""
+    """The command line of `manyfaces data crowds`."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--roidb", nargs="+", required=True, metavar="FILE", help="roidbs of tools/build_roidb.py")
+    parser.add_argument("--roidb", nargs="+", required=True, metavar="FILE", help="roidbs of `manyfaces data build`")
     parser.add_argument("--out", required=True, metavar="DIR", help="crowds/*.jpg and crowds.pkl go there")
     parser.add_argument("--sheets", type=int, default=24, help="number of sheets")
     parser.add_argument("--columns", type=int, default=4, help="images per row, and rows per sheet")

@@ -1,7 +1,7 @@
 """Write a synthetic data set in WIDER FACE's own layout: two public-domain portraits pasted onto generated scenes.
 
 OUT/WIDER_toy/images/0--Toy/*.jpg, OUT/wider_face_split/wider_face_toy_bbx_gt.txt and retinaface_toy_label.txt (with
-landmarks), and OUT/ground_truth/*.mat for tools/evaluate.py wider. The same seed gives the same images everywhere.
+landmarks), and OUT/ground_truth/*.mat for `manyfaces evaluate wider`. The same seed gives the same images everywhere.
 """
 
 import sys
@@ -13,14 +13,14 @@ from ...errors import InputError
 from ..command_line import argument_parser
 
 EXAMPLE = """
-tools/make_toy.py --out data/toy/train --images 300 --seed 1
-tools/build_roidb.py --format retinaface --images data/toy/train/WIDER_toy/images \\
+manyfaces data toy --out data/toy/train --images 300 --seed 1
+manyfaces data build --format retinaface --images data/toy/train/WIDER_toy/images \\
     --labels data/toy/train/wider_face_split/retinaface_toy_label.txt --out data/pickles/toy_train.pkl
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/make_toy.py."""
+    """The command line of `manyfaces data toy`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--images", type=int, default=300, help="number of scenes")

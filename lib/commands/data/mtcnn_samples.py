@@ -23,15 +23,15 @@ from ...progress import Progress
 from ..command_line import add_set_option, argument_parser
 
 EXAMPLE = """
-tools/mtcnn_samples.py --stage pnet
-tools/mtcnn_samples.py --stage rnet --set MTCNN.PNET output/mtcnn_pnet/best.weights.h5
-tools/mtcnn_samples.py --stage onet --list data/onet_list/list.txt    # also the crops as files
+manyfaces data samples --stage pnet
+manyfaces data samples --stage rnet --set MTCNN.PNET output/mtcnn_pnet/best.weights.h5
+manyfaces data samples --stage onet --list data/onet_list/list.txt    # also the crops as files
 """
 SIDES = {"pnet": 12, "rnet": 24, "onet": 48}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/mtcnn_samples.py."""
+    """The command line of `manyfaces data samples`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--stage", required=True, choices=SIDES, help="the net that learns from them")
     parser.add_argument("--cfg", metavar="FILE", help="its config (default: cfgs/mtcnn_STAGE.yml)")

@@ -9,15 +9,15 @@ from ..command_line import argument_parser
 from .annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
-tools/wider_to_coco.py --labels data/wider_face_split/wider_face_val_bbx_gt.txt --images data/WIDER_val/images \\
+manyfaces data coco --labels data/wider_face_split/wider_face_val_bbx_gt.txt --images data/WIDER_val/images \\
     --out data/wider_val.json
-tools/wider_to_coco.py --format voc --labels data/facemask/annotations --images data/facemask/images \\
+manyfaces data coco --format voc --labels data/facemask/annotations --images data/facemask/images \\
     --classes with_mask without_mask mask_weared_incorrect --only data/facemask/val.txt --out data/facemask_val.json
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/wider_to_coco.py."""
+    """The command line of `manyfaces data coco`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--labels", required=True, metavar="FILE|DIR",
                         help="the annotation: a file (wider: .txt or .mat), or a folder for voc and yolo")

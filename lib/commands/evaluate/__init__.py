@@ -1,4 +1,4 @@
-"""The protocols of tools/evaluate.py, one module each.
+"""The protocols of `manyfaces evaluate`, one module each.
 
 A module has `add_arguments(parser)` and `evaluate(options)`, which prints and returns an exit code or None. A new
 protocol is a module and a line here.

@@ -1,4 +1,4 @@
-"""tools/evaluate.py best_box: IoU of each image's best box with a face, on images with few faces."""
+"""`manyfaces evaluate best_box`: IoU of each image's best box with a face, on images with few faces."""
 
 import contextlib
 from argparse import ArgumentParser, Namespace
@@ -14,7 +14,7 @@ COLUMNS = ("iou", "iou_nearest", "iou_single", "images", "single", "without", "u
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
-    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of `manyfaces data build`")
     parser.add_argument("--max-faces", type=int, default=5, metavar="N",
                         help="images with more faces, or none, are left out (default: 5)")
     parser.add_argument("--grid", type=int, default=7, metavar="N",

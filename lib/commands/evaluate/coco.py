@@ -1,4 +1,4 @@
-"""tools/evaluate.py coco: COCO's AP of result files or prediction folders, with 1,000 and 100 detections per image."""
+"""`manyfaces evaluate coco`: COCO's AP of result files or folders, with 1,000 and 100 detections per image."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR", "AR5
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
     parser.add_argument("--gt", required=True, metavar="FILE",
-                        help="COCO annotation .json, such as tools/wider_to_coco.py writes; crowds are ignored")
+                        help="COCO annotation .json, such as `manyfaces data coco` writes; crowds are ignored")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the categories that are faces; without "
                         "it the only category, or among several the one named face")
     parser.add_argument("--max-dets", type=int, default=MAX_DETECTIONS, metavar="N",

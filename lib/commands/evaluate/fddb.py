@@ -1,4 +1,4 @@
-"""tools/evaluate.py fddb: discrete and continuous ROC of FDDB."""
+"""`manyfaces evaluate fddb`: discrete and continuous ROC of FDDB."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""tools/evaluate.py heights: recall at IoU 0.5 by the height of the faces, of several detectors on one roidb."""
+"""`manyfaces evaluate heights`: recall at IoU 0.5 by the height of the faces, of several detectors on one roidb."""
 
 import contextlib
 import csv
@@ -20,7 +20,7 @@ COLUMNS = ("set", "detector", "point", "score", "precision", "height", "faces", 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
-    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of `manyfaces data build`")
     parser.add_argument("--precision", type=float, default=0.9, metavar="P",
                         help="one row per detector is at the lowest score that keeps this precision (default: 0.9)")
     parser.add_argument("--score", type=float, default=0.02, metavar="S",

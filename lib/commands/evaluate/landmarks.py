@@ -1,4 +1,4 @@
-"""tools/evaluate.py landmarks: distance of a detector's five points from the labelled ones."""
+"""`manyfaces evaluate landmarks`: distance of a detector's five points from the labelled ones."""
 
 import contextlib
 from argparse import ArgumentParser, Namespace
@@ -14,7 +14,7 @@ WAYS = {"given": "given the face's box", "detected": "as detected"}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
-    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py, with landmarks")
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of `manyfaces data build`, with landmarks")
     add_detector_options(parser)
     parser.add_argument("--json", metavar="FILE", help="also write the results to FILE, with the error of each face")
 

@@ -6,20 +6,20 @@ from ..command_line import argument_parser
 from . import COMMANDS, command
 
 EXAMPLE = """
-tools/evaluate.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
-tools/evaluate.py fddb --pred output/fddb.txt --annotations data/fddb/FDDB-folds --images data/fddb/originalPics
-tools/evaluate.py coco --pred results.json --gt data/wider_val.json
-tools/evaluate.py voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt data/facemask/annotations \\
+manyfaces evaluate wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
+manyfaces evaluate fddb --pred output/fddb.txt --annotations data/fddb/FDDB-folds --images data/fddb/originalPics
+manyfaces evaluate coco --pred results.json --gt data/wider_val.json
+manyfaces evaluate voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt data/facemask/annotations \\
     --classes with_mask without_mask mask_weared_incorrect
-tools/evaluate.py roidb --pred output/ssh_mobilenet_v1_025/pred_facemask --roidb data/pickles/facemask_val.pkl
-tools/evaluate.py heights --pred output/A/pred_facemask --pred output/B/pred_facemask \\
+manyfaces evaluate roidb --pred output/ssh_mobilenet_v1_025/pred_facemask --roidb data/pickles/facemask_val.pkl
+manyfaces evaluate heights --pred output/A/pred_facemask --pred output/B/pred_facemask \\
     --roidb data/pickles/facemask_val.pkl
-tools/evaluate.py landmarks --cfg cfgs/ssh_mobilenet_v1_025.yml --roidb data/pickles/landmarks_test.pkl
+manyfaces evaluate landmarks --cfg cfgs/ssh_mobilenet_v1_025.yml --roidb data/pickles/landmarks_test.pkl
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int | None:
-    """The command line of tools/evaluate.py."""
+    """The command line of `manyfaces evaluate`."""
     parser = argument_parser(__doc__, EXAMPLE)
     commands = parser.add_subparsers(dest="protocol", required=True, metavar="|".join(COMMANDS))
     for name, text in COMMANDS.items():

@@ -1,4 +1,4 @@
-"""tools/evaluate.py roidb: AP at IoU 0.5 of prediction folders on any data set that has a roidb."""
+"""`manyfaces evaluate roidb`: AP at IoU 0.5 of prediction folders on any data set that has a roidb."""
 
 import contextlib
 import time
@@ -14,7 +14,7 @@ COLUMNS = ("ap50", "ap50_small", "wider", "images", "faces", "small", "missing",
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this protocol."""
-    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of tools/build_roidb.py")
+    parser.add_argument("--roidb", required=True, metavar="FILE", help=".pkl of `manyfaces data build`")
     add_folder_arguments(parser)
 
 

@@ -1,4 +1,4 @@
-"""What tools/evaluate.py wider prints besides AP: operating points, and the tables of --breakdown."""
+"""What `manyfaces evaluate wider` prints besides AP: operating points, and the tables of --breakdown."""
 
 from collections.abc import Sequence
 

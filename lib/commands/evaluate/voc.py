@@ -1,4 +1,4 @@
-"""tools/evaluate.py voc: AP at IoU 0.5 on Pascal VOC's XML annotation, by the height of the faces."""
+"""`manyfaces evaluate voc`: AP at IoU 0.5 on Pascal VOC's XML annotation, by the height of the faces."""
 
 import contextlib
 from argparse import ArgumentParser, Namespace

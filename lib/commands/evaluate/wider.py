@@ -1,4 +1,4 @@
-"""tools/evaluate.py wider: easy, medium and hard by the official rules, with operating points, breakdowns and plots."""
+"""`manyfaces evaluate wider`: the official easy, medium and hard, with operating points, breakdowns and plots."""
 
 import contextlib
 import time

@@ -68,7 +68,7 @@ class SampleLoader(Loader):
         assert folder.settings is not None  # open() has read them
         if folder.settings["stage"] != cfg.MTCNN.STAGE:
             raise InputError(f"{folder.path}: the samples there are for {folder.settings['stage']}, MTCNN.STAGE is "
-                             f"{cfg.MTCNN.STAGE}; make those with tools/mtcnn_samples.py --stage {cfg.MTCNN.STAGE}")
+                             f"{cfg.MTCNN.STAGE}; make those with `manyfaces data samples --stage {cfg.MTCNN.STAGE}`")
         self.ends = {kind: np.cumsum([len(shard) for shard in shards]) for kind, shards in self.shards.items()}
         self.kinds = turns_of_kinds(cfg.MTCNN.RATIO, [kind for kind, shards in self.shards.items() if shards])
         if not {"positive", "negative"} <= set(self.kinds):

@@ -55,7 +55,7 @@ class SampleFolder:
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 found = line[:40].decode(errors="replace")
                 raise InputError(f"{self.journal} line {number}: found {found!r}, expected a line of "
-                                 f"tools/mtcnn_samples.py; make the samples again with --overwrite") from None
+                                 f"`manyfaces data samples`; make the samples again with --overwrite") from None
 
     def begin(self, settings: dict, overwrite: bool = False) -> None:
         """Start, or continue where an earlier run with the same settings was killed. The folder is then this process's.
@@ -118,7 +118,7 @@ class SampleFolder:
             InputError: when shards are missing: no samples were made, or the run that made them was killed.
         """
         if self.settings is None:
-            raise InputError(f"{self.path}: no samples there; make them with tools/mtcnn_samples.py")
+            raise InputError(f"{self.path}: no samples there; make them with `manyfaces data samples`")
         totals, side = self.settings.get("shards"), self.settings.get("side")
         total = totals.get(split) if isinstance(totals, dict) else None
         if type(total) is not int or type(side) is not int or not 0 < side <= _MOST_SIDE:
@@ -127,7 +127,7 @@ class SampleFolder:
         there = sum(0 <= shard < total for shard in self.shards[split])
         if there < total:
             raise InputError(f"{self.path}: {there} of {total} shards of {split} are there; run the same "
-                             f"tools/mtcnn_samples.py again, it makes the others")
+                             f"`manyfaces data samples` again, it makes the others")
         shards: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
         for shard in range(total):
             for kind, count in self.shards[split][shard]["records"].items():

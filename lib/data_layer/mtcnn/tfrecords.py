@@ -138,7 +138,7 @@ def open_samples(path: str | os.PathLike, kind: str, side: int) -> np.ndarray:
         InputError: the file is missing, cut short, damaged, of another kind or size, or not written by SampleWriter.
     """
     dtype, template = record_layout(KINDS[kind], side)
-    path, advice = Path(path), "make the samples again (tools/mtcnn_samples.py --overwrite)"
+    path, advice = Path(path), "make the samples again (`manyfaces data samples --overwrite`)"
     try:
         size = path.stat().st_size
         if not size or size % dtype.itemsize:
@@ -146,7 +146,7 @@ def open_samples(path: str | os.PathLike, kind: str, side: int) -> np.ndarray:
                              f"record of {side} px; {advice}")
         rows = np.memmap(path, np.uint8, "r").reshape(-1, dtype.itemsize)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); make the samples with tools/mtcnn_samples.py"
+        raise InputError(f"{path}: cannot be read ({error.strerror}); make the samples with `manyfaces data samples`"
                          ) from None
     for first in range(0, len(rows), CHECKED):
         wrong = _first_wrong(rows[first : first + CHECKED], dtype, template)

@@ -20,7 +20,7 @@ def read_retinaface(labels: str | os.PathLike, images: str | os.PathLike | None 
                     missing: str = "error") -> Roidb:
     """Read label.txt.
 
-    The file does not say which faces are invalid; tools/build_roidb.py --attributes adds that.
+    The file does not say which faces are invalid; `manyfaces data build --attributes` adds that.
 
     Args:
         labels: the label.txt.

@@ -1,1 +1,1 @@
-"""The page of tools/report.py, one HTML file: report.py and sections.py say what is on it, page.py writes HTML."""
+"""The page of `manyfaces report`, one HTML file: report.py and sections.py say what is on it, page.py writes HTML."""

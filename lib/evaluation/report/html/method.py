@@ -75,7 +75,7 @@ def examine(name: str, predictions: Predictions, truth: Sequence[GroundTruth], s
 
 
 def read_settings(folder: str | os.PathLike) -> tuple[dict | None, list[str]]:
-    """The settings.json that tools/test.py writes beside predictions.
+    """The settings.json that `manyfaces test` writes beside predictions.
 
     Returns:
         The settings, or None; and notes for the reader of the report.

@@ -1,6 +1,6 @@
 """A report as one HTML file that shows where a detector is weak, or how several differ.
 
-The figures are those of tools/evaluate.py wider. method.py makes them, sections.py words them.
+The figures are those of `manyfaces evaluate wider`. method.py makes them, sections.py words them.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ ENOUGH = 20
 """A subset of fewer faces is not called the weakest: that may be chance."""
 KIND_TITLES = {"missed": "Missed faces", "localisation": "Poor localisation", "duplicate": "Duplicates",
                "background": "Background"}
-# What tools/test.py writes into settings.json: a line of the page -> its keys, and the words for their values.
+# What `manyfaces test` writes into settings.json: a line of the page -> its keys, and the words for their values.
 MADE = {"Net": {"name": "{}", "weights": "{}", "sha256": "SHA-256 {}"},
         "Images": {"scales": "scales {}", "flip": "mirrored too: {}", "max_side": "longest side {}"},
         "Faces": {"score": "score from {}", "nms": "NMS {}", "nms_method": "{}", "top": "{} before NMS",
@@ -45,8 +45,8 @@ def page(methods: Sequence[Method], setting: str, subset: bool, with_images: boo
     body = [tag("section", tag("h2", title), content, id=key) for key, title, content in sections if content]
     return [_header(methods, setting, subset, tag("nav", links, aria_label="Sections")),
             tag("main", _glance(methods, setting), _warnings(methods), body),
-            tag("footer", "Made by tools/report.py of manyfaces. The figures are those of ",
-                tag("code", "tools/evaluate.py wider"), ".")]
+            tag("footer", "Made by ", tag("code", "manyfaces report"), ". The figures are those of ",
+                tag("code", "manyfaces evaluate wider"), ".")]
 
 
 def _header(methods, setting, subset, nav):

@@ -7,19 +7,19 @@ are element-wise operations (batch normalisation, activations, sums of maps), wh
 import re
 from collections.abc import Sequence
 
-from ..config import load_config
-from ..errors import InputError
-from .command_line import add_set_option, argument_parser
+from ...config import load_config
+from ...errors import InputError
+from ..command_line import add_set_option, argument_parser
 
 MAX_SIDE = 65535  # px; of a JPEG
 EXAMPLE = """
-tools/flops.py --cfg cfgs/ssd_mobilenet_v2_075.yml
-tools/flops.py --cfg cfgs/ssh_mobilenet_v1_025.yml --size 1024x768
+manyfaces flops --cfg cfgs/ssd_mobilenet_v2_075.yml
+manyfaces flops --cfg cfgs/ssh_mobilenet_v1_025.yml --size 1024x768
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/flops.py."""
+    """The command line of `manyfaces flops`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--size", metavar="WxH", help="of the image in px, such as 640x480")
@@ -28,11 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cfg = load_config(options.cfg, options.set)
     size = read_size(options.size) if options.size else tuple(cfg.TEST.SIZE) or None
 
-    from ..nets import (
-        backend,  # late, so that --help does not wait for Keras
-        family,
-    )
-    from ..nets.flops import input_shape, layer_costs, totals
+    from ...nets import backend, family  # late, so that --help does not wait for Keras
+    from ...nets.flops import input_shape, layer_costs, totals
 
     backend.prepare()
     model = family(cfg).build()

@@ -8,17 +8,17 @@ nets ship together: --run takes the folder that their trainings are in.
 from collections.abc import Sequence
 from pathlib import Path
 
-from .command_line import add_set_option, argument_parser, quiet_decoders
+from ..command_line import add_set_option, argument_parser, quiet_decoders
 
 EXAMPLE = """
-tools/ship.py --run output/ssh_mobilenet_v1_025 --set TEST.NMS 0.4 TEST.DEMO_SCORE 0.65
-tools/ship.py --run output/grid_mobilenet_v2_100 --half
-tools/ship.py --run output --set CASCADE.THRESHOLDS "[0.6, 0.7, 0.7]"                    # mtcnn_pnet, _rnet, _onet
+manyfaces ship --run output/ssh_mobilenet_v1_025 --set TEST.NMS 0.4 TEST.DEMO_SCORE 0.65
+manyfaces ship --run output/grid_mobilenet_v2_100 --half
+manyfaces ship --run output --set CASCADE.THRESHOLDS "[0.6, 0.7, 0.7]"                    # mtcnn_pnet, _rnet, _onet
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/ship.py."""
+    """The command line of `manyfaces ship`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--run", required=True, metavar="DIR", help="output/NAME of a training; output, or another "
                         "folder that holds mtcnn_pnet, mtcnn_rnet and mtcnn_onet, for MTCNN")
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     quiet_decoders()
 
-    from .. import pretrained
-    from ..export.ship import ship  # late, so that --help does not wait for Keras
+    from ... import pretrained
+    from ...export.ship import ship  # late, so that --help does not wait for Keras
 
     sizes, facts = ship(options.run, options.to, options.name, options.weights, options.set, options.half,
                         options.licence)

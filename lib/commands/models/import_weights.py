@@ -4,26 +4,26 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError, Range, check_number
-from .command_line import argument_parser
+from ...errors import InputError, Range, check_number
+from ..command_line import argument_parser, as_called
 
 EXAMPLE = """
-tools/import_weights.py mobilenet_v1_025 --source mobilenetV1X0.25_pretrain.tar \\
+manyfaces import mobilenet_v1_025 --source mobilenetV1X0.25_pretrain.tar \\
     --out data/imagenet/mobilenet_v1_025.weights.h5
-tools/import_weights.py mobilenet_v2_100 --source imagenet_folded_f16.npz --images data/wider/WIDER_train/images \\
+manyfaces import mobilenet_v2_100 --source imagenet_folded_f16.npz --images data/wider/WIDER_train/images \\
     --out data/imagenet/mobilenet_v2_100.weights.h5
-tools/import_weights.py slim --net resnet_v1_101 --source resnet_v1_101.ckpt \\
+manyfaces import slim --net resnet_v1_101 --source resnet_v1_101.ckpt \\
     --out data/imagenet/resnet101_slim.weights.h5
-tools/import_weights.py retinaface --source mobilenet0.25_Final.pth \\
+manyfaces import retinaface --source mobilenet0.25_Final.pth \\
     --out data/retinaface/retinaface_mobilenet_v1_025.weights.h5
-tools/import_weights.py mtcnn --source mtcnn_tf1 --out-dir output/mtcnn_tf1
+manyfaces import mtcnn --source mtcnn_tf1 --out-dir output/mtcnn_tf1
 """
 SLIM_NETS = ("vgg_16", "resnet_v1_50", "resnet_v1_101", "resnet_v1_152", "mobilenet_v1", "mobilenet_v2")
 TOLERANCE = {"mobilenet_v1_025": 1e-3, "retinaface": 1e-4}  # absolute, of maps that reach 180, of outputs that reach 6
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/import_weights.py."""
+    """The command line of `manyfaces import`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("net", choices=["mobilenet_v1_025", "mobilenet_v2_100", "slim", "retinaface", "mtcnn"],
                         help="what the source holds")
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.net == "retinaface":
         import_retinaface(options)
         return
-    from ..weights import backbones as import_weights  # late, so that --help does not wait for Keras
+    from ...weights import backbones as import_weights  # late, so that --help does not wait for Keras
 
     if options.reference:
         model = import_weights.mobilenet_v1_from_torch(options.source, preprocess="none")
@@ -72,12 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tap, worst, _ = max(rows, key=lambda row: row[1])
         _check_difference(options, tap, worst)
     if options.net == "slim":
-        from ..weights.slim import backbone_from_slim
+        from ...weights.slim import backbone_from_slim
 
         model, report = backbone_from_slim(options.slim_net, options.source, options.alpha)
         print(report)
     elif v2:
-        from ..weights.folded import mobilenet_v2_from_folded
+        from ...weights.folded import mobilenet_v2_from_folded
 
         model = mobilenet_v2_from_folded(options.source, options.images)
     else:
@@ -97,11 +97,11 @@ def import_retinaface(options: Namespace) -> None:
     """Write the weights of a RetinaFace, for cfgs/retinaface_mobilenet_v1_025.yml."""
     if not options.out.endswith(".weights.h5"):
         raise InputError(f"{options.out}: expected a name that ends in .weights.h5")
-    from ..nets import backend
+    from ...nets import backend
 
     backend.prepare()
-    from ..weights import retinaface
-    from ..weights.files import save_weights
+    from ...weights import retinaface
+    from ...weights.files import save_weights
 
     model, cfg = retinaface.import_retinaface(options.source)
     if options.reference:
@@ -117,10 +117,11 @@ def import_mtcnn(options: Namespace) -> None:
     """Write the three nets of MTCNN and their config."""
     if not options.out_dir or options.out:
         raise InputError("mtcnn: expected --out-dir DIR for three files; --out is for backbones")
-    from ..nets import backend
+    from ...nets import backend
 
     backend.prepare()
-    from ..weights.mtcnn import import_mtcnn as convert
+    from ...weights.mtcnn import import_mtcnn as convert
 
     _, weights = convert(options.source, options.out_dir)
-    print(f"{options.out_dir}: the three nets; tools/test.py --cfg {options.out_dir}/mtcnn.yml --weights {weights}")
+    print(as_called(f"{options.out_dir}: the three nets; manyfaces test --cfg {options.out_dir}/mtcnn.yml "
+                    f"--weights {weights}"))

@@ -1,26 +1,26 @@
 """Export trained weights as ONNX, OpenVINO IR, LiteRT or SavedModel, for use without Keras.
 
 The file takes RGB images (B, H, W, 3) 0..255; normalisation and padding are inside. With --nms (ONNX) its outputs are
-faces, otherwise the net's maps, which tools/demo.py and manyfaces.Detector decode. MODEL.json beside the file describes
-it. Before it is written, its maps are compared with those of Keras on real images: a difference of more than 1e-4 (of
-the map's largest value, where that is over 1) is an error, and no file is written.
+faces, otherwise the net's maps, which `manyfaces detect` and manyfaces.Detector decode. MODEL.json beside the file
+describes it. Before it is written, its maps are compared with those of Keras on real images: a difference of more than
+1e-4 (of the map's largest value, where that is over 1) is an error, and no file is written.
 """
 
 from collections.abc import Sequence
 
-from ..config import load_config
-from .command_line import add_set_option, argument_parser, quiet_decoders
+from ...config import load_config
+from ..command_line import add_set_option, argument_parser, quiet_decoders
 
 EXAMPLE = """
-tools/export.py --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/ssh.onnx
-tools/export.py --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/faces.onnx --nms --set TEST.SCORE 0.3
-tools/export.py --cfg cfgs/mine.yml --weights output/mine/best.weights.h5 --out output/int8.xml \\
+manyfaces export --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/ssh.onnx
+manyfaces export --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/faces.onnx --nms --set TEST.SCORE 0.3
+manyfaces export --cfg cfgs/mine.yml --weights output/mine/best.weights.h5 --out output/int8.xml \\
     --int8 --calibrate data/wider/WIDER_train/images --licence "my own photographs"
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line of tools/export.py."""
+    """The command line of `manyfaces export`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     quiet_decoders()
     cfg = load_config(options.cfg, options.set)
 
-    from ..export.export import export  # late, so that --help does not wait for it
+    from ...export.export import export  # late, so that --help does not wait for it
 
     facts = export(cfg, options.weights, options.out, options.format, options.nms, options.int8, options.calibrate,
                    options.images, options.licence, half=options.half)
