@@ -10,8 +10,8 @@ from torch_files import FakeTensor, torch_names, write_zip
 
 keras = pytest.importorskip("keras")
 
-from manyfaces.commands import import_weights as command  # noqa: E402
 from manyfaces.commands.command_line import run  # noqa: E402
+from manyfaces.commands.models import import_weights as command  # noqa: E402
 from manyfaces.config import load_config  # noqa: E402
 from manyfaces.datasets.readers import READERS  # noqa: E402
 from manyfaces.datasets.roidb import save_roidb  # noqa: E402

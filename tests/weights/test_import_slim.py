@@ -10,8 +10,8 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from manyfaces.commands import import_weights  # noqa: E402
 from manyfaces.commands.command_line import run  # noqa: E402
+from manyfaces.commands.models import import_weights  # noqa: E402
 from manyfaces.errors import InputError  # noqa: E402
 from manyfaces.nets.backbones import BACKBONES, vgg16  # noqa: E402
 from manyfaces.nets.backbones.resnet import ResNet  # noqa: E402

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from manyfaces.commands import import_weights as command
 from manyfaces.commands.command_line import run
+from manyfaces.commands.models import import_weights as command
 from manyfaces.errors import InputError
 from manyfaces.nets.backbones import build_backbone
 from manyfaces.weights import backbones as import_weights
