@@ -1,51 +1,87 @@
 """Build: the package `manyfaces` lives in lib/, and every lib/**.pyx is a compiled module.
 
 A module that does not compile is left out: its NumPy twin is used, with one warning. The rest of the metadata is in
-pyproject.toml. `python setup.py build_ext --inplace` and `pip install -e .` compile in the working tree.
-MANYFACES_PORTABLE=1 leaves out instructions that only this machine may have, for wheels that run on other machines.
+pyproject.toml. There are two kinds of build:
+
+- In the working tree (`python setup.py build_ext --inplace`, `pip install -e .`): for this Python, with all
+  instructions of this processor.
+- A wheel (`pip wheel .`, `pip install .`): for every CPython from 3.11 on, because it uses only the stable ABI (typed
+  memoryviews need the buffer protocol, which is part of it since 3.11), and for every processor of the platform.
 """
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+# Their exported nets are in the wheel. All other nets and all weights for Keras are in the package manyfaces-weights
+# (weights_package/), which keeps the wheel below 10 MB.
+MODELS = ("ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025", "mtcnn")
+STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")  # free-threaded Pythons have none
 
 
-def compile_args():
+class BuildModules(build_ext):
+    """Turns .pyx into C, and chooses between the two kinds of build."""
+
+    def finalize_options(self):
+        in_place = bool(self.inplace or self.editable_mode)
+        if in_place and self.build_lib is None:
+            self.build_lib = os.path.join("build", "in_place")  # a wheel takes all that it finds in its own build_lib
+        for module in self.distribution.ext_modules:
+            module.optional = True  # a failing compiler is a warning
+            module.py_limited_api = STABLE_ABI and not in_place
+            module.define_macros = [("Py_LIMITED_API", "0x030b0000")] if module.py_limited_api else []
+            module.extra_compile_args = compile_args(native=in_place)
+            module.extra_link_args = [] if sys.platform in ("win32", "darwin") else ["-s"]  # no table of symbols
+        super().finalize_options()
+
+    def run(self):
+        # Not before, so that commands that compile nothing do not wait for it.
+        try:
+            from Cython.Build import cythonize
+        except ImportError:
+            print("manyfaces: Cython is not installed, nothing is compiled; NumPy twins are used", file=sys.stderr)
+            self.extensions = []
+        made = cythonize([Extension(module.name, module.sources) for module in self.extensions], compiler_directives={
+            "language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
+            "initializedcheck": False}) if self.extensions else []
+        for module, in_c in zip(self.extensions, made, strict=True):
+            module.sources = in_c.sources
+        super().run()
+
+
+def compile_args(native):
     """Options of the compiler: optimised, without fused multiply-add, which would round differently from the twins."""
     if sys.platform == "win32":
         return ["/O2", "/fp:precise"]
-    native = [] if os.environ.get("MANYFACES_PORTABLE") == "1" else ["-march=native"]
-    return ["-O3", "-g0", "-ffp-contract=off", *native]
+    return ["-O3", "-g0", "-ffp-contract=off", *(["-march=native"] if native else [])]
 
 
-def extensions():
-    """One Extension per .pyx; none, with a line on stderr, when Cython is missing."""
-    try:
-        from Cython.Build import cythonize
-    except ImportError:
-        print("manyfaces: Cython is not installed, nothing is compiled; NumPy twins are used", file=sys.stderr)
-        return []
-    sources = [
-        Extension("manyfaces." + ".".join(path.with_suffix("").parts[1:]), [path.as_posix()],
-                  extra_compile_args=compile_args())
-        for path in sorted(Path("lib").rglob("*.pyx"))
-    ]
-    modules = cythonize(sources, compiler_directives={
-        "language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False})
-    for extension in modules:
-        extension.optional = True  # set here because cythonize drops it; a failing compiler is then a warning
-    return modules
+def modules():
+    """One Extension per .pyx."""
+    return [Extension("manyfaces." + ".".join(path.with_suffix("").parts[1:]), [path.as_posix()])
+            for path in sorted(Path("lib").rglob("*.pyx"))]
+
+
+def shipped():
+    """Patterns of the files of lib/pretrained that the wheel holds. The configs and cards of all models are."""
+    kinds = ("{}.onnx", "{}.json", "{}/*.onnx", "{}/*.json")
+    return ["*.yml", "*.md", *(kind.format(name) for name in MODELS for kind in kinds)]
 
 
 setup(
-    packages=["manyfaces", *(f"manyfaces.{name}" for name in find_packages("lib"))],
-    package_dir={"manyfaces": "lib"},
-    package_data={"manyfaces": ["py.typed", "pretrained/*", "pretrained/*/*.onnx", "pretrained/*/*.h5",
-                                "pretrained/*/*.json", "evaluation/report/html/*.css"]},
-    exclude_package_data={"": ["*.c"]},  # made by Cython, not needed once compiled
-    ext_modules=extensions(),
-    options={"build_ext": {"parallel": os.cpu_count()}},
+    packages=["manyfaces", "manyfaces.cfgs", *(f"manyfaces.{name}" for name in find_packages("lib"))],
+    package_dir={"manyfaces": "lib", "manyfaces.cfgs": "cfgs"},
+    # Only what is named here: no .pyx, no generated C, no weights for Keras.
+    include_package_data=False,
+    package_data={"manyfaces": ["py.typed", "datasets/toy/pictures/*", "evaluation/report/html/*.css"],
+                  "manyfaces.pretrained": shipped(), "manyfaces.cfgs": ["*.yml"]},
+    ext_modules=modules(),
+    cmdclass={"build_ext": BuildModules},
+    options={"build_ext": {"parallel": os.cpu_count()},
+             **({"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {})},
     zip_safe=False,
 )

@@ -1,5 +1,7 @@
 """The shipped weights load by their name, are within their size limit, and find the faces of the two portraits."""
 
+import importlib
+
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -8,6 +10,7 @@ from manyfaces import pretrained
 from manyfaces.boxes import overlaps
 from manyfaces.config import load_config
 from manyfaces.datasets.toy.portraits import portraits
+from manyfaces.errors import InputError
 from manyfaces.inference.detector import Detector
 from manyfaces.runtimes.files import CascadeFiles
 
@@ -40,3 +43,51 @@ def test_the_shipped_weights_find_both_portraits(name):
         if found.landmarks is not None:
             side = portrait.box[2] - portrait.box[0]
             assert np.abs(found.landmarks[0] - portrait.landmarks).max() < 0.15 * side
+
+
+STAGES = ("pnet", "rnet", "onet")
+
+
+@pytest.fixture
+def wheels(monkeypatch, tmp_path):
+    """What the two wheels install: the second is not yet on the path. It holds big and the weights of small and mtcnn."""
+    first, second = tmp_path / "pretrained", tmp_path / "site" / "manyfaces_weights"
+    for folder, files in {first: ["small.yml", "small.onnx", "small.json", "big.yml", "mtcnn.yml", "mtcnn/cascade.json",
+                                  *(f"mtcnn/{stage}.onnx" for stage in STAGES)],
+                          second: ["__init__.py", "small.weights.h5", "big.weights.h5", "big.onnx", "big.json",
+                                   *(f"mtcnn/{stage}.weights.h5" for stage in STAGES)]}.items():
+        (folder / "mtcnn").mkdir(parents=True)
+        for file in files:
+            (folder / file).touch()
+    monkeypatch.setattr(pretrained, "FOLDER", first)
+    return first, second
+
+
+def test_without_the_second_wheel_its_files_are_named_with_what_brings_them(wheels):
+    first, _ = wheels
+    assert pretrained.names() == ["mtcnn", "small"] and pretrained.folders() == [first]
+    assert pretrained.model_file("small") == first / "small.onnx"
+    assert pretrained.model_file("mtcnn") == first / "mtcnn"
+    for name in ("small", "mtcnn"):
+        assert not pretrained.has_weights(name)
+        with pytest.raises(InputError, match=f"^{name}: its weights for Keras are in .*: pip install manyfaces-weights$"):
+            pretrained.weights_file(name)
+    for find in (pretrained.model_file, pretrained.weights_file, pretrained.config_file, Detector.load):
+        with pytest.raises(InputError, match="^big: its files are in .*not installed: pip install manyfaces-weights$"):
+            find("big")
+    with pytest.raises(InputError, match=r"^no weights ship for bigger \(there are: mtcnn, small\)"):
+        pretrained.model_file("bigger")
+
+
+def test_with_the_second_wheel_every_file_is_found_in_its_place(wheels, monkeypatch):
+    first, second = wheels
+    monkeypatch.syspath_prepend(second.parent)
+    importlib.invalidate_caches()
+    assert pretrained.names() == ["big", "mtcnn", "small"]
+    assert pretrained.model_file("big") == second / "big.onnx" and pretrained.model_file("small") == first / "small.onnx"
+    assert pretrained.model_file("mtcnn") == first / "mtcnn" and pretrained.weights_file("mtcnn") == second / "mtcnn"
+    for name in ("big", "small"):
+        assert pretrained.weights_file(name) == second / f"{name}.weights.h5"
+        assert pretrained.config_file(name) == first / f"{name}.yml"
+    with pytest.raises(InputError, match=r"^no weights ship for bigger \(there are: big, mtcnn, small\)"):
+        pretrained.weights_file("bigger")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import pretrained
 from ..errors import InputError
-from ..pretrained import FOLDER
 from ..runtimes.files import WEIGHTS, digest
 from ..runtimes.sidecar import digest_of_weights
 
@@ -120,7 +120,7 @@ def _damaged_copy_of(path):
     Those files hold no digest. Weights of another training differ in most bytes.
     """
     size = path.stat().st_size
-    for origin in FOLDER.rglob(f"*{WEIGHTS}"):
+    for origin in (file for folder in pretrained.folders() for file in folder.rglob(f"*{WEIGHTS}")):
         if origin.stat().st_size == size:
             different = np.fromfile(origin, np.uint8) != np.fromfile(path, np.uint8)
             if 0 < np.count_nonzero(different) <= size / 100:

@@ -1,4 +1,6 @@
+import importlib.util
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +11,13 @@ from manyfaces.datasets.toy.data_set import portrait_collage, toy_scene, write_t
 from manyfaces.datasets.toy.portraits import Portrait, portraits
 from manyfaces.datasets.toy.scene import face_of, paste, similarity
 from manyfaces.evaluation import read_ground_truth
+
+
+def test_the_portraits_are_those_that_other_packages_bring():
+    places = (("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"), ("skimage", "data/astronaut.png"))
+    for portrait, (package, file) in zip(portraits(), places, strict=True):
+        theirs = Path(importlib.util.find_spec(package).origin).parent / file
+        np.testing.assert_array_equal(portrait.image, read_image(theirs))
 
 
 def test_a_scene_depends_on_seed_and_index_alone():

@@ -1,13 +1,12 @@
-"""Two public-domain portraits that come with matplotlib and scikit-image: faces without a download.
+"""Two public-domain portraits that come with the package, in pictures/: faces without a download.
 
-Rear Admiral Grace Hopper (US Navy; matplotlib's grace_hopper.jpg) and Eileen Collins (NASA; scikit-image's
-astronaut.png). All coordinates below are px of these two files, read by hand from an enlarged grid.
+Rear Admiral Grace Hopper (US Navy) and Eileen Collins (NASA): the pixels of matplotlib's grace_hopper.jpg and of
+scikit-image's astronaut.png. All coordinates below are px of these two files, read by hand from an enlarged grid.
 """
 
-import importlib.util
-import os
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -69,24 +68,17 @@ def portraits() -> tuple[Portrait, Portrait]:
     """Load the two portraits.
 
     Raises:
-        InputError: when matplotlib or scikit-image, or the image in it, is not installed.
+        InputError: an image is missing, or is another one.
     """
-    return (_portrait("matplotlib", ("mpl-data", "sample_data", "grace_hopper.jpg"), (600, 512), _HOPPER),
-            _portrait("skimage", ("data", "astronaut.png"), (512, 512), _COLLINS))
+    return _portrait("hopper.jpg", (600, 512), _HOPPER), _portrait("collins.png", (512, 512), _COLLINS)
 
 
-def _portrait(package, names, shape, facts):
-    # The package is not imported: that takes longer than drawing a toy scene.
-    spec = importlib.util.find_spec(package)
-    folders = spec.submodule_search_locations if spec else None
-    path = os.path.join(folders[0], *names) if folders else None
-    if path is None or not os.path.isfile(path):
-        raise InputError(f"the portrait {names[-1]} of the package {package} is not installed "
-                         "(pip install matplotlib scikit-image)")
+def _portrait(name, shape, facts):
+    path = Path(__file__).with_name("pictures") / name
     image = read_image(path)
     if image.shape[:2] != shape:
         raise InputError(f"{path}: expected {shape[1]}x{shape[0]} pixels, found {image.shape[1]}x{image.shape[0]}; "
-                         "this version of the package ships another image")
+                         "reinstall the package")
     head = _mask(shape, facts["head"])
     bust = np.maximum(head, _mask(shape, facts["shoulders"]))
     objects = tuple((slice(y1, y2), slice(x1, x2)) for x1, y1, x2, y2 in facts["objects"])

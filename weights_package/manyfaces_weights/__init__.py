@@ -1,0 +1,1 @@
+"""Files of manyfaces: exported nets that its wheel does not hold, and all weights for Keras. manyfaces finds them."""
