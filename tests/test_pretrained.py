@@ -50,7 +50,7 @@ STAGES = ("pnet", "rnet", "onet")
 
 @pytest.fixture
 def wheels(monkeypatch, tmp_path):
-    """What the two wheels install: the second is not yet on the path. It holds big and the weights of small and mtcnn."""
+    """What the two wheels install; the second, which holds big and the weights of all, is not yet on the path."""
     first, second = tmp_path / "pretrained", tmp_path / "site" / "manyfaces_weights"
     for folder, files in {first: ["small.yml", "small.onnx", "small.json", "big.yml", "mtcnn.yml", "mtcnn/cascade.json",
                                   *(f"mtcnn/{stage}.onnx" for stage in STAGES)],
@@ -70,7 +70,7 @@ def test_without_the_second_wheel_its_files_are_named_with_what_brings_them(whee
     assert pretrained.model_file("mtcnn") == first / "mtcnn"
     for name in ("small", "mtcnn"):
         assert not pretrained.has_weights(name)
-        with pytest.raises(InputError, match=f"^{name}: its weights for Keras are in .*: pip install manyfaces-weights$"):
+        with pytest.raises(InputError, match=f"^{name}: its weights for Keras are in .*pip install manyfaces-weights$"):
             pretrained.weights_file(name)
     for find in (pretrained.model_file, pretrained.weights_file, pretrained.config_file, Detector.load):
         with pytest.raises(InputError, match="^big: its files are in .*not installed: pip install manyfaces-weights$"):
@@ -84,7 +84,8 @@ def test_with_the_second_wheel_every_file_is_found_in_its_place(wheels, monkeypa
     monkeypatch.syspath_prepend(second.parent)
     importlib.invalidate_caches()
     assert pretrained.names() == ["big", "mtcnn", "small"]
-    assert pretrained.model_file("big") == second / "big.onnx" and pretrained.model_file("small") == first / "small.onnx"
+    assert pretrained.model_file("big") == second / "big.onnx"
+    assert pretrained.model_file("small") == first / "small.onnx"
     assert pretrained.model_file("mtcnn") == first / "mtcnn" and pretrained.weights_file("mtcnn") == second / "mtcnn"
     for name in ("big", "small"):
         assert pretrained.weights_file(name) == second / f"{name}.weights.h5"
