@@ -60,7 +60,8 @@ def targets(data: Path, out: Path) -> dict[str, Target]:
     roidb = ["build_roidb", "--format", "retinaface", "--images", images, "--labels", labels, "--out",
              out / "toy.pkl"]
     return {
-        "train": Target(train, [*train, "--resume"], (".csv",), ("checkpoint.npz", "tfevents"), "run/train.csv"),
+        "train": Target(train, [*train, "--resume"], (".csv",),
+                        ("checkpoint.npz", "tfevents", "speed.csv", "curves.png", "run.html"), "run/train.csv"),
         "export": Target(export, export),
         "samples": Target(samples, samples, (".jsonl",)),
         "roidb": Target(roidb, roidb),

@@ -19,12 +19,14 @@ from ..datasets.roidb import Record
 from ..errors import InputError
 from ..evaluation.wider import average_precision
 from .records import config_records
+from .samples import sample_picture
 
 if TYPE_CHECKING:
     from ..inference.detector import Detector
     from ..nets.family import Family
 
 LOSS_BATCHES = 4
+PICTURES = 6  # of all sets together
 
 
 class Selection:
@@ -35,6 +37,9 @@ class Selection:
         family: the family. If it has `measures`, its `validation` computes them on whole images.
         detector: runs the net that is trained.
 
+    Attributes:
+        pictures: some images with the detections of the last `evaluate`, (H, W, 3) uint8 RGB, by caption.
+
     Raises:
         InputError: TRAIN.SELECT_BY is not a measure of the family, or a selection set cannot be read.
     """
@@ -42,6 +47,7 @@ class Selection:
     def __init__(self, cfg: EasyDict, family: Family, detector: Detector) -> None:
         self.sets: dict[str, list[Record]] = {}
         self.loader: Loader | None = None
+        self.pictures: dict[str, np.ndarray] = {}
         known = ("AP", *family.measures)
         if cfg.TRAIN.SELECT_BY not in known:
             raise InputError(f"TRAIN.SELECT_BY is {cfg.TRAIN.SELECT_BY!r}, expected {' or '.join(known)} for "
@@ -67,6 +73,7 @@ class Selection:
             LOSS_BATCHES batches cut from the sets.
         """
         result = {}
+        self.pictures = {}
         for name in self.sets:
             detections = self._detections(name)
             records = self.sets[name]
@@ -81,7 +88,9 @@ class Selection:
     def _detections(self, name):
         """Detections of each image of a set. An image that cannot be decoded leaves the set."""
         detections, readable = [], []
-        for record in self.sets[name]:
+        count = max(1, PICTURES // len(self.sets))
+        shown = set(np.linspace(0, len(self.sets[name]) - 1, count).round().astype(int).tolist())
+        for number, record in enumerate(self.sets[name]):
             try:
                 image = read_image(record.path, limit=self.detector.cfg.TEST.MAX_FILE_PIXELS)
             except ImageError as error:
@@ -89,6 +98,9 @@ class Selection:
                 continue
             detections.append(self.detector.detect(image, [1.0], False))
             readable.append(record)
+            if number in shown:
+                caption, picture = sample_picture(image, detections[-1], record, self.detector.cfg.TEST.DEMO_SCORE)
+                self.pictures[f"{name} {caption}"] = picture
         if not readable:
             raise InputError(f"TRAIN.SELECT {name!r}: none of its images can be read")
         self.sets[name] = readable

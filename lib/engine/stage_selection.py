@@ -38,6 +38,7 @@ class StageSelection:
     def __init__(self, cfg: EasyDict, family: StageNet, run: Callable[[np.ndarray], Mapping]) -> None:
         self.cfg, self.family, self.run = cfg, family, run
         self.samples: dict[str, np.ndarray] | None = None
+        self.pictures: dict[str, np.ndarray] = {}  # a stage has no whole images
         if not cfg.TRAIN.SELECT:
             return
         if cfg.TRAIN.SELECT_BY not in MEASURES:

@@ -1,13 +1,14 @@
 """Training: a loop over minibatches that can be killed at any step and resumed to the same weights.
 
 output/NAME/ holds config.yml, checkpoint.npz (the whole state), last.weights.h5 and best.weights.h5 (of the moving
-average, if there is one), train.csv, select.csv and the event files of TensorBoard.
+average, if there is one), and what the trackers write (tracking/): CSV files, curves.png, run.html, TensorBoard.
 """
 
 import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from easydict import EasyDict
 
 from ..config import flat_items, load_config, roles_of, save_config
 from ..data_layer.batch_sizes import check_batch
+from ..drawing import draw
 from ..errors import InputError
 from ..files import remove_parts, write_whole
 from ..inference.detector import Detector
@@ -26,8 +28,10 @@ from ..progress import Progress
 from ..weights.files import save_weights
 from ..weights.matching import load_matching_weights
 from .checkpoint import load_state, save_state
-from .logs import CsvLog, TensorBoard
 from .schedule import Patience, build_optimizer, cooldown_begins, counted_in_steps, l2, rate_at, rate_in_words
+from .tracking.names import named_trackers
+from .tracking.pace import Pace
+from .tracking.tracker import Run, Tracker, Trackers
 from .training_data import training_loader, training_selection
 
 # A resumed training may change keys that have only these roles: they do not change its weights.
@@ -46,6 +50,7 @@ class Trainer:
         resume: whether to continue from the checkpoint in OUTPUT_DIR/NAME.
         init: .weights.h5 to start from, instead of TRAIN.INIT.
         devices: number of devices that share each batch.
+        trackers: recorders besides those that TRAIN.TRACKERS names. None of them can end the training by an error.
 
     Attributes:
         step: number of steps done.
@@ -57,8 +62,9 @@ class Trainer:
     """
 
     def __init__(self, cfg: EasyDict, resume: bool = False, init: str | os.PathLike | None = None,
-                 devices: int = 1) -> None:
+                 devices: int = 1, trackers: Sequence[Tracker] = ()) -> None:
         self.cfg, train = cfg, cfg.TRAIN
+        self.trackers = Trackers([*named_trackers(cfg), *trackers])
         self.folder = Path(cfg.OUTPUT_DIR) / cfg.NAME
         checkpoint = self.folder / "checkpoint.npz"
         self.other_name = f", or train under another name (--set NAME {cfg.NAME}_2)"
@@ -104,7 +110,12 @@ class Trainer:
                 print(f"the training there ran on {facts.get('devices', 1)} devices, now it runs on {devices}: the "
                       f"updates are the same, but sums have another order, so the weights differ by rounding",
                       flush=True)
-        self.stop_signal = None
+        self.stop_signal: int | None = None
+        self.stopped = False
+
+    def stop(self) -> None:
+        """End the training after this step, with a checkpoint. A tracker may call it."""
+        self.stopped = True
 
     def _first_weights(self):
         if self.cfg.TRAIN.INIT:
@@ -195,12 +206,12 @@ class Trainer:
         cfg, train = self.cfg, self.train
         save_config(cfg, self.folder / "config.yml")
         remove_parts(self.folder)
-        logs, self.selected = (CsvLog(self.folder / name, self.step) for name in ("train.csv", "select.csv"))
-        board = TensorBoard(self.folder / "tensorboard", self.step)
+        self.trackers.start(Run(cfg.NAME, self.folder, dict(flat_items(cfg)), self.step))
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         progress = Progress(train.STEPS, "steps", 60.0, self.step)
         print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}", flush=True)
-        self.began, first, rows, recent = time.perf_counter(), self.step, [], None
+        self.began, first, rows, recent, status = time.perf_counter(), self.step, [], None, "failed"
+        self.pace = Pace(self.loader, self.seconds)
         try:
             for step, batch in self.loader.run(self.step, self.step if self.patience.over else train.STEPS):
                 names, images = batch.pop("names"), batch.pop("images")
@@ -214,30 +225,41 @@ class Trainer:
                     self._non_finite(step, losses, norm, names)
                 self.step = step + 1
                 rows.append({"loss": total, **losses, "norm": norm, "rate": rate})
+                self.pace.add(len(images))
                 if self.step % train.LOG_EVERY == 0:
                     row = {key: float(np.mean([r[key] for r in rows])) for key in rows[0]}
-                    logs.write(self.step, row)
-                    board.scalars("train", row, self.step)
+                    self.trackers.scalars("train", row, self.step)
+                    self.trackers.scalars("speed", self.pace.row(), self.step)
                     rows = []
                 recent = total if recent is None else 0.98 * recent + 0.02 * total
                 progress.advance(1, lambda: self._pace(first, recent))  # noqa: B023 (called at once)
                 if train.IMAGES_EVERY and self.step % train.IMAGES_EVERY == 0:
-                    board.images(images, self.detector, self.step)
+                    with self.pace.other_work():
+                        self.trackers.images("train", self._drawn(images), self.step)
                 if train.SELECT and (self.step % train.SELECT_EVERY == 0 or self.step == train.STEPS):
-                    self._select(board, progress)
+                    with self.pace.other_work():
+                        self._select(progress)
                 if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
-                    self._save(progress)
-                if self.stop_signal or self.patience.over:
+                    with self.pace.other_work():
+                        self._save(progress)
+                if self.stop_signal or self.stopped or self.patience.over:
                     break
             self._save(progress, last=True)
+            status = "stopped" if self.stop_signal or self.stopped else "done"
         finally:
             progress.__exit__()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+            self.trackers.end(status)
         if self.stop_signal:
             print(f"stopped by {signal.Signals(self.stop_signal).name} after step {self.step}; continue with --resume")
             sys.exit(128 + self.stop_signal)
         return self.best
+
+    def _drawn(self, images, count=4):
+        """The first images of a batch with detections, by name."""
+        return {f"detections/{i}": draw(image, self.detector.detect(np.ascontiguousarray(image), [1.0], False), 0.3)
+                for i, image in enumerate(images[:count])}
 
     def _pace(self, first, loss):
         """Text of the progress line after steps and time: loss, images per second, share of time without data."""
@@ -264,12 +286,12 @@ class Trainer:
                             f"files of the batch {where}, the last checkpoint is complete: fix their boxes, then "
                             f"--resume, or train from scratch with a lower TRAIN.RATE")
 
-    def _select(self, board, progress):
+    def _select(self, progress):
         began = time.perf_counter()
         result = self.selection.evaluate()
         value, epoch = result[self.cfg.TRAIN.SELECT_BY], self.loader.plan(self.step)[0] / self.loader.size
-        self.selected.write(self.step, result)
-        board.scalars("select", result, self.step)
+        self.trackers.images("select", self.selection.pictures, self.step)
+        self.trackers.scalars("select", result, self.step)
         text = " ".join(f"{name} {value:.4f}" for name, value in result.items())
         progress.note(f"step {self.step}: selection {text} ({time.perf_counter() - began:.0f} s)")
         if reaction := self.patience.look(epoch, value):
@@ -278,6 +300,7 @@ class Trainer:
             path = self.folder / "best.weights.h5"
             if self._write(lambda: save_weights(self.tested, path, self.cfg), progress):
                 self.best = value
+                self.trackers.artifact(path)
 
     def _save(self, progress, last=False):
         def write():
@@ -287,7 +310,9 @@ class Trainer:
                        seconds=self.seconds + time.perf_counter() - self.began)
             save_weights(self.tested, self.folder / "last.weights.h5", self.cfg)
 
-        self._write(write, progress, last)
+        if self._write(write, progress, last):
+            for name in ("last.weights.h5", "checkpoint.npz"):
+                self.trackers.artifact(self.folder / name)
 
     def _write(self, write, progress, last=False):
         """Return whether it was written. A full disk must not end a training of hours; earlier files stay complete."""

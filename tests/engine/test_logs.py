@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from full_disk import room_for
 
-from manyfaces.detections import Detections
-from manyfaces.engine.logs import CsvLog, TensorBoard
+from manyfaces.engine.tracking.logs import CsvLog, TensorBoard
+from manyfaces.engine.tracking.tracker import Run
 
 
 def table(path):
@@ -68,6 +68,13 @@ def events(folder):
             yield event_pb2.Event.FromString(data.numpy())
 
 
+def started(folder, step=0):
+    """A TensorBoard of a run in `folder` that continues from `step`."""
+    board = TensorBoard()
+    board.start(Run("run", folder, {}, step))
+    return board
+
+
 def scalars(folder):
     """(step, tag, value) of all events of a run."""
     return [(event.step, value.tag, value.simple_value) for event in events(folder) for value in event.summary.value
@@ -75,50 +82,47 @@ def scalars(folder):
 
 
 def test_tensorflow_reads_scalars_and_pictures(tmp_path):
-    board = TensorBoard(tmp_path)
+    board, folder = started(tmp_path), tmp_path / "tensorboard"
     board.scalars("train", {"loss": np.float64(0.5), "norm": 3}, 7)
     board.scalars("train", {"loss": float("nan")}, 300)
     board.scalars("select", {"AP": 0.25}, 2**40)
-    assert scalars(tmp_path / "train")[:2] == [(7, "loss", 0.5), (7, "norm", 3.0)]
-    assert np.isnan(scalars(tmp_path / "train")[2][2]) and scalars(tmp_path / "train")[2][:2] == (300, "loss")
-    assert scalars(tmp_path / "select") == [(2**40, "AP", 0.25)]
-    first = next(events(tmp_path / "train"))
+    assert scalars(folder / "train")[:2] == [(7, "loss", 0.5), (7, "norm", 3.0)]
+    assert np.isnan(scalars(folder / "train")[2][2]) and scalars(folder / "train")[2][:2] == (300, "loss")
+    assert scalars(folder / "select") == [(2**40, "AP", 0.25)]
+    first = next(events(folder / "train"))
     assert first.file_version == "brain.Event:2" and not first.HasField("session_log") and first.wall_time > 1.7e9
 
-    class Nothing:
-        def detect(self, image, scales, flip):
-            return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-
-    images = np.random.default_rng(0).integers(0, 256, (5, 20, 30, 3), np.uint8)
-    board.images(images, Nothing(), 8)
-    values = [value for event in events(tmp_path / "train") for value in event.summary.value if value.HasField("image")]
+    images = np.random.default_rng(0).integers(0, 256, (4, 20, 30, 3), np.uint8)
+    board.images("train", {f"detections/{i}": image for i, image in enumerate(images)}, 8)
+    values = [value for event in events(folder / "train") for value in event.summary.value if value.HasField("image")]
     assert [value.tag for value in values] == [f"detections/{i}" for i in range(4)]
-    for value, image in zip(values, images, strict=False):
+    for value, image in zip(values, images, strict=True):
         assert (value.image.height, value.image.width, value.image.colorspace) == (20, 30, 3)
         decoded = cv2.imdecode(np.frombuffer(value.image.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
         np.testing.assert_array_equal(decoded[..., ::-1], image)
 
 
 def test_a_resumed_run_hides_the_events_after_its_checkpoint(tmp_path):
-    TensorBoard(tmp_path).scalars("train", {"loss": 1.0}, 9)
-    board = TensorBoard(tmp_path, 4)
+    folder = tmp_path / "tensorboard"
+    started(tmp_path).scalars("train", {"loss": 1.0}, 9)
+    board = started(tmp_path, 4)
     for step in (5, 6):
         board.scalars("train", {"loss": 2.0}, step)
-    found = list(events(tmp_path / "train"))
+    found = list(events(folder / "train"))
     assert [(event.step, event.session_log.status) for event in found if event.HasField("session_log")] == [(5, 1)]
     assert [event.file_version for event in found].count("brain.Event:2") == 2
-    assert scalars(tmp_path / "train") == [(9, "loss", 1.0), (5, "loss", 2.0), (6, "loss", 2.0)]
+    assert scalars(folder / "train") == [(9, "loss", 1.0), (5, "loss", 2.0), (6, "loss", 2.0)]
 
 
 def test_events_that_do_not_fit_are_left_out_with_one_warning(tmp_path, capsys):
-    board = TensorBoard(tmp_path)
+    board, folder = started(tmp_path), tmp_path / "tensorboard"
     board.scalars("train", {"loss": 1.0}, 1)
-    (file,) = (tmp_path / "train").iterdir()
+    (file,) = (folder / "train").iterdir()
     with room_for(file.stat().st_size + 5):
         for step in range(2, 60):
             board.scalars("train", {"loss": 1.0, "a": 2.0}, step)
     board.scalars("train", {"loss": 1.0}, 60)
-    assert scalars(tmp_path / "train") == [(1, "loss", 1.0), (60, "loss", 1.0)]
+    assert scalars(folder / "train") == [(1, "loss", 1.0), (60, "loss", 1.0)]
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"warning: {file}: cannot be written (File too large); the training continues")
 
@@ -126,7 +130,7 @@ def test_events_that_do_not_fit_are_left_out_with_one_warning(tmp_path, capsys):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_progress_that_cannot_be_printed_ends_nothing(tmp_path):
     """stderr is a file on a full disk."""
-    script = ("from manyfaces.engine.logs import CsvLog; from manyfaces.progress import Progress\n"
+    script = ("from manyfaces.engine.tracking.logs import CsvLog; from manyfaces.progress import Progress\n"
               "progress = Progress(3, 'steps', every=0)\n"
               "for _ in range(3): progress.advance(); progress.note('selection')\n"
               "CsvLog('/dev').write(1, {'loss': 1.0})\n"

@@ -72,6 +72,7 @@ class LineChart:
         x_ticks: rising values with a grid line; the last one is the end of the axis.
         y_ticks: as x_ticks.
         marks: values of x that a vertical line marks.
+        digits: format of the value of a line.
     """
 
     title: str
@@ -81,6 +82,7 @@ class LineChart:
     x_ticks: Sequence[float] | np.ndarray
     y_ticks: Sequence[float] | np.ndarray
     marks: Sequence[float] = ()
+    digits: str = ".3f"
 
 
 def precision_recall(title: str, methods: Sequence[tuple[str, Curve]]) -> LineChart:

@@ -125,7 +125,8 @@ def draw(axes: Axes, chart: LineChart, leftmost: bool = True, longest: int = 24)
     """
     for line in sorted(chart.lines, key=lambda line: -line.value):
         axes.plot(line.x, line.y, linewidth=1.1, color=COLOURS[line.look.colour], linestyle=line.look.line,
-                  label=f"{shortened(line.name, longest)}: {line.value:.3f}")
+                  marker="." if len(line.x) == 1 else None,
+                  label=f"{shortened(line.name, longest)}: {line.value:{chart.digits}}")
     for mark in chart.marks:
         axes.axvline(mark, color="#999999", linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
     # A line along the upper edge is not cut.

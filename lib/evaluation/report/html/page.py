@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # What HTML does not allow in text, and lone surrogates, which os.fsdecode makes of bytes that are not UTF-8.
@@ -106,6 +107,11 @@ def _cell(value):
 def details(summary: object, *children: object) -> Html:
     """Content that is folded until a reader opens it."""
     return tag("details", tag("summary", summary), *children)
+
+
+def base_style() -> str:
+    """The CSS that all pages share (report.css)."""
+    return Path(__file__).with_name("report.css").read_text(encoding="utf-8")
 
 
 def document(title: str, style: str, *body: object) -> bytes:

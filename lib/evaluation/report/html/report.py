@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from ....errors import InputError
 from ....files import write_whole
@@ -16,7 +15,7 @@ from . import sections
 from .crops import add_crops, image_paths, images_of
 from .exhibits import galleries
 from .method import Method
-from .page import document
+from .page import base_style, document
 from .svg import colour_style
 
 ALL_CROPS = 240
@@ -60,7 +59,7 @@ def write_report(methods: Sequence[Method], path: str | os.PathLike, images: str
             add_crops(exhibits, paths, progress.advance)
     title = f"Face detection report: {', '.join(method.name for method in methods)}"
     body = sections.page(methods, setting, subset, images is not None)
-    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    style = base_style()
     data = document(title, style + colour_style(), body)
     write_whole(path, data)
     return {"bytes": len(data), "crops": sum(exhibit.jpeg is not None for exhibit in exhibits),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..charts import COLOURS, DARK_COLOURS, LineChart, look
+from ..charts import COLOURS, DARK_COLOURS, LineChart, Look, look
 from .page import Html, join, tag
 
 DASHES = {"-": None, "--": "7 3", "-.": "8 3 2 3", ":": "2 2"}  # px
@@ -33,7 +33,12 @@ def colour_class(index: int) -> str:
 
 def swatch(index: int) -> Html:
     """A short piece of a method's line for a legend, by its place in the list of methods."""
-    line = tag("path", d="M1 6H27", stroke_dasharray=DASHES[look(index).line], class_=f"curve {colour_class(index)}")
+    return swatch_of(look(index))
+
+
+def swatch_of(look: Look) -> Html:
+    """A short piece of a line of this look for a legend."""
+    line = tag("path", d="M1 6H27", stroke_dasharray=DASHES[look.line], class_=f"curve s{look.colour}")
     return tag("svg", line, viewBox="0 0 28 12", width=28, height=12, aria_hidden="true")
 
 
@@ -44,8 +49,9 @@ def line_chart(chart: LineChart) -> Html:
         d = _path(_x(chart, line.x), _y(chart, line.y))
         parts.append(tag("path", d=d, stroke_dasharray=DASHES[line.look.line],
                          class_=f"curve s{line.look.colour}"))
-    values = ", ".join(f"{line.name} {line.value:.3f}" for line in chart.lines)
+    values = ", ".join(f"{line.name} {line.value:{chart.digits}}" for line in chart.lines)
     return _svg(_WIDTH, _HEIGHT, f"{chart.y_label} over {chart.x_label.lower()}, {chart.title}: {values}", parts)
+
 
 def bar_chart(rows: Sequence[tuple[str, str, Sequence[tuple[float | None, float | None]]]], description: str,
               most: float = 1.0) -> Html:
@@ -113,7 +119,9 @@ def _axes(chart):
 
 
 def _tick(value, ticks):
-    return f"{value:.1f}" if ticks[-1] <= 1 else f"{value:,.0f}"
+    if ticks[-1] > 1:
+        return f"{value:,.10g}"
+    return f"{value:.1f}" if ticks[-1] >= 0.5 else f"{value:.10g}"
 
 
 def _path(x, y, least=0.4):

@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..data_layer.mtcnn.tfrecords import field, masked_crc32c, varint
-from ..files import append_whole
+from ...data_layer.mtcnn.tfrecords import field, masked_crc32c, varint
+from ...files import append_whole
 
 VERSION = b"brain.Event:2"
 START = 1  # SessionLog.START: a reader hides the events of earlier files from this step on

@@ -1,4 +1,4 @@
-"""The logs of a training: CSV rows and TensorBoard.
+"""The logs that each training writes: CSV rows and TensorBoard.
 
 A log that cannot be written, as on a full disk, does not stop the training: it is reported once, and later rows are
 tried again. A row is in its file completely or not at all.
@@ -9,22 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..files import append_whole
+from ...files import append_whole
 from .events import EventFile
-
-if TYPE_CHECKING:
-    from ..inference.detector import Detector
+from .tracker import Run, Tracker, report
 
 
-class _Log:
-    """Base of the logs: writes that may fail."""
+class Log(Tracker):
+    """Base of what writes files: a write that fails is reported once and tried again the next time."""
 
     def __init__(self) -> None:
         self.failed = False
@@ -39,15 +36,7 @@ class _Log:
                        f"continues, and this log lacks what cannot be written")
 
 
-def report(line: str) -> None:
-    """Print a line on stderr, if that can be written: it may be a file on the same full disk."""
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except OSError:
-        pass
-
-
-class CsvLog(_Log):
+class CsvLog(Log):
     """A CSV file with a row per step, or per some steps.
 
     Args:
@@ -87,32 +76,37 @@ class CsvLog(_Log):
         append_whole(self.path, text.getvalue().encode())
 
 
-class TensorBoard(_Log):
-    """Scalars and pictures for TensorBoard.
+class CsvLogs(Tracker):
+    """A CSV file per kind of values in the folder of the run: train.csv, select.csv, speed.csv."""
 
-    Args:
-        folder: folder of the event files.
-        step: step of the checkpoint that a run resumes from. Earlier events of later steps are hidden.
+    def start(self, run: Run) -> None:
+        self.logs = {kind: CsvLog(run.folder / f"{kind}.csv", run.step) for kind in ("train", "select", "speed")}
+
+    def scalars(self, kind: str, values: Mapping[str, float], step: int) -> None:
+        self.logs[kind].write(step, values)
+
+
+class TensorBoard(Log):
+    """Scalars and pictures for TensorBoard, in the folder `tensorboard` of the run.
+
+    Earlier events of steps after the one that a run resumes from are hidden.
     """
 
-    def __init__(self, folder: str | os.PathLike, step: int = 0) -> None:
-        super().__init__()
-        self.folder, self.files = Path(folder), {}
-        self.purged = step + 1 if step else None
+    def start(self, run: Run) -> None:
+        self.folder, self.files = run.folder / "tensorboard", {}
+        self.purged = run.step + 1 if run.step else None
 
-    def _file(self, run: str) -> EventFile:
-        if run not in self.files:
-            self.files[run] = EventFile(self.folder / run, self.purged)
-        return self.files[run]
+    def _file(self, kind: str) -> EventFile:
+        if kind not in self.files:
+            self.files[kind] = EventFile(self.folder / kind, self.purged)
+        return self.files[kind]
 
-    def scalars(self, run: str, values: Mapping[str, float], step: int) -> None:
-        """Write scalars by name; run: `train` or `select`, a line of its own in each chart."""
-        self._try(lambda: self._file(run).scalars(values, step))
+    def scalars(self, kind: str, values: Mapping[str, float], step: int) -> None:
+        """Write scalars by name; each kind is a line of its own in each chart."""
+        self._try(lambda: self._file(kind).scalars(values, step))
 
-    def images(self, images: np.ndarray, detector: Detector, step: int, count: int = 4) -> None:
-        """Write the first images of a batch, with the detections drawn."""
-        from ..drawing import draw
-
-        for i, image in enumerate(images[:count]):
-            drawn = draw(image, detector.detect(np.ascontiguousarray(image), [1.0], False), 0.3)
-            self._try(lambda: self._file("train").image(f"detections/{i}", drawn, step))  # noqa: B023 (called at once)
+    def images(self, kind: str, pictures: Mapping[str, np.ndarray], step: int) -> None:
+        """Write the pictures of training samples. Those of the selection are in run.html, and many."""
+        if kind == "train":
+            for name, picture in pictures.items():
+                self._try(lambda: self._file(kind).image(name, picture, step))  # noqa: B023 (called at once)
