@@ -37,5 +37,6 @@ def sample_picture(image: np.ndarray, detections: Detections, record: Record, sc
         cv2.rectangle(small, (x1, y1), (x2, y2), (255, 255, 255), 1)
     points = None if detections.landmarks is None else detections.landmarks * scale
     picture = draw(small, Detections(detections.boxes * scale, detections.scores, points), score)
-    return (f"{record.name}: {len(faces) - len(missed):,} of {len(faces):,} faces found, {len(detections):,} detections "
-            f"of score {score:g} or more", picture)
+    found = len(faces) - len(missed)
+    return (f"{record.name}: {found:,} of {len(faces):,} faces found, {len(detections):,} detections of score {score:g} "
+            f"or more", picture)
