@@ -38,5 +38,5 @@ def sample_picture(image: np.ndarray, detections: Detections, record: Record, sc
     points = None if detections.landmarks is None else detections.landmarks * scale
     picture = draw(small, Detections(detections.boxes * scale, detections.scores, points), score)
     found = len(faces) - len(missed)
-    return (f"{record.name}: {found:,} of {len(faces):,} faces found, {len(detections):,} detections of score {score:g} "
-            f"or more", picture)
+    return (f"{record.name}: {found:,} of {len(faces):,} faces found, {len(detections):,} detections of score "
+            f"{score:g} or more", picture)
