@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from manyfaces.config import DEFAULTS, default_config, flat_items, load_config, save_config
+from manyfaces.config import DEFAULTS, default_config, flat_items, load_config, names, save_config
 from manyfaces.errors import InputError
 
 
@@ -64,6 +64,41 @@ def test_a_base_that_leads_back_to_itself(write):
         load_config(write("two.yml", "BASE: one.yml\n"))
     with pytest.raises(InputError, match=r"self\.yml: BASE leads back"):
         load_config(write("self.yml", "BASE: self.yml\n"))
+
+
+def test_the_configs_of_the_package_are_found_by_name_from_any_folder(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stems = {path.stem for path in (ROOT / "cfgs").glob("*.yml")}
+    assert set(names()) == stems and load_config("ssh_vgg16") == load_config(ROOT / "cfgs" / "ssh_vgg16.yml")
+    (tmp_path / "ssh_vgg16").mkdir()  # a folder is no config
+    assert load_config("ssh_vgg16").NET.BACKBONE == "vgg16"
+    mine = load_config(write("mine.yml", "BASE: ssh_vgg16\nSEED: 9\n"))
+    assert (mine.NAME, mine.SEED, mine.NET.BACKBONE) == ("mine", 9, "vgg16")
+    (tmp_path / "tiny_vgg16").write_text("SEED: 7\n")  # a file of that name wins
+    assert load_config("tiny_vgg16").SEED == load_config(write("other.yml", "BASE: tiny_vgg16\n")).SEED == 7
+
+
+@pytest.mark.parametrize("name, message", [
+    ("ssh_vgg", r"^ssh_vgg: no file, and no config of that name; did you mean ssh_vgg16"),
+    ("RETINAFACE", "did you mean retinaface_mobilenet_v1_025"), ("zzz", "there are grid_mobilenet_v2_075, "),
+    ("x" * 3000, "^x{300}.*, toy_ssh$"), ("cfgs/ssh_vgg16", "cfgs/ssh_vgg16: cannot be read as a config"),
+    ("cfgs/ssh_vgg16.yml", r"No such file or directory\); the package has one of the name ssh_vgg16$"),
+    ("cfgs/mine.yml", r"No such file or directory\)$"), ("", r"^\.: cannot be read"),
+    ("a\0b", "cannot be the path of")])
+def test_a_config_that_is_not_there_names_those_that_are(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        load_config(name)
+
+
+def test_an_installed_package_has_the_configs_inside(tmp_path, monkeypatch):
+    """setup.py puts cfgs/*.yml to manyfaces/cfgs; here the package is in tmp_path."""
+    monkeypatch.setattr(sys.modules[names.__module__], "__file__", str(tmp_path / "manyfaces" / "config" / "names.py"))
+    (tmp_path / "manyfaces" / "cfgs").mkdir(parents=True)
+    (tmp_path / "manyfaces" / "cfgs" / "inside.yml").write_text("SEED: 3\n")
+    assert names() == ["inside"] and load_config("inside").SEED == 3
+    setup = (ROOT / "setup.py").read_text()
+    assert '"manyfaces.cfgs": "cfgs"' in setup and '"manyfaces.cfgs": ["*.yml"]' in setup
 
 
 def test_an_error_in_a_base_names_the_base(write):

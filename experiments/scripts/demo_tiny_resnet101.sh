@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Draws the faces that Tiny Faces, by default on ResNet101, finds in demo/data or in SOURCE; pictures with the bar of
-# score colours go to demo/visualize.
+# score colours go to demo/visualize where the working folder has it, else to faces.
 #
 # Usage: experiments/scripts/demo_tiny_resnet101.sh [GPU_ID] [DATASET] [NET] [SOURCE and more options of tools/demo.py]
 #   GPU_ID   0 (default), another number, or cpu

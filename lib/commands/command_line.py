@@ -86,6 +86,16 @@ def argument_parser(description: str, example: str) -> argparse.ArgumentParser:
     return _Parser(_program, description=description.strip(), epilog=f"example:\n{lines}", formatter_class=_Formatter)
 
 
+def add_cfg_option(parser: argparse.ArgumentParser, words: str = "", required: bool = False) -> None:
+    """Add --cfg, the config of an experiment.
+
+    Args:
+        words: what else --help says about it.
+    """
+    parser.add_argument("--cfg", required=required, metavar="FILE|NAME", help="config of the experiment: a .yml file, "
+                        f"or the name of one that the package has, such as ssh_mobilenet_v1_025{words}")
+
+
 def add_set_option(parser: argparse.ArgumentParser, words: str = "") -> None:
     """Add --set KEY VALUE ...; each further --set adds to those before it.
 

@@ -21,7 +21,8 @@ from ..errors import InputError, check_whole
 from .command_line import argument_parser, quiet_decoders
 from .detector_options import add_detector_options, detector_from
 
-ROOT = Path(__file__).resolve().parents[2]
+# Of a working copy, where the program is called in one; elsewhere pictures go to FACES.
+SHOWN, VISUALIZE, FACES = Path("demo/data"), Path("demo/visualize"), Path("faces")
 NAME = "ssh_mobilenet_v1_025"
 EXAMPLE = """
 manyfaces demo
@@ -47,8 +48,8 @@ def _detect(arguments, sources):
     parser.add_argument("sources", nargs=sources, metavar="SOURCE",
                         help="image, folder, glob, video or number of a camera")
     add_detector_options(parser, NAME)
-    parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize; with "
-                        "--json -: none are written)")
+    parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize where "
+                        "the working folder has it, else faces; with --json -: none are written)")
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures and videos")
     parser.add_argument("--json", metavar="FILE", help="one line of JSON per image or frame: boxes, scores, landmarks; "
                         "-: on standard output, instead of the table")
@@ -71,8 +72,8 @@ def _detect(arguments, sources):
     from ..inference.demo.sources import default_sources, find_sources
 
     printed = options.json == "-"
-    out = options.out or (None if printed or options.no_pictures else ROOT / "demo" / "visualize")
-    sources = find_sources(options.sources) if options.sources else default_sources(ROOT / "demo" / "data")
+    out = options.out or (None if printed or options.no_pictures else _default_folder())
+    sources = find_sources(options.sources) if options.sources else default_sources(SHOWN)
     detector = detector_from(options, NAME)
     cfg = detector.cfg
     score = cfg.TEST.DEMO_SCORE if options.score is None else options.score
@@ -100,3 +101,7 @@ def _detect(arguments, sources):
     print("; ".join(filter(None, [wrote, there, f"{len(failed)} left out" if failed else ""])),
           file=sys.stderr if printed else sys.stdout)
     return 0
+
+
+def _default_folder():
+    return VISUALIZE if VISUALIZE.is_dir() else FACES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from .command_line import add_set_option
+from .command_line import add_cfg_option, add_set_option
 
 if TYPE_CHECKING:
     from ..inference.base import BaseDetector
@@ -17,8 +17,8 @@ def add_detector_options(parser: ArgumentParser, default: str | None = None) -> 
     Args:
         default: name of the shipped detector that is used without --cfg and --weights; None: one of them is needed.
     """
-    parser.add_argument("--cfg", metavar="FILE", help="config of the experiment, a YAML of cfgs/"
-                        + (f" (default: {default} as it ships)" if default else ""))
+    add_cfg_option(parser, "; the name of a shipped detector means that detector as it ships, not its recipe"
+                   + (f" (default: {default})" if default else ""))
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name), "
                         "or an exported model (.onnx, .xml, .tflite) or the public .onnx of YuNet or SCRFD, which "
                         "need no --cfg and no Keras")

@@ -15,12 +15,12 @@ from .command_line import argument_parser, quiet_decoders
 from .detector_options import add_detector_options, detector_from
 
 EXAMPLE = """
-manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --out output/pred
-manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/facemask/images --list data/facemask/val.txt \\
+manyfaces test --cfg ssh_mobilenet_v1_025 --images data/wider/WIDER_val/images --out output/pred
+manyfaces test --cfg ssh_mobilenet_v1_025 --images data/facemask/images --list data/facemask/val.txt \\
     --out output/pred_facemask --scales 0.5,1,2 --flip
-manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/fddb/originalPics --list data/fddb/FDDB-all.txt \\
+manyfaces test --cfg ssh_mobilenet_v1_025 --images data/fddb/originalPics --list data/fddb/FDDB-all.txt \\
     --format fddb --out output/fddb.txt
-manyfaces test --cfg cfgs/ssh_mobilenet_v1_025.yml --images data/wider/WIDER_val/images --labels data/wider_val.json \\
+manyfaces test --cfg ssh_mobilenet_v1_025 --images data/wider/WIDER_val/images --labels data/wider_val.json \\
     --format coco --out output/wider_val.results.json
 manyfaces test --weights output/ssh.onnx --images data/wider/WIDER_val/images --out output/pred_onnx
 manyfaces evaluate wider --pred output/pred --gt data/wider/ground_truth

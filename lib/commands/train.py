@@ -7,20 +7,20 @@ run would have reached without the interruption.
 from collections.abc import Sequence
 
 from ..config import load_config
-from .command_line import add_set_option, argument_parser
+from .command_line import add_cfg_option, add_set_option, argument_parser
 
 EXAMPLE = """
-manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml
-manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml --resume
-manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml --devices 2
-manyfaces train --cfg cfgs/ssh_mobilenet_v1_025.yml --set NAME trial TRAIN.STEPS 2000 TRAIN.BATCH 16
+manyfaces train --cfg ssh_mobilenet_v1_025
+manyfaces train --cfg ssh_mobilenet_v1_025 --resume
+manyfaces train --cfg ssh_mobilenet_v1_025 --devices 2
+manyfaces train --cfg ssh_mobilenet_v1_025 --set NAME trial TRAIN.STEPS 2000 TRAIN.BATCH 16
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of `manyfaces train`."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
+    add_cfg_option(parser, required=True)
     parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5: layers that match by "
                         "name and shape are taken, the others are listed")
     parser.add_argument("--resume", action="store_true", help="continue where the run in output/NAME stopped")

@@ -15,6 +15,7 @@ from ..files import write_whole
 from ..parsing import ParseError, parse_yaml
 from ..texts import decoded
 from .keys import RULES, defaults
+from .names import config_file, names
 from .rules import NotAllowedError
 
 DEFAULTS = defaults()
@@ -46,7 +47,8 @@ def load_config(path: str | os.PathLike | None = None, overrides: Iterable = ())
     """Return the defaults, changed by a YAML file and then by overrides.
 
     Args:
-        path: YAML file; its BASE, if it names one, is read before it. None: none.
+        path: YAML file, or the name of a config of the package (a file of that name wins). Its BASE, if it has one, is
+            read before it. None: none.
         overrides: KEY, VALUE, KEY, VALUE, ... A value that is text is read as YAML, so `"[0.5, 1]"` is a list.
 
     Raises:
@@ -59,6 +61,7 @@ def load_config(path: str | os.PathLike | None = None, overrides: Iterable = ())
     """
     cfg = default_config()
     if path is not None:
+        path = config_file(path)
         for file, values in _yaml_chain(path):
             _merge(cfg, values, str(file), "")
         cfg.NAME = cfg.NAME or Path(path).stem
@@ -148,7 +151,9 @@ def _yaml_chain(path, seen=()):
     try:
         values = parse_yaml(decoded(path.read_bytes(), path), _Loader)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read as a config ({error.strerror})") from None
+        known = isinstance(error, FileNotFoundError) and path.stem in names()
+        raise InputError(f"{path}: cannot be read as a config ({error.strerror})"
+                         + (f"; the package has one of the name {path.stem}" if known else "")) from None
     except ParseError as error:
         raise InputError(f"{path}: not YAML that a config can be: {error}") from None
     except yaml.YAMLError as error:
@@ -162,8 +167,9 @@ def _yaml_chain(path, seen=()):
         raise InputError(f"{path}: found a {type(values).__name__}, expected keys such as `FAMILY: ssh`")
     base = values.pop("BASE", None)
     if base is not None and not isinstance(base, str):
-        raise InputError(f"{path}: BASE is {shown(base)}, expected the path of another YAML, relative to this one")
-    chain = _yaml_chain(path.parent / base, (*seen, place)) if base else []
+        raise InputError(f"{path}: BASE is {shown(base)}, expected the path of another YAML, relative to this one, "
+                         f"or the name of a config of the package")
+    chain = _yaml_chain(config_file(base, path.parent), (*seen, place)) if base else []
     return [*chain, (path, values)]
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import pretrained
-from ..config import load_config, override, roles_of
+from ..config import load_config, names, override, roles_of
+from ..config.names import similar
 from ..errors import InputError
 from ..runtimes.cascade import open_cascade
 from ..runtimes.files import CascadeFiles, has_any_cascade_weights
@@ -65,10 +66,15 @@ def open_detector(name: str | os.PathLike, weights: str | os.PathLike | None = N
         return _keras(name, weights, overrides, runtime, precision)
     if ending == ".h5":
         raise InputError(f"{name}: weights alone do not say of which net; give its config (.yml) and these as weights")
-    if os.sep in name or "/" in name:
-        raise InputError(f"{name}: expected a name ({', '.join(pretrained.names())}), a model ({MODELS}) or a config "
-                         f"(.yml)")
-    return _shipped(name, weights, overrides, runtime, threads, precision)
+    if name in pretrained.names():
+        return _shipped(name, weights, overrides, runtime, threads, precision)
+    if name in names():
+        return _keras(name, weights, overrides, runtime, precision)
+    near = similar(name, [*pretrained.names(), *names()])
+    hint = f"did you mean {' or '.join(near)}? Else " if near else ""
+    raise InputError(f"{name}: {hint}expected a name "
+                     f"({', '.join(pretrained.names()) or 'none ships'}), a model ({MODELS}) or a config with its "
+                     f"weights (.yml, or a name such as ssh_vgg16)")
 
 
 @_of_any_length()

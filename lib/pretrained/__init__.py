@@ -73,8 +73,8 @@ def weights_file(name: str) -> Path:
                          f"manyfaces-weights, which is not installed: {INSTALL}")
     if path is None:
         raise InputError(f"no weights ship for {name or 'a config without a name'} (there are: "
-                         f"{', '.join(names()) or 'none'}); train them with `manyfaces train` and give "
-                         f"--weights output/{name or 'NAME'}/best{WEIGHTS}")
+                         f"{', '.join(names()) or 'none'}); give weights of your own, such as "
+                         f"output/{name or 'NAME'}/best{WEIGHTS} (`manyfaces train` makes them)")
     return path
 
 

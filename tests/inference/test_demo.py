@@ -221,3 +221,12 @@ def test_demo_has_two_portraits_and_a_crowd_where_demo_data_is_empty(tmp_path):
     assert len(default_sources(tmp_path / "absent")) == 3
 
 
+@pytest.mark.parametrize("copy, folder", [(True, "demo/visualize"), (False, "faces")])
+def test_pictures_go_below_the_working_folder(copy, folder, tool, stand_in, tmp_path, monkeypatch):
+    """Never into the package, wherever that is installed."""
+    monkeypatch.chdir(tmp_path)
+    if copy:
+        (tmp_path / "demo/visualize").mkdir(parents=True)
+    save(tmp_path / "a.png", picture(64, 48, (8, 8, 20)))
+    assert demo(tool, "--weights", stand_in, "a.png") == 0
+    assert [path.name for path in (tmp_path / folder).iterdir()] == ["a.jpg"]

@@ -14,7 +14,7 @@ from ..command_line import argument_parser
 
 EXAMPLE = """
 manyfaces data crowds --roidb data/pickles/wider_select.pkl data/pickles/facemask_select.pkl --out output/crowds
-manyfaces test --cfg cfgs/tiny_mobilenet_v1_025.yml --images output/crowds --set TEST.TOP 1000 --out output/top_1000
+manyfaces test --cfg tiny_mobilenet_v1_025 --images output/crowds --set TEST.TOP 1000 --out output/top_1000
 manyfaces evaluate roidb --roidb output/crowds/crowds.pkl --pred output/top_1000
 """
 

@@ -20,7 +20,7 @@ from ...data_layer.mtcnn.writer import SampleMaker, Sources
 from ...engine.records import config_records
 from ...errors import InputError
 from ...progress import Progress
-from ..command_line import add_set_option, argument_parser
+from ..command_line import add_cfg_option, add_set_option, argument_parser
 
 EXAMPLE = """
 manyfaces data samples --stage pnet
@@ -34,15 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of `manyfaces data samples`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--stage", required=True, choices=SIDES, help="the net that learns from them")
-    parser.add_argument("--cfg", metavar="FILE", help="its config (default: cfgs/mtcnn_STAGE.yml)")
+    add_cfg_option(parser, " (default: mtcnn_STAGE)")
     parser.add_argument("--list", metavar="FILE", help="also write the training samples as a text list, `image label "
                         "box landmarks`, with the crops as .png beside it")
     parser.add_argument("--overwrite", "--anew", action="store_true",
                         help="remove the samples that exist and make all again")
     add_set_option(parser)
     options = parser.parse_args(arguments)
-    cfg = load_config(options.cfg or Path(__file__).resolve().parents[3] / "cfgs" / f"mtcnn_{options.stage}.yml",
-                      options.set)
+    cfg = load_config(options.cfg or f"mtcnn_{options.stage}", options.set)
     if cfg.MTCNN.STAGE != options.stage:
         raise InputError(f"{options.cfg}: MTCNN.STAGE is {cfg.MTCNN.STAGE}, --stage is {options.stage}")
     parts = {"train": sources(cfg, cfg.TRAIN.DATASETS, cfg.MTCNN.LANDMARKS),

@@ -14,7 +14,7 @@ manyfaces evaluate voc --pred output/ssh_mobilenet_v1_025/pred_facemask --gt dat
 manyfaces evaluate roidb --pred output/ssh_mobilenet_v1_025/pred_facemask --roidb data/pickles/facemask_val.pkl
 manyfaces evaluate heights --pred output/A/pred_facemask --pred output/B/pred_facemask \\
     --roidb data/pickles/facemask_val.pkl
-manyfaces evaluate landmarks --cfg cfgs/ssh_mobilenet_v1_025.yml --roidb data/pickles/landmarks_test.pkl
+manyfaces evaluate landmarks --cfg ssh_mobilenet_v1_025 --roidb data/pickles/landmarks_test.pkl
 """
 
 

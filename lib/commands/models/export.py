@@ -9,12 +9,12 @@ describes it. Before it is written, its maps are compared with those of Keras on
 from collections.abc import Sequence
 
 from ...config import load_config
-from ..command_line import add_set_option, argument_parser, quiet_decoders
+from ..command_line import add_cfg_option, add_set_option, argument_parser, quiet_decoders
 
 EXAMPLE = """
-manyfaces export --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/ssh.onnx
-manyfaces export --cfg cfgs/ssh_mobilenet_v1_025.yml --out output/faces.onnx --nms --set TEST.SCORE 0.3
-manyfaces export --cfg cfgs/mine.yml --weights output/mine/best.weights.h5 --out output/int8.xml \\
+manyfaces export --cfg ssh_mobilenet_v1_025 --out output/ssh.onnx
+manyfaces export --cfg ssh_mobilenet_v1_025 --out output/faces.onnx --nms --set TEST.SCORE 0.3
+manyfaces export --cfg mine.yml --weights output/mine/best.weights.h5 --out output/int8.xml \\
     --int8 --calibrate data/wider/WIDER_train/images --licence "my own photographs"
 """
 
@@ -22,7 +22,7 @@ manyfaces export --cfg cfgs/mine.yml --weights output/mine/best.weights.h5 --out
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of `manyfaces export`."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
+    add_cfg_option(parser, required=True)
     parser.add_argument("--weights", metavar="FILE", help="its .weights.h5 (default: those that ship under its name)")
     parser.add_argument("--out", required=True, metavar="FILE", help="model.onnx, model.xml (OpenVINO), "
                         "model.tflite (LiteRT), or a folder's name without an ending (SavedModel, MTCNN)")

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 
 from ...config import load_config
 from ...errors import InputError
-from ..command_line import add_set_option, argument_parser
+from ..command_line import add_cfg_option, add_set_option, argument_parser
 
 MAX_SIDE = 65535  # px; of a JPEG
 EXAMPLE = """
-manyfaces flops --cfg cfgs/ssd_mobilenet_v2_075.yml
-manyfaces flops --cfg cfgs/ssh_mobilenet_v1_025.yml --size 1024x768
+manyfaces flops --cfg ssd_mobilenet_v2_075
+manyfaces flops --cfg ssh_mobilenet_v1_025 --size 1024x768
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of `manyfaces flops`."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("--cfg", required=True, metavar="FILE", help="the experiment, a YAML of cfgs/")
+    add_cfg_option(parser, required=True)
     parser.add_argument("--size", metavar="WxH", help="of the image in px, such as 640x480")
     add_set_option(parser)
     options = parser.parse_args(arguments)

@@ -110,7 +110,7 @@ def import_retinaface(options: Namespace) -> None:
             _check_difference(options, name, difference)
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     save_weights(model, options.out, cfg)
-    print(f"{options.out}: {model.count_params():,} parameters; use it with cfgs/{cfg.NAME}.yml")
+    print(f"{options.out}: {model.count_params():,} parameters; use it with --cfg {cfg.NAME}")
 
 
 def import_mtcnn(options: Namespace) -> None:
