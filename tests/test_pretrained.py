@@ -72,7 +72,8 @@ def test_without_the_second_wheel_its_files_are_named_with_what_brings_them(whee
         assert not pretrained.has_weights(name)
         with pytest.raises(InputError, match=f"^{name}: its weights for Keras are in .*pip install manyfaces-weights$"):
             pretrained.weights_file(name)
-    for find in (pretrained.model_file, pretrained.weights_file, pretrained.config_file, Detector.load):
+    assert pretrained.config_file("big") == first / "big.yml"  # for weights of the user
+    for find in (pretrained.model_file, pretrained.weights_file, Detector.load):
         with pytest.raises(InputError, match="^big: its files are in .*not installed: pip install manyfaces-weights$"):
             find("big")
     with pytest.raises(InputError, match=r"^no weights ship for bigger \(there are: mtcnn, small\)"):

@@ -14,9 +14,9 @@ HEAD = """# Config keys
 All keys of a config. A YAML file in `cfgs/` holds what differs from these defaults, and `--set KEY VALUE` changes a key
 on the command line. A value that is not allowed is an error that names the file and the key.
 
-The files of `cfgs/` are part of the package. `--cfg ssh_vgg16` finds one by its name from any folder, and a file of your
-own that says `BASE: ssh_vgg16` holds only what differs from it. Paths in a config, such as `data/pickles`, start from the
-working folder.
+The files of `cfgs/` are part of the package. `--cfg ssh_vgg16` finds one by its name from any folder, and a file of
+your own that says `BASE: ssh_vgg16` holds only what differs from it. Paths in a config, such as `data/pickles`, start
+from the working folder.
 
 This page is made from `lib/config/keys.py`, the only place where a key is defined:
 `python -m manyfaces.config.page > docs/config.md`.

@@ -66,7 +66,7 @@ def open_detector(name: str | os.PathLike, weights: str | os.PathLike | None = N
         return _keras(name, weights, overrides, runtime, precision)
     if ending == ".h5":
         raise InputError(f"{name}: weights alone do not say of which net; give its config (.yml) and these as weights")
-    if name in pretrained.names():
+    if pretrained.is_known(name):
         return _shipped(name, weights, overrides, runtime, threads, precision)
     if name in names():
         return _keras(name, weights, overrides, runtime, precision)

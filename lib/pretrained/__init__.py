@@ -35,6 +35,11 @@ def names() -> list[str]:
     return sorted(files | cascades)
 
 
+def is_known(name: str) -> bool:
+    """Whether a detector ships under the name, here or in manyfaces-weights, which may not be installed."""
+    return name in names() or _in_second_wheel(name)
+
+
 def has_weights(name: str) -> bool:
     """Whether weights, which Keras needs, ship under the name."""
     return _weights(name) is not None
@@ -84,9 +89,9 @@ def config_file(name: str) -> Path:
     Raises:
         InputError: no weights ship under the name, or their config is missing.
     """
-    weights_file(name)
     path = FOLDER / f"{name}.yml"
     if not path.is_file():
+        weights_file(name)
         raise InputError(f"{path}: the config of the shipped weights is missing; reinstall the package")
     return path
 
