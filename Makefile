@@ -11,7 +11,7 @@ DATA ?= ../shared/data
 MODEL ?= ssh_mobilenet_v1_025
 
 .DEFAULT_GOAL := setup
-.PHONY: setup demo check test test-fast train-toy bench results report fuzz clean distclean help
+.PHONY: setup demo check test test-fast train-toy bench results report docs gallery fuzz clean distclean help
 
 setup: $(VENV)/.compiled ## install into .venv and compile (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -73,6 +73,12 @@ report: setup ## where a detector errs on wider_events, as an HTML page: make re
 
 fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and compiled function: less than a minute on 2 cores
 	@$(PY) tools/fuzz.py --out output/fuzz
+
+docs: setup ## build the site into build/site: a few seconds, without a network
+	@$(PY) docs/build_site.py
+
+gallery: setup ## draw the pictures of docs/gallery.md again, after weights have changed
+	@$(PY) docs/make_gallery.py
 
 clean: ## remove compiled and cached files; .venv, data and output stay
 	@rm -rf build manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
