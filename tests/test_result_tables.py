@@ -10,7 +10,14 @@ RESULTS = ROOT / "docs" / "results"
 SSH, TINY, SSD = "SSH MobileNetV1 x0.25", "Tiny Faces MobileNetV1 x0.25, its pyramid", "SSD MobileNetV2 x0.75"
 ULTRALIGHT, YUNET = "Ultra-Light RFB-640, at 640 x 480 (ONNX Runtime)", "YuNet-n (OpenCV)"
 ORIGINAL, SMALL = "Detectors at original size", "Detectors at 300 x 300"
-README = [  # begin of a row -> table and row of detectors.csv, row of peers.csv
+FULL = "WIDER FACE val"  # up to the comma
+README = {  # row of wider_full_val.csv -> CSV, table and row of its ms
+    "ssh_mobilenet_v1_025": ("detectors.csv", ORIGINAL, f"{SSH} (ONNX Runtime, float32)"),
+    "tiny_mobilenet_v1_025": ("detectors.csv", ORIGINAL, f"{TINY} (ONNX Runtime, float32)"),
+    "ssd_mobilenet_v2_075": ("detectors.csv", SMALL, f"{SSD} (ONNX Runtime, float32)"),
+    "mtcnn": ("mtcnn.csv", "An image of wider val", "mtcnn"), "RetinaFace MobileNet-0.25": None,
+    "YuNet-n": ("detectors.csv", ORIGINAL, YUNET), "SCRFD-2.5G": None}
+PEERS = [  # begin of a row -> table and row of detectors.csv, row of peers.csv
     ("**ssh_mobilenet_v1_025**", ORIGINAL, f"{SSH} (ONNX Runtime, float32)", "ssh_mobilenet_v1_025 (onnxruntime)"),
     ("the same, OpenVINO in bfloat16 (`pre", ORIGINAL, f"{SSH} (OpenVINO, bf16)", None),
     ("**tiny_mobilenet_v1_025**", ORIGINAL, f"{TINY} (ONNX Runtime, float32)",
@@ -54,16 +61,35 @@ def differences(cell, value):
 
 def test_the_table_of_the_readme():
     heads, rows = table("README.md", "detector")
+    official, wrong = read("wider_full_val.csv"), []
+    assert {row for _, row in official} == set(README) and len(rows) == len(README) and heads[-4:] == [
+        "easy", "medium", "hard", "ms"]
+    for cells, (name, source) in zip(rows, README.items(), strict=True):
+        assert cells[0].strip("*").startswith(name)
+        values = [official[FULL, name][head] for head in heads[-4:-1]]
+        values += [read(source[0])[source[1:]]["ms"]] if source else [""]
+        wrong += [f"{name}, {head}: {text}" for head, cell, value in zip(heads[-4:], cells[-4:], values, strict=True)
+                  for text in differences(cell, value)]
+    assert not wrong
+
+
+def test_the_source_of_each_official_figure_is_named():
+    with open(RESULTS / "wider_full_val.csv", newline="", encoding="utf-8") as file:
+        assert all(re.match("measured: |published by ", line["source"]) for line in csv.DictReader(file))
+
+
+def test_the_table_of_detectors_and_peers():
+    heads, rows = table("docs/results/README.md", "detector")
     measured, compared, wrong, seen = read("detectors.csv"), read("peers.csv"), [], 0
-    assert len(rows) == len(README)
-    for cells, (begin, title, row, peer) in zip(rows, README, strict=True):
+    assert len(rows) == len(PEERS)
+    for cells, (begin, title, row, peer) in zip(rows, PEERS, strict=True):
         assert cells[0].startswith(begin)
         figures = compared.get(("Detectors", peer), {}) | measured[title, row]
         for head, cell in list(zip(heads, cells, strict=True))[2:]:
             value = figures.get(COLUMNS.get(head, head))
             if cell and value:
                 wrong, seen = wrong + [f"{cells[0]}, {head}: {text}" for text in differences(cell, value)], seen + 1
-    assert not wrong and seen >= 3 * len(README) - 1
+    assert not wrong and seen >= 3 * len(PEERS) - 1
 
 
 def test_what_losses_cost():
