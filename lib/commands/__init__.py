@@ -31,6 +31,7 @@ COMMANDS = {
     "data": Command("", "read, make and convert data sets"),
     "data build": Command("data.build_roidb", "read an annotation, print its statistics, write the roidb for training",
                           "build_roidb"),
+    "data fetch": Command("data.fetch", "fetch public data sets and weights from their official addresses"),
     "data toy": Command("data.make_toy", "write a synthetic data set in WIDER FACE's layout", "make_toy"),
     "data crowds": Command("data.make_crowds", "make crowds of the images of roidbs", "make_crowds"),
     "data coco": Command("data.wider_to_coco", "turn any annotation into COCO JSON", "wider_to_coco"),
