@@ -4,16 +4,17 @@
 # wider_crowd.pkl.
 #
 # Usage: experiments/scripts/build_roidbs.sh [DATA_DIR]
-#   DATA_DIR (default: data) holds wider/, facemask/ and, for MTCNN, landmarks/:
-#     wider/WIDER_train/images, wider/WIDER_val/images
-#     wider/wider_face_split/{wider_face_train_bbx_gt,wider_face_val_bbx_gt,retinaface_train_label,train_minival}.txt
-#     facemask/images, facemask/annotations, facemask/train.txt, facemask/val.txt
+#   DATA_DIR (default: data) holds some of these; what is missing is left out, and is named:
+#     wider/WIDER_train/images, wider/WIDER_val/images, wider/wider_face_split/wider_face_{train,val}_bbx_gt.txt
+#     wider/wider_face_split/{retinaface_train_label,train_minival}.txt, where they are: landmarks, selection images
+#     facemask/images, facemask/annotations and, where they are, facemask/train.txt, facemask/val.txt
 #     landmarks/images, landmarks/trainImageList.txt, landmarks/testImageList.txt
 #     wider_{events,crowd}/images, wider_official/wider_face_val_bbx_gt.txt: parts of WIDER's val, and all of its labels
 #     wider_more/WIDER_train/images, wider_more/wider_face_split/wider_face_train_bbx_gt.txt: more images of WIDER's train
+# `manyfaces data fetch wider wider_landmarks` fetches WIDER FACE into data/wider.
 # The *_select sets are a held-out part of train, the only images that checkpoints are chosen on: for wider the list
-# train_minival.txt, for facemask and landmarks every tenth name of the train list, for wider_more the images whose MD5
-# of event/name (without the ending; the hexadecimal digest as one integer) is divisible by 10.
+# train_minival.txt, for facemask and landmarks every tenth name of the train list; without a list, and for wider_more,
+# the images whose MD5 of event/name (without the ending; the hexadecimal digest as one integer) is divisible by 10.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/../.."
@@ -27,21 +28,57 @@ build() { # NAME OPTIONS...
     "$PYTHON" tools/build_roidb.py --out "$OUT/$1.pkl" "${@:2}"
 }
 
-SPLIT=$DATA/wider/wider_face_split
-TRAIN=(--format retinaface --images "$DATA/wider/WIDER_train/images" --labels "$SPLIT/retinaface_train_label.txt"
-       --attributes "$SPLIT/wider_face_train_bbx_gt.txt")
-build wider_train "${TRAIN[@]}" --without "$SPLIT/train_minival.txt"
-build wider_select "${TRAIN[@]}" --only "$SPLIT/train_minival.txt"
-build wider_val --format wider --images "$DATA/wider/WIDER_val/images" --labels "$SPLIT/wider_face_val_bbx_gt.txt"
-
-MASKS=(--format voc --images "$DATA/facemask/images" --labels "$DATA/facemask/annotations"
-       --classes with_mask without_mask mask_weared_incorrect)
 SELECT=$(mktemp)
 trap 'rm -f "$SELECT"' EXIT
-awk 'NR % 10 == 0' "$DATA/facemask/train.txt" > "$SELECT"
-build facemask_train "${MASKS[@]}" --only "$DATA/facemask/train.txt" --without "$SELECT"
-build facemask_select "${MASKS[@]}" --only "$SELECT"
-build facemask_val "${MASKS[@]}" --only "$DATA/facemask/val.txt"
+BUILT=
+
+if [ -d "$DATA/wider/WIDER_train/images" ]; then
+    SPLIT=$DATA/wider/wider_face_split
+    TRAIN=(--images "$DATA/wider/WIDER_train/images")
+    if [ -f "$SPLIT/retinaface_train_label.txt" ]; then
+        TRAIN+=(--format retinaface --labels "$SPLIT/retinaface_train_label.txt"
+                --attributes "$SPLIT/wider_face_train_bbx_gt.txt")
+    else
+        echo "$SPLIT/retinaface_train_label.txt: not there, so wider_train has boxes and no landmarks;" \
+            "'manyfaces data fetch wider_landmarks' fetches it"
+        TRAIN+=(--format wider --labels "$SPLIT/wider_face_train_bbx_gt.txt")
+    fi
+    if [ -f "$SPLIT/train_minival.txt" ]; then
+        build wider_train "${TRAIN[@]}" --without "$SPLIT/train_minival.txt"
+        build wider_select "${TRAIN[@]}" --only "$SPLIT/train_minival.txt"
+    else
+        build wider "${TRAIN[@]}" --split 0.9 # wider_train and wider_select
+    fi
+    BUILT=yes
+fi
+if [ -d "$DATA/wider/WIDER_val/images" ]; then
+    build wider_val --format wider --images "$DATA/wider/WIDER_val/images" \
+        --labels "$DATA/wider/wider_face_split/wider_face_val_bbx_gt.txt"
+    BUILT=yes
+fi
+
+if [ -d "$DATA/facemask/images" ]; then
+    MASKS=(--format voc --images "$DATA/facemask/images" --labels "$DATA/facemask/annotations"
+           --classes with_mask without_mask mask_weared_incorrect)
+    if [ -f "$DATA/facemask/train.txt" ]; then
+        awk 'NR % 10 == 0' "$DATA/facemask/train.txt" > "$SELECT"
+        build facemask_train "${MASKS[@]}" --only "$DATA/facemask/train.txt" --without "$SELECT"
+        build facemask_select "${MASKS[@]}" --only "$SELECT"
+        build facemask_val "${MASKS[@]}" --only "$DATA/facemask/val.txt"
+    else
+        build facemask "${MASKS[@]}" --split 0.9 # facemask_train and facemask_select
+    fi
+    BUILT=yes
+fi
+if [ -z "$BUILT" ]; then
+    echo "error: $DATA: has neither wider/WIDER_train/images nor wider/WIDER_val/images nor facemask/images." \
+        "'manyfaces data fetch wider wider_landmarks wider_eval' fetches WIDER FACE (1.8 GB) into data; or name the" \
+        "folder that holds wider/: experiments/scripts/build_roidbs.sh DIR" >&2
+    exit 2
+fi
+for SET in wider/WIDER_train/images wider/WIDER_val/images facemask/images; do
+    [ -d "$DATA/$SET" ] || echo "$DATA/$SET: no such folder, so its roidbs are not built"
+done
 
 for PART in wider_events wider_crowd; do
     [ ! -d "$DATA/$PART" ] || build "$PART" --format wider --images "$DATA/$PART/images" --missing skip \

@@ -148,7 +148,8 @@ def has_weights(folder: str) -> bool:
 def need_folder(folder: str) -> str:
     """The folder, which must be there."""
     if not os.path.isdir(folder):
-        fail(f"{folder}: no such folder; see data/README.md, or set DATA")
+        fail(f"{folder}: no such folder; `manyfaces data fetch wider wider_eval` fetches WIDER FACE into data, "
+             f"data/README.md names the others; or set DATA to the folder that holds them")
     return folder
 
 
@@ -235,9 +236,12 @@ def test(family: str, words: list[str]) -> None:
             call("tools/evaluate.py", kind, "--roidb", roidb, "--pred", pred)
         return
     images = images_of(dataset)
+    truth = f"{DATA}/wider/ground_truth"
+    if not os.path.isdir(truth):
+        truth = f"{DATA}/wider_eval/ground_truth"
+    if dataset in ("wider", *PARTS):
+        need_folder(truth)
     pred = detect(given, dataset, images)
-    truth = f"{DATA}/wider_eval/ground_truth"
-    truth = truth if os.path.isdir(truth) else f"{DATA}/wider/ground_truth"
     whole = dataset == "wider" and files_below(images[1], ".jpg") >= WIDER_IMAGES
     options = {"wider": ["wider", "--gt", truth, *([] if whole else ["--subset"])],
                **{part: ["wider", "--gt", truth, "--subset"] for part in PARTS},

@@ -15,6 +15,9 @@ import h5py
 import keras
 import numpy as np
 
+from .. import pretrained
+from ..config import DEFAULTS, load_config
+from ..datasets.downloads.table import BACKBONES, DOWNLOADS
 from ..errors import InputError
 from ..nets.backbones import backbone_module, build_backbone
 from .content import check_finite, check_weights
@@ -178,9 +181,32 @@ def initialise_backbone(model: keras.Model, cfg: Mapping) -> LoadReport | None:
     if weights == "imagenet" or not str(weights).endswith(".weights.h5"):
         return load_imagenet_weights(model, cfg["BACKBONE"], cfg, weights)
     if not Path(weights).is_file():
-        raise InputError(f"NET.WEIGHTS: {weights}: no such file; `manyfaces import` makes such files "
-                         f"(docs/backbones.md), and an empty NET.WEIGHTS starts from random weights")
+        raise InputError(f"NET.WEIGHTS: {weights}: no such file{_how_to_get(weights)}. Without it, start from a "
+                         f"trained detector with --init {_same_backbone(cfg) or 'FILE'}, or from random weights with "
+                         f"--set NET.WEIGHTS ''")
     return load_backbone_weights(model, weights)
+
+
+def _how_to_get(weights):
+    """Where a missing file comes from, if the table of downloads knows."""
+    row = DOWNLOADS.get(BACKBONES.get(Path(weights).name, ""))
+    if row is None:
+        return "; `manyfaces import` makes such files (docs/backbones.md)"
+    file = row.files[0]
+    known = f"{file.size:,} bytes, {file.checksum}" if file.checksum else "checksum not known"
+    name = next(name for name, other in DOWNLOADS.items() if other is row)
+    return (f", and it does not ship, because it is made of weights of others: `manyfaces data fetch {name}` fetches "
+            f"those ({file.address}; {known}), then `{row.then}` makes it")
+
+
+def _same_backbone(cfg):
+    """Name of a shipped detector with this backbone; "" without one."""
+    keys = ("BACKBONE", "VARIANT", "ALPHA")
+    for name in pretrained.names():
+        net = load_config(pretrained.config_file(name)).NET if pretrained.has_weights(name) else {}
+        if all(net.get(key) == cfg.get(key, DEFAULTS["NET"][key]) for key in keys):
+            return name
+    return ""
 
 
 def mobilenet_v1_from_torch(path: str | os.PathLike, alpha: float = 0.25,

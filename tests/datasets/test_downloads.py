@@ -10,6 +10,7 @@ import threading
 import zipfile
 
 import pytest
+from conftest import ROOT
 from full_disk import room_for
 
 from manyfaces.commands.data import fetch as command
@@ -283,3 +284,8 @@ def test_the_table_is_whole(capsys):
         assert weights in DOWNLOADS[name].then
     assert [in_bytes(size) for size in (None, 5, 1500, 363e6, 1.47e9)] == ["unknown size", "5 bytes", "1.5 kB",
                                                                            "363.0 MB", "1.5 GB"]
+
+
+def test_the_page_shows_the_table():
+    page = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
+    assert f"```text\n{command.table()}\n```" in page

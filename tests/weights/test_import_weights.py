@@ -197,3 +197,14 @@ def write_old_layout(model, path):
 def test_keras_has_no_weights_for_the_torch_variant():
     with pytest.raises(InputError, match="NET.VARIANT: Keras has no weights for 'torch', expected keras"):
         import_weights.initialise_backbone(detector(TORCH), {**TORCH, "WEIGHTS": "imagenet"})
+
+
+def test_a_missing_backbone_says_where_it_comes_from_and_what_to_do_without_it(tmp_path):
+    path = tmp_path / "mobilenet_v1_025.weights.h5"
+    with pytest.raises(InputError) as caught:
+        import_weights.initialise_backbone(None, {**TORCH, "WEIGHTS": str(path)})
+    text = str(caught.value)
+    assert "`manyfaces data fetch mobilenet_v1_025`" in text and "3,827,150 bytes, sha256:75c37f8d" in text
+    assert "`manyfaces import mobilenet_v1_025 --source " in text and "--init ssh_mobilenet_v1_025" in text
+    with pytest.raises(InputError, match=r"other\.weights\.h5: no such file; `manyfaces import`.*--init FILE, or"):
+        import_weights.initialise_backbone(None, {"BACKBONE": "vgg16", "WEIGHTS": str(tmp_path / "other.weights.h5")})
