@@ -89,7 +89,8 @@ class Bar:
     """Progress in MB; the total is known with the first bytes."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.progress, self.done = name, None, 0
+        self.name, self.done = name, 0
+        self.progress: Progress | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
         megabytes = done // 10**6

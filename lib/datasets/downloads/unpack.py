@@ -48,7 +48,7 @@ def unpack(file: File, folder: str | os.PathLike) -> int:
     return written
 
 
-def _zip(path) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if not member.is_dir() and not member.filename.startswith("__MACOSX/"):
@@ -56,7 +56,7 @@ def _zip(path) -> Iterator[tuple[str, IO[bytes]]]:
                     yield member.filename, stream
 
 
-def _tar(path) -> Iterator[tuple[str, IO[bytes]]]:
+def _tar(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with tarfile.open(path) as archive:
         for member in archive:
             stream = archive.extractfile(member) if member.isfile() else None
