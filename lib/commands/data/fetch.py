@@ -59,7 +59,8 @@ def table() -> str:
 def _row(name: str, row: Download, data: Path, mirror: str, keep: bool) -> None:
     folder = data / row.folder
     if not row.files:
-        raise InputError(f"{name}: can only be fetched by hand from {row.page} ({row.licence}); unpack it into {folder}")
+        raise InputError(f"{name}: can only be fetched by hand from {row.page} ({row.licence}); unpack it into "
+                         f"{folder}")
     print(f"{name}: {row.line}. Licence: {row.licence}; {row.page}")
     for file in row.files:
         # An archive that is still there was not unpacked to its end.

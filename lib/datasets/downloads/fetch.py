@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: it continues where it was cut, and nothing takes its place that is not what it should be.
+"""Fetching one file over HTTP: it continues where it was cut, and only the right file takes its place.
 
 While it comes, it is FILE.part; FILE.part.tag holds what identifies the server's version, so that two versions are
 never joined.
@@ -97,7 +97,8 @@ def _check(path, shown, file):
     if not problems:
         return
     if path == shown:
-        raise InputError(f"{shown}: {problems[0]} (as {file.source} says); delete or move it, then run the command again")
+        raise InputError(f"{shown}: {problems[0]} (as {file.source} says); delete or move it, then run the command "
+                         f"again")
     path.unlink()
     tag_file(path).unlink(missing_ok=True)
     raise InputError(f"{shown}: {problems[0]} (as {file.source} says): the file at {file.address} is damaged or has "

@@ -78,7 +78,7 @@ DOWNLOADS = {
              "sha256:3b0313e11ea292ec58894b47ac4c0503b230e12540330845d70a7798241f88d3", HUB_SAYS, "zip",
              gives="WIDER_test/images"),
     ), WIDER_PAGE, WIDER_LICENCE),
-    "wider_eval": Download("WIDER FACE: the official ground truth of val for `manyfaces evaluate wider`", "wider_eval", (
+    "wider_eval": Download("WIDER FACE: the official ground truth of val", "wider_eval", (
         File("eval_tools.zip", WIDER_PAGE + "support/eval_script/eval_tools.zip", unpack="zip",
              members={f"eval_tools/ground_truth/{name}.mat": f"ground_truth/{name}.mat" for name in (
                  "wider_face_val", "wider_easy_val", "wider_medium_val", "wider_hard_val")},
