@@ -81,7 +81,7 @@ gallery: setup ## draw the pictures of docs/gallery.md again, after weights have
 	@$(PY) docs/make_gallery.py
 
 clean: ## remove compiled and cached files; .venv, data and output stay
-	@rm -rf build manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
+	@rm -rf build .cache manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
 	@find lib \( -name '*.so' -o -name '*.pyd' -o -name '*.c' -o -name '*.cpp' \) -delete
 	@find lib benchmarks docs tests tools -name __pycache__ -prune -exec rm -rf {} +
 

@@ -100,6 +100,8 @@ def test_the_commands_of_the_page_know_the_family_and_show_no_traceback(folder):
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: data/pickles/none.pkl: no such file")
+    done = subprocess.run([sys.executable, "own.py", "export", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--licence" in done.stdout, done.stderr
 
 
 def test_the_backbone_of_the_page_serves_every_family():
