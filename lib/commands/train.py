@@ -1,36 +1,75 @@
-"""Train a detector: output/NAME holds its config, weights, checkpoint and logs, where NAME is that of the YAML.
+"""Train a detector, from a config or from a shipped model on your own annotated photographs.
+
+PHOTOS ANNOTATIONS: a shipped model learns from them. The format of the annotations is found by their content. A part of
+the images is held out, AP on it is shown before and after, and everything is written to one folder: the model as ONNX
+with its sidecar and card, weights, config, samples.jpg, faces.jpg, curves and report.html.
+
+--cfg FILE: output/NAME holds its config, weights, checkpoint and logs, where NAME is that of the YAML.
 
 Ctrl-C and SIGTERM save and stop. --resume continues from the last checkpoint and reaches exactly the weights that the
 run would have reached without the interruption.
 """
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from .. import pretrained
 from ..config import load_config
-from .command_line import add_cfg_option, add_set_option, argument_parser
+from ..errors import InputError, Range, check_number
+from .command_line import add_cfg_option, add_set_option, argument_parser, quiet_decoders
+from .data.annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
+manyfaces train photos/ annotations/
+manyfaces train photos/ labels.json --minutes 10 --split 0.8 --out output/mine
+manyfaces train photos/ annotations/ --out output/mine --resume
 manyfaces train --cfg ssh_mobilenet_v1_025
 manyfaces train --cfg ssh_mobilenet_v1_025 --resume
 manyfaces train --cfg ssh_mobilenet_v1_025 --init ssh_mobilenet_v1_025
 manyfaces train --cfg ssh_mobilenet_v1_025 --devices 2
 manyfaces train --cfg ssh_mobilenet_v1_025 --set NAME trial TRAIN.STEPS 2000 TRAIN.BATCH 16
 """
+OWN = ("model", "split", "minutes", "out", "licence")  # options of own photographs only
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of `manyfaces train`."""
     parser = argument_parser(__doc__, EXAMPLE)
-    add_cfg_option(parser, required=True)
-    parser.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5, or from the shipped "
-                        "weights of that name: layers that match by name and shape are taken, the others are listed")
-    parser.add_argument("--resume", action="store_true", help="continue where the run in output/NAME stopped")
-    parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share every batch (default 1); "
-                        "without any GPU: logical devices of the processor, as a trial")
+    parser.add_argument("images", nargs="?", metavar="PHOTOS_DIR", help="folder of your photographs")
+    parser.add_argument("labels", nargs="?", metavar="ANNOTATIONS_DIR|FILE", help="their annotations")
+    add_cfg_option(parser)
+    parser.add_argument("--resume", action="store_true", help="continue where the run in the folder stopped")
     add_set_option(parser)
+    own = parser.add_argument_group("own photographs")
+    own.add_argument("--model", metavar="NAME", help="shipped model to begin from (default: ssh_mobilenet_v1_025)")
+    own.add_argument("--split", type=float, metavar="FRACTION", help="of the images that are trained on; a hash of the "
+                     "name decides (default: 0.9)")
+    own.add_argument("--minutes", type=float, metavar="N", help="budget of the training; what it allows is printed "
+                     "(default: 30)")
+    own.add_argument("--out", metavar="DIR", help="folder of the training; its name is that of the model (default: "
+                     "output/ with the name of the folder of photographs)")
+    own.add_argument("--licence", metavar="TEXT", help="of the photographs, for the sidecar and the card")
+    add_annotation_options(own)
+    configured = parser.add_argument_group("a config")
+    configured.add_argument("--init", metavar="WEIGHTS", help="start from these .weights.h5, or from the "
+                            "shipped weights of that name: layers that match by name and shape are taken, the others "
+                            "are listed")
+    configured.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share every batch (default "
+                            "1); without any GPU: logical devices of the processor, as a trial")
     options = parser.parse_args(arguments)
+    if options.cfg:
+        _from_config(options)
+    else:
+        _from_photographs(options)
+
+
+def _from_config(options: Namespace) -> None:
+    if options.images:
+        raise InputError(f"--cfg trains on the data sets of the config: leave {options.images} out, or --cfg")
+    for name in OWN:
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} is for own photographs: leave it out, or --cfg")
     cfg = load_config(options.cfg, options.set)
 
     from ..engine.train import Trainer  # late, so that --help does not wait for Keras
@@ -46,3 +85,28 @@ def initial_weights(name: str | None) -> str | None:
     if name and not Path(name).exists() and name in pretrained.names():
         return str(pretrained.weights_file(name))
     return name
+
+
+def _from_photographs(options: Namespace) -> None:
+    if not (options.images and options.labels):
+        raise InputError("expected PHOTOS ANNOTATIONS, such as photos/ annotations/, or --cfg FILE")
+    if options.init or options.devices != 1:
+        raise InputError("--init and --devices are for a config: own photographs begin from --model on one device")
+    minutes = check_number(30 if options.minutes is None else options.minutes, "--minutes", Range(over=0))
+    fraction = check_number(0.9 if options.split is None else options.split, "--split", Range(over=0, below=1))
+
+    from ..datasets.folders import find_images
+    from ..finetune import photos
+    from ..finetune.tune import DEFAULT, check_start, resume, tune
+
+    quiet_decoders()
+    out = Path(options.out or Path("output") / (Path(options.images).resolve().name or "photographs"))
+    model = options.model or DEFAULT
+    check_start(model, out, options.resume)
+    find_images(options.images)  # says so where it holds none, whatever the annotations are
+    roidb = read_annotation(options)
+    if options.resume:
+        photos.check_same(out, roidb.source)
+        resume(out, options.licence)
+    else:
+        tune(roidb, out, model, fraction, minutes, options.set, options.licence)

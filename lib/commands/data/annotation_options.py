@@ -1,6 +1,6 @@
 """What the command lines that read an annotation share: its format, and which of its faces and images are kept."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 
 from ...datasets.attributes import add_attributes
 from ...datasets.readers import AUTO, READERS, WITH_CLASSES, find_format
@@ -9,7 +9,7 @@ from ...datasets.text import read_list
 from ...errors import InputError, printable
 
 
-def add_annotation_options(parser: ArgumentParser, default: str | None = AUTO) -> None:
+def add_annotation_options(parser: ArgumentParser | _ArgumentGroup, default: str | None = AUTO) -> None:
     """Add --format with this default, --classes, --only, --without, --attributes and --missing."""
     parser.add_argument("--format", default=default, choices=(AUTO, *sorted(READERS)),
                         help="format of the annotation; auto: by the content of its files")
