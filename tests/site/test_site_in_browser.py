@@ -1,0 +1,55 @@
+"""Every page of the site in headless Chromium, on a phone and on a desktop: nothing is cut off, missing or loaded."""
+
+import subprocess
+import sys
+
+import pytest
+from chromium import Browser, find_chromium
+from conftest import ROOT
+from test_site import build_site, needs_extra
+
+pytestmark = [pytest.mark.slow, needs_extra]
+
+PHONE, DESKTOP = (390, 844), (1440, 900)
+# The page itself, not what is in a box that scrolls. A scroll bar takes width from the client, so this can be negative.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+MISSING = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine; Debian: apt install chromium")
+    if not (build_site.SITE / "index.html").is_file():
+        subprocess.run([sys.executable, ROOT / "docs" / "build_site.py"], check=True, capture_output=True)
+    with Browser(chromium, tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_page_scrolls_sideways_or_misses_a_picture(browser, size):
+    wrong = []
+    for path in sorted(build_site.SITE.rglob("*.html")):
+        if path.name == "404.html":
+            continue  # its addresses are those of a server
+        browser.open(path.as_uri(), *size)
+        assert browser.evaluate("innerWidth") == size[0]
+        foreign = [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:"))]
+        found = {"overflow": max(0, browser.evaluate(OVERFLOW)), "missing": browser.evaluate(MISSING),
+                 "foreign": foreign}
+        if any(found.values()):
+            wrong.append((path.relative_to(build_site.SITE).as_posix(), found))
+    assert not wrong
+
+
+def test_a_wide_table_scrolls_in_its_own_box(browser):
+    browser.open((build_site.SITE / "backbones.html").as_uri(), *PHONE)
+    hidden = browser.evaluate("""[...document.querySelectorAll('.md-content table')].map(table => {
+        let most = 0;
+        for (let box = table; box != document.body; box = box.parentElement)
+            if (/auto|scroll/.test(getComputedStyle(box).overflowX))
+                most = Math.max(most, box.scrollWidth - box.clientWidth);
+        return most;
+    })""")  # px of each table that its box hides until it is scrolled
+    assert len(hidden) > 3 and max(hidden) > 100
