@@ -1,9 +1,10 @@
-# `make` once, then `make demo`. `make help` lists the rest.
+# `make demo` needs a minute, `make` installs everything. `make help` lists the rest.
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 EXTRAS ?= train,dev
+COMMA := ,
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
+PYTHONS ?= python3.11 python3.12 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[123].*/bin/python)
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 COMPILED_FROM := setup.py $(shell find lib -name '*.pyx' -o -name '*.pxi')
 
@@ -11,11 +12,12 @@ DATA ?= ../shared/data
 MODEL ?= ssh_mobilenet_v1_025
 
 .DEFAULT_GOAL := setup
-.PHONY: setup demo check test test-fast train-toy bench results report docs gallery fuzz clean distclean help
+.PHONY: setup demo check test test-fast test-wheel wheel sdist train-toy bench results report docs gallery fuzz clean \
+    distclean help
 
-setup: $(VENV)/.compiled ## install into .venv and compile (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
+setup: $(VENV)/.compiled $(VENV)/.installed ## all of .venv, in steps (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.python:
 	@python=; for p in $(CANDIDATES); do if "$$p" -c '$(SUITABLE)' 2>/dev/null; then python=$$p; break; fi; done; \
 	if [ -z "$$python" ]; then \
 	    echo "error: Python 3.11, 3.12 or 3.13 is needed; found none of these: $(CANDIDATES)." >&2; \
@@ -28,19 +30,34 @@ $(VENV)/.installed: pyproject.toml
 	if ! $(PY) -c '$(SUITABLE)' 2>/dev/null; then \
 	    echo "making $(VENV) with $$("$$python" --version)"; "$$python" -m venv --clear $(VENV) || exit 2; \
 	fi
-	@echo "installing manyfaces with [$(EXTRAS)] into $(VENV): a few minutes the first time"
-	@$(PIP) 'setuptools>=77.0.3' 'cython>=3.0,<4'
-	@$(PIP) --no-build-isolation -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.python pyproject.toml
+	@$(PY) tools/_install.py base
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.base
+	@$(PY) tools/_install.py $(subst $(COMMA), ,$(EXTRAS))
 	@touch $@
 
 # Without a compiler the package works too, and prints a warning here.
-$(VENV)/.compiled: $(VENV)/.installed $(COMPILED_FROM)
+$(VENV)/.compiled: $(VENV)/.base $(COMPILED_FROM)
 	@$(PY) -W ignore setup.py --quiet build_ext --inplace
 	@$(PY) -W always -c "import manyfaces.boxes, manyfaces.nms; print('manyfaces', manyfaces.__version__, 'is ready in $(VENV)')"
 	@touch $@
 
-demo: setup ## find faces in demo/data, or in two portraits and a crowd; writes images to demo/visualize
+demo: $(VENV)/.compiled ## find faces in demo/data, or in two portraits and a crowd; installs only what that needs
 	@$(PY) tools/demo.py
+
+wheel: $(VENV)/.compiled ## build the wheels of manyfaces and manyfaces-weights into dist
+	@$(PY) tools/_install.py wheel
+	@$(PY) tools/_wheel.py wheel dist
+
+sdist: $(VENV)/.compiled ## build the source distribution into dist
+	@$(PY) tools/_wheel.py sdist dist
+
+test-wheel: wheel setup ## install the wheels with each Python found (also: make PYTHONS="python3.11 ..."), and detect in another folder
+	@MANYFACES_WHEELS=dist MANYFACES_PYTHONS="$(PYTHONS)" $(PY) -m pytest -q tests/test_wheel.py
 
 check: setup ## ruff and the type checker: about 15 s
 	@$(VENV)/bin/ruff check .
@@ -81,7 +98,8 @@ gallery: setup ## draw the pictures of docs/gallery.md again, after weights have
 	@$(PY) docs/make_gallery.py
 
 clean: ## remove compiled and cached files; .venv, data and output stay
-	@rm -rf build .cache manyfaces.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.compiled
+	@rm -rf build dist .cache manyfaces.egg-info weights_package/build weights_package/*.egg-info $(VENV)/.compiled
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find lib \( -name '*.so' -o -name '*.pyd' -o -name '*.c' -o -name '*.cpp' \) -delete
 	@find lib benchmarks docs tests tools -name __pycache__ -prune -exec rm -rf {} +
 
