@@ -45,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from . import as_csv, machine
     from .detectors import ULTRALIGHT, YUNET, compare
-    from .entry import Entry, given, model_entry, open_all
+    from .entry import Entry, everything, given, model_entry, open_all
     from .peers import FILES
 
     detectors, packages = {}, {}
 
     def add(name, kind, detect, runtime):
-        scales = detect.__self__.cfg.TEST.SCALES
+        scales = detect.func.__self__.cfg.TEST.SCALES
         pyramid = f" at {', '.join(f'{scale:g}' for scale in scales)}" if list(scales) != [1] else ""
         name = f"{name}{pyramid} ({kind})"
         detectors[name], packages[name] = detect, machine.packages_of(runtime)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         add(word, "float32" if is_foreign(path) else runtimes.read_sidecar(path)["precision"], entry.open(), runtime)
     for path in options.cfg or ([] if options.model else ["cfgs/ssh_mobilenet_v1_025.yml"]):
         cfg = load_config(path)
-        add(cfg.NAME, "Keras", load_detector(cfg, options.weights).detect, "keras")
+        add(cfg.NAME, "Keras", everything(load_detector(cfg, options.weights)), "keras")
         if not options.weights and model_file(cfg.NAME):
             for runtime in sorted(set(runtimes.readers(model_file(cfg.NAME))) & set(runtimes.installed())):
                 add(cfg.NAME, runtime, Entry("ours", (cfg.NAME, runtime)).open(), runtime)

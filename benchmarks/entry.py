@@ -1,19 +1,31 @@
 """A row of a table of detectors: how the detector is opened, in this process or in one of its own."""
 
+from __future__ import annotations
+
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from manyfaces.errors import InputError
 
 from . import machine, peers
+
+if TYPE_CHECKING:
+    from manyfaces.inference.base import BaseDetector
+
+
+def everything(detector: BaseDetector) -> Callable:
+    """Its `detect` with all faces from TEST.SCORE on, as AP needs them."""
+    return functools.partial(detector.detect, threshold=0)
 
 
 def ours(name: str, runtime: str | None = None, precision: str | None = None) -> Callable:
     """Whatever Detector.load opens."""
     from manyfaces.inference.detector import Detector
 
-    return Detector.load(name, runtime=runtime, precision=precision).detect
+    return everything(Detector.load(name, runtime=runtime, precision=precision))
 
 
 OPENERS: dict[str, Callable] = {"ours": ours, "yunet": peers.yunet, "ultralight": peers.ultralight}
@@ -47,7 +59,7 @@ class Entry:
         return json.dumps([self.opener, self.arguments, self.runtime])
 
     @staticmethod
-    def of(text: str) -> "Entry":
+    def of(text: str) -> Entry:
         """The entry that `text` gave."""
         opener, arguments, runtime = json.loads(text)
         return Entry(opener, tuple(arguments), runtime)

@@ -92,7 +92,7 @@ def look(image, name, weights, scales, runtime, overrides):
 
     detector = Detector.load(name, weights, overrides, runtime)
     loaded, start = _most(), time.perf_counter()
-    detections = detector.detect(image, scales)
+    detections = detector.detect(image, scales, threshold=0)
     print(json.dumps({"loaded": loaded, "peak": _most(), "seconds": time.perf_counter() - start,
                       "faces": len(detections)}))
 

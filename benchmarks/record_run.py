@@ -33,11 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from . import machine
     from .detectors import compare
+    from .entry import everything
 
     folder = Path(options.run)
     cfg, facts = load_config(folder / "config.yml", options.set), read_facts(folder / "checkpoint.npz")
     weights = options.weights or trained_weights(folder)
-    table = compare({cfg.NAME: load_detector(cfg, weights).detect}, options.data, options.pickles)
+    table = compare({cfg.NAME: everything(load_detector(cfg, weights))}, options.data, options.pickles)
     row = {"config": cfg.NAME, "data": cfg.TRAIN.DATASETS, "steps": facts["step"],
            "epochs": f"{facts['epochs']:.1f}", "hours": f"{facts['seconds'] / 3600:.2f}",
            "weights": Path(weights).name, **dict(zip(table.columns[1:], table.rows[0][1:], strict=True)),

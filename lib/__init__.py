@@ -1,7 +1,7 @@
 """manyfaces: train, evaluate, run and ship face detectors.
 
     from manyfaces import Detector
-    faces = Detector.load("ssh_mobilenet_v1_025").detect("photo.jpg").above(0.5)
+    faces = Detector.load("ssh_mobilenet_v1_025").detect("photo.jpg")
 
 Importing the package loads neither TensorFlow nor Keras nor NumPy. The first name that needs them loads them.
 """

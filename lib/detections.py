@@ -68,7 +68,7 @@ class Detections:
         landmarks: (N, 5, 2) float32 x y in px, or None: left eye, right eye, nose, left and right corner of the mouth.
             Left is the image's left; NaN = unknown.
         times: ms of net, decode and nms, if they were measured.
-        threshold: score from which faces are worth showing; Detector sets it to TEST.DEMO_SCORE of its config.
+        threshold: lowest score of the faces that were asked for, by default TEST.DEMO_SCORE of the detector's config.
     """
 
     boxes: np.ndarray

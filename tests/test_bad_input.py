@@ -185,7 +185,7 @@ def small(tmp_path_factory):
 def test_a_net_with_its_weights_takes_images_of_any_size(small):
     detector = testing.load_detector(*small)
     for width, height in ((1, 1), (33, 7), (2000, 5), (100, 80)):
-        faces = detector.detect(picture(width, height))
+        faces = detector.detect(picture(width, height), threshold=0)
         assert (faces.boxes[:, 2:] <= [width, height]).all() and (faces.boxes >= 0).all()
 
 
@@ -197,8 +197,9 @@ def test_shipped_weights_load_by_name(small, tmp_path, monkeypatch):
     detector = Detector.load("mine", overrides=["TEST.SCORE", "0.001"])
     assert detector.cfg.NET.ALPHA == 0.25 and detector.cfg.TEST.SCORE == 0.001
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-    expected = testing.load_detector(load_config(None, [*SMALL, "TEST.SCORE", "0.001"]), path).detect(image)
-    np.testing.assert_array_equal(detector.detect(image).boxes, expected.boxes)
+    expected = testing.load_detector(load_config(None, [*SMALL, "TEST.SCORE", "0.001"]), path)
+    expected = expected.detect(image, threshold=0)
+    np.testing.assert_array_equal(detector.detect(image, threshold=0).boxes, expected.boxes)
     assert len(expected) > 10
 
 
@@ -208,8 +209,8 @@ def test_images_in_a_batch_give_what_each_gives_alone(small):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (height, 90, 3), np.uint8) for height in (70, 81, 96)]
     detector.cfg.TEST.SCORE = 0.0001
-    for image, together in zip(images, detector.detect(images), strict=True):
-        alone = detector.detect(image)
+    for image, together in zip(images, detector.detect(images, threshold=0), strict=True):
+        alone = detector.detect(image, threshold=0)
         assert len(alone) == len(together) > 10
         np.testing.assert_allclose(together.scores, alone.scores, rtol=1e-4)
         np.testing.assert_allclose(together.boxes, alone.boxes, atol=1e-2)

@@ -37,8 +37,8 @@ def test_scales_are_numbers_over_0(scales, tmp_path):
 def test_scales_may_be_a_tuple_or_an_array():
     detector = square_detector()
     for scales in ((1.0,), np.ones(1), np.ones(1, int), [np.float32(1)], (1,)):
-        assert len(detector.detect(SQUARE, scales=scales)) == 1
-        assert len(square_detector(SCALES=scales).detect(SQUARE)) == 1
+        assert len(detector.detect(SQUARE, scales=scales, threshold=0)) == 1
+        assert len(square_detector(SCALES=scales).detect(SQUARE, threshold=0)) == 1
 
 
 @pytest.mark.parametrize("key, values", [
@@ -52,7 +52,7 @@ def test_a_changed_key_is_checked_like_one_of_a_file(key, values):
             detector.detect(SQUARE)
         with pytest.raises(InputError, match=rf"TEST\.{key} (is|holds) .*, expected "):
             load_config(overrides=[f"TEST.{key}", [value] if value is None else value])
-    assert len(square_detector(**{key: load_config().TEST[key]}).detect(SQUARE)) == 1
+    assert len(square_detector(**{key: load_config().TEST[key]}).detect(SQUARE, threshold=0)) == 1
 
 
 @pytest.mark.parametrize("overrides, message", [

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Draws the faces that SSH finds in demo/data or in SOURCE; pictures go to demo/visualize
-# where the working folder has it, else to faces.
+# Draws the faces that SSH finds in demo/data or in SOURCE, into demo/visualize or, elsewhere, faces.
 #
 # Usage: experiments/scripts/demo_ssh.sh [GPU_ID] [DATASET] [NET] [SOURCE and more options of tools/demo.py]
 #   GPU_ID   0 (default), another number, or cpu

@@ -1,12 +1,5 @@
 #!/usr/bin/env bash
-# Trains Tiny Faces, by default ResNet101 on WIDER FACE as in the paper.
+# The same as train_tiny.sh, whose --help describes the arguments: Tiny Faces, by default on ResNet101.
 #
 # Usage: experiments/scripts/tiny_resnet101_wider_train.sh [GPU_ID] [DATASET] [NET] [more options of tools/train.py]
-#   GPU_ID   0 (default), another number, several joined by commas, or cpu
-#   DATASET  wider (default), facemask, wider+facemask or toy
-#            (data/pickles/DATASET_train.pkl and DATASET_select.pkl, from experiments/scripts/build_roidbs.sh)
-#   NET      res101 (default), res50, res152, vgg16, mobile, mobile_v2 or mobile_025
-#
-# Example: experiments/scripts/tiny_resnet101_wider_train.sh 0
-#          experiments/scripts/tiny_resnet101_wider_train.sh cpu wider+facemask mobile_025 --resume
 source "$(dirname "$0")/start.sh" train tiny "$@"

@@ -28,6 +28,7 @@ COMMANDS = {
     "ship": Command("models.ship", "put a training's weights where the package finds them by name", "ship"),
     "import": Command("models.import_weights", "make weight files from those of other frameworks", "import_weights"),
     "flops": Command("models.flops", "print parameters and multiply-adds of a net per layer", "flops"),
+    "info": Command("info", "print versions, runtimes, devices, detectors: what a bug report needs"),
     "data": Command("", "read, make and convert data sets"),
     "data build": Command("data.build_roidb", "read an annotation, print its statistics, write the roidb for training",
                           "build_roidb"),

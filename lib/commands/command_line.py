@@ -44,10 +44,11 @@ def call(program: str, main: Main, arguments: Sequence[str]) -> int | None:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keeps the example's line breaks and appends the defaults, where there are any, to the help of the options."""
+    """Keeps the example's line breaks, and appends defaults to the help of options that does not name them itself."""
 
     def _get_help_string(self, action):
-        if action.default in (None, False, [], "") or not action.option_strings:
+        said = action.default in (None, False, [], "") or "(default" in action.help
+        if said or not action.option_strings:
             return action.help
         return super()._get_help_string(action)
 

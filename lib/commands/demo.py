@@ -6,7 +6,8 @@ timed.
 
 With --json FILE each image or frame becomes a line of FILE as soon as it is done. A later run with the same FILE leaves
 out what FILE and the folder of pictures hold already. A video keeps its pace, but not its sound: a frame that stays
-longer than others is repeated. Pictures are JPEG, or PNG where a side is over 65,500 px.
+longer than others is repeated. Browsers play it: it is MP4 with H.264 where OpenCV has an encoder, else WebM with VP8.
+Pictures are JPEG, or PNG where a side is over 65,500 px.
 
 An exported model needs its MODEL.json beside it, and neither Keras nor TensorFlow. Exit code 0 when at least one source
 was done (those left out are named), 2 when none could be read.

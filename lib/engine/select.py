@@ -96,7 +96,7 @@ class Selection:
             except ImageError as error:
                 _warn(error, name)
                 continue
-            detections.append(self.detector.detect(image, [1.0], False))
+            detections.append(self.detector.detect(image, [1.0], False, threshold=0))
             readable.append(record)
             if number in shown:
                 caption, picture = sample_picture(image, detections[-1], record, self.detector.cfg.TEST.DEMO_SCORE)

@@ -258,8 +258,9 @@ class Trainer:
 
     def _drawn(self, images, count=4):
         """The first images of a batch with detections, by name."""
-        return {f"detections/{i}": draw(image, self.detector.detect(np.ascontiguousarray(image), [1.0], False), 0.3)
-                for i, image in enumerate(images[:count])}
+        images = [np.ascontiguousarray(image) for image in images[:count]]
+        return {f"detections/{i}": draw(image, self.detector.detect(image, [1.0], False, threshold=0.3), 0.3)
+                for i, image in enumerate(images)}
 
     def _pace(self, first, loss):
         """Text of the progress line after steps and time: loss, images per second, share of time without data."""

@@ -136,7 +136,7 @@ def compare_faces(family: Family, run: Run, session: Run, cfg: EasyDict,
     keras, exported = Detector(family, run, cfg), Detector(Faces(cfg), session, cfg)
     differences, alone, total = {"scores": 0.0, "boxes": 0.0}, 0, 0
     for image in images:
-        first, second = keras.detect(image), exported.detect(image)
+        first, second = keras.detect(image, threshold=0), exported.detect(image, threshold=0)
         total += len(first) + len(second)
         both, mates = _alike(first.boxes, second.boxes)
         alone += len(first) + len(second) - 2 * len(both)
@@ -182,7 +182,7 @@ def agreement(keras: BaseDetector, exported: BaseDetector, images: Sequence[np.n
     """
     shown, hits = 0, 0
     for image in images:
-        first, second = keras.detect(image), exported.detect(image)
+        first, second = keras.detect(image, threshold=0), exported.detect(image, threshold=0)
         extent = np.prod(first.boxes[:, 2:] - first.boxes[:, :2], axis=1)
         first = first.take((first.scores >= keras.cfg.TEST.DEMO_SCORE) & (extent > 0))
         second = second.take(second.scores >= keras.cfg.TEST.DEMO_SCORE / 2)

@@ -16,7 +16,7 @@ from ..data_layer import shrink
 from ..datasets.images import ImageError
 from ..datasets.pixels import rgb_image
 from ..detections import Detections
-from ..errors import InputError
+from ..errors import InputError, check_number
 from ..nms import nms, soft_nms
 
 if TYPE_CHECKING:
@@ -52,21 +52,23 @@ class BaseDetector(ABC):
 
     @overload
     def detect(self, images: list | tuple, scales: Sequence[float] | None = None, flip: bool | None = None,
-               errors: Literal["raise"] = "raise") -> list[Detections]: ...
+               errors: Literal["raise"] = "raise", threshold: float | None = None) -> list[Detections]: ...
 
     @overload
     def detect(self, images: str | os.PathLike | bytes | np.ndarray | Image, scales: Sequence[float] | None = None,
-               flip: bool | None = None, errors: Literal["raise"] = "raise") -> Detections: ...
+               flip: bool | None = None, errors: Literal["raise"] = "raise",
+               threshold: float | None = None) -> Detections: ...
 
     @overload
     def detect(self, images: list | tuple, scales: Sequence[float] | None = None, flip: bool | None = None, *,
-               errors: Literal["return"]) -> list[Detections | ImageError]: ...
+               errors: Literal["return"], threshold: float | None = None) -> list[Detections | ImageError]: ...
 
     @overload
     def detect(self, images: str | os.PathLike | bytes | np.ndarray | Image, scales: Sequence[float] | None = None,
-               flip: bool | None = None, *, errors: Literal["return"]) -> Detections | ImageError: ...
+               flip: bool | None = None, *, errors: Literal["return"],
+               threshold: float | None = None) -> Detections | ImageError: ...
 
-    def detect(self, images, scales=None, flip=None, errors="raise"):
+    def detect(self, images, scales=None, flip=None, errors="raise", threshold=None):
         """Find the faces of one image, or of each image of a list or tuple.
 
         Images that are padded to the same size share a batch of at most TEST.BATCH images and TEST.MAX_PIXELS pixels.
@@ -81,24 +83,26 @@ class BaseDetector(ABC):
             flip: also search the mirrored image; None: TEST.FLIP.
             errors: what an image that cannot be read does. raise: it ends the work; return: the
                 list has its ImageError instead of Detections, and the others are detected.
+            threshold: lowest score of a face. None: TEST.DEMO_SCORE, from which on a person would call it a face.
+                Lower values give more faces, down to TEST.SCORE; evaluation needs them all: 0.
 
         Returns:
-            Detections of one image, or a list of Detections for a list: all faces with a score from TEST.SCORE on,
-            best first. `.above()` keeps those worth showing. Boxes are in px of the image that
+            Detections of one image, or a list of Detections for a list, best first. Boxes are in px of the image that
             `manyfaces.datasets.pixels.rgb_image` gives.
 
         Raises:
             ImageError: names the image that cannot be read, by its path or its place in the list.
-            InputError: scales, or a key of TEST that was changed, is not allowed; it says what is expected.
+            InputError: scales, threshold, or a key of TEST that was changed, is not allowed; it says what is expected.
         """
         if errors not in ERRORS:
             raise InputError(f"errors is {errors!r}, expected {' or '.join(ERRORS)}")
         check_group(self.cfg, "TEST")
         scales = self.cfg.TEST.SCALES if scales is None else check_value("TEST.SCALES", scales, "scales")
+        threshold = self.cfg.TEST.DEMO_SCORE if threshold is None else check_number(threshold, "threshold")
         alone, results = not isinstance(images, (list, tuple)), []
         for chunk in _chunks([images] if alone else images, self.cfg.TEST.MAX_FILE_PIXELS, alone, errors == "return"):
             found = iter(self._detect([item for item in chunk if not isinstance(item, ImageError)], scales, flip))
-            results += [item if isinstance(item, ImageError) else next(found) for item in chunk]
+            results += [item if isinstance(item, ImageError) else next(found).above(threshold) for item in chunk]
         return results[0] if alone else results
 
     @property
@@ -173,7 +177,6 @@ class BaseDetector(ABC):
             kept, scores = soft_nms(boxes, faces.scores, test.NMS_METHOD, test.NMS, min_score=test.SCORE)
             faces = faces.take(kept[: test.KEEP])
             faces.scores = scores[: test.KEEP]
-        faces.threshold = test.DEMO_SCORE
         faces.times["nms"] = faces.times.get("nms", 0.0) + (time.perf_counter() - start) * 1e3
         return faces
 

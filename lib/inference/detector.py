@@ -66,7 +66,7 @@ class Detector(BaseDetector):
 
         Examples:
             >>> from manyfaces.datasets.toy.portraits import portraits
-            >>> Detector.load("ssh_mobilenet_v1_025").detect(portraits()[0].image).above()  # doctest: +ELLIPSIS
+            >>> Detector.load("ssh_mobilenet_v1_025").detect(portraits()[0].image)  # doctest: +ELLIPSIS
             Detections(1 face, best 0.9..., with landmarks)
         """
         from .loading import open_detector  # late: a Detector without a model does not need it, and it imports this one

@@ -110,7 +110,7 @@ def _detect(detector, chunk, scales, flip):
 def _detect_or_say(detector, chunk, scales, flip):
     """Detections of each (name, image, size). Where the memory is too small, one by one, and then an ImageError."""
     try:
-        return detector.detect([image for _, image, _ in chunk], scales, flip)
+        return detector.detect([image for _, image, _ in chunk], scales, flip, threshold=0)
     except Exception as error:  # each backend has its own exception for this
         if not (isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
                 or type(error).__name__ == "ResourceExhaustedError"):

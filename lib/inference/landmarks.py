@@ -60,7 +60,7 @@ def _detected(detector, image, boxes):
     """(N, 5, 2) landmarks of the detections with the largest IoU with the boxes (N, 4); NaN where no IoU reaches
     OVERLAP.
     """
-    faces = detector.detect(image).above()
+    faces = detector.detect(image)
     points = np.full((len(boxes), 5, 2), np.nan)
     if len(faces):
         if faces.landmarks is None:

@@ -11,6 +11,7 @@ import functools
 
 import numpy as np
 
+from ..cascade.lanes import cores
 from ..errors import InputError
 
 
@@ -37,7 +38,7 @@ def _too_few(count, found, kind, hint):
 
 def _in_words(count, kind):
     if count == 1:
-        return f"1 {kind}"
+        return f"1 {kind}" if kind != "CPU" else f"{cores()} cores of the CPU" if cores() > 1 else "1 core of the CPU"
     return f"{count} logical devices of the CPU (no faster than one)" if kind == "CPU" else f"{count} {kind}s"
 
 

@@ -278,11 +278,12 @@ def test_bad_settings(words, message):
 def test_as_a_detector_with_mirror_and_scales():
     cfg, image = config("CASCADE.THRESHOLDS", "[0.6, 0.6, 0.6]"), scene([(30, 40, 40), (150, 100, 60)])
     detector = CascadeDetector(NETS, cfg)
-    plain, (both,) = detector.detect(image), detector.detect([image], scales=[1.0, 0.5], flip=True)
+    plain = detector.detect(image, threshold=0)
+    both, = detector.detect([image], scales=[1.0, 0.5], flip=True, threshold=0)
     assert set(plain.times) == {"net", "decode", "nms"} and plain.threshold == cfg.TEST.DEMO_SCORE
     assert len(both) >= len(plain) > 0
-    mirrored = detector.detect(image[:, ::-1]).mirrored(image.shape[1])
+    mirrored = detector.detect(image[:, ::-1], threshold=0).mirrored(image.shape[1])
     np.testing.assert_allclose(np.sort(mirrored.boxes[:, 1]).min(), np.sort(plain.boxes[:, 1]).min(), atol=4)
-    assert len(detector.detect(np.zeros((50, 60, 3), np.uint8))) == 0
+    assert len(detector.detect(np.zeros((50, 60, 3), np.uint8), threshold=0)) == 0
     cfg.TEST.SCORE = 0.9999
-    assert len(detector.detect(image)) < len(plain)
+    assert len(detector.detect(image, threshold=0)) < len(plain)

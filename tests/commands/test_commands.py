@@ -1,15 +1,17 @@
 """`manyfaces COMMAND`: its table, its help, what it says of a wrong command, and how commands are named."""
 
 import importlib
+import json
 import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
-from manyfaces import __version__
-from manyfaces.commands import COMMANDS
+from manyfaces import __version__, compiled
+from manyfaces.commands import COMMANDS, info
 from manyfaces.commands.command_line import as_called
 from manyfaces.commands.main import entry, main
 from manyfaces.errors import InputError
@@ -43,6 +45,8 @@ def test_every_command_has_help_with_an_example_that_calls_it(name, capsys):
     text = capsys.readouterr().out
     assert end.value.code == 0 and text.startswith(f"usage: manyfaces {name} ")
     assert f"  manyfaces {name}" in text.split("example:\n")[1] and "tools/" not in text
+    options = re.split(r"\n(?=  \S)", text.split("example:\n")[0])
+    assert [option for option in options if option.count("(default") > 1] == []
 
 
 @pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.tool])
@@ -81,3 +85,44 @@ def test_an_error_names_commands_as_the_program_was_called(monkeypatch, tmp_path
     assert as_called(text) == text.replace("manyfaces data build", "tools/build_roidb.py")
     monkeypatch.setattr(sys, "argv", ["tools/mine/train.py"])
     assert as_called(text) == text
+
+
+def test_info_prints_what_a_bug_report_needs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MANYFACES_MAX_FILE_PIXELS", "1000000")
+    monkeypatch.setenv("MY_SECRET", "x")
+    (tmp_path / "data").mkdir()
+    main(["info", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["manyfaces"] == __version__ and facts["packages"]["numpy"] == np.__version__
+    assert facts["python"].startswith(".".join(map(str, sys.version_info[:3])))
+    assert facts["configs"] == sorted(path.stem for path in (ROOT / "cfgs").glob("*.yml"))
+    assert facts["data"] == str(tmp_path / "data") and facts["output"] == f"{tmp_path / 'output'} (not there)"
+    assert facts["environment"]["MANYFACES_MAX_FILE_PIXELS"] == "1000000" and "MY_SECRET" not in facts["environment"]
+    assert set(facts["runtimes"]) <= {"onnxruntime", "openvino", "litert", "keras"}
+    main(["info"])
+    lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["packages"].startswith(f"numpy {np.__version__}")
+    assert lines["manyfaces"] == __version__
+
+
+def test_info_loads_no_keras_and_tells_which_modules_are_not_compiled(monkeypatch):
+    sources = {".".join(path.relative_to(ROOT / "lib").with_suffix("").parts) for path in (ROOT / "lib").rglob("*.pyx")}
+    assert set(compiled.MODULES) == sources
+    done = python("-c", "import sys\nfrom manyfaces.commands.main import main\nmain(['info'])\n"
+                  "print({'keras', 'tensorflow', 'openvino', 'onnxruntime'} & set(sys.modules), file=sys.stderr)")
+    assert done.stderr == "set()\n"
+    monkeypatch.setattr(compiled, "MODULES", ("boxes.reference", "boxes.none"))
+    assert list(compiled.not_compiled()) == ["boxes.none"]
+
+
+def test_an_info_outside_linux_has_no_traceback(monkeypatch):
+    monkeypatch.setattr(info.Path, "read_text", raising_os_error)
+    monkeypatch.delattr(info.os, "sysconf")
+    monkeypatch.setattr(info.shutil, "which", lambda name: "/none/nvidia-smi")
+    assert (info._memory(), info._gpus()) == ("unknown", ["nvidia-smi does not answer"])
+    assert info._processor() == info.platform.processor()
+
+
+def raising_os_error(*arguments, **options):
+    raise OSError

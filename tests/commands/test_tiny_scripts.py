@@ -44,7 +44,7 @@ def repository(tmp_path):
 def test_every_net_trains_is_tested_and_shown(short, net, repository):
     config = f"cfgs/tiny_{net}.yml"
     assert (ROOT / config).is_file()
-    train = script("tiny_resnet101_wider_train", "1,2", "wider+facemask", short, "--set", "NAME", "mine").split()
+    train = script("train_tiny", "1,2", "wider+facemask", short, "--set", "NAME", "mine").split()
     suffix = "" if short == "mobile_025" else "_wider+facemask"
     assert train == ["tools/train.py", "--cfg", config, "--set", "NAME", f"tiny_{net}{suffix}", "TRAIN.DATASETS",
                      "wider_train+facemask_train", "TRAIN.SELECT", "wider_select+facemask_select", "--devices", "2",
@@ -54,18 +54,26 @@ def test_every_net_trains_is_tested_and_shown(short, net, repository):
     best.parent.mkdir(parents=True)
     best.touch()
     (repository / "data/wider/WIDER_val/images").mkdir(parents=True)
-    _, test, evaluate = script("tiny_resnet101_eval", "cpu", "wider", short, "--flip", root=repository).splitlines()
+    _, test, evaluate = script("test_tiny", "cpu", "wider", short, "--flip", root=repository).splitlines()
     assert test.split() == ["tools/test.py", "--cfg", config, "--weights", str(best), "--images",
                             "data/wider/WIDER_val/images", "--out", f"output/tiny_{net}/pred_wider", "--flip"]
     assert evaluate.split()[-2:] == ["--pred", f"output/tiny_{net}/pred_wider"]
-    show = script("demo_tiny_resnet101", "cpu", "", short, "a.jpg", root=repository).split()
+    show = script("demo_tiny", "cpu", "", short, "a.jpg", root=repository).split()
     assert show == [f"{repository}/tools/demo.py", "--cfg", f"{repository}/{config}", "--weights", str(best), "a.jpg"]
 
 
-def test_resnet101_on_wider_is_the_default():
-    assert script("tiny_resnet101_wider_train").split() == (
+@pytest.mark.parametrize("name", ["train_tiny", "tiny_resnet101_wider_train"])
+def test_resnet101_on_wider_is_the_default(name):
+    assert script(name).split() == (
         "tools/train.py --cfg cfgs/tiny_resnet101.yml --set NAME tiny_resnet101 TRAIN.DATASETS wider_train "
         "TRAIN.SELECT wider_select").split()
+
+
+@pytest.mark.parametrize("name, other", [("test_tiny", "tiny_resnet101_eval"), ("demo_tiny", "demo_tiny_resnet101")])
+def test_the_names_with_resnet101_do_the_same(name, other, repository):
+    (repository / "data/wider/WIDER_val/images").mkdir(parents=True)
+    words = ["cpu", "wider", "vgg16", "--flip"]
+    assert script(name, *words, root=repository) == script(other, *words, root=repository) != ""
 
 
 @pytest.mark.slow
@@ -76,7 +84,7 @@ def test_random_weights_are_tested_and_evaluated_on_toy_scenes(toy, repository):
     cfg = load_config(ROOT / "cfgs/tiny_mobilenet_v1_025.yml", ["NET.WEIGHTS", ""])
     backend.prepare()
     save_weights(family(cfg).build(), repository / "output/tiny_mobilenet_v1_025_toy/best.weights.h5", cfg)
-    out = script("tiny_resnet101_eval", "cpu", "toy", "mobile_025", "--scales", "0.5", "--set", "TEST.SCORE", "0",
+    out = script("test_tiny", "cpu", "toy", "mobile_025", "--scales", "0.5", "--set", "TEST.SCORE", "0",
                  root=repository, PYTHON=sys.executable)
     found = read_predictions(repository / "output/tiny_mobilenet_v1_025/pred_toy")
     assert sum(len(files) for files in found.values()) == 12 and "tiny_mobilenet_v1_025_toy/best.weights.h5" in out

@@ -196,6 +196,14 @@ def test_scripts_say_what_is_wrong(name, arguments, message):
     assert script(name, "--help").stdout.split("\n")[2].startswith("Usage: experiments/scripts/")
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "experiments/scripts").glob("*.sh")
+                                        if path.stem != "start"))
+def test_every_script_has_help_that_names_it(name):
+    done = script(name, "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    assert f"Usage: experiments/scripts/{name}.sh" in done.stdout and "#" not in done.stdout.split("\n")[0]
+
+
 def test_a_script_outside_the_environment_says_what_to_run(tmp_path):
     for name in ("experiments/scripts", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name)

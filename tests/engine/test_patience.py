@@ -159,7 +159,7 @@ def test_selection_images_that_cannot_be_read_are_left_out_at_the_start(scenes, 
     content = Path(records[3].path).read_bytes()
     Path(records[3].path).write_bytes(content[:200])  # its header is whole: only decoding shows it
     cfg = tiny_config(scenes, TRAIN__SELECT="torn")
-    net = SimpleNamespace(cfg=cfg, detect=lambda image, scales, flip: image.shape)
+    net = SimpleNamespace(cfg=cfg, detect=lambda image, scales, flip, threshold: image.shape)
     selection = Selection(cfg, SimpleNamespace(measures=(), encode=dict), net)
     left = "left out of TRAIN.SELECT 'torn'\n"
     assert [record.image for record in selection.sets["torn"]] == ["0.png", "2.png", "3.png", "4.png"]

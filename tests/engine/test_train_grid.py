@@ -32,7 +32,7 @@ def test_a_short_training_and_its_measures(scenes, tmp_path, tool, capsys):
 
     records = load_roidb(scenes / "data/pickles/scenes.pkl").records
     for record in records:
-        found = training.detector.detect(read_image(record.path))
+        found = training.detector.detect(read_image(record.path), threshold=0)
         write_prediction_file(tmp_path / "pred" / f"{record.name}.txt", record.image, found.boxes, found.scores)
     code = run(tool("evaluate").main, ["best_box", "--pred", str(tmp_path / "pred"), "--grid", "3", "--roidb",
                                        str(scenes / "data/pickles/scenes.pkl"), "--json", str(tmp_path / "iou.json")])

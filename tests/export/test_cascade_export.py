@@ -77,11 +77,11 @@ def test_names_of_the_three(tmp_path):
 def test_weights_load_by_one_name(weights, tmp_path):
     cfg = load_config(None, WORDS)
     first = load_detector(cfg, weights)
-    found = first.detect(picture())
+    found = first.detect(picture(), threshold=0)
     for stage in STAGES:
         (tmp_path / f"mtcnn_{stage}").mkdir()
         (tmp_path / f"mtcnn_{stage}" / "best.weights.h5").write_bytes((weights / f"{stage}.weights.h5").read_bytes())
-    second = load_detector(cfg, tmp_path).detect(picture())
+    second = load_detector(cfg, tmp_path).detect(picture(), threshold=0)
     np.testing.assert_array_equal(found.boxes, second.boxes)
     settings = settings_of(cfg, weights)
     assert settings["sha256"] == settings_of(cfg, tmp_path)["sha256"] and settings["cascade_min_face"] == 40
@@ -108,14 +108,14 @@ def test_three_files_and_one_sidecar(exported, weights):
     for runtime in facts["checks"]:
         detector = Detector.load(path, runtime=runtime, overrides=low)
         for seed in range(2):
-            first, second = keras.detect(picture(seed)), detector.detect(picture(seed))
+            first, second = keras.detect(picture(seed), threshold=0), detector.detect(picture(seed), threshold=0)
             assert abs(len(first) - len(second)) <= 1 + len(first) // 20 and len(first) > 0
             pairs = overlaps(first.boxes, second.boxes)
             assert (pairs.max(axis=1) > 0.95).mean() > 0.9
             near = pairs.max(axis=1) > 0.95
             np.testing.assert_allclose(first.scores[near], second.scores[pairs.argmax(axis=1)[near]], atol=1e-3)
     assert detector_mark(detector).startswith("mtcnn ")
-    assert len(Detector.load(path, overrides=["CASCADE.MIN_FACE", "1000"]).detect(picture())) == 0
+    assert len(Detector.load(path, overrides=["CASCADE.MIN_FACE", "1000"]).detect(picture(), threshold=0)) == 0
     with pytest.raises(InputError, match="NET.LANDMARKS"):
         Detector.load(path, overrides=["NET.LANDMARKS", "false"])
 
@@ -128,7 +128,8 @@ def test_threads_are_lanes_and_change_nothing(exported, runtime):
         detector = Detector.load(exported[0], runtime=runtime, threads=threads,
                                  overrides=["CASCADE.THRESHOLDS", "[0.3, 0.3, 0.3]"])
         assert {net.lanes for net in detector.run.values()} == {threads}
-        found[threads] = [detector.detect(picture(seed)) for seed in (0, 1, 2, 0)]  # often enough for a size of its own
+        seeds = (0, 1, 2, 0)  # often enough for a size of its own
+        found[threads] = [detector.detect(picture(seed), threshold=0) for seed in seeds]
     for one, other in zip(*found.values(), strict=True):
         assert len(one) == len(other) > 0
         np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)

@@ -77,7 +77,7 @@ def test_a_detector_of_the_file_finds_the_faces_that_keras_finds(kind, keras, cr
     path, _ = exported(kind)
     detector = Detector(*open_model(path, threads=1), path)
     for image in (crowd, portraits()[0].image):
-        same_faces(detector.detect(image), keras.detect(image))
+        same_faces(detector.detect(image, threshold=0), keras.detect(image, threshold=0))
 
 
 def test_faces_from_the_graph_keep_their_image_scale_and_mirror(keras, crowd):
@@ -85,7 +85,7 @@ def test_faces_from_the_graph_keep_their_image_scale_and_mirror(keras, crowd):
 
     path, _ = exported("faces")
     detector = Detector(*open_model(path, runtime="onnxruntime", threads=1), path)
-    expected, found = (each.detect(crowd, scales=[0.5, 1.0], flip=True) for each in (keras, detector))
+    expected, found = (each.detect(crowd, scales=[0.5, 1.0], flip=True, threshold=0) for each in (keras, detector))
     # A few may differ: a box that NMS within a scale drops cannot come back when the better box is dropped too.
     assert (overlaps(expected.above(0.5).boxes, found.boxes).max(axis=1) > 0.9).mean() > 0.97
     batch = np.stack([crowd, crowd[::-1], crowd[:, ::-1]])
@@ -95,7 +95,7 @@ def test_faces_from_the_graph_keep_their_image_scale_and_mirror(keras, crowd):
     for number in range(len(batch)):
         mine = raw["image"] == number
         same_faces(Detections(*(raw[name][mine] for name in ("boxes", "scores", "landmarks"))),
-                   keras.detect(batch[number]))
+                   keras.detect(batch[number], threshold=0))
 
 
 def test_the_graph_keeps_top_and_threshold_of_the_config(tmp_path, keras, crowd):
@@ -103,7 +103,7 @@ def test_the_graph_keeps_top_and_threshold_of_the_config(tmp_path, keras, crowd)
     export(cfg, None, tmp_path / "few.onnx", nms=True, images=picture_folder(), threads=1)
     detector = Detector(*open_model(tmp_path / "few.onnx", threads=1))
     keras = Detector(type(keras.family)(cfg), keras.run, cfg)
-    expected, found = keras.detect(crowd), detector.detect(crowd)
+    expected, found = keras.detect(crowd, threshold=0), detector.detect(crowd, threshold=0)
     assert len(expected) <= 9 and expected.scores.min() >= 0.4
     same_faces(found, expected)
 
@@ -193,7 +193,7 @@ def test_agreement_counts_each_face_once():
         def __init__(self, boxes, scores):
             self.cfg, self.found = load_config(pretrained.config_file(NAME)), Detections(boxes, scores)
 
-        def detect(self, _):
+        def detect(self, _, threshold):
             return self.found
 
     keras = Fixed([[0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60], [80, 80, 90, 90]], [0.9, 0.9, 0.9, 0.1])

@@ -45,7 +45,7 @@ def test_maps_and_faces_are_those_of_keras(family, kind):
     for found in facts["checks"].values():
         assert found["error"] <= LIMIT and found["recall"] == 1 and found["faces"] > 0
     if kind != "saved_model":
-        expected, found = (each.detect(portraits()[0].image)
+        expected, found = (each.detect(portraits()[0].image, threshold=0)
                            for each in (keras_detector(family), Detector(*open_model(path, threads=1))))
         assert len(expected) > 0
         same_faces(found, expected)
@@ -79,10 +79,10 @@ def test_faces_from_the_graph_are_those_of_the_detector(family, tmp_path):
     images = [portraits()[0].image, np.full((70, 90, 3), 90, np.uint8), portrait_collage(200, 150, seed=1)]
     cfg, keras = copy.deepcopy(small(family)[0]), small(family)[1]
     cfg.TEST.SCORE = 0.02
-    best = sorted(detected.scores[0] for detected in keras_detector(family, cfg).detect(images))
+    best = sorted(detected.scores[0] for detected in keras_detector(family, cfg).detect(images, threshold=0))
     cfg.TEST.SCORE = float((best[0] + best[1]) / 2)  # so one of the three images has no face
     detector = keras_detector(family, cfg)
-    expected = detector.detect(images)
+    expected = detector.detect(images, threshold=0)
     assert sorted(min(len(faces), 1) for faces in expected) == [0, 1, 1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(testing, "load_model", lambda *_: (detector.family, *keras[1:]))
@@ -90,7 +90,7 @@ def test_faces_from_the_graph_are_those_of_the_detector(family, tmp_path):
     exported = Detector(*open_model(tmp_path / "faces.onnx", "onnxruntime", threads=1))
     inputs = []
     for image, faces in zip(images, expected, strict=True):
-        same_faces(exported.detect(image), faces)
+        same_faces(exported.detect(image, threshold=0), faces)
         inputs.append(_squeezed(image, cfg.TEST.SIZE))
     session = onnxruntime.InferenceSession(str(tmp_path / "faces.onnx"), providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_outputs()]
@@ -130,7 +130,7 @@ def test_the_tools_need_only_the_file_and_its_sidecar(family, tmp_path):
     without_keras("demo", "--weights", path, picture_folder() / "a.png", "--json", tmp_path / "found.jsonl",
                   "--score", "0.5", "--no-pictures")
     row = json.loads((tmp_path / "found.jsonl").read_text())
-    expected = keras_detector(family).detect(portraits()[0].image)
+    expected = keras_detector(family).detect(portraits()[0].image, threshold=0)
     assert len(row["faces"]) == len(expected) > 0
     np.testing.assert_allclose([face["box"] for face in row["faces"]][0], expected.boxes[0], atol=0.05)
     without_keras("test", "--weights", path, "--images", picture_folder(), "--out", tmp_path / "pred")

@@ -58,8 +58,9 @@ def test_what_ships_loads_by_its_file_and_finds_what_the_training_finds(run, tmp
     assert cfg.OUTPUT_DIR == load_config().OUTPUT_DIR
     assert facts["licence"] == "my own" and str(run) not in (tmp_path / "mine.json").read_text()
     image = np.random.default_rng(0).integers(0, 256, (120, 90, 3), np.uint8)
-    there = Detector.load(run / "config.yml", run / "last.weights.h5", overrides=["TEST.NMS", 0.25]).detect(image)
-    here = Detector.load(tmp_path / "mine.onnx").detect(image)
+    there = Detector.load(run / "config.yml", run / "last.weights.h5", overrides=["TEST.NMS", 0.25])
+    there = there.detect(image, threshold=0)
+    here = Detector.load(tmp_path / "mine.onnx").detect(image, threshold=0)
     assert len(here) == len(there) > 0
     np.testing.assert_allclose(here.boxes, there.boxes, atol=0.01)
 
@@ -175,9 +176,9 @@ def test_three_trainings_ship_as_one_detector(cascade, trainings, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", folder)
     assert pretrained.names() == ["mtcnn"] and pretrained.has_weights("mtcnn")
     words = ["CASCADE.THRESHOLDS", "[0.5, 0.6, 0.6]"]
-    found = Detector.load("mtcnn").detect(NOISE)
-    by_config = Detector.load(ROOT / "cfgs/mtcnn.yml", overrides=words).detect(NOISE)
-    trained = load_detector(load_config(ROOT / "cfgs/mtcnn.yml", words), trainings).detect(NOISE)
+    found = Detector.load("mtcnn").detect(NOISE, threshold=0)
+    by_config = Detector.load(ROOT / "cfgs/mtcnn.yml", overrides=words).detect(NOISE, threshold=0)
+    trained = load_detector(load_config(ROOT / "cfgs/mtcnn.yml", words), trainings).detect(NOISE, threshold=0)
     assert len(found) > 0 and found.landmarks.shape == (len(found), 5, 2)
     np.testing.assert_array_equal(by_config.boxes, trained.boxes)
     np.testing.assert_allclose(found.boxes, trained.boxes, atol=0.01)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from demo_stand_in import demo, lines, stand_in_weights
+from full_disk import room_for
 from stand_in import picture, square_detector
 
 from manyfaces.datasets.toy.portraits import portraits
@@ -18,6 +19,9 @@ from manyfaces.inference.demo import video as video_writer
 from manyfaces.inference.demo.demo import Demo, run_demo
 from manyfaces.inference.demo.journal import Journal
 from manyfaces.inference.demo.sources import Frame, Source, find_sources, frames, timing
+
+ENDING = video_writer.video_format()[0]  # .webm or, with an encoder of H.264, .mp4
+FILM = f"film{ENDING}"
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def test_demo_reads_and_writes_video(tool, stand_in, tmp_path, capsys):
     out, arguments = tmp_path / "out", ["--weights", stand_in, "--score", "0.3", clip]
     assert demo(tool, *arguments, "--frames", "4", "--out", out, "--json", tmp_path / "f.json") == 0
     assert "160x120      4  0.333" in capsys.readouterr().out
-    written, _ = frames_in(out / "film.mp4")
+    written, _ = frames_in(out / FILM)
     assert len(written) == 4 and all(frame.shape[1] > 160 for frame in written)  # with the bar
     rows = lines(tmp_path / "f.json")
     assert [row["faces"][0]["box"][0] for row in rows] == pytest.approx([20, 30, 40, 50], abs=3)
@@ -64,8 +68,8 @@ def test_without_pictures_a_video_gives_its_lines(tool, stand_in, tmp_path, caps
     assert demo(tool, *words, "--no-pictures", "--json", tmp_path / "g.json") == 0
     pairs = list(zip(lines(tmp_path / "f.json"), lines(tmp_path / "g.json"), strict=True))
     for row, alone in pairs:
-        assert row.pop("picture") == "film.mp4" and row.pop("ms") and alone.pop("ms") and row == alone
-    assert len(pairs) == 6 and [path.name for path in out.iterdir()] == ["film.mp4"]
+        assert row.pop("picture") == FILM and row.pop("ms") and alone.pop("ms") and row == alone
+    assert len(pairs) == 6 and [path.name for path in out.iterdir()] == [FILM]
 
 
 @pytest.mark.parametrize("rate", [10, 30000 / 1001, 23.976, 60, 0.5])
@@ -75,7 +79,7 @@ def test_a_video_keeps_its_frame_rate_and_its_frames(rate, tmp_path):
     kept = frames_in(clip)[1]
     assert kept == pytest.approx(rate, rel=1e-3) and timing(sources[0]).count == 8
     seen, failed = run_demo(Demo(square_detector(), tmp_path / "out", 0.3), sources)
-    written, now = frames_in(tmp_path / "out/film.mp4")
+    written, now = frames_in(tmp_path / "out" / FILM)
     assert (seen[0].frames, len(written), failed) == (8, 8, []) and now == pytest.approx(kept, rel=1e-3)
 
 
@@ -97,7 +101,7 @@ def test_faces_of_a_real_clip_are_found_and_drawn_in_every_frame(tmp_path):
     centres = [[np.mean(face["box"][0::2]) for face in row["faces"]] for row in lines(tmp_path / "f.jsonl")]
     assert [len(part) for part in centres] == [1] * 6
     np.testing.assert_allclose(np.diff([part[0] for part in centres]), 20, atol=4)
-    written, _ = frames_in(tmp_path / "film.mp4")
+    written, _ = frames_in(tmp_path / FILM)
     before, _ = frames_in(tmp_path / "film.avi")
     for drawn, plain in zip(written, before, strict=True):
         assert (np.abs(drawn[:, :400].astype(int) - plain).max(axis=2) > 60).sum() > 200  # the box and five dots
@@ -108,11 +112,11 @@ def test_ctrl_c_in_a_video_leaves_what_was_seen_and_the_next_run_begins_it_anew(
     detector, seen = square_detector(), []
     detect = detector.detect
 
-    def impatient(image):
+    def impatient(image, **options):
         seen.append(image)
         if len(seen) == 5:
             raise KeyboardInterrupt
-        return detect(image)
+        return detect(image, **options)
 
     detector.detect = impatient
     out, path = tmp_path / "out", tmp_path / "f.jsonl"
@@ -120,7 +124,7 @@ def test_ctrl_c_in_a_video_leaves_what_was_seen_and_the_next_run_begins_it_anew(
     with pytest.raises(KeyboardInterrupt):
         run_demo(Demo(detector, out, 0.3, journal=journal), journal.start(find_sources([clip]), out))
     journal.close()
-    assert [file.name for file in out.iterdir()] == ["film.mp4"] and len(frames_in(out / "film.mp4")[0]) == 3
+    assert [file.name for file in out.iterdir()] == [FILM] and len(frames_in(out / FILM)[0]) == 3
     assert len(lines(path)) == 2 and not any(row.get("end") for row in lines(path))
     journal = Journal(path, "x", 0.3)
     todo = journal.start(find_sources([clip]), out)
@@ -128,7 +132,7 @@ def test_ctrl_c_in_a_video_leaves_what_was_seen_and_the_next_run_begins_it_anew(
     run_demo(Demo(square_detector(), out, 0.3, journal=journal), todo)
     assert [row.get("end") for row in lines(path)] == [None] * 5 + [True]
     assert Journal(path, "x", 0.3).start(find_sources([clip]), out) == []
-    (out / "film.mp4").unlink()
+    (out / FILM).unlink()
     assert len(Journal(path, "x", 0.3).start(find_sources([clip]), out)) == 1
 
 
@@ -150,9 +154,18 @@ def test_a_video_that_cannot_be_written_is_an_error_that_says_so(tmp_path, monke
     demo = Demo(square_detector(), tmp_path / "out", 0.3)
     sources = find_sources([film(tmp_path / "film.avi")])
     monkeypatch.setattr(video_writer.VideoWriter, "close", lambda self: None)  # its end is never written
-    with pytest.raises(InputError, match="film.mp4: the video of 6 frames could not be written; is the disk full"):
+    with pytest.raises(InputError, match=f"{FILM}: the video of 6 frames could not be written; is the disk full"):
         demo.look(sources[0])
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_video_that_a_full_disk_cuts_short_is_an_error(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 120, 160, 3), dtype=np.uint8)
+    with pytest.raises(InputError, match=f"{FILM}: the video of 60 frames could not be written; is the disk full"):
+        with room_for(40_000), video_writer.whole_video(tmp_path / FILM, 25) as writer:
+            for frame in noise:
+                writer.write(frame)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_next_format_serves_where_opencv_lacks_the_first(tmp_path, monkeypatch):
@@ -166,6 +179,41 @@ def test_the_next_format_serves_where_opencv_lacks_the_first(tmp_path, monkeypat
         video_writer.video_format.cache_clear()
         with pytest.raises(InputError, match="writes no video: tried XXXX"):
             run_demo(Demo(square_detector(), tmp_path / "out", 0.3), sources)
+    finally:
+        video_writer.video_format.cache_clear()
+
+
+def test_a_drawn_video_is_of_a_kind_that_browsers_play(tmp_path, capfd):
+    """H.264 in MP4 or VP8 in WebM, told by the file's own bytes; nothing is printed by the libraries."""
+    with video_writer.whole_video(tmp_path / FILM, 25) as writer:
+        for number in range(5):
+            writer.write(np.full((120, 160, 3), 40 * number, np.uint8))
+    data = (tmp_path / FILM).read_bytes()
+    if ENDING == ".webm":
+        assert data.startswith(b"\x1aE\xdf\xa3") and b"webm" in data[:64] and b"V_VP8" in data
+    else:
+        assert data[4:8] == b"ftyp" and b"avc1" in data
+    levels = [frame.mean() for frame in frames_in(tmp_path / FILM)[0]]
+    assert levels == pytest.approx([0, 40, 80, 120, 160], abs=4)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_format_that_opens_but_does_not_give_the_pictures_back_is_not_taken(monkeypatch):
+    class Dark:  # as of an encoder that the machine has not really
+        def __init__(self, path):
+            pass
+
+        def read(self):
+            return True, np.zeros((64, 64, 3), np.uint8)
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(video_writer.cv2, "VideoCapture", Dark)
+    video_writer.video_format.cache_clear()
+    try:
+        with pytest.raises(InputError, match="writes no video: tried avc1, VP80, mp4v, MJPG"):
+            video_writer.video_format()
     finally:
         video_writer.video_format.cache_clear()
 
@@ -200,7 +248,7 @@ def test_a_camera_ends_with_ctrl_c_and_is_seen_in_its_own_time(tmp_path, monkeyp
     seen, failed = run_demo(Demo(square_detector(), tmp_path, 0.3, journal=journal), sources)
     took = time.perf_counter() - began
     assert (seen[0].frames, failed) == (6, [])
-    written, rate = frames_in(tmp_path / "camera_3.mp4")
+    written, rate = frames_in(tmp_path / f"camera_3{ENDING}")
     assert rate == 25 and 0.9 <= len(written) / rate <= took
     rows = lines(tmp_path / "f.jsonl")
     assert len(rows) == 6 and rows[5]["seconds"] >= 0.9 and rows[5]["end"]
@@ -248,7 +296,7 @@ def test_seconds_are_those_of_the_time_stamps_and_the_drawn_video_keeps_the_pace
     journal.close()
     rows = lines(tmp_path / "f.jsonl")
     assert failed == [] and [row["seconds"] for row in rows] == pytest.approx(begins, abs=1e-3) and rows[-1]["end"]
-    written, rate = frames_in(tmp_path / "out/film.mp4")
+    written, rate = frames_in(tmp_path / "out" / FILM)
     assert rate == pytest.approx(10) and len(written) == begins[-1] * 10 + 1
     shown = np.array([round(frame[:, :100].mean() / 10) for frame in written])
     for number, second in enumerate(begins):  # from its time on, the frame itself
@@ -257,10 +305,10 @@ def test_seconds_are_those_of_the_time_stamps_and_the_drawn_video_keeps_the_pace
 
 
 def test_a_writer_drops_frames_that_come_too_fast_and_keeps_the_last(tmp_path):
-    with video_writer.whole_video(tmp_path / "x.avi", 10) as writer:
+    with video_writer.whole_video(tmp_path / f"x{ENDING}", 10) as writer:
         for number in range(31):  # 3 s in 0.1 s steps, then ten frames within a tenth of a second
             writer.show(np.full((120, 160, 3), 5 * number, np.uint8), number / 10 if number < 20 else 2 + number / 1000)
-    written, rate = frames_in(tmp_path / "x.avi")
+    written, rate = frames_in(tmp_path / f"x{ENDING}")
     levels = [frame.mean() / 5 for frame in written]
     assert len(written) == 22 and levels[:20] == pytest.approx(range(20), abs=1)
     assert levels[-1] == pytest.approx(30, abs=1)

@@ -8,6 +8,7 @@ from stand_in import picture, square_detector
 from manyfaces.config import load_config
 from manyfaces.constants import FILL
 from manyfaces.detections import Detections
+from manyfaces.errors import InputError
 from manyfaces.inference.base import _view, scaled_size
 from manyfaces.inference.detector import Detector
 from manyfaces.nets.family import Family
@@ -80,7 +81,7 @@ def test_scaled_size(size, scale, limits, expected):
 
 def test_each_scale_gives_the_faces_of_the_original():
     family = Fixed([[0.1, 0.2, 0.3, 0.5]], [0.9], [[[0.1, 0.2]] * 5])
-    found = detector(family, "TEST.SCALES", "[0.5, 1, 330]").detect(np.zeros((200, 300, 3), np.uint8))
+    found = detector(family, "TEST.SCALES", "[0.5, 1, 330]").detect(np.zeros((200, 300, 3), np.uint8), threshold=0)
     assert sorted(inputs.shape for inputs in family.inputs) == [(1, 128, 160, 3), (1, 224, 320, 3), (1, 352, 512, 3)]
     np.testing.assert_allclose(found.boxes, [[30, 40, 90, 100]], rtol=1e-5)  # three of them, suppressed to one
     np.testing.assert_allclose(found.landmarks[0], [[30, 40]] * 5, rtol=1e-5)
@@ -90,21 +91,21 @@ def test_flip_looks_at_the_mirrored_image_and_mirrors_back():
     image = np.zeros((64, 96, 3), np.uint8)
     image[:, :20] = 255
     family = Fixed([[0, 0, 0.25, 1]], [0.9], [[[0.1, 0.2], [0.2, 0.2], [0.15, 0.3], [0.1, 0.5], [0.2, 0.5]]])
-    found = detector(family, "TEST.FLIP", "True").detect(image)
+    found = detector(family, "TEST.FLIP", "True").detect(image, threshold=0)
     plain, mirrored = (inputs[0] for inputs in family.inputs)
     np.testing.assert_array_equal(mirrored, plain[:, ::-1])
     assert sorted(found.boxes.tolist()) == [[0, 0, 24, 64], [72, 0, 96, 64]]
     right = found.landmarks[found.boxes[:, 0] > 50][0]
     np.testing.assert_allclose(right[:, 0], 96 * (1 - np.float32([0.2, 0.1, 0.15, 0.2, 0.1])), rtol=1e-5)
     assert right[0, 0] < right[1, 0]
-    assert len(detector(family, "TEST.FLIP", "True").detect(image, flip=False)) == 1
+    assert len(detector(family, "TEST.FLIP", "True").detect(image, flip=False, threshold=0)) == 1
 
 
 def test_images_of_any_sizes_come_back_in_their_order_in_few_batches():
     sizes = [(60, 90), (64, 96), (100, 40), (62, 70), (60, 90)]
     images = [np.full((*size, 3), i, np.uint8) for i, size in enumerate(sizes)]
     family = Fixed([[0, 0, 1, 1]], [0.9])
-    found = detector(family, "TEST.BATCH", "3").detect(images)
+    found = detector(family, "TEST.BATCH", "3").detect(images, threshold=0)
     assert [faces.boxes[0].tolist() for faces in found] == [[0, 0, w, h] for h, w in sizes]
     # Four of them pad to 96 x 64 px, and a batch has at most three.
     assert sorted(inputs.shape for inputs in family.inputs) == [(1, 64, 96, 3), (1, 128, 64, 3), (3, 64, 96, 3)]
@@ -113,22 +114,23 @@ def test_images_of_any_sizes_come_back_in_their_order_in_few_batches():
             height, width = sizes[image[0, 0, 0]]
             assert (image[:height, :width] == image[0, 0, 0]).all()
             assert (image[height:] == FILL).all() and (image[:, width:] == FILL).all()
-    assert detector(family).detect([]) == []
+    assert detector(family).detect([], threshold=0) == []
 
 
 def test_batched_and_alone_find_the_same():
     images = [picture(100, 90, (10, 20, 30)), picture(110, 70, (50, 8, 24), (5, 40, 16)), picture(128, 96),
               picture(90, 90, (1, 1, 88))]
     alone, together = square_detector(), square_detector(BATCH=8)
-    for image, faces in zip(images, together.detect(images), strict=True):
-        one = alone.detect(image)
+    for image, faces in zip(images, together.detect(images, threshold=0), strict=True):
+        one = alone.detect(image, threshold=0)
         np.testing.assert_array_equal(faces.boxes, one.boxes)
         np.testing.assert_array_equal(faces.scores, one.scores)
         np.testing.assert_array_equal(faces.landmarks, one.landmarks)
 
 
 def test_a_pyramid_finds_each_face_once():
-    found = square_detector(SCALES=[0.5, 1, 2], FLIP=True).detect(picture(160, 128, (16, 16, 32), (96, 64, 48)))
+    image = picture(160, 128, (16, 16, 32), (96, 64, 48))
+    found = square_detector(SCALES=[0.5, 1, 2], FLIP=True).detect(image, threshold=0)
     boxes = found.boxes[np.argsort(found.boxes[:, 0])]
     assert np.abs(boxes - [[16, 16, 48, 48], [96, 64, 144, 112]]).max() <= 2
 
@@ -137,31 +139,34 @@ def test_hard_suppression_keeps_the_best_in_order():
     boxes = [[0, 0, 0.5, 1], [0, 0, 0.5, 0.9], [0.6, 0, 1, 1], [0.6, 0, 1, 0.2]]
     family = Fixed(boxes, [0.3, 0.8, 0.5, 0.9])
     image = np.zeros((100, 100, 3), np.uint8)
-    found = detector(family).detect(image)
+    found = detector(family).detect(image, threshold=0)
     np.testing.assert_allclose(found.scores, [0.9, 0.8, 0.5])  # 0.3 overlaps 0.8 by 0.9; 0.5 overlaps 0.9 by 0.2
-    np.testing.assert_allclose(detector(family, "TEST.NMS", "0.1").detect(image).scores, [0.9, 0.8])
-    np.testing.assert_allclose(detector(family, "TEST.NMS", "0.95").detect(image).scores, [0.9, 0.8, 0.5, 0.3])
-    np.testing.assert_allclose(detector(family, "TEST.KEEP", "2").detect(image).scores, [0.9, 0.8])
+    np.testing.assert_allclose(detector(family, "TEST.NMS", "0.1").detect(image, threshold=0).scores, [0.9, 0.8])
+    found = detector(family, "TEST.NMS", "0.95").detect(image, threshold=0)
+    np.testing.assert_allclose(found.scores, [0.9, 0.8, 0.5, 0.3])
+    np.testing.assert_allclose(detector(family, "TEST.KEEP", "2").detect(image, threshold=0).scores, [0.9, 0.8])
 
 
 @pytest.mark.parametrize("method, second", [("linear", 0.8 * (1 - 0.5)), ("gaussian", 0.8 * np.exp(-(0.5**2) / 0.5))])
 def test_soft_suppression_lowers_scores(method, second):
     # The second box is the lower half of the first: their overlap is 0.5.
     family = Fixed([[0, 0, 0.5, 1], [0, 0.5, 0.5, 1], [0.6, 0, 1, 1]], [0.9, 0.8, 0.7])
-    found = detector(family, "TEST.NMS_METHOD", method).detect(np.zeros((100, 100, 3), np.uint8))
+    found = detector(family, "TEST.NMS_METHOD", method).detect(np.zeros((100, 100, 3), np.uint8), threshold=0)
     np.testing.assert_allclose(found.scores, sorted([0.9, 0.7, second], reverse=True), rtol=1e-5)
-    assert len(detector(family, "TEST.NMS_METHOD", method, "TEST.KEEP", "1").detect(np.zeros((9, 9, 3), np.uint8))) == 1
+    one = detector(family, "TEST.NMS_METHOD", method, "TEST.KEEP", "1")
+    assert len(one.detect(np.zeros((9, 9, 3), np.uint8), threshold=0)) == 1
 
 
 def test_nothing_found():
     family = Fixed(np.zeros((0, 4)), [], np.zeros((0, 5, 2)))
     for method in ("hard", "linear", "gaussian"):
-        found = detector(family, "TEST.NMS_METHOD", method, "TEST.SCALES", "[0.5, 1]").detect(picture(50, 40))
+        found = detector(family, "TEST.NMS_METHOD", method, "TEST.SCALES", "[0.5, 1]")
+        found = found.detect(picture(50, 40), threshold=0)
         assert len(found) == 0 and found.landmarks.shape == (0, 5, 2)
 
 
 def test_times_are_measured_apart():
-    found = square_detector(SCALES=[1, 2]).detect(picture(64, 64, (8, 8, 20)))
+    found = square_detector(SCALES=[1, 2]).detect(picture(64, 64, (8, 8, 20)), threshold=0)
     assert set(found.times) == {"net", "decode", "nms"} and all(ms >= 0 for ms in found.times.values())
 
 
@@ -172,7 +177,7 @@ def test_every_image_is_squeezed_to_the_given_size_and_its_faces_come_back():
     """Boxes in px of each image as it was; images of any size share a batch."""
     squares = square_detector(SIZE=[96, 64], BATCH=8)
     images = [picture(192, 64, (40, 16, 32)), picture(48, 128, (8, 32, 24)), picture(96, 64, (10, 20, 30))]
-    found = squares.detect(images)
+    found = squares.detect(images, threshold=0)
     assert squares.family.shapes == [(3, 64, 96, 3)]
     for faces, box in zip(found, ([40, 16, 72, 48], [8, 32, 32, 56], [10, 20, 40, 50]), strict=True):
         assert len(faces) == 1
@@ -184,13 +189,13 @@ def test_every_image_is_squeezed_to_the_given_size_and_its_faces_come_back():
 def test_scales_are_of_the_given_size(scales, seen):
     squares = square_detector(SIZE=[96, 64])
     squares.family.multiple = 1
-    squares.detect(picture(500, 300, (100, 100, 90)), scales)
+    squares.detect(picture(500, 300, (100, 100, 90)), scales, threshold=0)
     assert {shape[1:3] for shape in squares.family.shapes} == seen
 
 
 def test_mirrored_faces_of_a_squeezed_image_come_back_too():
     squares = square_detector(SIZE=[96, 64], FLIP=True, NMS=1.0)
-    found = squares.detect(picture(192, 64, (40, 16, 32)))
+    found = squares.detect(picture(192, 64, (40, 16, 32)), threshold=0)
     assert len(found) == 2
     for box in found.boxes:
         np.testing.assert_allclose(box, [40, 16, 72, 48], atol=2.1)
@@ -205,3 +210,19 @@ def test_the_net_sees_the_mean_of_what_a_smaller_pixel_covers(size, method):
     expected = cv2.resize(image, size, interpolation=method)
     assert seen.shape == (size[1], size[0], 3) and np.abs(seen - expected).max() <= 1
     np.testing.assert_array_equal(_view(image, size, True), seen[:, ::-1])
+
+
+def test_faces_are_those_from_the_shown_score_on_unless_more_are_asked_for():
+    image = np.zeros((100, 100, 3), np.uint8)
+    boxes = [[0, 0, 0.5, 1], [0, 0, 0.5, 0.9], [0.6, 0, 1, 1], [0.6, 0, 1, 0.2]]
+    own = detector(Fixed(boxes, [0.3, 0.8, 0.5, 0.9]), "TEST.NMS", "0.95", "TEST.DEMO_SCORE", "0.6")
+    scores = own.detect(image, threshold=0).scores.tolist()
+    assert np.allclose(scores, [0.9, 0.8, 0.5, 0.3])
+    shown = own.detect(image)
+    assert shown.scores.tolist() == scores[:2] and shown.threshold == 0.6
+    for threshold, count in ((0.5, 3), (0.51, 2), (0.02, 4), (1, 0)):
+        faces, = own.detect([image], threshold=threshold)
+        assert faces.scores.tolist() == scores[:count] and faces.threshold == threshold
+    for wrong in (-0.1, 1.1, float("nan"), "0.5"):
+        with pytest.raises(InputError, match="^threshold is "):
+            own.detect(image, threshold=wrong)

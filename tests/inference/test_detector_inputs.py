@@ -3,6 +3,7 @@
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -42,16 +43,16 @@ def test_all_kinds_of_images_give_the_same_faces(tmp_path):
     wide = np.zeros((90, 240, 3), np.uint8)
     wide[:, ::2] = IMAGE
     detector = square_detector()
-    expected = detector.detect(IMAGE)
-    assert len(expected) == 2 and expected.threshold == detector.cfg.TEST.DEMO_SCORE
+    expected = detector.detect(IMAGE, threshold=0)
+    assert len(expected) == 2 and expected.threshold == 0
     kinds = [str(path), Path(path), data, bytearray(data), memoryview(data), transparent, wide[:, ::2],
              IMAGE[:, ::-1][:, ::-1], np.asfortranarray(IMAGE), Tensor(), Image.fromarray(IMAGE),
              Image.fromarray(transparent), Image.open(path)]
     for kind in kinds:
-        same(detector.detect(kind), expected)
-    for found in detector.detect(kinds) + detector.detect(tuple(kinds)):
+        same(detector.detect(kind, threshold=0), expected)
+    for found in detector.detect(kinds, threshold=0) + detector.detect(tuple(kinds), threshold=0):
         same(found, expected)
-    assert detector.detect([]) == []
+    assert detector.detect([], threshold=0) == []
 
 
 def test_grey_images_have_three_equal_channels():
@@ -126,22 +127,22 @@ def test_a_long_list_is_read_in_parts(tmp_path, monkeypatch):
     run = detector.run
     detector.run = lambda batch: most.append(len(held)) or run(batch)
     path = save(tmp_path / "x.png", IMAGE)
-    found = detector.detect([path] * 8)
+    found = detector.detect([path] * 8, threshold=0)
     assert len(found) == 8 and most == [3, 3, 6, 6, 8]  # read so far at each batch: never ahead of its part
     for faces in found:
-        same(faces, square_detector().detect(IMAGE))
+        same(faces, square_detector().detect(IMAGE, threshold=0))
 
 
 def test_threads_find_what_one_after_the_other_finds():
     rng = np.random.default_rng(5)
     images = [picture(*rng.integers(60, 200, 2), *[(x, 5, 9 + x % 7) for x in range(4, 45, 20)]) for _ in range(40)]
     detector = square_detector(SCALES=[0.5, 1], FLIP=True)
-    expected = [detector.detect(image) for image in images]
+    expected = [detector.detect(image, threshold=0) for image in images]
     with ThreadPoolExecutor(8) as pool:
-        for found, want in zip(pool.map(detector.detect, images), expected, strict=True):
+        for found, want in zip(pool.map(partial(detector.detect, threshold=0), images), expected, strict=True):
             same(found, want)
 
 
 def test_a_file_gives_what_its_array_gives(tmp_path):
     path = save(tmp_path / "x.jpg", IMAGE)
-    same(square_detector().detect(path), square_detector().detect(read_image(path)))
+    same(square_detector().detect(path, threshold=0), square_detector().detect(read_image(path), threshold=0))

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_a_name_takes_what_ships_and_what_is_installed(shipped, monkeypatch):
     assert pretrained.names() == ["only_keras", "only_onnx", "x"]
     recorder = Recorder(monkeypatch)
     detector = manyfaces.Detector.load("x", threads=2)
-    assert detector.source == shipped / "x.onnx" and len(detector.detect(picture(64, 64, (8, 8, 20)))) == 1
+    assert detector.source == shipped / "x.onnx" and len(detector.detect(picture(64, 64, (8, 8, 20)), threshold=0)) == 1
     assert manyfaces.Detector.load("only_keras").source == shipped / "only_keras.weights.h5"
     manyfaces.Detector.load("x", runtime="keras")
     manyfaces.Detector.load("x", weights="mine.weights.h5", precision="float32")
@@ -213,8 +214,8 @@ def test_shipped_models_need_no_keras_and_start_fast(tmp_path):
 def test_threads_find_what_one_after_the_other_finds(name):
     detector = manyfaces.Detector.load(name)
     images = [portrait.image[y:, y:] for portrait in portraits() for y in (0, 16, 40)] * 2
-    expected = [detector.detect(image) for image in images]
+    expected = [detector.detect(image, threshold=0) for image in images]
     with ThreadPoolExecutor(6) as pool:
-        for found, want in zip(pool.map(detector.detect, images), expected, strict=True):
+        for found, want in zip(pool.map(partial(detector.detect, threshold=0), images), expected, strict=True):
             np.testing.assert_array_equal(found.boxes, want.boxes)
             np.testing.assert_array_equal(found.scores, want.scores)

@@ -55,7 +55,7 @@ def test_images_of_like_size_share_a_batch_and_nothing_else_changes(images, tmp_
 
 def test_a_batch_is_cut_at_max_pixels():
     detector = square_detector(BATCH=8, MAX_PIXELS=2 * 128 * 96)
-    detector.detect([picture(128, 96)] * 5)
+    detector.detect([picture(128, 96)] * 5, threshold=0)
     assert [shape[0] for shape in detector.family.shapes] == [2, 2, 1]
 
 
@@ -73,8 +73,8 @@ def test_scales_and_flip_find_the_same_square(images, tmp_path):
 
 def test_a_flipped_view_has_its_landmarks_on_the_right_side():
     detector = square_detector()
-    plain = detector.detect(picture(96, 64, (8, 8, 40)))
-    flipped = detector.detect(picture(96, 64, (8, 8, 40)), flip=True)
+    plain = detector.detect(picture(96, 64, (8, 8, 40)), threshold=0)
+    flipped = detector.detect(picture(96, 64, (8, 8, 40)), flip=True, threshold=0)
     assert len(flipped) == 1 and len(detector.family.shapes) == 3
     np.testing.assert_allclose(flipped.boxes, plain.boxes)
     np.testing.assert_allclose(flipped.landmarks, plain.landmarks)

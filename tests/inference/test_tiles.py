@@ -102,9 +102,9 @@ def test_tiles_find_what_the_whole_shows():
     image = picture(433, 347, *SQUARES)  # no multiple of anything
     whole, cut = square_detector(), square_detector(MAX_PIXELS=40_000, TILE_OVERLAP=40)
     for options in ({}, {"flip": True}, {"scales": [0.5, 1, 2]}):
-        same(cut.detect(image, **options), whole.detect(image, **options))
+        same(cut.detect(image, **options, threshold=0), whole.detect(image, **options, threshold=0))
     assert max(shape[1] * shape[2] for shape in cut.family.shapes) <= 40_000
-    found = cut.detect([image, picture(100, 60, (5, 5, 20)), image])
+    found = cut.detect([image, picture(100, 60, (5, 5, 20)), image], threshold=0)
     same(found[0], found[2])
     assert len(found[1]) == 1
 
@@ -112,7 +112,7 @@ def test_tiles_find_what_the_whole_shows():
 def test_an_image_of_one_tile_goes_as_it_always_did():
     image = picture(433, 347, *SQUARES)
     whole, limited = square_detector(MAX_PIXELS=0), square_detector(MAX_PIXELS=448 * 352)
-    same(limited.detect(image), whole.detect(image))
+    same(limited.detect(image, threshold=0), whole.detect(image, threshold=0))
     assert limited.family.shapes == whole.family.shapes == [(1, 352, 448, 3)]
 
 
@@ -121,14 +121,14 @@ def test_twenty_thousand_pixels_by_fifty():
     for size, placed in (((20_000, 50), squares), ((50, 20_000), [(y, x, side) for x, y, side in squares])):
         image = picture(*size, *placed)
         cut, whole = square_detector(MAX_PIXELS=100_000), square_detector(MAX_PIXELS=0)
-        same(cut.detect(image), whole.detect(image))
+        same(cut.detect(image, threshold=0), whole.detect(image, threshold=0))
         assert len(cut.family.shapes) > 10 and whole.family.shapes == [(1, *(-(-side // 32) * 32 for side in
                                                                              size[::-1]), 3)]
 
 
 def test_who_asks_for_it_has_large_images_scaled_down():
     detector = square_detector(MAX_PIXELS=40_000, LARGE="shrink")
-    found = detector.detect(picture(433, 347, (150, 120, 60)))
+    found = detector.detect(picture(433, 347, (150, 120, 60)), threshold=0)
     assert detector.family.shapes == [(1, 192, 224, 3)]  # 223 x 179 px, padded
     np.testing.assert_allclose(found.boxes, [[150, 120, 210, 180]], atol=2)
     assert detector.shrunk_to == 40_000 and square_detector(MAX_PIXELS=40_000).shrunk_to == 0
@@ -137,12 +137,13 @@ def test_who_asks_for_it_has_large_images_scaled_down():
 def test_a_family_whose_net_pads_nothing_is_never_cut():
     detector = square_detector(MAX_PIXELS=40_000)
     detector.family.multiple = 1
-    detector.detect(picture(433, 347, (150, 120, 60)))
+    detector.detect(picture(433, 347, (150, 120, 60)), threshold=0)
     assert detector.shrunk_to == 40_000 and detector.family.shapes == [(1, 179, 223, 3)]
 
 
 def test_scales_that_a_limit_brings_to_one_size_are_looked_at_once():
     detector = square_detector(MAX_SIDE=300)
-    same(detector.detect(picture(240, 100, (50, 20, 40)), scales=[1, 2, 4]),
-         Detector(detector.family, detector.run, detector.cfg).detect(picture(240, 100, (50, 20, 40)), scales=[1, 2]))
+    same(detector.detect(picture(240, 100, (50, 20, 40)), scales=[1, 2, 4], threshold=0),
+         Detector(detector.family, detector.run, detector.cfg).detect(picture(240, 100, (50, 20, 40)), scales=[1, 2],
+                                                                      threshold=0))
     assert [shape[2] for shape in detector.family.shapes] == [256, 320, 256, 320]

@@ -273,7 +273,7 @@ def test_a_detector_scales_boxes_back_and_suppresses_duplicates():
 
     image = np.zeros((300, 400, 3), np.uint8)
     assert len(net.decode({"grid_cells": maps[0]}, (96, 96))) == 2
-    detections = Detector(net, run, net.cfg).detect(image)
+    detections = Detector(net, run, net.cfg).detect(image, threshold=0)
     assert seen == [(1, 96, 96, 3)] and len(detections) == 1
     x, y = 400 * 0.98 / 3, 300 * 1.25 / 3
     np.testing.assert_allclose(detections.boxes[0], [x - 50, y - 75, x + 50, y + 75], atol=0.01)

@@ -112,7 +112,7 @@ def test_faces_of_a_resized_image_are_in_its_own_pixels():
     net, seen = ssd(), []
     outputs = perfect_outputs(net.encode(sample()), (300, 300))
     detections = Detector(net, lambda images: seen.append(images.shape) or outputs, net.cfg).detect(
-        np.zeros((450, 900, 3), np.uint8))
+        np.zeros((450, 900, 3), np.uint8), threshold=0)
     assert seen == [(1, 300, 300, 3)]
     expected = FACES * np.float32([3, 1.5, 3, 1.5])
     assert len(detections) == len(FACES)
@@ -123,7 +123,7 @@ def test_faces_of_a_resized_image_are_in_its_own_pixels():
 def test_it_runs_at_other_sizes():
     net, size = ssd("TEST.SIZE", "[]"), (410, 333)
     outputs = perfect_outputs(net.encode(sample(size=size)), size)
-    detections = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((333, 410, 3), np.uint8))
+    detections = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((333, 410, 3), np.uint8), threshold=0)
     np.testing.assert_allclose(detections.boxes[overlaps(FACES, detections.boxes).argmax(axis=1)], FACES, atol=1e-3)
 
 

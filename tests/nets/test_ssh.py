@@ -169,7 +169,7 @@ def test_encoded_targets_decode_to_the_faces():
     net, landmarks = ssh(*DENSE), points_in(FACES, np.random.default_rng(1))
     targets = net.encode(sample(landmarks=landmarks))
     outputs = {name: value[None] for name, value in perfect_outputs(net, targets, 352, 320).items()}
-    detections = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((320, 352, 3), np.uint8))
+    detections = Detector(net, lambda images: outputs, net.cfg).detect(np.zeros((320, 352, 3), np.uint8), threshold=0)
     assert len(detections) == len(FACES)
     order = overlaps(FACES, detections.boxes).argmax(axis=1)
     np.testing.assert_allclose(detections.boxes[order], FACES, atol=1e-3)

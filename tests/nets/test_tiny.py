@@ -198,7 +198,7 @@ def test_a_small_net_overfits_one_image():
     step = backend.train_step(model, None, keras.optimizers.Adam(0.02), objectives, 10.0)
     for _ in range(150):
         step(picture[None], targets, np.ones(1, np.float32), np.float32(0))
-    detections = Detector(net, backend.runner(model), net.cfg).detect(picture)
+    detections = Detector(net, backend.runner(model), net.cfg).detect(picture, threshold=0)
     assert len(detections) == 1 and overlaps(face, detections.boxes)[0, 0] > 0.7
 
 
@@ -237,7 +237,7 @@ def test_a_rule_may_end_at_a_scale():
 def test_the_scale_decides_which_templates_are_used(overrides, scales, sides):
     net = tiny("TEST.NMS", "0.99", *overrides)
     detector = Detector(net, lambda images: outputs_of(net, images.shape[2:0:-1]), net.cfg)
-    detections = detector.detect(np.zeros((200, 240, 3), np.uint8), scales=scales)
+    detections = detector.detect(np.zeros((200, 240, 3), np.uint8), scales=scales, threshold=0)
     widths = detections.boxes[:, 2] - detections.boxes[:, 0]
     inside = detections.boxes[:, 0] > 0  # clipped boxes are narrower
     assert set(np.round(widths[inside]).astype(int)) <= sides

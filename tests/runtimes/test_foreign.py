@@ -88,10 +88,10 @@ def check_same(faces, boxes, scores, landmarks):
 def test_a_net_of_yunets_layout_gives_the_faces_of_opencv(yunet, number):
     """The sides are no multiples of 32, so that the black padding counts."""
     detector, image = Detector.load(yunet), portraits()[number].image[:301, :429]
-    faces = detector.detect(image)
+    faces = detector.detect(image, threshold=0)
     assert len(faces) > 100 and (faces.boxes[:, 2:] > image.shape[1::-1]).any()
     check_same(faces, *by_opencv(yunet, image, 0.02, 0.3))
-    cut = Detector.load(yunet, overrides=["TEST.SCORE", 0.6, "TEST.NMS", 0.1]).detect(image)
+    cut = Detector.load(yunet, overrides=["TEST.SCORE", 0.6, "TEST.NMS", 0.1]).detect(image, threshold=0)
     assert 0 < len(cut) < len(faces)
     check_same(cut, *by_opencv(yunet, image, 0.6, 0.1))
 
@@ -103,7 +103,7 @@ def test_yunet_gives_the_faces_of_opencv(shared_dir):
         pytest.skip("YuNet or wider val is missing in the folder ../shared")
     detector = Detector.load(path)
     for image in [portrait.image for portrait in portraits()] + [rgb_image(file) for file in files]:
-        check_same(detector.detect(image), *by_opencv(path, image, 0.02, 0.3))
+        check_same(detector.detect(image, threshold=0), *by_opencv(path, image, 0.02, 0.3))
     for portrait in portraits():
         face = detector.detect(portrait.image).above()[0]
         assert np.abs(face.landmarks - portrait.landmarks).max() < 0.1 * (portrait.box[2] - portrait.box[0])
@@ -133,7 +133,7 @@ def by_loops(path, image, points=True):
 
 def test_a_net_of_scrfds_layout_gives_the_faces_of_its_definition(scrfd):
     image = portraits()[0].image[:150, :205]
-    rows, faces = by_loops(scrfd, image), Detector.load(scrfd).detect(image)
+    rows, faces = by_loops(scrfd, image), Detector.load(scrfd).detect(image, threshold=0)
     assert len(faces) > 50
     check_same(faces, rows[:, :4], rows[:, 4], rows[:, 5:].reshape(-1, 5, 2))
 
@@ -141,7 +141,7 @@ def test_a_net_of_scrfds_layout_gives_the_faces_of_its_definition(scrfd):
 def test_scrfd_without_landmarks(folder):
     path = write(folder / "six.onnx", SCRFD[:6], (1, 3, "?", "?"), anchors=2, rank=2, scale=40)
     image = portraits()[1].image[:96, :64]
-    rows, faces = by_loops(path, image, points=False), Detector.load(path).detect(image)
+    rows, faces = by_loops(path, image, points=False), Detector.load(path).detect(image, threshold=0)
     np.testing.assert_allclose(faces.boxes, rows[:, :4], atol=0.01)
     assert faces.landmarks is None and '"landmarks": false' in faces.to_json()
 
@@ -156,7 +156,7 @@ def test_outputs_in_the_order_of_the_strides(folder):
     model.graph.output.extend(outputs)
     onnx.save(model, str(folder / "strides.onnx"))
     image = portraits()[0].image[:96, :64]
-    one, other = (Detector.load(folder / f"{name}.onnx").detect(image) for name in ("kinds", "strides"))
+    one, other = (Detector.load(folder / f"{name}.onnx").detect(image, threshold=0) for name in ("kinds", "strides"))
     np.testing.assert_array_equal(one.boxes, other.boxes)
 
 
@@ -164,9 +164,10 @@ def test_batches_and_tiles_change_nothing(yunet, scrfd):
     """SCRFD's rows have no batch axis, so its images go one by one. Tiles of these nets need no overlap."""
     images = [portrait.image[:200, :300] for portrait in portraits()]
     for path in (yunet, scrfd):
-        alone = [Detector.load(path).detect(image) for image in images]
-        batch = Detector.load(path, overrides=["TEST.BATCH", 2]).detect(images)
-        tiles = Detector.load(path, overrides=["TEST.MAX_PIXELS", 40_000, "TEST.TILE_OVERLAP", 32]).detect(images)
+        alone = [Detector.load(path).detect(image, threshold=0) for image in images]
+        batch = Detector.load(path, overrides=["TEST.BATCH", 2]).detect(images, threshold=0)
+        tiles = Detector.load(path, overrides=["TEST.MAX_PIXELS", 40_000, "TEST.TILE_OVERLAP", 32])
+        tiles = tiles.detect(images, threshold=0)
         for one, *others in zip(alone, batch, tiles, strict=True):
             for other in others:
                 check_same(other, one.boxes, one.scores, one.landmarks)

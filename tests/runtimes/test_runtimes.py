@@ -106,12 +106,12 @@ def test_threads_share_a_model(kind):
     family, run, cfg = open_model(exported(kind)[0], threads=1)
     detector = Detector(family, run, cfg)
     images = [portrait.image for portrait in portraits()] * 3
-    alone = [detector.detect(image) for image in images[:2]]
+    alone = [detector.detect(image, threshold=0) for image in images[:2]]
     results = [None] * len(images)
 
     def work(number):
         for _ in range(2):
-            results[number] = detector.detect(images[number])
+            results[number] = detector.detect(images[number], threshold=0)
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(len(images))]
     for worker in workers:

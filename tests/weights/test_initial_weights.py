@@ -121,7 +121,7 @@ def test_only_init_is_tolerant(scenes, tmp_path):
 
     cfg = ssd_config(scenes, "ssd_a")
     save_weights(family(cfg).build(), tmp_path / "a.weights.h5", cfg)
-    assert load_detector(cfg, tmp_path / "a.weights.h5").detect(np.zeros((40, 40, 3), np.uint8)).times
+    assert load_detector(cfg, tmp_path / "a.weights.h5").detect(np.zeros((40, 40, 3), np.uint8), threshold=0).times
     cfg.ANCHORS.WIDTHS, cfg.ANCHORS.HEIGHTS = [20.0], [20.0]
     with pytest.raises(InputError, match="these weights were trained with ANCHORS.WIDTHS"):
         load_detector(cfg, tmp_path / "a.weights.h5")

@@ -29,7 +29,7 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
             file.
 
     Returns:
-        One sentence per sign, with its cost (easy / medium / hard AP in %).
+        A text per sign, with what it cost another detector (easy / medium / hard AP in %).
     """
     warnings = list(_missing(matches, files))
     filled = [rows_of_file for rows_of_file in files if rows_of_file is not None and len(rows_of_file)]
@@ -49,18 +49,23 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
     if len(scores) < FEW:
         return warnings
     if _whole(filled[0]) and _whole(np.concatenate(filled)):
-        warnings.append(f"all boxes are whole numbers: write them as floats. Boxes cut by int() scored {WHOLE_BOXES} "
-                        f"instead of {AS_IT_WAS}")
+        warnings.append("all boxes are whole numbers: write them as floats. "
+                        + _elsewhere("boxes cut by int()", WHOLE_BOXES))
     if low >= 0.3 and high <= 1:
-        warnings.append(f"no score is under {low:.2g}: keep detections from 0.02 on. A score threshold of 0.5 scored "
-                        f"{THRESHOLD} instead of {AS_IT_WAS}")
+        warnings.append(f"no score is under {low:.2g}: keep detections from 0.02 on. "
+                        + _elsewhere("a score threshold of 0.5", THRESHOLD))
     warnings += _scores(matches, len(scores))
     rising = (scores[1:] > scores[:-1]) & (image[1:] == image[:-1])
     if rising.any():
         warnings.append(f"{len(np.unique(image[1:][rising])):,} of {len(files):,} files are not sorted by score: they "
-                        f"are sorted here, as by the official tools. A port that does not sort scored {UNSORTED} "
-                        f"instead of {AS_IT_WAS}")
+                        "are sorted here, as by the official tools. "
+                        + _elsewhere("a port that does not sort", UNSORTED))
     return warnings + list(_capped(matches, sizes))
+
+
+def _elsewhere(loss, after):
+    """A sentence about the set that the costs were measured on, which is not the one that is examined."""
+    return f"In a test with another detector, {loss} lowered AP (easy / medium / hard) from {AS_IT_WAS} to {after}"
 
 
 def _whole(rows):
@@ -86,8 +91,8 @@ def _scores(matches, count):
     if fraction >= 0.4:
         exact = " / ".join(f"{100 * curve_of(matches, matches.counted[:, k]).exact:.1f}" for k in range(len(SETTINGS)))
         yield (f"{fraction:.0%} of the detections that find a face score within a thousandth of the highest: their "
-               f"order is lost in the first threshold. Strongly saturated scores scored {SATURATED} instead of "
-               f"{AS_IT_WAS}; without thresholds these predictions score {exact}")
+               f"order is lost in the first threshold. {_elsewhere('strongly saturated scores', SATURATED)}. Without "
+               f"thresholds these predictions score {exact}")
 
 
 def _capped(matches, sizes):

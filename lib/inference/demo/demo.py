@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 JPEG_SIDE = 65500  # px, the longest side of a JPEG
 PARTS = ("net", "decode", "nms")
-HEADER = f"{'source':<28} {'size':>11} {'faces':>6} {'best':>6} {'net':>8} {'decode':>8} {'nms':>8}"
+HEADER = f"{'source':<28} {'size':>11} {'faces':>6} {'best':>6} {'net ms':>10} {'decode ms':>10} {'nms ms':>10}"
 WARM_SIZES = 3  # more would double the time of a folder of photographs of many sizes
 
 
@@ -60,7 +60,7 @@ class Seen:
         name = printable(self.source)
         name = name if len(name) <= 28 else "..." + name[-25:]
         size = f"{self.size[0]}x{self.size[1]}"
-        times = " ".join(f"{self.times.get(part, 0.0):8.1f}" for part in PARTS)
+        times = " ".join(f"{self.times.get(part, 0.0):10.1f}" for part in PARTS)
         best = f"{self.best:6.3f}" if self.faces else f"{'-':>6}"
         return f"{name:<28} {size:>11} {self.faces:>6,} {best} {times}" + (
             f"  mean of {self.frames:,} frames" if self.frames > 1 else "")
@@ -132,7 +132,7 @@ class Demo:
         if image.shape not in self.warm and len(self.warm) < WARM_SIZES:
             self.warm.add(image.shape)
             self.detector.detect(image)
-        return self.detector.detect(image).above(self.score)
+        return self.detector.detect(image, threshold=self.score)
 
     def _drawn(self, image, detections):
         return draw(image, detections, self.score, colour_bar=True)

@@ -1,8 +1,9 @@
-"""Writes videos in a format that this OpenCV can write; a file appears atomically."""
+"""Writes videos in a format that this OpenCV can write, and browsers play if possible; a file appears atomically."""
 
 import contextlib
 import functools
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,15 @@ from ...errors import InputError
 from ...files import whole_file
 from ...runtimes.files import is_utf8
 
-FORMATS = ((".mp4", "mp4v"), (".avi", "MJPG"))
+# H.264 where there is an encoder: OpenCV's own packages have none. VP8, which they have, takes a quarter of VP9's time.
+# Browsers play both, and neither of the other two.
+FORMATS = ((".mp4", "avc1"), (".webm", "VP80"), (".mp4", "mp4v"), (".avi", "MJPG"))
+ALIKE = 24.0  # grey levels, mean difference of a frame that was written and read back; noise has 85
 
 
 @functools.lru_cache(maxsize=1)
 def video_format() -> tuple[str, str]:
-    """The first of FORMATS that this OpenCV writes.
+    """The first of FORMATS that this OpenCV writes: a short film that is read back has to show what was written.
 
     Returns:
         (ending, four letters of the codec).
@@ -29,13 +33,49 @@ def video_format() -> tuple[str, str]:
     """
     with tempfile.TemporaryDirectory() as folder:
         for ending, codec in FORMATS:
-            writer = cv2.VideoWriter(str(Path(folder, "x" + ending)), cv2.VideoWriter.fourcc(*codec), 25, (64, 64))
-            opened = writer.isOpened()
-            writer.release()
-            if opened:
+            if _works(Path(folder, codec + ending), codec):
                 return ending, codec
     raise InputError(f"this OpenCV ({cv2.__version__}) writes no video: tried {', '.join(c for _, c in FORMATS)}; "
                      f"pip install --force-reinstall opencv-python-headless")
+
+
+def _works(path, codec):
+    """Whether a film of three frames is the same when it is read back."""
+    ramp = np.arange(64, dtype=np.uint8)
+    frames = [np.dstack([np.add.outer(ramp, ramp + 40 * number)] * 3).astype(np.uint8) for number in range(3)]
+    with _silent():
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25, (64, 64))
+        opened = writer.isOpened()
+        for frame in frames if opened else ():
+            writer.write(frame)
+        writer.release()
+        capture = cv2.VideoCapture(str(path)) if opened else None
+        shown = [capture.read()[1] for _ in frames] if capture else []
+        if capture:
+            capture.release()
+    return bool(shown) and all(
+        image is not None and image.shape == frame.shape and np.abs(image.astype(int) - frame).mean() < ALIKE
+        for image, frame in zip(shown, frames, strict=True))
+
+
+@contextlib.contextmanager
+def _silent():
+    """Without what C libraries print to standard error: OpenCV names the encoders that it lacks, and no log level stops
+    that.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        sys.stderr.flush()
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class VideoWriter:
@@ -75,7 +115,8 @@ class VideoWriter:
         frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
         if self.writer is None:
             self.size = frame.shape[1], frame.shape[0]
-            self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*self.codec), self.rate, self.size)
+            with _silent():
+                self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*self.codec), self.rate, self.size)
             if not self.writer.isOpened():
                 raise InputError(f"{self.path.parent}: no video can be written there ({self.codec}, "
                                  f"{self.size[0]}x{self.size[1]}, {self.rate:g} frames per second)")
@@ -125,10 +166,11 @@ def in_utf8(path: str | os.PathLike) -> Iterator[str]:
 
 
 def _check(written, path, writer):
-    """Raise InputError if the video cannot be opened: OpenCV does not report that a write failed."""
+    """Raise InputError if the video cannot be read, or not to its end: OpenCV does not report that a write failed."""
     capture = cv2.VideoCapture(written)
     try:
-        if not capture.isOpened() or not capture.read()[0]:
+        whole = capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) >= writer.frames - 1
+        if not whole or not capture.read()[0]:
             raise InputError(f"{path}: the video of {writer.frames} frames could not be written; is the disk full?")
     finally:
         capture.release()
