@@ -97,7 +97,7 @@ def judge(detector: BaseDetector, records: Sequence[Record], shown: float = 0.5,
     with Progress(len(records), "images") as progress:
         for record in records:
             detections.append(detector.detect(read_image(record.path, limit=test.MAX_FILE_PIXELS),
-                                               list(scales or test.SCALES)))
+                                               list(scales or test.SCALES), threshold=0))
             progress.advance()
     match = match_faces(detections, records)
     result = Judgement({name: ap_of(match, bounds) for name, bounds in BINS.items()}, [], [], [])
