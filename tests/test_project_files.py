@@ -68,3 +68,6 @@ def test_workflows_run_what_exists(path):
         assert first != "make" or set(rest) <= targets, command
         assert not first.startswith(".") or (ROOT / first).is_file(), command
 
+
+def test_there_is_a_workflow_for_changes_and_one_for_tags():
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "release.yml"]
