@@ -1,4 +1,4 @@
-"""The pages of the site in headless Chromium, all on a phone and some on a desktop: nothing is cut off, missing or loaded."""
+"""The site in headless Chromium, all pages on a phone and some on a desktop: nothing is cut off, missing or loaded."""
 
 import subprocess
 import sys
