@@ -31,7 +31,7 @@ def main() -> None:
     for name in pretrained.names():
         detector = Detector.load(name)
         for picture, image in (("crowd", crowd), ("portraits", pair)):
-            drawn = detector.detect(image).above().draw(image)
+            drawn = detector.detect(image).draw(image)
             if picture == "portraits":
                 drawn = cv2.resize(drawn, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             save(IMAGES / "gallery" / f"{name}_{picture}.jpg", drawn)

@@ -25,12 +25,12 @@ photo = portraits()[0].image  # (600, 512, 3) uint8 RGB; or the path of a photog
 # %% [markdown]
 # ## Find the faces
 #
-# A detector is loaded once. `detect` takes a path, bytes, an RGB array or a PIL image. `above()` leaves the faces whose
-# score the detector would show.
+# A detector is loaded once. `detect` takes a path, bytes, an RGB array or a PIL image, and returns what a person would call
+# faces. `threshold=0.1` asks for more.
 
 # %%
 detector = Detector.load("ssh_mobilenet_v1_025")
-faces = detector.detect(photo).above()
+faces = detector.detect(photo)
 for face in faces:
     print(f"score {face.score:.2f}, box {face.box.round().tolist()}, nose {face.landmarks[2].round().tolist()}")
 
@@ -67,7 +67,7 @@ print(text[:80], "...", (same.boxes == faces.boxes).all())
 
 # %%
 for name in pretrained.names():
-    found = Detector.load(name).detect(photo).above()
+    found = Detector.load(name).detect(photo)
     print(f"{name:24} {len(found)} faces, {sum(found.times.values()):.0f} ms")
 
 # %% [markdown]
