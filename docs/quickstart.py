@@ -25,8 +25,8 @@ photo = portraits()[0].image  # (600, 512, 3) uint8 RGB; or the path of a photog
 # %% [markdown]
 # ## Find the faces
 #
-# A detector is loaded once. `detect` takes a path, bytes, an RGB array or a PIL image, and returns what a person would call
-# faces. `threshold=0.1` asks for more.
+# A detector is loaded once. `detect` takes a path, bytes, an RGB array or a PIL image, and returns what a person would
+# call faces. `threshold=0.1` asks for more.
 
 # %%
 detector = Detector.load("ssh_mobilenet_v1_025")
