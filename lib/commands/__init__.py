@@ -20,7 +20,7 @@ COMMANDS = {
     "detect": Command("demo", "find faces in images, folders, videos or a camera, and draw them or write JSON", "demo",
                       "detect"),
     "demo": Command("demo", "the same on two portraits and a crowd made of them, where no SOURCE is given", "demo"),
-    "train": Command("train", "train a detector", "train"),
+    "train": Command("train", "train a detector, or a shipped one further on your own photographs", "train"),
     "test": Command("test", "write a detector's predictions for a folder of images", "test"),
     "evaluate": Command("evaluate.main", "measure predictions: WIDER FACE, FDDB, COCO, Pascal VOC, roidbs", "evaluate"),
     "report": Command("report", "write an HTML page that shows where a detector errs", "report"),

@@ -60,6 +60,9 @@ class Selection:
             self.sets[name] = _readable([records[i] for i in sorted(set(chosen))], name)
         if not self.sets:
             return
+        scales = list(cfg.TEST.SCALES)
+        # One factor is used as at test. A pyramid, or a side in px, takes several times as long.
+        self.scales = scales if len(scales) == 1 and scales[0] <= 10 else [1.0]
         self.family, self.detector = family, detector
         records = [record for chosen in self.sets.values() for record in chosen]
         other = EasyDict({**cfg, "SEED": cfg.SEED + 1})  # the same augmentation with other random numbers
@@ -96,7 +99,7 @@ class Selection:
             except ImageError as error:
                 _warn(error, name)
                 continue
-            detections.append(self.detector.detect(image, [1.0], False, threshold=0))
+            detections.append(self.detector.detect(image, self.scales, False, threshold=0))
             readable.append(record)
             if number in shown:
                 caption, picture = sample_picture(image, detections[-1], record, self.detector.cfg.TEST.DEMO_SCORE)

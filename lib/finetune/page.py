@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from easydict import EasyDict
 
 STYLE = "img { max-width: 100%; height: auto; } pre { overflow-x: auto; }"
-HELD_NOTE = ("The images held out were not trained on. They chose among {} checkpoints and {} blends with the shipped "
-             "weights, so the last row is slightly favourable.")
+HELD_NOTE = ("The images held out were not trained on. They chose among {} blends with the shipped weights, so the "
+             "last row is slightly favourable.")
 
 
 @dataclass
@@ -42,7 +42,6 @@ class Story:
         steps: steps done.
         seconds: time of the training.
         licence: of everything that was learnt from.
-        choices: checkpoints that the images held out chose from.
     """
 
     cfg: EasyDict
@@ -55,8 +54,6 @@ class Story:
     steps: int
     seconds: float
     licence: str
-    choices: int
-    files: dict[str, int] = field(default_factory=dict)
 
     @property
     def gain(self) -> float:
@@ -99,7 +96,7 @@ def verdict(story: Story) -> str:
 def usage(model: str | os.PathLike) -> list[str]:
     """The line of Python and the command line that use a model."""
     return [f'faces = manyfaces.Detector.load("{model}").detect("photo.jpg")',
-            f"manyfaces demo --weights {model} photo.jpg"]
+            f"manyfaces detect photo.jpg --weights {model}"]
 
 
 def card(story: Story) -> str:
@@ -133,7 +130,7 @@ missed and false faces from score {story.cfg.TEST.DEMO_SCORE:g} on. {_held_note(
 
 
 def _held_note(story: Story) -> str:
-    return HELD_NOTE.format(story.choices, len(story.scores))
+    return HELD_NOTE.format(len(story.scores))
 
 
 def write_report(story: Story, folder: Path, model: str) -> None:

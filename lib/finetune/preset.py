@@ -24,7 +24,7 @@ EPOCHS = 40
 LEAST = 300
 """Steps; fewer do not change a net enough to measure."""
 SELECTIONS = 4
-"""Checkpoints that the photographs held out choose from."""
+"""How often the photographs held out are scored while it trains, for the curves; they choose no checkpoint."""
 FILL = 0.85
 """Fraction of the time budget for training; the rest is for tests, export and pictures."""
 

@@ -170,8 +170,7 @@ def _run(trainer: Trainer, train: Roidb, held: Roidb, rows: dict[str, Judgement]
     exported, words = _export(trainer, model, licence)
     rows["trained"] = after = judge(open_detector(exported), readable(held.records), cfg.TEST.DEMO_SCORE)
     write_whole(out / "faces.jpg", sheets.jpeg(sheets.face_sheet(after)))
-    story = page.Story(cfg, model, train, held, rows, fraction, scores, trainer.step, _seconds(out), words,
-                       preset.SELECTIONS)
+    story = page.Story(cfg, model, train, held, rows, fraction, scores, trainer.step, _seconds(out), words)
     write_whole(out / f"{cfg.NAME}.md", page.card(story))
     page.write_report(story, out, str(exported))
     print(page.text_table(rows))
@@ -181,15 +180,13 @@ def _run(trainer: Trainer, train: Roidb, held: Roidb, rows: dict[str, Judgement]
 
 
 def _blend(trainer: Trainer, records: Sequence[Record], model: str) -> tuple[float, dict[float, float]]:
-    """Set the tested net to the chosen blend of the shipped weights and the best trained ones."""
-    from ..weights.files import load_weights
+    """Set the tested net to the chosen blend of the shipped weights and the last trained ones."""
     from ..weights.matching import load_matching_weights
 
-    net, best = trainer.tested, trainer.folder / f"best{WEIGHTS}"
+    net = trainer.tested
+    trained = net.get_weights()
     load_matching_weights(net, pretrained.weights_file(model), trainer.cfg)
     shipped = net.get_weights()
-    load_weights(net, best if best.is_file() else trainer.folder / f"last{WEIGHTS}", trainer.cfg)
-    trained = net.get_weights()
 
     def score(fraction):
         net.set_weights(blended(shipped, trained, fraction))

@@ -10,6 +10,7 @@ from tiny_training import rows, scenes_folder, tiny_config, trainer, write_scene
 
 from manyfaces.config import load_config
 from manyfaces.datasets.roidb import load_roidb, save_roidb
+from manyfaces.detections import Detections
 from manyfaces.engine.checkpoint import read_facts
 from manyfaces.engine.records import config_records
 from manyfaces.engine.schedule import Patience, rate_at
@@ -159,7 +160,8 @@ def test_selection_images_that_cannot_be_read_are_left_out_at_the_start(scenes, 
     content = Path(records[3].path).read_bytes()
     Path(records[3].path).write_bytes(content[:200])  # its header is whole: only decoding shows it
     cfg = tiny_config(scenes, TRAIN__SELECT="torn")
-    net = SimpleNamespace(cfg=cfg, detect=lambda image, scales, flip, threshold: image.shape)
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    net = SimpleNamespace(cfg=cfg, detect=lambda image, scales, flip, threshold: nothing)
     selection = Selection(cfg, SimpleNamespace(measures=(), encode=dict), net)
     left = "left out of TRAIN.SELECT 'torn'\n"
     assert [record.image for record in selection.sets["torn"]] == ["0.png", "2.png", "3.png", "4.png"]
@@ -201,3 +203,12 @@ def test_whole_images_as_samples(scenes):
 def test_an_unknown_measure_is_named(scenes):
     with pytest.raises(InputError, match="TRAIN.SELECT_BY is 'iou', expected AP for ssh"):
         trainer(scenes, "unknown", TRAIN__SELECT="scenes", TRAIN__SELECT_BY="iou")
+
+
+@pytest.mark.parametrize("scales, used", [("[1.5]", [1.5]), ("[1.0]", [1.0]), ("[0.5, 1]", [1.0]), ("[1200]", [1.0])])
+def test_selection_scores_images_at_the_factor_of_the_test_but_not_a_pyramid(scenes, scales, used):
+    cfg, seen = tiny_config(scenes, TRAIN__SELECT="scenes", TEST__SCALES=scales), []
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    net = SimpleNamespace(cfg=cfg, detect=lambda image, scales, flip, threshold: (seen.append(scales), nothing)[1])
+    Selection(cfg, SimpleNamespace(measures=(), encode=dict), net)._detections("scenes")
+    assert seen == [used] * 9
