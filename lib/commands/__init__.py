@@ -23,6 +23,7 @@ COMMANDS = {
     "train": Command("train", "train a detector, or a shipped one further on your own photographs", "train"),
     "test": Command("test", "write a detector's predictions for a folder of images", "test"),
     "evaluate": Command("evaluate.main", "measure predictions: WIDER FACE, FDDB, COCO, Pascal VOC, roidbs", "evaluate"),
+    "compare": Command("compare", "measure detectors beside each other on annotated images: AP and time"),
     "report": Command("report", "write an HTML page that shows where a detector errs", "report"),
     "export": Command("models.export", "export weights as ONNX, OpenVINO IR, LiteRT or SavedModel", "export"),
     "ship": Command("models.ship", "put a training's weights where the package finds them by name", "ship"),
