@@ -21,6 +21,7 @@ COMMANDS = {
                       "detect"),
     "demo": Command("demo", "the same on two portraits and a crowd made of them, where no SOURCE is given", "demo"),
     "train": Command("train", "train a detector, or a shipped one further on your own photographs", "train"),
+    "search": Command("search", "search for better values of config keys, with Optuna"),
     "test": Command("test", "write a detector's predictions for a folder of images", "test"),
     "evaluate": Command("evaluate.main", "measure predictions: WIDER FACE, FDDB, COCO, Pascal VOC, roidbs", "evaluate"),
     "compare": Command("compare", "measure detectors beside each other on annotated images: AP and time"),

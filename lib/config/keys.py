@@ -199,6 +199,8 @@ KEYS = Group("", {
         "SAVE_EVERY": positive(500, "running"),  # steps between checkpoints
         "LOG_EVERY": positive(20, "running"),  # steps between rows of train.csv and TensorBoard
         "IMAGES_EVERY": from_0(1000, "running"),  # steps between pictures in TensorBoard; 0: none
+        "TRACKERS": text("", "running"),  # mlflow and wandb, joined by +: they record the training too, on this machine
+        # (docs/tracking.md)
         "DETERMINISTIC": flag(True),  # each run gives the same bits, on a busy machine too; costs little on a CPU
         "INIT": text("", "training place"),  # .weights.h5 to start from: layers of the same name and shape are taken,
         # the others are listed

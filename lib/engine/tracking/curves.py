@@ -68,16 +68,16 @@ def run_charts(folder: str | os.PathLike, measure: str = "AP") -> list[LineChart
     charts = []
     losses = [name for name in train if name not in ("step", "loss", "norm", "rate")]
     modules = list(dict.fromkeys(name.rpartition("_")[0] for name in losses))
-    charts.append(_chart("Loss", "loss", train, select, {"loss": "all modules"}))
+    charts.append(_chart("Loss", "", train, select, {"loss": "all modules"}))
     for module in modules if len(losses) > 1 else ():
         kinds = {name: name.rpartition("_")[2] for name in losses if name.rpartition("_")[0] == module}
-        charts.append(_chart(f"Loss of {module or 'the net'}", "loss", train, select, kinds))
+        charts.append(_chart(f"Loss of {module or 'the net'}", "", train, select, kinds))
     measures = {name: name for name in select if name not in ("step", "loss", *losses)}
     best = best_row(select, measure)
     marks = [float(select["step"][best])] if best is not None else []
     charts.append(_chart("Selection", "measure", {}, select, measures, marks, most=1.0))
-    charts.append(_chart("Learning rate", "rate", train, {}, {"rate": "rate"}, digits=".3g"))
-    charts.append(_chart("Norm of the gradient", "norm", train, {}, {"norm": "before clipping"}))
+    charts.append(_chart("Learning rate", "", train, {}, {"rate": "rate"}, digits=".3g"))
+    charts.append(_chart("Norm of the gradient", "", train, {}, {"norm": "before clipping"}))
     charts.append(_chart("Speed", "images per second", speed, {}, {"images_per_second": "images per second"},
                          digits=".3g"))
     charts.append(_chart("Waits for data", "% of the time", speed, {}, {"waits_percent": "waits"}, digits=".3g"))
@@ -102,7 +102,7 @@ def _chart(title, label, train, select, names, marks=(), most=None, digits=".3f"
     y_ticks = ticks(top if most is None else max(most, top))
     for line in lines:
         line.y = np.clip(line.y, 0, y_ticks[-1])
-    return LineChart(title, "Step", label.capitalize(), lines, ticks(last), y_ticks, marks, digits)
+    return LineChart(title, "Step", label[:1].upper() + label[1:], lines, ticks(last), y_ticks, marks, digits)
 
 
 def _finite(table, column):

@@ -50,7 +50,8 @@ def line_chart(chart: LineChart) -> Html:
         parts.append(tag("path", d=d, stroke_dasharray=DASHES[line.look.line],
                          class_=f"curve s{line.look.colour}"))
     values = ", ".join(f"{line.name} {line.value:{chart.digits}}" for line in chart.lines)
-    return _svg(_WIDTH, _HEIGHT, f"{chart.y_label} over {chart.x_label.lower()}, {chart.title}: {values}", parts)
+    what = f"{chart.y_label} over" if chart.y_label else "Over"
+    return _svg(_WIDTH, _HEIGHT, f"{what} {chart.x_label.lower()}, {chart.title}: {values}", parts)
 
 
 def bar_chart(rows: Sequence[tuple[str, str, Sequence[tuple[float | None, float | None]]]], description: str,
