@@ -143,7 +143,7 @@ def test_a_trial_that_is_killed_again_and_again_is_given_up(study_module, tmp_pa
 
 
 def test_trials_that_fail(study_module, tmp_path):
-    outcome = iter([0.5, InputError("not finite"), 0.6, *[InputError("no such\nfile")] * 3])
+    outcome = iter([0.5, InputError("not finite"), 0.6, *[InputError("no such file")] * 3])
 
     def objective(*_):
         value = next(outcome)

@@ -17,7 +17,7 @@ from .tracker import Run, Tracker
 
 LONGEST = 500  # characters of a parameter
 ARTIFACTS = ("best.weights.h5", "config.yml", "curves.png", "run.html")
-FOLDER_TAG = "manyfaces.folder"  # by which a resumed training finds its run
+FOLDER_TAG = "training.folder"  # by which a resumed training finds its run
 
 
 class MlflowTracker(Tracker):

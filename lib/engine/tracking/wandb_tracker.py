@@ -6,6 +6,7 @@ Nothing is sent while the training runs, unless WANDB_MODE=online asks for it.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class WandbTracker(Tracker):
         path = run.folder / "wandb" / "id.txt"
         if run.step and path.is_file():
             return path.read_text(encoding="utf-8").strip()
-        number = self.wandb.util.generate_id()
+        number = secrets.token_hex(4)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(number, encoding="utf-8")
         return number
