@@ -70,7 +70,7 @@ def compile_args(native):
 
 def modules():
     """One Extension per .pyx."""
-    return [Extension("manyfaces." + ".".join(path.with_suffix("").parts[1:]), [path.as_posix()])
+    return [Extension("manyfaces." + ".".join(path.with_suffix("").parts[1:]), [path.as_posix()], depends=["setup.py"])
             for path in sorted(Path("lib").rglob("*.pyx"))]
 
 

