@@ -28,9 +28,12 @@ _program: str | None = None  # "manyfaces train" while `call` runs that command
 
 def as_called(text: str) -> str:
     """The text with its commands in the form in which this program was called: tools/train.py, or `manyfaces train`."""
+    return _NAMES.sub(lambda match: _TOOLS[match[1]], text) if _is_tool() else text
+
+
+def _is_tool():
     called = Path(sys.argv[0])
-    tool = called.suffix == ".py" and called.parent.name == "tools"
-    return _NAMES.sub(lambda match: _TOOLS[match[1]], text) if tool else text
+    return called.suffix == ".py" and called.parent.name == "tools"
 
 
 def call(program: str, main: Main, arguments: Sequence[str]) -> int | None:
@@ -159,6 +162,11 @@ def _run(main, arguments):
         return main(arguments) or 0
     except InputError as error:
         return _fail(error, 2)
+    except ModuleNotFoundError as error:  # of an extra; tools/_start.py says what a working copy needs
+        extra = _extra_with(error.name or "")
+        if not extra or _is_tool():
+            raise
+        return _fail(f"the package {error.name} is not installed: pip install 'manyfaces[{extra}]'", 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:  # the reader of the output (`| head`) has ended
@@ -168,6 +176,19 @@ def _run(main, arguments):
             raise
         where = f"{printable(str(error.filename))}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or os.strerror(error.errno)}", 1)
+
+
+def _extra_with(module):
+    """The extra of manyfaces that installs a module, by the metadata of the package; empty: none does."""
+    import importlib.metadata  # late: it takes longer than the rest of --help
+
+    first = module.partition(".")[0].replace("_", "-").lower()
+    try:
+        requirements = importlib.metadata.requires("manyfaces") or []
+    except importlib.metadata.PackageNotFoundError:
+        requirements = []
+    found = [re.match(r"([\w.-]+).*\bextra == ['\"]([\w-]+)", line) for line in requirements]
+    return next((match[2] for match in found if match and match[1].lower() == first != "manyfaces"), "")
 
 
 def _fail(message, code):

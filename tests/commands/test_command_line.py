@@ -1,4 +1,5 @@
 import errno
+import importlib.metadata
 import subprocess
 import sys
 
@@ -76,3 +77,23 @@ def test_a_reader_that_goes_away_leaves_no_traceback():
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 141
+
+
+@pytest.mark.parametrize("module, extra", [("keras", "train"), ("keras.layers", "train"), ("faster_coco_eval", "train"),
+                                           ("ai_edge_litert", "litert")])
+def test_a_package_of_an_extra_that_is_missing_is_one_line(module, extra, capsys, monkeypatch):
+    requirements = ["numpy>=1", 'keras<4,>=3; extra == "train"', "faster-coco-eval>=1; extra == 'train'",
+                    'ai-edge-litert>=1; python_version > "3" and extra == "litert"']
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: requirements)
+    error = ModuleNotFoundError(f"No module named '{module}'", name=module)
+    assert run(raising(error)) == 2
+    text = f"error: the package {module} is not installed: pip install 'manyfaces[{extra}]'\n"
+    assert capsys.readouterr().err == text
+    monkeypatch.setattr(sys, "argv", ["/x/tools/train.py"])  # tools/_start.py has its own words
+    with pytest.raises(ModuleNotFoundError):
+        run(raising(error))
+
+
+def test_a_module_that_no_extra_has_is_a_defect():
+    with pytest.raises(ModuleNotFoundError):
+        run(raising(ModuleNotFoundError("No module named 'manyfaces.none'", name="manyfaces.none")))
