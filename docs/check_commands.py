@@ -40,6 +40,7 @@ NOT_RUN = {
     r"^(\w+=\S+ )*experiments/": "of the working copy, not of the package; they call the commands that are run here",
     r"data fetch|NET\.WEIGHTS imagenet": "needs a network",
     r"--devices|\bGPU\b": "needs several GPUs",
+    r"--images photos/ --labels annotations/": "needs annotated photographs of the reader",
     r"^manyfaces (train|data samples|ship)|^python own\.py|(samples|ship|train)\.py": "trains, or needs a training",
     r"^manyfaces import|import_weights\.py": "needs the weights of another framework",
     r"output/(?!ssh\.onnx|pred\b|events)|--weights (output|data)|yunet|retinaface|load\(.output":
