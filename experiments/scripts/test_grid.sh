@@ -8,5 +8,5 @@
 #   NET      mobile_v2 (default) or mobile_v2_075; its weights are those in output/, else the shipped ones
 #   DATA     environment variable: the folder with wider/, facemask/ and so on (default: data)
 #
-# Example: DATA=../shared/data experiments/scripts/test_grid.sh cpu wider mobile_v2
+# Example: experiments/scripts/test_grid.sh cpu wider mobile_v2
 source "$(dirname "$0")/start.sh" test grid "$@"
