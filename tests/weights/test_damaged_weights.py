@@ -122,13 +122,13 @@ def test_shipping_adds_a_digest_where_there_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("name", pretrained.names())
-def test_shipped_weights_are_checked_by_their_sidecar(name, tmp_path):
+def test_shipped_weights_are_checked_by_a_digest(name, tmp_path):
     source = pretrained.weights_file(name)
     files = sorted(source.iterdir()) if source.is_dir() else [source, source.with_name(f"{name}.json")]
     for file in files:
         shutil.copyfile(file, tmp_path / file.name)
     for path in tmp_path.glob("*.weights.h5"):
-        assert digest_of_weights(path)
+        assert digest_of_weights(path) or SEAL in path.read_bytes()[-100:]  # in the sidecar, or in the file itself
         check_weights(path)
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
