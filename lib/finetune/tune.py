@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "ssh_mobilenet_v1_025"
 """The shipped model that is trained on where none is named."""
-NEEDED = {"keras": "train", "tensorflow": "train", "onnx": "export"}
+NEEDED = {"keras": "train", "tensorflow": "train", "onnx": "onnx"}
 """Package -> the extra that brings it."""
 
 
