@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..datasets.images import image_size
 from ..datasets.roidb import Roidb
 from ..datasets.statistics import statistics_table
+from ..errors import printable
 from ..evaluation.report.html import report as html_report
 from ..evaluation.report.html.page import Html, document, table, tag
 from ..files import write_whole
@@ -94,9 +97,15 @@ def verdict(story: Story) -> str:
 
 
 def usage(model: str | os.PathLike) -> list[str]:
-    """The line of Python and the command line that use a model."""
-    return [f'faces = manyfaces.Detector.load("{model}").detect("photo.jpg")',
-            f"manyfaces detect photo.jpg --weights {model}"]
+    """The line of Python and the command line that use a model.
+
+    Examples:
+        >>> usage("my photos/x.onnx")[1]
+        "manyfaces detect photo.jpg --weights 'my photos/x.onnx'"
+    """
+    path = printable(os.fspath(model))
+    return [f'faces = manyfaces.Detector.load({json.dumps(path, ensure_ascii=False)}).detect("photo.jpg")',
+            f"manyfaces detect photo.jpg --weights {shlex.quote(path)}"]
 
 
 def card(story: Story) -> str:
