@@ -88,12 +88,14 @@ def text_table(rows: Mapping[str, Judgement]) -> str:
 
 
 def verdict(story: Story) -> str:
-    """One sentence: what the training gained."""
-    first, *_, last = story.rows.values()
+    """One sentence: what was gained, and how much of it by the scale and by the training."""
+    first, *between, last = story.rows.values()
     if story.gain <= 0:
         return (f"The training gained nothing on the images held out (AP {first.ap:.3f}, now {last.ap:.3f}): keep "
                 f"{story.model}, or annotate more photographs.")
-    return f"AP on the images held out rose from {first.ap:.3f} to {last.ap:.3f}."
+    parts = "".join(f": {each.ap - first.ap:+.3f} by the scale, {last.ap - each.ap:+.3f} by the training"
+                    for each in between)
+    return f"AP on the images held out rose from {first.ap:.3f} to {last.ap:.3f}{parts}."
 
 
 def usage(model: str | os.PathLike) -> list[str]:

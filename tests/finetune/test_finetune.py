@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,9 +20,9 @@ from manyfaces.commands.command_line import run
 from manyfaces.config import load_config, save_config
 from manyfaces.datasets.roidb import Record, Roidb
 from manyfaces.detections import Detections
-from manyfaces.finetune import photos, preset, sheets, tune
+from manyfaces.finetune import page, photos, preset, sheets, tune
 from manyfaces.finetune.blend import blended, choose_fraction
-from manyfaces.finetune.judge import judge
+from manyfaces.finetune.judge import Judgement, judge
 from manyfaces.finetune.scale import choose_scale
 
 SIZE = (120, 100)  # width and height of a photograph, px
@@ -175,6 +176,16 @@ def test_found_missed_and_false_faces_are_told_apart(tmp_path):
         assert (sheet == colour).all(axis=2).sum() > 60
 
 
+def test_the_verdict_parts_the_gain_of_the_scale_from_that_of_the_training():
+    def story(*aps):
+        rows = {str(i): Judgement({"all": {"ap": ap}}, [], [], []) for i, ap in enumerate(aps)}
+        return SimpleNamespace(rows=rows, model="tiny", gain=aps[-1] - aps[0])
+
+    assert page.verdict(story(0.7, 0.75)).endswith("rose from 0.700 to 0.750.")
+    assert page.verdict(story(0.7, 0.8, 0.79)).endswith("to 0.790: +0.100 by the scale, -0.010 by the training.")
+    assert "gained nothing" in page.verdict(story(0.7, 0.69)) and "keep tiny" in page.verdict(story(0.7, 0.69))
+
+
 def test_boxes_are_drawn_where_they_are(tmp_path):
     image(tmp_path / "a.png", 320, 240)  # the size of a tile: one px is one px
     sheet = sheets.sample_sheet([record([[100, 50, 180, 130]], size=(320, 240), root=tmp_path),
@@ -241,11 +252,11 @@ def test_one_command_trains_exports_and_tells(trained, tiny_ships, tool, capsys)
     wanted = {"photos.onnx", "photos.json", "photos.weights.h5", "photos.yml", "photos.md", "samples.jpg", "faces.jpg",
               "report.html", "curves.png", "run.html"}
     assert wanted <= {path.name for path in out.iterdir()}
-    page = (out / "report.html").read_text(encoding="utf-8")
-    pictures = re.findall(r'src="data:image/(\w+);base64,([^"]+)"', page)
+    report = (out / "report.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'src="data:image/(\w+);base64,([^"]+)"', report)
     assert [kind for kind, _ in pictures] == ["jpeg", "png", "jpeg"]
     assert all(cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1) is not None for _, data in pictures)
-    assert "<script" not in page and "http" not in re.sub(r"base64,[^\"]+", "", page).replace("http-equiv", "")
+    assert "<script" not in report and "http" not in re.sub(r"base64,[^\"]+", "", report).replace("http-equiv", "")
     assert "photographs: those of their user" in json.loads((out / "photos.json").read_text())["licence"]
     assert run(tool("train").main, COMMAND) == 2
     assert "already holds a training" in capsys.readouterr().err
