@@ -1,5 +1,6 @@
 """Texts that are made to grow, nest or count without end are refused, quickly."""
 
+import gc
 import json
 import time
 
@@ -46,10 +47,12 @@ def test_a_yaml_bomb_is_one_line_within_a_second(name, tmp_path):
     text, message = YAML[name]
     path = tmp_path / "x.yml"
     path.write_text(text)
-    start = time.process_time()
+    gc.freeze()  # the objects of other tests, through which the collector would go again and again
+    start = time.thread_time()
     with pytest.raises(InputError, match=message) as error:
         load_config(path)
-    assert time.process_time() - start < 1
+    gc.unfreeze()
+    assert time.thread_time() - start < 1
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value) and len(str(error.value)) < 1000
     if name not in ("entries", "keys"):  # these are YAML, and only long
         with pytest.raises((ParseError, yaml.YAMLError)):
@@ -87,7 +90,7 @@ JSON = {"lists": "[" * 100_000, "closed lists": "[" * 70 + "]" * 70, "objects": 
 
 @pytest.mark.parametrize("name", JSON)
 def test_a_json_bomb_is_one_line_within_a_second(name, tmp_path):
-    start = time.process_time()
+    start = time.thread_time()
     for text in (JSON[name], JSON[name].encode()):
         with pytest.raises(ValueError):
             parse_json(text)
@@ -96,7 +99,7 @@ def test_a_json_bomb_is_one_line_within_a_second(name, tmp_path):
     (tmp_path / "x.json").write_text(JSON[name])
     with pytest.raises(InputError, match=r"x\.json"):
         read_json(tmp_path / "x.json")
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_json_is_read_as_by_the_standard_library():

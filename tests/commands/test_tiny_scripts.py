@@ -34,6 +34,7 @@ def repository(tmp_path):
     for name in ("tools", "cfgs"):
         (root / name).symlink_to(ROOT / name)
     (root / "experiments/scripts").mkdir()
+    (root / "data/wider_eval/ground_truth").mkdir(parents=True)
     for path in SCRIPTS.glob("*.*"):  # copies: a script finds its root from its own path
         (root / "experiments/scripts" / path.name).write_bytes(path.read_bytes())
         (root / "experiments/scripts" / path.name).chmod(0o755)

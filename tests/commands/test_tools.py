@@ -164,6 +164,7 @@ def test_the_export_scripts_calibrate_on_training_images(tmp_path):
 
 def test_the_test_script_evaluates_a_part_of_wider_as_a_part(tmp_path):
     save(tmp_path / "wider/WIDER_val/images/0--Parade/x.jpg", picture(32, 32))
+    (tmp_path / "wider/ground_truth").mkdir()
     done = script("test_ssh", "-1", "wider", "mobile_025", "--flip", DATA=str(tmp_path))
     assert done.returncode == 0, done.stderr
     _, test, evaluate = done.stdout.splitlines()
@@ -253,5 +254,6 @@ def test_make_says_which_python_it_needs_and_lists_its_targets(tmp_path):
     assert done.returncode == 2 and not (tmp_path / "venv").exists()
     assert f"error: Python 3.11, 3.12 or 3.13 is needed; found none of these: {old}" in done.stderr
     targets = [line.split()[1] for line in make("--no-print-directory", "help").stdout.splitlines()]
-    assert targets == ["setup", "demo", "check", "test", "test-fast", "train-toy", "bench", "results", "report",
-                       "fuzz", "clean", "distclean", "help"]
+    lines = (ROOT / "Makefile").read_text().replace("\\\n", " ").splitlines()
+    phony = next(line.split()[1:] for line in lines if line.startswith(".PHONY:"))
+    assert sorted(targets) == sorted(phony) and targets[:2] == ["setup", "demo"]

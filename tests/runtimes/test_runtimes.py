@@ -42,7 +42,7 @@ def test_demo_prints_a_table_of_an_exported_model(capsys, tool):
                                         "--no-pictures"]) == 0
     header, first, second, last = capsys.readouterr().out.splitlines()
     assert last == "2 done"
-    assert header.split() == ["source", "size", "faces", "best", "net", "decode", "nms"]
+    assert header.split() == ["source", "size", "faces", "best", "net", "ms", "decode", "ms", "nms", "ms"]
     assert first.split()[-6:-4] == ["512x600", "1"] and second.split()[-6:-4] == ["512x512", "1"]
 
 
