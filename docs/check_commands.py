@@ -31,6 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 900  # of one command that is run
+MISSING_EXTRA = re.compile(r"pip install '(manyfaces\[\w+\])'\s*$")  # the end of the package's own message
 # A pattern of a command or of Python code -> why it is not run.
 NOT_RUN = {
     r"\[(--|DIR)| DIR\b| FILE\b| FOLDER\b|(?<!--set )\bNAME\b":
@@ -41,7 +42,8 @@ NOT_RUN = {
     r"data fetch|NET\.WEIGHTS imagenet": "needs a network",
     r"--devices|\bGPU\b": "needs several GPUs",
     r"--images photos/ --labels annotations/": "needs annotated photographs of the reader",
-    r"^manyfaces (train|data samples|ship)|^python own\.py|(samples|ship|train)\.py": "trains, or needs a training",
+    r"^manyfaces (train|data samples|ship)|^python own\.py|(samples|ship|train)\.py|Trainer\(":
+        "trains, or needs a training",
     r"^manyfaces import|import_weights\.py": "needs the weights of another framework",
     r"output/(?!ssh\.onnx|pred\b|events)|--weights (output|data)|yunet|retinaface|load\(.output":
         "needs a training, or a file of another project",
@@ -365,6 +367,10 @@ def run_all(python: str, only: str = "") -> int:
                     continue
                 began = time.perf_counter()
                 done = run(words or as_words(what))
+                if done.returncode and (extra := MISSING_EXTRA.search(done.stderr)):
+                    counts["not run"] += 1
+                    print(f"not run  {title}\n         needs {extra[1]}, which this environment lacks", flush=True)
+                    continue
                 counts["failed" if done.returncode else "done"] += 1
                 print(f"{'FAILED ' if done.returncode else 'done   '}  {title} ({time.perf_counter() - began:.1f} s)",
                       flush=True)
