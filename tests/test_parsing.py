@@ -48,7 +48,6 @@ def within_a_second():
     """The block takes less than a second of this thread. The objects of other tests do not count: the collector would
     go through millions of them again and again.
     """
-    gc.collect()
     gc.freeze()
     start = time.thread_time()
     try:
