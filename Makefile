@@ -63,12 +63,12 @@ check: setup ## ruff and the type checker: about 15 s
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 
-test: check ## check, then all tests: about 6 minutes on 2 cores
-	@echo "all tests: about 6 minutes on 2 cores; make test-fast leaves out training, exports and programs"
+test: check ## check, then all tests: about 9 minutes on 2 cores
+	@echo "all tests: about 9 minutes on 2 cores; make test-fast leaves out training, exports and programs"
 	@$(PY) -m pytest -q
 
-test-fast: check ## check, then the tests that are not marked slow: about 3 minutes on 2 cores
-	@echo "tests that are not marked slow: about 3 minutes on 2 cores"
+test-fast: check ## check, then the tests that are not marked slow: about 5 minutes on 2 cores
+	@echo "tests that are not marked slow: about 5 minutes on 2 cores"
 	@$(PY) -m pytest -q -m "not slow"
 
 train-toy: setup ## make a small data set, then train, test and evaluate on it
