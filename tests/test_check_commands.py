@@ -1,16 +1,14 @@
 """The commands that the pages name: each can be parsed by its own parser, and the quick ones run."""
 
 import functools
-import importlib.util
+import importlib
 import sys
 
 import pytest
 from conftest import ROOT
 
-spec = importlib.util.spec_from_file_location("check_commands", ROOT / "docs" / "check_commands.py")
-check = importlib.util.module_from_spec(spec)
-sys.modules["check_commands"] = check  # dataclass looks its module up
-spec.loader.exec_module(check)
+sys.path.insert(0, str(ROOT / "docs"))
+check = importlib.import_module("check_commands")
 
 
 @pytest.mark.parametrize("page", check.pages(), ids=lambda page: str(page.relative_to(ROOT)))

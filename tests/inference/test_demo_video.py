@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from demo_stand_in import demo, lines, stand_in_weights
-from full_disk import room_for
+from films import ENDING, FILM, film, frames_in
 from stand_in import picture, square_detector
 
 from manyfaces.datasets.toy.portraits import portraits
@@ -20,32 +20,11 @@ from manyfaces.inference.demo.demo import Demo, run_demo
 from manyfaces.inference.demo.journal import Journal
 from manyfaces.inference.demo.sources import Frame, Source, find_sources, frames, timing
 
-ENDING = video_writer.video_format()[0]  # .webm or, with an encoder of H.264, .mp4
-FILM = f"film{ENDING}"
-
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
     """A file of weights that stand for the detector of green squares."""
     return stand_in_weights(monkeypatch, tmp_path)
-
-
-def film(path, count=6, rate=10, codec="MJPG"):
-    """A clip of `count` frames of 160 x 120 px: a green square that moves 10 px to the right each frame."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), rate, (160, 120))
-    assert writer.isOpened()
-    for x in range(count):
-        writer.write(np.ascontiguousarray(picture(160, 120, (20 + 10 * (x % 8), 30, 40))[..., ::-1]))
-    writer.release()
-    return str(path)
-
-
-def frames_in(path):
-    """(list of frames, frames a second)."""
-    capture, found = cv2.VideoCapture(str(path)), []
-    while (read := capture.read())[0]:
-        found.append(read[1])
-    return found, capture.get(cv2.CAP_PROP_FPS)
 
 
 def test_demo_reads_and_writes_video(tool, stand_in, tmp_path, capsys):
@@ -148,74 +127,6 @@ def test_more_frames_of_a_video_than_were_done_are_a_reason_to_do_it_again(tmp_p
 
     assert [todo(3), todo(3), todo(2), todo(4), todo(0), todo(0), todo(5)] == [1, 0, 0, 1, 1, 0, 0]
     assert len(lines(tmp_path / "f.jsonl")) == 6
-
-
-def test_a_video_that_cannot_be_written_is_an_error_that_says_so(tmp_path, monkeypatch):
-    demo = Demo(square_detector(), tmp_path / "out", 0.3)
-    sources = find_sources([film(tmp_path / "film.avi")])
-    monkeypatch.setattr(video_writer.VideoWriter, "close", lambda self: None)  # its end is never written
-    with pytest.raises(InputError, match=f"{FILM}: the video of 6 frames could not be written; is the disk full"):
-        demo.look(sources[0])
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_a_video_that_a_full_disk_cuts_short_is_an_error(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 255, (60, 120, 160, 3), dtype=np.uint8)
-    with pytest.raises(InputError, match=f"{FILM}: the video of 60 frames could not be written; is the disk full"):
-        with room_for(40_000), video_writer.whole_video(tmp_path / FILM, 25) as writer:
-            for frame in noise:
-                writer.write(frame)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_next_format_serves_where_opencv_lacks_the_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_writer, "FORMATS", ((".mp4", "XXXX"), (".avi", "MJPG")))
-    video_writer.video_format.cache_clear()
-    try:
-        sources = find_sources([film(tmp_path / "film.avi")])
-        run_demo(Demo(square_detector(), tmp_path / "out", 0.3), sources)
-        assert len(frames_in(tmp_path / "out/film.avi")[0]) == 6
-        monkeypatch.setattr(video_writer, "FORMATS", ((".mp4", "XXXX"),))
-        video_writer.video_format.cache_clear()
-        with pytest.raises(InputError, match="writes no video: tried XXXX"):
-            run_demo(Demo(square_detector(), tmp_path / "out", 0.3), sources)
-    finally:
-        video_writer.video_format.cache_clear()
-
-
-def test_a_drawn_video_is_of_a_kind_that_browsers_play(tmp_path, capfd):
-    """H.264 in MP4 or VP8 in WebM, told by the file's own bytes; nothing is printed by the libraries."""
-    with video_writer.whole_video(tmp_path / FILM, 25) as writer:
-        for number in range(5):
-            writer.write(np.full((120, 160, 3), 40 * number, np.uint8))
-    data = (tmp_path / FILM).read_bytes()
-    if ENDING == ".webm":
-        assert data.startswith(b"\x1aE\xdf\xa3") and b"webm" in data[:64] and b"V_VP8" in data
-    else:
-        assert data[4:8] == b"ftyp" and b"avc1" in data
-    levels = [frame.mean() for frame in frames_in(tmp_path / FILM)[0]]
-    assert levels == pytest.approx([0, 40, 80, 120, 160], abs=4)
-    assert capfd.readouterr().err == ""
-
-
-def test_a_format_that_opens_but_does_not_give_the_pictures_back_is_not_taken(monkeypatch):
-    class Dark:  # as of an encoder that the machine has not really
-        def __init__(self, path):
-            pass
-
-        def read(self):
-            return True, np.zeros((64, 64, 3), np.uint8)
-
-        def release(self):
-            pass
-
-    monkeypatch.setattr(video_writer.cv2, "VideoCapture", Dark)
-    video_writer.video_format.cache_clear()
-    try:
-        with pytest.raises(InputError, match="writes no video: tried avc1, VP80, mp4v, MJPG"):
-            video_writer.video_format()
-    finally:
-        video_writer.video_format.cache_clear()
 
 
 # ----------------------------------------------------------------------- camera
