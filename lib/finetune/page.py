@@ -167,7 +167,7 @@ def write_report(story: Story, folder: Path, model: str) -> None:
             _section("Found, missed and false faces of the images held out",
                      _picture(folder / "faces.jpg", "crops of faces in three groups")),
             _section("The training", _picture(folder / "curves.png", "curves of losses, AP and rate"),
-                     tag("p", f"{story.steps:,} steps in {story.seconds / 60:.0f} minutes."),
+                     tag("p", f"{story.steps:,} steps in {story.seconds / 60:.1f} minutes."),
                      tag("p", tag("a", "run.html", href="run.html"), " shows the run with its config.")
                      if (folder / "run.html").is_file() else None),
             _section("The photographs", _picture(folder / "samples.jpg", "photographs with the boxes of their faces"),

@@ -158,7 +158,8 @@ def _choose_steps(trainer: Trainer, minutes: float, changes: Sequence[Any]) -> N
     took = f"{steps:,} steps of {batch:.0f} crops at {seconds:.2f} s"
     if steps < wanted:
         took += f"; --minutes {minutes:g} allows no more, {wanted:,} would be better"
-    print(f"about {math.ceil(steps * seconds / 60):,} minutes: {took}", flush=True)
+    about = math.ceil(steps * seconds / 60)
+    print(f"about {about:,} minute{'s' * (about > 1)}: {took}", flush=True)
 
 
 def _run(trainer: Trainer, train: Roidb, held: Roidb, rows: dict[str, Judgement], model: str,
