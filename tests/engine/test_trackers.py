@@ -106,6 +106,20 @@ def test_few_pictures_wait(tmp_path, capsys):
     assert "too slow" in capsys.readouterr().err
 
 
+def test_one_that_was_slow_gets_the_end_and_later_pictures(tmp_path, capsys):
+    gate, recorder = threading.Event(), Recorder()
+    slow = Background("fake", lambda: (gate.wait(30), recorder)[1], room=2)
+    slow.start(Run("run", tmp_path, {}))
+    slow.scalars("train", {"loss": 1.0}, 1)  # now the queue is full
+    for step in range(2 * background.PICTURES):
+        slow.images("select", {"a": np.zeros((2, 2, 3), np.uint8)}, step)
+    threading.Timer(0.1, gate.set).start()
+    slow.end("done")
+    assert [call[0] for call in recorder.calls] == ["start", "train", "end"]
+    assert capsys.readouterr().err.count("warning") == 1, "too slow, and no more"
+    assert slow.pictures.acquire(blocking=False), "pictures that did not come into the queue do not count"
+
+
 def test_names_of_the_config(monkeypatch, capsys):
     def trackers(value):
         return named_trackers(load_config(overrides=["TRAIN.TRACKERS", value]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Background(Tracker):
         self.calls: queue.Queue = queue.Queue(room)
         self.thread: threading.Thread | None = None
         self.failed = self.behind = False
-        self.pictures = 0
+        self.pictures = threading.Semaphore(PICTURES)  # both threads count them
 
     def start(self, run: Run) -> None:
         # A daemon: one that hangs does not keep the process.
@@ -47,11 +48,10 @@ class Background(Tracker):
         self._put("scalars", kind, dict(values), step)
 
     def images(self, kind: str, pictures: Mapping[str, np.ndarray], step: int) -> None:
-        if self.pictures >= PICTURES:
+        if not self.pictures.acquire(blocking=False):
             self._fall_behind()
-        else:
-            self.pictures += 1
-            self._put("images", kind, dict(pictures), step)
+        elif not self._put("images", kind, dict(pictures), step):
+            self.pictures.release()
 
     def artifact(self, path: Path) -> None:
         self._put("artifact", path)
@@ -59,20 +59,24 @@ class Background(Tracker):
     def end(self, status: str) -> None:
         if self.thread is None:
             return
-        self._put("end", status)
-        self._put("")
-        self.thread.join(self.patience)
+        limit = time.monotonic() + self.patience
+        for call, arguments in (("end", (status,)), ("", ())):  # where the queue is full, they wait for room
+            self._put(call, *arguments, limit=limit)
+        self.thread.join(max(0.0, limit - time.monotonic()))
         if self.thread.is_alive() and not self.failed:
             report(f"warning: TRAIN.TRACKERS {self.name}: not finished after {self.patience:g} s; it may lack the last "
                    f"values")
 
-    def _put(self, call, *arguments):
+    def _put(self, call, *arguments, limit=0.0):
+        """Whether the call is in the queue, which has room now or, on the monotonic clock, before the limit."""
         if self.failed:
-            return
+            return False
         try:
-            self.calls.put_nowait((call, arguments))
+            self.calls.put((call, arguments), timeout=max(0.0, limit - time.monotonic()))
         except queue.Full:
             self._fall_behind()
+            return False
+        return True
 
     def _fall_behind(self):
         if not self.behind and not self.failed:
@@ -88,7 +92,7 @@ class Background(Tracker):
                     return
                 getattr(tracker, call)(*arguments)
                 if call == "images":
-                    self.pictures -= 1
+                    self.pictures.release()
         except BaseException as error:  # a package may even try to exit
             self.failed = True
             report(f"warning: TRAIN.TRACKERS {self.name}: {in_words(error)}; the training continues without this "

@@ -7,6 +7,7 @@ such as a server.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ class MlflowTracker(Tracker):
         from mlflow.tracking import MlflowClient
 
         self.client_class, self.metric, self.param = MlflowClient, Metric, Param
-        self.uploaded: dict[Path, tuple] = {}
 
     def start(self, run: Run) -> None:
         folder = run.folder.absolute()
@@ -62,9 +62,7 @@ class MlflowTracker(Tracker):
         return found[0].info.run_id if found else None
 
     def scalars(self, kind: str, values: Mapping[str, float], step: int) -> None:
-        from time import time
-
-        now = int(time() * 1000)
+        now = int(time.time() * 1000)
         self.client.log_batch(self.id, metrics=[self.metric(f"{kind}/{name}", float(value), now, step)
                                                 for name, value in values.items()])
 
