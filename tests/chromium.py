@@ -14,6 +14,10 @@ import shutil
 import subprocess
 import time
 
+DESKTOP, PHONE = (1440, 900), (390, 844)
+# px by which the page itself scrolls sideways; what is hidden in a box that scrolls does not count. A scroll bar takes
+# width from the client, so this can be negative.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Without these Chromium asks for updates and the like; --no-sandbox because root has none.
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",

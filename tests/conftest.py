@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from chromium import Browser, find_chromium
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,3 +40,13 @@ def tool():
         return importlib.import_module(re.search(r"^from ([\w.]+) import main", source, re.MULTILINE)[1])
 
     return load
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A Chromium without a window; the test is skipped if there is none."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine; Debian: apt install chromium")
+    with Browser(chromium, tmp_path_factory.mktemp("profile")) as browser:
+        yield browser

@@ -3,25 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-from chromium import Browser, find_chromium
+from chromium import DESKTOP, OVERFLOW, PHONE
 from report_set import write_predictions
 
 from manyfaces.commands.command_line import run
 
 pytestmark = pytest.mark.slow
-
-DESKTOP, PHONE = (1440, 900), (390, 844)
-# Only what makes the page itself scroll sideways counts, not what is hidden in a box that scrolls.
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("no Chromium on this machine; Debian: apt install chromium")
-    with Browser(chromium, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

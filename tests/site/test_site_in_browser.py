@@ -4,27 +4,19 @@ import subprocess
 import sys
 
 import pytest
-from chromium import Browser, find_chromium
+from chromium import DESKTOP, OVERFLOW, PHONE
 from conftest import ROOT
 from test_site import build_site, needs_extra
 
 pytestmark = [pytest.mark.slow, needs_extra]
 
-PHONE, DESKTOP = (390, 844), (1440, 900)
-# The page itself, not what is in a box that scrolls. A scroll bar takes width from the client, so this can be negative.
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 MISSING = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("no Chromium on this machine; Debian: apt install chromium")
+@pytest.fixture(scope="module", autouse=True)
+def built(browser):
     if not (build_site.SITE / "index.html").is_file():
         subprocess.run([sys.executable, ROOT / "docs" / "build_site.py"], check=True, capture_output=True)
-    with Browser(chromium, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("size, pages", [(PHONE, "*"), (DESKTOP, "[acdgi]*")], ids=["phone", "desktop"])
