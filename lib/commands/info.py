@@ -1,7 +1,6 @@
 """Print what a bug report needs: versions, runtimes, devices, what is compiled, detectors that ship, folders."""
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -15,7 +14,7 @@ from .. import __version__, pretrained
 from ..cascade.lanes import cores
 from ..compiled import MODULES, not_compiled
 from ..config import load_config, names
-from ..runtimes import RUNTIMES
+from ..runtimes import installed
 from .command_line import argument_parser
 
 EXAMPLE = """
@@ -49,7 +48,6 @@ def collect() -> dict[str, object]:
     """The facts by name; nothing that takes seconds is imported or run."""
     package = Path(__file__).resolve().parents[1]
     packages = {name: version for name in PACKAGES if (version := _version(name))}
-    runtimes = [name for name, (_, module, *_) in RUNTIMES.items() if importlib.util.find_spec(module)]
     missing = not_compiled()
     cfg = load_config()
     return {
@@ -61,7 +59,7 @@ def collect() -> dict[str, object]:
         "memory": _memory(),
         "gpus": _gpus(),
         "packages": packages,
-        "runtimes": runtimes + (["keras"] if "keras" in packages else []),
+        "runtimes": installed() + (["keras"] if "keras" in packages else []),
         "training": _training(packages),
         "compiled": f"{len(MODULES) - len(missing)} of {len(MODULES)} modules",
         **({"not compiled": missing} if missing else {}),

@@ -79,7 +79,7 @@ def _row(name: str, row: Download, data: Path, mirror: str, keep: bool) -> None:
 
 def _fetch(file: File, folder: Path) -> None:
     print(f"  {file.address} ({in_bytes(file.size)})", flush=True)
-    bar = Bar(file.name)
+    bar = Bar()
     found = fetch(file, folder, bar)
     bar.end()
     known = "as expected" if file.checksum else "no checksum is known to compare with"
@@ -89,8 +89,8 @@ def _fetch(file: File, folder: Path) -> None:
 class Bar:
     """Progress in MB; the total is known with the first bytes."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.done = name, 0
+    def __init__(self) -> None:
+        self.done = 0
         self.progress: Progress | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
