@@ -1,10 +1,12 @@
 """Downloads: fetched from a server of this test that cuts, changes, refuses and lies; nothing leaves the machine."""
 
 import hashlib
+import http.client
 import http.server
 import io
 import re
 import socket
+import ssl
 import tarfile
 import threading
 import zipfile
@@ -101,6 +103,37 @@ def test_a_cut_fetch_continues_where_it_stopped(server, tmp_path):
     assert seen[-1] == (len(DATA), len(DATA)) and [done for done, _ in seen] == sorted(done for done, _ in seen)
     fetch(file_of(server), tmp_path)
     assert len(server.asked) == 4, "what is there and right is not fetched again"
+
+
+@pytest.mark.parametrize("error", [ssl.SSLError(1, "bad record"), OSError(113, "No route to host"), TimeoutError()])
+@pytest.mark.parametrize("owner, name, good", [(http.client.HTTPResponse, "read", 1),
+                                               (http.client.HTTPConnection, "getresponse", 0)])
+def test_a_connection_that_fails_is_not_the_disk(server, tmp_path, monkeypatch, error, owner, name, good):
+    calls, real = [], getattr(owner, name)
+
+    def fails_once(self, *arguments):
+        calls.append(name)
+        if len(calls) == good + 1:
+            raise error
+        return real(self, *arguments)
+
+    monkeypatch.setattr(owner, name, fails_once)
+    with pytest.raises(InputError, match=rf"127\.0\.0\.1 stopped at .* \(.*{error.strerror or 'TimeoutError'}\); run"):
+        fetch(file_of(server), tmp_path, pauses=())
+    calls.clear()
+    (tmp_path / "set.zip.part").unlink(missing_ok=True)
+    fetch(file_of(server), tmp_path, pauses=(0,))
+    assert (tmp_path / "set.zip").read_bytes() == DATA
+
+
+def test_a_file_is_read_once_for_its_checksum(server, tmp_path, monkeypatch):
+    read, real = [], module.digest
+    monkeypatch.setattr(module, "digest", lambda path, kind="sha256": read.append(kind) or real(path, kind))
+    file = file_of(server)
+    assert fetch(file, tmp_path) == fetch(file, tmp_path) == file.checksum.removeprefix("sha256:")
+    assert read == ["sha256"] * 2
+    md5 = file_of(server, checksum=f"md5:{hashlib.md5(DATA).hexdigest()}")
+    assert fetch(md5, tmp_path) == hashlib.sha256(DATA).hexdigest()
 
 
 def test_a_second_command_continues_too_and_says_so(server, tmp_path):

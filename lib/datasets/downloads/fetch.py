@@ -6,6 +6,7 @@ never joined.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -48,18 +49,17 @@ def fetch(file: File, folder: str | os.PathLike, progress: Callable[[int, int | 
     path = Path(folder) / file.name
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        _check(path, path, file)
-        return digest(path)
+        return _check(path, path, file)
     part = path.with_name(f"{file.name}.part")
     hold(part, is_file=True)
     try:
         _receive(file, part, progress, pauses)
-        _check(part, path, file)
+        found = _check(part, path, file)
         os.replace(part, path)
         tag_file(part).unlink(missing_ok=True)
     finally:
         release(part, is_file=True)
-    return digest(path)
+    return found
 
 
 def mirrored(file: File, mirror: str) -> File:
@@ -84,24 +84,21 @@ def in_bytes(size: float | None) -> str:
 
 
 def _check(path, shown, file):
-    """A file that is not what it should be is removed, unless it was there before."""
-    problems = []
-    size = path.stat().st_size
+    """Return the SHA-256. A file that is not what it should be is removed, unless it was there before."""
+    size, problem = path.stat().st_size, ""
+    kind, _, expected = file.checksum.partition(":")
     if file.size is not None and size != file.size:
-        problems.append(f"it has {size:,} bytes, expected {file.size:,}")
-    elif file.checksum:
-        kind, expected = file.checksum.split(":")
-        found = digest(path, kind)
-        if found != expected:
-            problems.append(f"its {kind} is {found}, expected {expected}")
-    if not problems:
-        return
+        problem = f"it has {size:,} bytes, expected {file.size:,}"
+    elif (found := digest(path, kind or "sha256")) != expected and kind:
+        problem = f"its {kind} is {found}, expected {expected}"
+    if not problem:
+        return found if kind in ("", "sha256") else digest(path)
     if path == shown:
-        raise InputError(f"{shown}: {problems[0]} (as {file.source} says); delete or move it, then run the command "
+        raise InputError(f"{shown}: {problem} (as {file.source} says); delete or move it, then run the command "
                          f"again")
     path.unlink()
     tag_file(path).unlink(missing_ok=True)
-    raise InputError(f"{shown}: {problems[0]} (as {file.source} says): the file at {file.address} is damaged or has "
+    raise InputError(f"{shown}: {problem} (as {file.source} says): the file at {file.address} is damaged or has "
                      f"changed. What came was removed; run the command again, or look at the page of its authors")
 
 
@@ -127,7 +124,7 @@ def _receive(file, part, progress, pauses):
             if not left or _never(error):
                 raise InputError(_unreachable(file, part, error.reason)) from None
             reason = str(error.reason)
-        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        except (http.client.HTTPException, ConnectionError) as error:
             reason = str(error) or type(error).__name__
         if _size(part) > before:
             left = list(pauses)
@@ -142,6 +139,17 @@ def _size(part):
     return part.stat().st_size if part.exists() else 0
 
 
+@contextlib.contextmanager
+def _network():
+    """Makes a ConnectionError of any error of a socket or of OpenSSL, which are OSErrors as those of the disk are."""
+    try:
+        yield
+    except urllib.error.URLError:
+        raise
+    except OSError as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+
+
 def _once(file, part, progress):
     """One request; returns whether the part is complete."""
     have, tag = _size(part), _tag(part)
@@ -151,7 +159,8 @@ def _once(file, part, progress):
         if tag:
             headers["If-Range"] = tag
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(file.address, headers=headers), timeout=TIMEOUT)
+        with _network():
+            answer = urllib.request.urlopen(urllib.request.Request(file.address, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:
             raise
@@ -181,18 +190,20 @@ def _write(part, answer, have, total, tag, file, progress):
             stream.truncate(have)
             stream.seek(have)
             tag_file(part).write_text(tag, encoding="utf-8")
-            while data := answer.read(CHUNK):
+            while True:
+                with _network():
+                    data = answer.read(CHUNK)
+                if not data:
+                    break
                 stream.write(data)
                 stream.flush()
                 have += len(data)
                 if progress:
                     progress(have, total if total is not None else file.size)
-    except (ConnectionError, TimeoutError):
+    except ConnectionError:
         raise
     except OSError as error:
-        if error.errno is None:
-            raise
-        raise InputError(f"{part}: cannot be written ({os.strerror(error.errno)}); {in_bytes(_size(part))} are there. "
+        raise InputError(f"{part}: cannot be written ({error.strerror or error}); {in_bytes(_size(part))} are there. "
                          f"Free some space, then run the same command again, it continues there") from None
     return total is None or have >= total
 
