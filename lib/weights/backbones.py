@@ -189,12 +189,12 @@ def initialise_backbone(model: keras.Model, cfg: Mapping) -> LoadReport | None:
 
 def _how_to_get(weights):
     """Where a missing file comes from, if the table of downloads knows."""
-    row = DOWNLOADS.get(BACKBONES.get(Path(weights).name, ""))
-    if row is None:
+    name = BACKBONES.get(Path(weights).name)
+    if name is None:
         return "; `manyfaces import` makes such files (docs/backbones.md)"
+    row = DOWNLOADS[name]
     file = row.files[0]
     known = f"{file.size:,} bytes, {file.checksum}" if file.checksum else "checksum not known"
-    name = next(name for name, other in DOWNLOADS.items() if other is row)
     return (f", and it does not ship, because it is made of weights of others: `manyfaces data fetch {name}` fetches "
             f"those ({file.address}; {known}), then `{row.then}` makes it")
 

@@ -11,6 +11,7 @@ import tarfile
 import threading
 import zipfile
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from full_disk import room_for
@@ -274,9 +275,26 @@ def test_archives_are_unpacked_below_their_folder_only(tmp_path, kind):
         with pytest.raises(InputError, match="would be written outside"):
             unpack(File("set.zip", "", unpack=kind), folder)
     assert not (tmp_path / "out.txt").exists()
-    (folder / "set.zip").write_bytes(archive(kind, {"a": b"4" * 100})[:60])
-    with pytest.raises(InputError, match="cannot be unpacked"):
-        unpack(File("set.zip", "", unpack=kind), folder)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_of_a_damaged_archive_nothing_is_written(tmp_path, kind):
+    """Else the folder that it gives would count as unpacked once the archive is deleted, as the message says."""
+    random = np.random.default_rng(0)
+    files = {name: random.bytes(20_000) for name in ("a.jpg", "b.jpg")}
+    whole = archive(kind, files)
+    changed = bytearray(whole)
+    changed[30_000] ^= 1  # in the second file, whose bytes cannot be compressed
+    before = bytearray(whole)
+    before[-8:] = b"\xff" * 8
+    for content in (whole[:-30], whole[:60], changed, before):
+        (tmp_path / "set.zip").write_bytes(content)
+        with pytest.raises(InputError, match="cannot be unpacked"):
+            unpack(File("set.zip", "", unpack=kind), tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["set.zip"]
+    (tmp_path / "set.zip").write_bytes(whole)
+    assert unpack(File("set.zip", "", unpack=kind), tmp_path) == 2
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
 
 
 # ------------------------------------------------------------------ command
@@ -313,6 +331,7 @@ def test_the_table_is_whole(capsys):
             kind, _, digits = file.checksum.partition(":")
             assert len(digits) == {"sha256": 64, "sha1": 40, "md5": 32, "": 0}[kind]
             assert mirrored(file, "http://m/d/").address == f"http://m/d/{file.name}"
+    assert "resnet101_slim.weights.h5" in BACKBONES
     for weights, name in BACKBONES.items():
         assert weights in DOWNLOADS[name].then
     assert [in_bytes(size) for size in (None, 5, 1500, 363e6, 1.47e9)] == ["unknown size", "5 bytes", "1.5 kB",

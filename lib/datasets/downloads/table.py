@@ -136,6 +136,5 @@ DOWNLOADS = {
         "--out data/imagenet/mobilenet_v2_140.weights.h5"),
 }
 
-BACKBONES = {"mobilenet_v1_025.weights.h5": "mobilenet_v1_025", "resnet101_slim.weights.h5": "resnet101_slim",
-             "mobilenet_v2_140.weights.h5": "mobilenet_v2_140"}
+BACKBONES = {f"{name}.weights.h5": name for name, row in DOWNLOADS.items() if row.folder == "imagenet"}
 """Name of a weights file that NET.WEIGHTS may name -> row that it is made from."""

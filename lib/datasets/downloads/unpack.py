@@ -14,6 +14,8 @@ from ...errors import InputError
 from ...files import write_whole
 from .table import File
 
+CHUNK = 1 << 20
+
 
 def unpack(file: File, folder: str | os.PathLike) -> int:
     """Unpack a fetched archive into its folder.
@@ -32,7 +34,9 @@ def unpack(file: File, folder: str | os.PathLike) -> int:
     written, wanted = 0, dict(file.members)
     root = os.path.realpath(folder)
     try:
-        for name, stream in _zip(path) if file.unpack == "zip" else _tar(path):
+        if not file.checksum:
+            _read_whole(path, file.unpack)
+        for name, stream in _members(path, file.unpack):
             if file.members and name not in wanted:
                 continue
             target = folder / (wanted.pop(name) if file.members else name)
@@ -46,6 +50,20 @@ def unpack(file: File, folder: str | os.PathLike) -> int:
     if wanted:
         raise InputError(f"{path}: has no {', '.join(wanted)}; the archive has changed, unpack it by hand")
     return written
+
+
+def _read_whole(path: Path, kind: str) -> None:
+    """Read an archive to its end, so that nothing is written of one that is damaged."""
+    try:
+        for _, stream in _members(path, kind):
+            while stream.read(CHUNK):
+                pass
+    except OSError as error:  # a wrong checksum of gzip, or a place before the beginning of the file
+        raise EOFError(str(error)) from error
+
+
+def _members(path: Path, kind: str) -> Iterator[tuple[str, IO[bytes]]]:
+    return _zip(path) if kind == "zip" else _tar(path)
 
 
 def _zip(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -63,3 +81,5 @@ def _tar(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             if stream is not None:
                 with stream:
                     yield member.name, stream
+        while archive.fileobj and archive.fileobj.read(CHUNK):
+            pass  # behind the last member is gzip's checksum
