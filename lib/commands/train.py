@@ -102,7 +102,7 @@ def _from_photographs(options: Namespace) -> None:
     quiet_decoders()
     out = Path(options.out or Path("output") / (Path(options.images).resolve().name or "photographs"))
     model = options.model or DEFAULT
-    check_start(model, out, options.resume)
+    check_start(model, out, options.resume, options.set)
     find_images(options.images)  # says so where it holds none, whatever the annotations are
     roidb = read_annotation(options)
     if options.resume:

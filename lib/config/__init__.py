@@ -7,8 +7,18 @@ nearest known key, and a value that the key's rule does not allow is an error to
 """
 
 from .keys import keys_with, roles_of
-from .loading import DEFAULTS, check_group, check_value, default_config, flat_items, load_config, override, save_config
+from .loading import (
+    DEFAULTS,
+    check_group,
+    check_value,
+    default_config,
+    flat_items,
+    load_config,
+    override,
+    reset,
+    save_config,
+)
 from .names import names
 
 __all__ = ["DEFAULTS", "check_group", "check_value", "default_config", "flat_items", "keys_with", "load_config",
-           "names", "override", "roles_of", "save_config"]
+           "names", "override", "reset", "roles_of", "save_config"]

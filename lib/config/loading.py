@@ -14,7 +14,7 @@ from ..errors import InputError, shown
 from ..files import write_whole
 from ..parsing import ParseError, parse_yaml
 from ..texts import decoded
-from .keys import RULES, defaults
+from .keys import RULES, defaults, keys_with
 from .names import config_file, names
 from .rules import NotAllowedError
 
@@ -90,6 +90,11 @@ def override(cfg: EasyDict, overrides: Iterable) -> None:
         for name in reversed(key.split(".")):
             value = {name: value}
         _merge(cfg, value, "--set", "")
+
+
+def reset(cfg: EasyDict, role: str) -> None:
+    """Give the keys with a role, such as "place", their defaults."""
+    override(cfg, [word for key in keys_with(role) for word in (key, RULES[key].default)])
 
 
 def check_value(key: str, value: Any, name: str | None = None) -> Any:

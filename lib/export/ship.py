@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import pretrained
 from ..cascade.stages import CASCADE, STAGES, stage_of
-from ..config import default_config, keys_with, load_config, override, save_config
+from ..config import load_config, override, reset, save_config
 from ..errors import InputError
 from ..runtimes.files import WEIGHTS, CascadeFiles, trained_weights, trainings
 from ..runtimes.sidecar import licence_of
@@ -48,7 +48,7 @@ def ship(run: str | os.PathLike, folder: str | os.PathLike | None = None, name: 
     from .half import halve_weights
 
     folder, runs = Path(folder or pretrained.FOLDER), _trainings(Path(run))
-    configs, defaults = [load_config(each / "config.yml") for each in runs.values()], default_config()
+    configs = [load_config(each / "config.yml") for each in runs.values()]
     cfg, whole = configs[-1], len(runs) == len(STAGES)
     if whole:
         cfg.NAME, cfg.MTCNN.STAGE = cfg.NAME.removesuffix(f"_{STAGES[-1]}"), CASCADE
@@ -56,8 +56,7 @@ def ship(run: str | os.PathLike, folder: str | os.PathLike | None = None, name: 
         raise InputError(f"{run}: holds one of MTCNN's nets; --run takes the folder that holds the trainings of all "
                          f"three, such as {Path(run).parent}")
     cfg.NAME = name or cfg.NAME
-    for key in keys_with("place"):
-        override(cfg, [key, _value(defaults, key)])
+    reset(cfg, "place")
     override(cfg, overrides)
     learnt = [names for each in configs for names in (each.TRAIN.DATASETS, each.MTCNN.LANDMARKS) if names]
     licence = licence or licence_of("+".join(learnt))
@@ -111,7 +110,3 @@ def _weights(runs: dict[str, Path], weights: str | os.PathLike | None) -> dict[s
     return found
 
 
-def _value(cfg, key):
-    for part in key.split("."):
-        cfg = cfg[part]
-    return cfg

@@ -62,8 +62,12 @@ class Judgement:
         return self.figures["all"]["ap"]
 
 
-def readable(records: Sequence[Record]) -> list[Record]:
+def readable(records: Sequence[Record], use: str) -> list[Record]:
     """The records whose image can be decoded; one that cannot is reported on stderr.
+
+    Args:
+        records: the images.
+        use: what they are, for the messages.
 
     Raises:
         InputError: none can be decoded.
@@ -76,9 +80,9 @@ def readable(records: Sequence[Record]) -> list[Record]:
                 kept.append(record)
             except ImageError as error:
                 problem = str(error)
-                progress.note(f"warning: {problem}; it is left out of the photographs held out")
+                progress.note(f"warning: {problem}; it is left out of {use}")
     if not kept:
-        raise InputError(f"none of the {len(records):,} images held out can be read; the last: {problem}")
+        raise InputError(f"none of the {len(records):,} images of {use} can be read; the last: {problem}")
     return kept
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,12 +79,17 @@ def header(rows: Mapping[str, Judgement]) -> list[str]:
 
 def text_table(rows: Mapping[str, Judgement]) -> str:
     """The table as aligned lines."""
-    lines = [header(rows), *([("-" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else f"{cell}")
-                              for cell in row] for row in figures(rows))]
+    lines = _cells(rows, "-")
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(f"{cell:{'<' if not i else '>'}{width}}"
                                for i, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
                      for line in lines)
+
+
+def _cells(rows, dash):
+    """The texts of the table, its header first; dash: of a figure without faces."""
+    return [header(rows), *([dash if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+                             for cell in row] for row in figures(rows))]
 
 
 def verdict(story: Story) -> str:
@@ -113,10 +118,8 @@ def usage(model: str | os.PathLike) -> list[str]:
 def card(story: Story) -> str:
     """The model card, Markdown."""
     name, train = story.cfg.NAME, story.cfg.TRAIN
-    rows = [header(story.rows), *figures(story.rows)]
-    cells = [" | ".join("–" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell)
-                        for cell in row) for row in rows]
-    grid = "\n".join(f"| {line} |" for line in [cells[0], " | ".join(["---"] * len(rows[0])), *cells[1:]])
+    head, *rows = _cells(story.rows, "–")
+    grid = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
     return f"""# {name}
 
 {story.model}, trained further on photographs of its user by `manyfaces train`.
@@ -191,8 +194,3 @@ def _picture(path: Path, alt: str) -> Html | None:
     kind = "png" if path.suffix == ".png" else "jpeg"
     return tag("img", src=f"data:image/{kind};base64,{base64.b64encode(data).decode()}", alt=alt, width=width,
                height=height)
-
-
-def lines_of(rows: Sequence[str]) -> str:
-    """Indented lines."""
-    return "\n".join(f"  {row}" for row in rows)

@@ -44,7 +44,7 @@ def overrides(records: Sequence[Record], cfg: EasyDict, scale: float = 1.0, gpu:
         "TRAIN.SELECT_IMAGES": 0, "TRAIN.CROWDS": 0.0, "TRAIN.EVENTS": 0.0, "TRAIN.MAX_FACES": 0,
         "TRAIN.EPOCHS": 0, "TRAIN.BATCH": 32 if gpu else 16, "TRAIN.MODE": "joint", "TRAIN.OPTIMIZER": "adamw",
         "TRAIN.RATE": RATE, "TRAIN.RATE_BATCH": 0, "TRAIN.SCHEDULE": "cosine", "TRAIN.FINAL_RATE": 0.01,
-        "TRAIN.STOP_AFTER": 0.0, "TRAIN.WARMUP": 50, "TRAIN.IMAGES_EVERY": 0, "TRAIN.LOG_EVERY": 10,
+        "TRAIN.STOP_AFTER": 0.0, "TRAIN.IMAGES_EVERY": 0, "TRAIN.LOG_EVERY": 10,
         "TRAIN.DETERMINISTIC": True, "AUGMENT.CLEAN_STEPS": 0, "AUGMENT.MOSAIC": 0.0, "LOADER.CACHE_MB": 600}
     if cfg.AUGMENT.KIND == "crop" and list(cfg.TEST.SCALES) == [1.0]:
         changes |= crops(records, scale, gpu)

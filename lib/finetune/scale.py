@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..datasets.roidb import Record, hash_fraction
-from .judge import judge
+from .judge import judge, readable
 
 if TYPE_CHECKING:
     from ..inference.base import BaseDetector
@@ -38,5 +38,6 @@ def choose_scale(detector: BaseDetector, records: Sequence[Record]) -> tuple[flo
     if list(test.SCALES) != [1.0] or len(test.SIZE) or len(scales) == 1:
         return 1.0, {}
     some = sorted((record for record in records if not record.ignore.all()), key=lambda r: hash_fraction(r.name))
-    scores = {scale: judge(detector, some[-IMAGES:], scales=[scale]).ap for scale in scales}
+    some = readable(some[-IMAGES:], "the choice of the scale")
+    scores = {scale: judge(detector, some, scales=[scale]).ap for scale in scales}
     return next(scale for scale in scales if scores[scale] >= max(scores.values()) - WORTH), scores

@@ -123,8 +123,3 @@ def _write(image, words, place, colour, scale=0.42):
 def _ascii(text):
     """OpenCV draws ASCII only."""
     return printable(text).encode("ascii", "replace").decode()
-
-
-def jpeg(image: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 RGB as a JPEG."""
-    return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()

@@ -9,6 +9,7 @@ import importlib.util
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ import numpy as np
 
 from .. import pretrained
 from ..cascade.stages import is_cascade
-from ..config import keys_with, load_config, override, save_config
+from ..config import load_config, override, reset, save_config
 from ..datasets.roidb import Record, Roidb
 from ..errors import InputError
+from ..evaluation.report.html.crops import encode
 from ..files import write_whole
 from ..inference.loading import open_detector
 from ..runtimes.files import WEIGHTS
@@ -36,20 +38,23 @@ DEFAULT = "ssh_mobilenet_v1_025"
 """The shipped model that is trained on where none is named."""
 NEEDED = {"keras": "train", "tensorflow": "train", "onnx": "onnx"}
 """Package -> the extra that brings it."""
+HELD_OUT = "the photographs held out"
 
 
-def check_start(model: str, out: str | os.PathLike, resume: bool) -> None:
-    """InputError where a training cannot begin, before anything is read: model, packages and folder.
+def check_start(model: str, out: str | os.PathLike, resume: bool, changes: Sequence[Any] = ()) -> None:
+    """InputError where a training cannot begin, before anything is read: model, keys, packages and folder.
 
     Args:
         model: name of a shipped model.
         out: folder of the training.
         resume: whether it continues the training there.
+        changes: as for `tune`.
     """
     cfg = load_config(pretrained.config_file(model))
     if is_cascade(cfg):
         raise InputError(f"--model {model}: a cascade is trained stage by stage from samples (docs/mtcnn.md); expected "
                          f"one of {', '.join(trainable())}")
+    override(cfg, changes)
     for package, extra in NEEDED.items():
         if importlib.util.find_spec(package) is None:
             raise InputError(f"training needs {package}, which is not installed: pip install 'manyfaces[{extra}]'")
@@ -85,23 +90,23 @@ def tune(roidb: Roidb, out: str | os.PathLike, model: str = DEFAULT, fraction: f
     out = Path(out)
     train, held = photos.divide(roidb, fraction, out)
     print(photos.table(roidb, train, held), flush=True)
-    write_whole(out / "samples.jpg", sheets.jpeg(sheets.sample_sheet(train.records)))
+    write_whole(out / "samples.jpg", encode(sheets.sample_sheet(train.records)))
     print(f"wrote {out / 'samples.jpg'}: look whether the boxes are on the faces", flush=True)
     cfg = load_config(pretrained.config_file(model))
     detector = open_detector(model)
-    records = readable(held.records)
-    rows = {f"{model} as it ships": judge(detector, records, cfg.TEST.DEMO_SCORE)}
-    scale, scores = choose_scale(detector, train.records)
+    held = replace(held, records=readable(held.records, HELD_OUT))
+    asked = load_config(pretrained.config_file(model), changes).TEST
+    scale, scores = ((asked.SCALES[0], {}) if "TEST.SCALES" in changes[::2] else
+                     choose_scale(detector, train.records))
     if scores:
         print("AP by scale of the photographs, as it ships: "
               + ", ".join(f"{ap:.3f} at {each:g}" for each, ap in scores.items()) + f"; {scale:g} is used"
               + (f", which takes about {scale**2:.1f} times as long per image" if scale != 1 else ""), flush=True)
-    if scale != 1:
-        rows[_enlarged(model, scale)] = judge(detector, records, cfg.TEST.DEMO_SCORE, [scale])
+    rows = _as_it_ships(model, detector, held.records, asked.DEMO_SCORE, [scale] if scores else asked.SCALES)
     print(page.text_table(rows), flush=True)
 
     override(cfg, [*preset.overrides(train.records, cfg, scale, _has_gpu()), "NAME", out.name, "DATA_DIR", str(out),
-                   "OUTPUT_DIR", str(out.parent), *(["TEST.SCALES", [scale]] if scale != 1 else []),
+                   "OUTPUT_DIR", str(out.parent), *(["TEST.SCALES", [scale]] if scores else []),
                    *preset.lengths(preset.LEAST), *changes])
     given = "TRAIN.STEPS" in changes[::2]
     if given:
@@ -118,31 +123,31 @@ def resume(out: str | os.PathLike, licence: str | None = None) -> page.Story:
     """Continue the training in `out` with the photographs, model and config that it began with; as `tune`."""
     out = Path(out)
     train, held = photos.stored(out)
+    held = replace(held, records=readable(held.records, HELD_OUT))
     cfg = load_config(out / "config.yml", ["DATA_DIR", str(out), "OUTPUT_DIR", str(out.parent), "NAME", out.name])
     from ..engine.train import Trainer
 
     trainer = Trainer(cfg, resume=True)
     model = Path(cfg.TRAIN.INIT).name.removesuffix(WEIGHTS)
-    detector, records, shown = open_detector(model), readable(held.records), cfg.TEST.DEMO_SCORE
-    rows = {f"{model} as it ships": judge(detector, records, shown)}
-    (scale, *_), shipped = cfg.TEST.SCALES, load_config(pretrained.config_file(model)).TEST.SCALES
-    if list(cfg.TEST.SCALES) != list(shipped):
-        rows[_enlarged(model, scale)] = judge(detector, records, shown, list(cfg.TEST.SCALES))
+    rows = _as_it_ships(model, open_detector(model), held.records, cfg.TEST.DEMO_SCORE, cfg.TEST.SCALES)
     return _run(trainer, train, held, rows, model, licence)
 
 
-def _enlarged(model, scale):
-    return f"{model} at {scale:g} times the size"
+def _as_it_ships(model, detector, records, shown, scales):
+    """The rows before the training: as the model ships, and at the scales that are used, where those are others."""
+    rows = {f"{model} as it ships": judge(detector, records, shown)}
+    if list(scales) != list(detector.cfg.TEST.SCALES):
+        rows[f"{model} at {', '.join(f'{scale:g}' for scale in scales)} times the size"] = judge(
+            detector, records, shown, scales)
+    return rows
 
 
 def _has_gpu():
     from ..nets import backend
+    from ..nets.devices import find_devices
 
-    if backend.prepare().backend.backend() == "tensorflow":
-        import tensorflow
-
-        return bool(tensorflow.config.list_physical_devices("GPU"))
-    return False
+    backend.prepare()
+    return find_devices().kind == "GPU"
 
 
 def _choose_steps(trainer: Trainer, minutes: float, changes: Sequence[Any]) -> None:
@@ -167,16 +172,16 @@ def _run(trainer: Trainer, train: Roidb, held: Roidb, rows: dict[str, Judgement]
     """Train, blend, export, and tell."""
     cfg, out = trainer.cfg, trainer.folder
     trainer.run()
-    fraction, scores = _blend(trainer, readable(held.records), model)
+    fraction, scores = _blend(trainer, held.records, model)
     exported, words = _export(trainer, model, licence)
-    rows["trained"] = after = judge(open_detector(exported), readable(held.records), cfg.TEST.DEMO_SCORE)
-    write_whole(out / "faces.jpg", sheets.jpeg(sheets.face_sheet(after)))
+    rows["trained"] = after = judge(open_detector(exported), held.records, cfg.TEST.DEMO_SCORE)
+    write_whole(out / "faces.jpg", encode(sheets.face_sheet(after)))
     story = page.Story(cfg, model, train, held, rows, fraction, scores, trainer.step, _seconds(out), words)
     write_whole(out / f"{cfg.NAME}.md", page.card(story))
     page.write_report(story, out, str(exported))
     print(page.text_table(rows))
     print(page.verdict(story))
-    print(f"{out / 'report.html'} shows it; {exported} is the model:\n{page.lines_of(page.usage(exported))}")
+    print(f"{out / 'report.html'} shows it; {exported} is the model:", *page.usage(exported), sep="\n  ")
     return story
 
 
@@ -204,10 +209,7 @@ def _export(trainer: Trainer, model: str, licence: str | None) -> tuple[Path, st
     from ..weights.files import save_weights
 
     out, cfg = trainer.folder, load_config(trainer.folder / "config.yml")
-    defaults = load_config()
-    for key in keys_with("place"):
-        group, _, name = key.rpartition(".")
-        override(cfg, [key, (defaults[group] if group else defaults)[name]])
+    reset(cfg, "place")
     save_weights(trainer.tested, out / f"{cfg.NAME}{WEIGHTS}", cfg)
     save_config(cfg, out / f"{cfg.NAME}.yml")
     shipped = pretrained.model_file(model)
