@@ -78,6 +78,7 @@ def test_without_the_second_wheel_its_files_are_named_with_what_brings_them(whee
             find("big")
     with pytest.raises(InputError, match=r"^no weights ship for bigger \(there are: mtcnn, small\)"):
         pretrained.model_file("bigger")
+    assert pretrained.is_known("big") and not pretrained.is_known(str(first / "big"))  # a path of the user is no name
 
 
 def test_with_the_second_wheel_every_file_is_found_in_its_place(wheels, monkeypatch):

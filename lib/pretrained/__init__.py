@@ -108,4 +108,4 @@ def _weights(name):
 
 def _in_second_wheel(name):
     """Whether the weights are in manyfaces-weights, which is not installed: their config is here."""
-    return bool(name) and (FOLDER / f"{name}.yml").is_file() and len(folders()) == 1
+    return bool(name) and name == Path(name).name and (FOLDER / f"{name}.yml").is_file() and len(folders()) == 1
