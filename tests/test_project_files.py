@@ -31,6 +31,12 @@ def test_the_licence_is_named_alike():
         assert "(../LICENSE)" in read(page) or "(LICENSE)" in read(page), page
 
 
+def test_each_extra_has_a_row_in_the_table_of_the_page():
+    rows = re.findall(r"^\| (`[^|]+`) \|", read("docs/install.md").partition("## Extras")[2], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"])
+
+
 def test_the_citation_has_what_the_schema_requires():
     """Required keys and their kinds by version 1.2.0 of the Citation File Format."""
     citation = yaml.safe_load(read("CITATION.cff"))
