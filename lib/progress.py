@@ -67,10 +67,10 @@ class Progress:
             self.reported, rate = now, (self.done - self.first) / max(now - self.began, 1e-9)
             rate_text, text = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}", f", {detail()}" if detail else ""
             if self.total is None:
-                _print(f"{self.done} {self.unit}, {rate_text}/s{text}", sys.stderr)
+                print_line(f"{self.done} {self.unit}, {rate_text}/s{text}")
                 return
             left = max(0, self.total - self.done) / rate
-            _print(f"{self.done}/{self.total} {self.unit}, {rate_text}/s, {clock(left)} left{text}", sys.stderr)
+            print_line(f"{self.done}/{self.total} {self.unit}, {rate_text}/s, {clock(left)} left{text}")
 
     def note(self, text: str, file: TextIO | None = None) -> None:
         """Print a line that stays, above the bar if there is one.
@@ -79,17 +79,22 @@ class Progress:
             text: the line.
             file: where it is printed; None = standard error.
         """
-        file = sys.stderr if file is None else file
         if self.bar:
-            self.bar.write(text, file=file)
+            self.bar.write(text, file=file or sys.stderr)
         else:
-            _print(text, file)
+            print_line(text, file)
 
 
-def _print(text, file):
-    """Print a line; on stderr without an error where that cannot be written, as where it is a file on a full disk."""
+def print_line(text: str, file: TextIO | None = None) -> None:
+    """Print a line.
+
+    Args:
+        text: the line.
+        file: where it is printed; None = standard error, and no error where that cannot be written: it may be a file
+            on a full disk.
+    """
     try:
-        print(text, file=file, flush=True)
+        print(text, file=file or sys.stderr, flush=True)
     except OSError:
-        if file is not sys.stderr:
+        if file not in (None, sys.stderr):
             raise

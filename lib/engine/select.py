@@ -5,7 +5,6 @@ It alone decides which checkpoint is the best.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from ..datasets.images import ImageError, image_size, read_image
 from ..datasets.roidb import Record
 from ..errors import InputError
 from ..evaluation.wider import average_precision
+from ..progress import print_line
 from .records import config_records
 from .samples import sample_picture
 
@@ -142,7 +142,7 @@ def _readable(records, name):
 
 
 def _warn(error, name):
-    print(f"warning: {error}; left out of TRAIN.SELECT {name!r}", file=sys.stderr, flush=True)
+    print_line(f"warning: {error}; left out of TRAIN.SELECT {name!r}")
 
 
 def whole_sample(record: Record, size: Sequence[int], limit: int = 0) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from manyfaces.datasets.roidb import Record
 from manyfaces.detections import Detections
 from manyfaces.engine.samples import sample_picture
 from manyfaces.engine.tracking import run_page
-from manyfaces.engine.tracking.curves import read_table, run_charts, ticks
+from manyfaces.engine.tracking.curves import read_logs, read_table, run_charts, ticks
 from manyfaces.engine.tracking.logs import CsvLogs
 from manyfaces.engine.tracking.pace import Pace
 from manyfaces.engine.tracking.run_page import RunPage
@@ -41,7 +41,7 @@ def written(folder, steps=300, selections=(100, 200, 300)):
 
 def test_the_charts_show_what_the_logs_hold(tmp_path):
     written(tmp_path)
-    charts = {chart.title: chart for chart in run_charts(tmp_path)}
+    charts = {chart.title: chart for chart in run_charts(read_logs(tmp_path))}
     assert list(charts) == ["Loss", "Loss of m1", "Loss of m2", "Selection", "Learning rate", "Norm of the gradient",
                             "Speed", "Waits for data"]
     assert [line.name for line in charts["Loss of m1"].lines] == ["class", "class, selection", "box", "box, selection"]
@@ -58,8 +58,9 @@ def test_the_charts_show_what_the_logs_hold(tmp_path):
 def test_logs_of_older_trainings_and_damaged_rows_are_read(tmp_path):
     (tmp_path / "train.csv").write_text("step,loss,pnet_class,norm,rate\n10,0.5,0.5,1,1e-3\n20,nan,0.4,1,1e-3\n30,0.")
     assert read_table(tmp_path / "train.csv")["step"].tolist() == [10, 20]
-    assert [chart.title for chart in run_charts(tmp_path)] == ["Loss", "Learning rate", "Norm of the gradient"]
-    assert run_charts(tmp_path / "nothing") == [] and read_table(tmp_path / "none.csv") == {}
+    titles = [chart.title for chart in run_charts(read_logs(tmp_path))]
+    assert titles == ["Loss", "Learning rate", "Norm of the gradient"]
+    assert run_charts(read_logs(tmp_path / "nothing")) == [] and read_table(tmp_path / "none.csv") == {}
     (tmp_path / "speed.csv").write_text("")
     assert read_table(tmp_path / "speed.csv") == {}
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .tracker import Run, Tracker, in_words, report
+from ...progress import print_line
+from .tracker import Run, Tracker, in_words
 
 ROOM = 1000  # calls that wait
 PICTURES = 4  # of them with pictures, which are large
@@ -64,8 +65,8 @@ class Background(Tracker):
             self._put(call, *arguments, limit=limit)
         self.thread.join(max(0.0, limit - time.monotonic()))
         if self.thread.is_alive() and not self.failed:
-            report(f"warning: TRAIN.TRACKERS {self.name}: not finished after {self.patience:g} s; it may lack the last "
-                   f"values")
+            print_line(f"warning: TRAIN.TRACKERS {self.name}: not finished after {self.patience:g} s; it may lack "
+                       f"the last values")
 
     def _put(self, call, *arguments, limit=0.0):
         """Whether the call is in the queue, which has room now or, on the monotonic clock, before the limit."""
@@ -81,7 +82,8 @@ class Background(Tracker):
     def _fall_behind(self):
         if not self.behind and not self.failed:
             self.behind = True
-            report(f"warning: TRAIN.TRACKERS {self.name}: too slow for this training; some values are left out there")
+            print_line(f"warning: TRAIN.TRACKERS {self.name}: too slow for this training; some values are left "
+                       f"out there")
 
     def _work(self):
         try:
@@ -95,5 +97,5 @@ class Background(Tracker):
                     self.pictures.release()
         except BaseException as error:  # a package may even try to exit
             self.failed = True
-            report(f"warning: TRAIN.TRACKERS {self.name}: {in_words(error)}; the training continues without this "
-                   f"tracker")
+            print_line(f"warning: TRAIN.TRACKERS {self.name}: {in_words(error)}; the training continues without this "
+                       f"tracker")

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from ...evaluation.report.charts import COLOURS, LINES, Line, LineChart, Look
 from ...evaluation.report.plots import STYLE, draw
 from ...files import write_whole
+from .tracker import KINDS
 
 Table = dict[str, np.ndarray]
 """Column -> (N,) float64, one value per row."""
@@ -43,6 +44,11 @@ def read_table(path: str | os.PathLike) -> Table:
     return dict(zip(header, np.array(values, np.float64).reshape(-1, len(header)).T, strict=True))
 
 
+def read_logs(folder: str | os.PathLike) -> dict[str, Table]:
+    """The CSV files of a training by kind: train, select, speed."""
+    return {kind: read_table(Path(folder) / f"{kind}.csv") for kind in KINDS}
+
+
 def _numbers(row):
     try:
         return [float(value) for value in row]
@@ -56,15 +62,14 @@ def best_row(select: Table, measure: str) -> int | None:
     return int(np.argmax(values)) if len(values) else None
 
 
-def run_charts(folder: str | os.PathLike, measure: str = "AP") -> list[LineChart]:
+def run_charts(logs: Mapping[str, Table], measure: str = "AP") -> list[LineChart]:
     """The charts of a training: losses, measures of the selection, rate, gradient, speed and waits.
 
     Args:
-        folder: of the run, with train.csv, select.csv and speed.csv; what is missing has no chart.
+        logs: of read_logs; an empty table has no chart.
         measure: TRAIN.SELECT_BY; the step of its best value is marked.
     """
-    folder = Path(folder)
-    train, select, speed = (read_table(folder / f"{kind}.csv") for kind in ("train", "select", "speed"))
+    train, select, speed = (logs[kind] for kind in KINDS)
     charts = []
     losses = [name for name in train if name not in ("step", "loss", "norm", "rate")]
     modules = list(dict.fromkeys(name.rpartition("_")[0] for name in losses))

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ...files import append_whole
+from ...progress import print_line
 from .events import EventFile
-from .tracker import Run, Tracker, report
+from .tracker import KINDS, Run, Tracker
 
 
 class Log(Tracker):
@@ -32,8 +33,8 @@ class Log(Tracker):
         except OSError as error:
             if not self.failed:
                 self.failed = True
-                report(f"warning: {error.filename}: cannot be written ({error.strerror or error}); the training "
-                       f"continues, and this log lacks what cannot be written")
+                print_line(f"warning: {error.filename}: cannot be written ({error.strerror or error}); the training "
+                           f"continues, and this log lacks what cannot be written")
 
 
 class CsvLog(Log):
@@ -80,7 +81,7 @@ class CsvLogs(Tracker):
     """A CSV file per kind of values in the folder of the run: train.csv, select.csv, speed.csv."""
 
     def start(self, run: Run) -> None:
-        self.logs = {kind: CsvLog(run.folder / f"{kind}.csv", run.step) for kind in ("train", "select", "speed")}
+        self.logs = {kind: CsvLog(run.folder / f"{kind}.csv", run.step) for kind in KINDS}
 
     def scalars(self, kind: str, values: Mapping[str, float], step: int) -> None:
         self.logs[kind].write(step, values)

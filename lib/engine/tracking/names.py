@@ -7,10 +7,11 @@ import importlib.util
 from easydict import EasyDict
 
 from ...errors import InputError
+from ...progress import print_line
 from .background import Background
 from .logs import CsvLogs, TensorBoard
 from .run_page import RunPage
-from .tracker import Tracker, report
+from .tracker import Tracker
 
 
 def _mlflow():
@@ -47,8 +48,8 @@ def named_trackers(cfg: EasyDict) -> list[Tracker]:
     there = []
     for name in names:
         if importlib.util.find_spec(name) is None:
-            report(f"warning: TRAIN.TRACKERS {name}: the package is not installed (pip install 'manyfaces[{name}]'); "
-                   f"the training continues without this tracker")
+            print_line(f"warning: TRAIN.TRACKERS {name}: the package is not installed (pip install "
+                       f"'manyfaces[{name}]'); the training continues without this tracker")
         else:
             there.append(Background(name, NAMED[name]))
     return [CsvLogs(), TensorBoard(), RunPage(), *there]

@@ -20,10 +20,10 @@ from ...evaluation.report.html.crops import encode
 from ...evaluation.report.html.page import base_style, details, document, name_of, table, tag
 from ...evaluation.report.html.svg import colour_style, line_chart, swatch_of
 from ...files import write_whole
-from ...progress import clock
-from .curves import best_row, read_table, run_charts, write_curves
+from ...progress import clock, print_line
+from .curves import Table, best_row, read_logs, run_charts, write_curves
 from .logs import Log
-from .tracker import Run, report
+from .tracker import KINDS, Run
 
 SHARE = 0.02  # at most this fraction of the time is spent on drawing
 STYLE = """
@@ -47,8 +47,8 @@ class RunPage(Log):
         self.news = False
         self.with_png = importlib.util.find_spec("matplotlib") is not None
         if not self.with_png:
-            report(f"{run.folder}: curves.png is not drawn, because matplotlib is missing (pip install "
-                   f"'manyfaces[train]'); run.html shows the same curves")
+            print_line(f"{run.folder}: curves.png is not drawn, because matplotlib is missing (pip install "
+                       f"'manyfaces[train]'); run.html shows the same curves")
 
     def scalars(self, kind: str, values: Mapping[str, float], step: int) -> None:
         self.news = True
@@ -75,27 +75,28 @@ class RunPage(Log):
         self.drawn, self.cost = time.monotonic(), time.monotonic() - began
 
     def _write(self, status):
-        measure = str(self.run.config.get("TRAIN.SELECT_BY", "AP"))
-        charts = run_charts(self.run.folder, measure)
-        write_whole(self.run.folder / "run.html", page(self.run, charts, status, *self.samples))
+        logs, measure = read_logs(self.run.folder), str(self.run.config.get("TRAIN.SELECT_BY", "AP"))
+        charts = run_charts(logs, measure)
+        write_whole(self.run.folder / "run.html", page(self.run, logs, charts, measure, status, *self.samples))
         if self.with_png and charts:
             write_curves(self.run.folder, charts)
 
 
-def page(run: Run, charts: list[LineChart], status: str, step: int = 0,
+def page(run: Run, logs: Mapping[str, Table], charts: list[LineChart], measure: str, status: str, step: int = 0,
          samples: Mapping[str, bytes] | None = None) -> bytes:
     """The page.
 
     Args:
         run: the training.
+        logs: of read_logs.
         charts: of run_charts.
+        measure: TRAIN.SELECT_BY.
         status: `running`, or as for Tracker.end.
         step: when the samples were drawn.
         samples: JPEGs by caption.
     """
-    train, select, speed = (read_table(run.folder / f"{kind}.csv") for kind in ("train", "select", "speed"))
-    measure = str(run.config.get("TRAIN.SELECT_BY", "AP"))
-    body = [tag("h1", "Training ", name_of(run.name)), _facts(run, train, select, speed, measure, status),
+    select = logs["select"]
+    body = [tag("h1", "Training ", name_of(run.name)), _facts(run, logs, measure, status),
             tag("section", tag("h2", "Curves"),
                 tag("p", "Solid: training, as means of neighbouring rows where there are many. Dashed: selection "
                     f"images. A dotted vertical line: the best selection by {measure}.", class_="muted"),
@@ -113,7 +114,8 @@ def page(run: Run, charts: list[LineChart], status: str, step: int = 0,
     return document(f"{run.name}: training", base_style() + colour_style() + STYLE, *body)
 
 
-def _facts(run, train, select, speed, measure, status):
+def _facts(run, logs, measure, status):
+    train, select, speed = (logs[kind] for kind in KINDS)
     last, length = int(train["step"][-1]) if len(train.get("step", ())) else run.step, run.config.get("TRAIN.STEPS", 0)
     rows: list[list] = [["State", status], ["Step", f"{last:,} of {length:,}" if length else f"{last:,}"],
                         ["Drawn", time.strftime("%Y-%m-%d %H:%M:%S")]]

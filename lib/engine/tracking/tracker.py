@@ -6,7 +6,6 @@ CSV files, TensorBoard, curves.png with run.html, MLflow and Weights & Biases ar
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import printable
+from ...progress import print_line
+
+KINDS = ("train", "select", "speed")
+"""What values are of: a training's steps, its selections, its pace."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +96,11 @@ class Trackers(Tracker):
                 getattr(tracker, call)(*arguments)
             except Exception as error:  # whatever it is, a training of hours must not end for it
                 self.trackers.remove(tracker)
-                report(f"warning: {type(tracker).__name__}.{call} failed ({in_words(error)}); the training continues "
-                       f"without this tracker")
+                print_line(f"warning: {type(tracker).__name__}.{call} failed ({in_words(error)}); the training "
+                           f"continues without this tracker")
 
 
 def in_words(error: BaseException) -> str:
     """An error of any library on one line, with its type."""
     text = printable(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
-
-
-def report(line: str) -> None:
-    """Print a line on stderr, if that can be written: it may be a file on a full disk."""
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except OSError:
-        pass
