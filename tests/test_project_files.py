@@ -24,9 +24,10 @@ def test_the_licence_is_the_unchanged_text_of_apache_2():
 
 
 def test_the_licence_is_named_alike():
-    project = tomllib.loads(read("pyproject.toml"))["project"]
-    assert project["license"] == yaml.safe_load(read("CITATION.cff"))["license"] == "Apache-2.0"
-    assert project["license-files"] == ["LICENSE"]
+    for package in "", "weights_package/":
+        project = tomllib.loads(read(f"{package}pyproject.toml"))["project"]
+        assert project["license"] == yaml.safe_load(read("CITATION.cff"))["license"] == "Apache-2.0"
+        assert project["license-files"] == ["LICENSE"] and read(f"{package}LICENSE") == read("LICENSE")
     for page in "README.md", "CONTRIBUTING.md", "docs/licence.md":
         assert "(../LICENSE)" in read(page) or "(LICENSE)" in read(page), page
 
