@@ -25,6 +25,7 @@ mkdir -p "$OUT"
 
 build() { # NAME OPTIONS...
     echo "== $1"
+    BUILT=yes
     "$PYTHON" tools/build_roidb.py --out "$OUT/$1.pkl" "${@:2}"
 }
 
@@ -49,12 +50,10 @@ if [ -d "$DATA/wider/WIDER_train/images" ]; then
     else
         build wider "${TRAIN[@]}" --split 0.9 # wider_train and wider_select
     fi
-    BUILT=yes
 fi
 if [ -d "$DATA/wider/WIDER_val/images" ]; then
     build wider_val --format wider --images "$DATA/wider/WIDER_val/images" \
         --labels "$DATA/wider/wider_face_split/wider_face_val_bbx_gt.txt"
-    BUILT=yes
 fi
 
 if [ -d "$DATA/facemask/images" ]; then
@@ -68,17 +67,7 @@ if [ -d "$DATA/facemask/images" ]; then
     else
         build facemask "${MASKS[@]}" --split 0.9 # facemask_train and facemask_select
     fi
-    BUILT=yes
 fi
-if [ -z "$BUILT" ]; then
-    echo "error: $DATA: has neither wider/WIDER_train/images nor wider/WIDER_val/images nor facemask/images." \
-        "'manyfaces data fetch wider wider_landmarks wider_eval' fetches WIDER FACE (1.8 GB) into data; or name the" \
-        "folder that holds wider/: experiments/scripts/build_roidbs.sh DIR" >&2
-    exit 2
-fi
-for SET in wider/WIDER_train/images wider/WIDER_val/images facemask/images; do
-    [ -d "$DATA/$SET" ] || echo "$DATA/$SET: no such folder, so its roidbs are not built"
-done
 
 for PART in wider_events wider_crowd; do
     [ ! -d "$DATA/$PART" ] || build "$PART" --format wider --images "$DATA/$PART/images" --missing skip \
@@ -91,9 +80,20 @@ if [ -d "$DATA/wider_more" ]; then
     build wider_more --split 0.9 "${MORE[@]}"
 fi
 
-[ -d "$DATA/landmarks" ] || exit 0
-POINTS=(--format landmarks --images "$DATA/landmarks/images")
-awk 'NR % 10 == 0 {print $1}' "$DATA/landmarks/trainImageList.txt" > "$SELECT"
-build landmarks_train "${POINTS[@]}" --labels "$DATA/landmarks/trainImageList.txt" --without "$SELECT"
-build landmarks_select "${POINTS[@]}" --labels "$DATA/landmarks/trainImageList.txt" --only "$SELECT"
-build landmarks_test "${POINTS[@]}" --labels "$DATA/landmarks/testImageList.txt"
+if [ -d "$DATA/landmarks" ]; then
+    POINTS=(--format landmarks --images "$DATA/landmarks/images")
+    awk 'NR % 10 == 0 {print $1}' "$DATA/landmarks/trainImageList.txt" > "$SELECT"
+    build landmarks_train "${POINTS[@]}" --labels "$DATA/landmarks/trainImageList.txt" --without "$SELECT"
+    build landmarks_select "${POINTS[@]}" --labels "$DATA/landmarks/trainImageList.txt" --only "$SELECT"
+    build landmarks_test "${POINTS[@]}" --labels "$DATA/landmarks/testImageList.txt"
+fi
+
+if [ -z "$BUILT" ]; then
+    echo "error: $DATA: has none of the folders that --help names." \
+        "'manyfaces data fetch wider wider_landmarks wider_eval' fetches WIDER FACE (1.8 GB) into data; or name the" \
+        "folder that holds wider/: experiments/scripts/build_roidbs.sh DIR" >&2
+    exit 2
+fi
+for SET in wider/WIDER_train/images wider/WIDER_val/images facemask/images; do
+    [ -d "$DATA/$SET" ] || echo "$DATA/$SET: no such folder, so its roidbs are not built"
+done
