@@ -1,5 +1,6 @@
 """The site: pages gathered from the repository, built strictly, without a request to another host; the quickstart."""
 
+import functools
 import importlib.util
 import resource
 import subprocess
@@ -58,15 +59,15 @@ def timed(command, **options):
     return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@pytest.fixture(scope="module")
-def built():
-    """(finished process, s of processor time) of one build of the whole site."""
+@functools.cache
+def build():
+    """(finished process, s of processor time) of the only build of the whole site in a run of the tests."""
     return timed([sys.executable, ROOT / "docs" / "build_site.py"])
 
 
 @needs_extra
-def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(built):
-    done, seconds = built
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere():
+    done, seconds = build()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No issues found" in done.stderr + done.stdout and "griffe" not in done.stderr + done.stdout
     assert seconds < 15
