@@ -101,6 +101,7 @@ def _from_photographs(options: Namespace) -> None:
 
     quiet_decoders()
     out = Path(options.out or Path("output") / (Path(options.images).resolve().name or "photographs"))
+    out = out.resolve() if out.name in ("", "..") else out  # the name of the folder is that of the model
     model = options.model or DEFAULT
     check_start(model, out, options.resume, options.set)
     find_images(options.images)  # says so where it holds none, whatever the annotations are

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import pretrained
 from ..cascade.stages import is_cascade
-from ..config import load_config, override, reset, save_config
+from ..config import check_value, keys_with, load_config, override, reset, save_config
 from ..datasets.roidb import Record, Roidb
 from ..errors import InputError
 from ..evaluation.report.html.crops import encode
@@ -55,10 +55,13 @@ def check_start(model: str, out: str | os.PathLike, resume: bool, changes: Seque
         raise InputError(f"--model {model}: a cascade is trained stage by stage from samples (docs/mtcnn.md); expected "
                          f"one of {', '.join(trainable())}")
     override(cfg, changes)
+    if fixed := [key for key in ("NAME", *keys_with("place")) if key in changes[::2]]:
+        raise InputError(f"--set {fixed[0]}: --out chooses the folder and the name, --model the weights; leave it out")
     for package, extra in NEEDED.items():
         if importlib.util.find_spec(package) is None:
             raise InputError(f"training needs {package}, which is not installed: pip install 'manyfaces[{extra}]'")
     out = Path(out)
+    _place(cfg, out)
     if not resume and (out / "checkpoint.npz").exists():
         raise InputError(f"{out} already holds a training: continue it with --resume, or choose another --out")
     if resume and not (out / "config.yml").is_file():
@@ -105,9 +108,9 @@ def tune(roidb: Roidb, out: str | os.PathLike, model: str = DEFAULT, fraction: f
     rows = _as_it_ships(model, detector, held.records, asked.DEMO_SCORE, [scale] if scores else asked.SCALES)
     print(page.text_table(rows), flush=True)
 
-    override(cfg, [*preset.overrides(train.records, cfg, scale, _has_gpu()), "NAME", out.name, "DATA_DIR", str(out),
-                   "OUTPUT_DIR", str(out.parent), *(["TEST.SCALES", [scale]] if scores else []),
-                   *preset.lengths(preset.LEAST), *changes])
+    override(cfg, [*preset.overrides(train.records, cfg, scale, _has_gpu()),
+                   *(["TEST.SCALES", [scale]] if scores else []), *preset.lengths(preset.LEAST), *changes])
+    _place(cfg, out)
     given = "TRAIN.STEPS" in changes[::2]
     if given:
         override(cfg, [*preset.lengths(cfg.TRAIN.STEPS), *changes])
@@ -124,13 +127,20 @@ def resume(out: str | os.PathLike, licence: str | None = None) -> page.Story:
     out = Path(out)
     train, held = photos.stored(out)
     held = replace(held, records=readable(held.records, HELD_OUT))
-    cfg = load_config(out / "config.yml", ["DATA_DIR", str(out), "OUTPUT_DIR", str(out.parent), "NAME", out.name])
+    cfg = load_config(out / "config.yml")
+    _place(cfg, out)
     from ..engine.train import Trainer
 
     trainer = Trainer(cfg, resume=True)
     model = Path(cfg.TRAIN.INIT).name.removesuffix(WEIGHTS)
     rows = _as_it_ships(model, open_detector(model), held.records, cfg.TEST.DEMO_SCORE, cfg.TEST.SCALES)
     return _run(trainer, train, held, rows, model, licence)
+
+
+def _place(cfg, out):
+    """Let a config mean the training in a folder. The paths are no words of --set, which are read as YAML."""
+    for key, value in (("NAME", out.name), ("DATA_DIR", str(out)), ("OUTPUT_DIR", str(out.parent))):
+        cfg[key] = check_value(key, value, "--out")
 
 
 def _as_it_ships(model, detector, records, shown, scales):

@@ -5,6 +5,7 @@ All of them work with any backend and with free height and width.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -153,9 +154,20 @@ def detection_module(x: keras.KerasTensor, width: int, name: str, bn: bool, slop
     return layers.ReLU(name=f"{name}_relu")(layers.Concatenate(name=f"{name}_module")([near, wide, wider]))
 
 
+def model_name(text: str) -> str:
+    """The text as a name that TensorFlow takes for a net, which a NAME such as `my photos` is not.
+
+    Examples:
+        >>> model_name("ssh_vgg16"), model_name("my photos"), model_name("_1")
+        ('ssh_vgg16', 'my_photos', 'net_1')
+    """
+    name = re.sub(r"[^\w.-]", "_", text, flags=re.ASCII)
+    return name if name[0].isalnum() else f"net{name}"
+
+
 def as_model(images: keras.KerasTensor, outputs: dict[str, keras.KerasTensor], cfg: EasyDict) -> keras.Model:
     """keras.Model with the name of the config; NET.BN_MOMENTUM goes to all its batch normalisations."""
-    model = keras.Model(images, outputs, name=cfg.NAME or cfg.FAMILY)
+    model = keras.Model(images, outputs, name=model_name(cfg.NAME or cfg.FAMILY))
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = cfg.NET.BN_MOMENTUM

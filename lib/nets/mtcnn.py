@@ -63,6 +63,8 @@ class StageNet(Family):
         import keras
         from keras import layers
 
+        from .layers import model_name
+
         side = None if self.name == "pnet" else self.side
         images = keras.Input((side, side, 3), name="images")
         x = layers.Rescaling(SCALE, -MIDDLE * SCALE, name="normalise")(images)
@@ -70,7 +72,7 @@ class StageNet(Family):
         outputs = {"scores": 2, "boxes": 4} | ({"landmarks": 10} if self.landmarks else {})
         head = (lambda count, name: layers.Conv2D(count, 1, name=name)) if self.name == "pnet" else layers.Dense
         outputs = {name: head(count, name=name)(x) for name, count in outputs.items()}
-        return keras.Model(images, outputs, name=self.cfg.NAME or self.name)
+        return keras.Model(images, outputs, name=model_name(self.cfg.NAME or self.name))
 
     def _body(self, x: Any) -> Any:
         """The layers between the normalised images and the heads; each stage has its own."""

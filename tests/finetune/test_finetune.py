@@ -90,6 +90,7 @@ def test_bad_input_is_an_error_before_keras_is_imported(tmp_path):
         (photographs, labels, "--minutes", "0"): "--minutes is 0.0",
         (photographs, labels, "--resume"): "no training to resume there",
         (photographs, labels, "--set", "TRAIN.STEP", "9"): "TRAIN.STEP",
+        (photographs, labels, "--set", "NAME", "x"): "--set NAME: --out chooses",
         (photographs, labels, "--devices", "2"): "are for a config",
         (photographs, labels, "--cfg", "x.yml"): "leave",
         ("--cfg", "x.yml", "--minutes", "3"): "--minutes is for own photographs",
@@ -275,11 +276,11 @@ def test_the_model_that_is_printed_finds_what_its_weights_find(trained, tiny_shi
     np.testing.assert_allclose(exported.scores[:5], keras.scores[:5], atol=1e-3)
 
 
-def test_an_interrupted_training_continues_to_the_same_weights(trained, tiny_ships, tool, monkeypatch):
+def test_an_interrupted_training_continues_to_the_same_weights(trained, tiny_ships, tool, monkeypatch, capsys):
     from manyfaces.engine.train import Trainer
 
     main, running, folder = tool("train").main, Trainer.run, tiny_ships / "output"
-    command = [*COMMAND, "--out", "output/broken"]
+    command = [*COMMAND, "--out", "output/2024 #1"]  # YAML reads a number and a comment in it
 
     def struck(self):
         one_step = self.train_step
@@ -296,16 +297,17 @@ def test_an_interrupted_training_continues_to_the_same_weights(trained, tiny_shi
     monkeypatch.setattr(Trainer, "run", struck)
     with pytest.raises(SystemExit) as left:
         main(command)
-    assert left.value.code == 130 and not (folder / "broken" / "broken.onnx").exists()
+    assert left.value.code == 130 and not (folder / "2024 #1" / "2024 #1.onnx").exists()
     monkeypatch.setattr(Trainer, "run", running)
-    assert run(main, ["photos", "labels", "--out", "output/broken", "--resume"]) == 0
-    whole, broken = (np.load(folder / name / "checkpoint.npz") for name in ("photos", "broken"))
+    assert run(main, ["photos", "labels", "--out", "output/2024 #1", "--resume"]) == 0
+    whole, broken = (np.load(folder / name / "checkpoint.npz") for name in ("photos", "2024 #1"))
     for key in whole.files:
         if key != "facts":
             np.testing.assert_array_equal(whole[key], broken[key], err_msg=key)
-    assert (folder / "broken" / "broken.onnx").exists()
+    assert (folder / "2024 #1" / "2024 #1.onnx").exists()
     write_photographs(tiny_ships / "other")
-    assert run(main, ["other/photos", "other/labels", "--out", "output/broken", "--resume"]) == 2
+    assert run(main, ["other/photos", "other/labels", "--out", "output/2024 #1", "--resume"]) == 2
+    assert "the training there is of labels, found other/labels" in capsys.readouterr().err
 
 
 def test_measuring_the_pace_changes_no_variable(tiny_ships, tmp_path):
