@@ -210,7 +210,7 @@ class Trainer:
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         progress = Progress(train.STEPS, "steps", 60.0, self.step)
         print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}", flush=True)
-        self.began, first, rows, recent, status = time.perf_counter(), self.step, [], None, "failed"
+        first, rows, recent, status = self.step, [], None, "failed"
         self.pace = Pace(self.loader, self.seconds)
         try:
             for step, batch in self.loader.run(self.step, self.step if self.patience.over else train.STEPS):
@@ -264,7 +264,7 @@ class Trainer:
 
     def _pace(self, first, loss):
         """Text of the progress line after steps and time: loss, images per second, share of time without data."""
-        spent = time.perf_counter() - self.began
+        spent = self.pace.seconds - self.seconds
         images = self.loader.plan(self.step)[0] - self.loader.plan(first)[0]
         waits = 100 * self.loader.waited / spent
         return f"loss {loss:.4f}, {images / spent:.1f} images/s, waits {waits:.1f} % for data"
@@ -308,7 +308,7 @@ class Trainer:
             save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
                        images=len(self.loader.records), patience=self.patience.state(), devices=self.devices.count,
                        epochs=self.loader.plan(self.step)[0] / self.loader.size,
-                       seconds=self.seconds + time.perf_counter() - self.began)
+                       seconds=self.pace.seconds)
             save_weights(self.tested, self.folder / "last.weights.h5", self.cfg)
 
         if self._write(write, progress, last):

@@ -78,14 +78,15 @@ def parabola(values, place, report):
 def test_a_search_finds_prunes_and_continues(study_module, tmp_path):
     lines = []
     study_module.search(AXES, tmp_path, 8, parabola, startup=2, note=lines.append)
-    study = study_module.search(AXES, tmp_path, 25, parabola, startup=2, note=lines.append)
+    study = study_module.search(AXES[::-1], tmp_path, 25, parabola, startup=2, note=lines.append)
     table = study_module.write_table(study, tmp_path / "trials.csv")
     assert len(table) == 25 and len({row["folder"] for row in table}) == 25
     assert table[0]["value"] > 0.97 and table[0]["LOSS.BOX"] == "diou" and table[0]["step"] == 3
     assert {row["state"] for row in table} == {"complete", "pruned"} and "  pruned" in lines
     assert [row["folder"] for row in rows(tmp_path / "trials.csv")] == [row["folder"] for row in table]
     assert study_module.search(AXES, tmp_path, 25, None, note=lines.append).best_value == table[0]["value"]
-    with pytest.raises(InputError, match="the study is of Axis.*now it is .*search under another --name"):
+    with pytest.raises(InputError, match=r"the study is of LOSS\.BOX=choice:diou,smooth_l1, TRAIN\.RATE=float:0\.0:1\.0"
+                                         r", now it is TRAIN\.RATE=float:0\.0:1\.0; .*search under another --name"):
         study_module.search(AXES[:1], tmp_path, 30, parabola)
 
 
@@ -132,7 +133,7 @@ def test_a_trial_that_is_killed_again_and_again_is_given_up(study_module, tmp_pa
     """It may be what kills the machine, so it must not stop the search for ever."""
     tmp_path.mkdir(exist_ok=True)
     study = study_module.open_study(tmp_path, 4, 0)
-    study.set_user_attr("axes", [repr(AXES[0])])
+    study.set_user_attr("axes", [str(AXES[0])])
     trial = study.ask()
     trial.set_user_attr("folder", "trial_0000")
     trial.set_user_attr("tries", study_module.TAKE_UPS)

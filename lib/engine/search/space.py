@@ -36,6 +36,10 @@ class Axis:
     high: float = 0.0
     choices: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        """The word that names it."""
+        return f"{self.key}={self.kind}:{','.join(self.choices) if self.choices else f'{self.low}:{self.high}'}"
+
     def suggest(self, trial: optuna.trial.Trial) -> Any:
         """The value that a trial tries."""
         if self.kind == "choice":

@@ -148,7 +148,7 @@ def _take_up(study, note):
 
 
 def _same_axes(study, axes):
-    known, now = study.user_attrs.get("axes"), [repr(axis) for axis in axes]
+    known, now = study.user_attrs.get("axes"), sorted(map(str, axes))
     if known is None:
         study.set_user_attr("axes", now)
     elif known != now:

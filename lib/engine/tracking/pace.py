@@ -44,6 +44,11 @@ class Pace:
         finally:
             self.since += self.clock() - began
 
+    @property
+    def seconds(self) -> float:
+        """Time of the whole training so far, without that of earlier stops."""
+        return self.clock() - self.zero
+
     def row(self) -> dict[str, float]:
         """The values since the row before.
 
@@ -53,6 +58,6 @@ class Pace:
         now = self.clock()
         spent = max(now - self.since, 1e-9)
         waits = min(1.0, (self.loader.waited - self.waited) / spent)
-        row = {"images_per_second": self.images / spent, "waits_percent": 100 * waits, "seconds": now - self.zero}
+        row = {"images_per_second": self.images / spent, "waits_percent": 100 * waits, "seconds": self.seconds}
         self._begin()
         return row
