@@ -138,6 +138,10 @@ def test_photographs_are_enlarged_only_where_that_pays(tmp_path):
     (tmp_path / "cut.png").write_bytes((tmp_path / "0.png").read_bytes()[:60])
     cut = record([[10, 10, 30, 34]], name="cut.png", root=tmp_path)
     assert choose_scale(Known(found_from(1.5)), [*records, cut]) == (1.5, {1.0: 0.0, 1.5: 1.0, 2.0: 1.0})
+    for scales, aps in (([1.0], {"net as it ships": 0}),
+                        ([1.5], {"net as it ships": 0, "net at 1.5 times the size": 1})):
+        rows = tune._as_it_ships("net", Known(found_from(1.5)), records, 0.5, scales)
+        assert {name: row.ap for name, row in rows.items()} == aps
     fixed = Known(found_from(2), **{"TEST.SIZE": [64, 64]})
     assert choose_scale(fixed, records) == (1.0, {}) and not fixed.seen
     for large in records:
