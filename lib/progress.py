@@ -1,16 +1,36 @@
-"""Progress of a long command: a bar on a terminal, plain lines in a log."""
+"""Progress of a long command: a bar on a terminal, plain lines in a log; and silence for that of C libraries."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 
 def clock(seconds: float) -> str:
     """1:02:03 of 3723."""
     return f"{int(seconds // 3600)}:{int(seconds // 60 % 60):02d}:{int(seconds % 60):02d}"
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Without what C libraries print to standard error, which no log level of theirs stops."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        sys.stderr.flush()
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class Progress:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..progress import silent
 from .equalise import equalised
 from .onnx import INPUT
 
@@ -95,7 +96,7 @@ def _lite(folder, facts, calibrate):
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
     if calibrate is None:
-        with _silent():
+        with silent():
             return converter.convert()
     from .int8 import calibration_images
 
@@ -105,22 +106,9 @@ def _lite(folder, facts, calibrate):
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: (
         [image.astype(np.float32)[None]] for image in calibration_images(calibrate, facts))
-    with _silent(), warnings.catch_warnings():
+    with silent(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         debugger = debug.QuantizationDebugger(converter=converter, debug_dataset=converter.representative_dataset)
         outputs = tf.lite.Interpreter(model_content=debugger.calibrated_model).get_output_details()
         debugger.options = debug.QuantizationDebugOptions(denylisted_nodes=[output["name"] for output in outputs])
         return debugger.get_nondebug_quantized_model()
-
-
-@contextlib.contextmanager
-def _silent():
-    """Hold back what the converter's C++ prints of its progress."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

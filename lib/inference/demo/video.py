@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...files import whole_file
+from ...progress import silent
 from ...runtimes.files import is_utf8
 
 # H.264 where there is an encoder: OpenCV's own packages have none. VP8, which they have, takes a quarter of VP9's time.
@@ -43,7 +43,7 @@ def _works(path, codec):
     """Whether a film of three frames is the same when it is read back."""
     ramp = np.arange(64, dtype=np.uint8)
     frames = [np.dstack([np.add.outer(ramp, ramp + 40 * number)] * 3).astype(np.uint8) for number in range(3)]
-    with _silent():
+    with silent():  # OpenCV names the encoders that it lacks, and no log level stops that
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25, (64, 64))
         opened = writer.isOpened()
         for frame in frames if opened else ():
@@ -56,26 +56,6 @@ def _works(path, codec):
     return bool(shown) and all(
         image is not None and image.shape == frame.shape and np.abs(image.astype(int) - frame).mean() < ALIKE
         for image, frame in zip(shown, frames, strict=True))
-
-
-@contextlib.contextmanager
-def _silent():
-    """Without what C libraries print to standard error: OpenCV names the encoders that it lacks, and no log level stops
-    that.
-    """
-    try:
-        kept = os.dup(2)
-    except OSError:  # it is closed
-        yield
-        return
-    try:
-        sys.stderr.flush()
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 class VideoWriter:
@@ -115,7 +95,7 @@ class VideoWriter:
         frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
         if self.writer is None:
             self.size = frame.shape[1], frame.shape[0]
-            with _silent():
+            with silent():
                 self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*self.codec), self.rate, self.size)
             if not self.writer.isOpened():
                 raise InputError(f"{self.path.parent}: no video can be written there ({self.codec}, "
