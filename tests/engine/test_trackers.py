@@ -141,6 +141,13 @@ def needs(name):
     return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"needs the package {name}")
 
 
+def train_and_resume(name, folder, capsys):
+    """Three steps with the tracker of a package, and three after a resume; nothing there may fail or be late."""
+    for start in (0, 3):
+        train(Background(name, names.NAMED[name], patience=120), folder, start=start)
+    assert capsys.readouterr().err.count("TRAIN.TRACKERS") == 0
+
+
 @pytest.fixture
 def folder(tmp_path):
     made = tmp_path / "output/run"
@@ -153,9 +160,7 @@ def folder(tmp_path):
 @pytest.mark.slow
 def test_mlflow_keeps_a_training_in_one_run(folder, monkeypatch, capsys):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    for start in (0, 3):
-        train(Background("mlflow", names.NAMED["mlflow"], patience=120), folder, start=start)
-    assert capsys.readouterr().err.count("TRAIN.TRACKERS") == 0
+    train_and_resume("mlflow", folder, capsys)
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder.parent}/mlflow/mlflow.db")
@@ -170,9 +175,7 @@ def test_mlflow_keeps_a_training_in_one_run(folder, monkeypatch, capsys):
 @pytest.mark.slow
 def test_wandb_works_offline(folder, monkeypatch, capsys):
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    for start in (0, 3):
-        train(Background("wandb", names.NAMED["wandb"], patience=120), folder, start=start)
-    assert capsys.readouterr().err.count("TRAIN.TRACKERS") == 0
+    train_and_resume("wandb", folder, capsys)
     number = (folder / "wandb/id.txt").read_text()
     runs = list((folder / "wandb").glob("offline-run-*"))
     assert runs and all(path.name.endswith(number) and list(path.glob("*.wandb")) for path in runs)

@@ -48,7 +48,7 @@ def prediction_warnings(matches: Matches, files: Sequence[np.ndarray | None]) ->
                         "as by the official tools, and thresholds of scores need to be chosen for them")
     if len(scores) < FEW:
         return warnings
-    if _whole(filled[0]) and _whole(np.concatenate(filled)):
+    if all(map(_whole, filled)):
         warnings.append("all boxes are whole numbers: write them as floats. "
                         + _elsewhere("boxes cut by int()", WHOLE_BOXES))
     if low >= 0.3 and high <= 1:
