@@ -39,6 +39,7 @@ manyfaces compare ssh_mobilenet_v1_025 output/mine/mine.onnx --images photos/ --
 manyfaces compare ssh_mobilenet_v1_025@openvino yunet.onnx --roidb data/pickles/mine_val.pkl --csv compared.csv
 """
 KERAS = "keras"
+OF_ANNOTATION = ("labels", "images", "classes", "only", "without", "attributes")  # options that a roidb has no use for
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if bool(options.roidb) == bool(options.labels and options.images):
         raise InputError("expected either --roidb, or --images and --labels")
+    if options.roidb and (given := [name for name in OF_ANNOTATION if getattr(options, name)]):
+        raise InputError(f"--{given[0]} is for an annotation, found --roidb: leave one of the two out")
     check_whole(options.limit, "--limit")
     quiet_decoders()
     records = (load_roidb(options.roidb) if options.roidb else read_annotation(options)).records

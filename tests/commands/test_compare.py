@@ -68,6 +68,8 @@ def test_detectors_are_compared_in_turns(set_of_squares, monkeypatch, capsys):
 @pytest.mark.parametrize("words, message", [
     ([], "expected either --roidb, or --images and --labels"), (["--labels", "x"], "expected either --roidb"),
     (["--roidb", "x", "--labels", "y", "--images", "z"], "expected either --roidb"),
+    (["--roidb", "x", "--labels", "y"], "--labels is for an annotation"),
+    (["--roidb", "x", "--only", "y"], "--only is for an annotation"),
     (["--roidb", "none.pkl"], "none.pkl: no such file"), (["--roidb", "x", "--limit", "-1"], "--limit")])
 def test_wrong_options_are_bad_input(words, message, capsys):
     assert run(main, ["ssh_mobilenet_v1_025", *words]) == 2
