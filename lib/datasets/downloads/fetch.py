@@ -96,8 +96,7 @@ def _check(path, shown, file):
     if path == shown:
         raise InputError(f"{shown}: {problem} (as {file.source} says); delete or move it, then run the command "
                          f"again")
-    path.unlink()
-    tag_file(path).unlink(missing_ok=True)
+    _restart(path)
     raise InputError(f"{shown}: {problem} (as {file.source} says): the file at {file.address} is damaged or has "
                      f"changed. What came was removed; run the command again, or look at the page of its authors")
 

@@ -108,7 +108,7 @@ DOWNLOADS = {
         File("mobilenetV1X0.25_pretrain.tar",
              "https://drive.google.com/uc?export=download&id=1q36RaTZnpHVl4vRuNypoEMVWiiwCqhuD", 3_827_150,
              "sha256:75c37f8d438b7c6aed2e6b310fd0540c40dabf0dd820770bd7082668dfd7c1c1",
-             "two copies, one of them in a public repository, which are equal",
+             "a copy in a public repository, which another copy equals",
              gives="mobilenetV1X0.25_pretrain.tar"),
     ), "https://github.com/biubug6/Pytorch_Retinaface", "MIT",
         "manyfaces import mobilenet_v1_025 --source data/imagenet/mobilenetV1X0.25_pretrain.tar "
