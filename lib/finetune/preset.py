@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RATE = 6e-4
 EPOCHS = 40
-"""At most this often each photograph is shown."""
+"""So often each photograph is shown, where that takes LEAST steps or more and the time allows it."""
 LEAST = 300
 """Steps; fewer do not change a net enough to measure."""
 SELECTIONS = 4
