@@ -5,14 +5,17 @@
 #   A training that was stopped continues; one that is complete is not repeated. All figures are of the selection images,
 #   half way and at the end.
 #   The roidbs come from experiments/scripts/build_roidbs.sh. About 16 minutes per row on 2 CPU cores.
+#   The rows last... begin with the weights START of a training of ssh_mobilenet_v1_025_light before its rate falls (in
+#   the table: of its step 14,750) and train their last 1,200 steps at a falling rate. About 9 minutes per row.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 OUTPUT=${OUTPUT:-output}
+START=${START:-$OUTPUT/ssh_mobilenet_v1_025_light/last.weights.h5}
 TABLE=docs/results/ablations.csv
 ALL_DATA=wider_train+facemask_train+wider_more_train
-STEPS=2500
+SELECT=wider_select+facemask_select+wider_more_select
 LIGHT="NET.NORMALISE imagenet_std NET.SEPARABLE m1 NET.FROZEN_STAGES 0"
 
 rows() { # NAME KEY VALUE ...: every row but `base` also has the images of wider_more; light...: the net of LIGHT
@@ -27,19 +30,30 @@ light_relu_balance TRAIN.DATASETS $ALL_DATA $LIGHT NET.VARIANT torch_relu TARGET
 light_balance TRAIN.DATASETS $ALL_DATA $LIGHT TARGETS.BALANCE 0.5
 light TRAIN.DATASETS $ALL_DATA $LIGHT
 more_zoom_5 TRAIN.DATASETS $ALL_DATA AUGMENT.SCALES [0.15,5.0]
+last
+last_no_balance TARGETS.BALANCE 0
+last_relu NET.VARIANT torch_relu
+last_masks TRAIN.DATASET_WEIGHTS [1.0,2.0,1.0]
 END
 }
 
 while read -r name keys; do
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
     run=$OUTPUT/ablation_$name
-    if ! grep -q "^$STEPS," "$run/select.csv" 2> /dev/null; then
+    if [[ $name == last* ]]; then
+        steps=1200
+        what=(--cfg cfgs/ssh_mobilenet_v1_025_light.yml --init "$START" --set TRAIN.COOLDOWN 0.999 TRAIN.RATE 6e-4
+            TRAIN.WARMUP 50 TRAIN.SELECT_EVERY 1200 AUGMENT.CLEAN_STEPS 600)
+    else
+        steps=2500
+        what=(--cfg cfgs/ssh_mobilenet_v1_025.yml --set TRAIN.SELECT_EVERY 1250 AUGMENT.CLEAN_STEPS 300 TEST.MAX_SIDE 2000)
+    fi
+    if ! grep -q "^$steps," "$run/select.csv" 2> /dev/null; then
         resume=()
         [ -f "$run/config.yml" ] && resume=(--resume)
         # shellcheck disable=SC2086  # the keys are words
-        "$PYTHON" tools/train.py --cfg cfgs/ssh_mobilenet_v1_025.yml "${resume[@]}" --set NAME "ablation_$name" \
-            OUTPUT_DIR "$OUTPUT" TRAIN.STEPS $STEPS TRAIN.SELECT_EVERY 1250 AUGMENT.CLEAN_STEPS 300 TEST.MAX_SIDE 2000 \
-            TRAIN.SELECT wider_select+facemask_select+wider_more_select $keys
+        "$PYTHON" tools/train.py "${resume[@]}" "${what[@]}" NAME "ablation_$name" OUTPUT_DIR "$OUTPUT" \
+            TRAIN.STEPS $steps TRAIN.SELECT $SELECT $keys
     fi
     "$PYTHON" - "$TABLE" "$name" "$keys" "$run/select.csv" <<'END'
 import csv
