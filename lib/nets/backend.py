@@ -265,8 +265,12 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
         means = [momentum * mean + (1 - momentum) * now[i][j] for mean, (i, j) in zip(means, followed, strict=True)]
         return (trainable, fixed, moments, means), losses, norm
 
+    def placed(value):
+        """Where the step leaves it: a value that is elsewhere is another type, for which JAX compiles the step again."""
+        return value if value.sharding == whole else jax.device_put(value, whole)
+
     def run(images, targets, weights, momentum):
-        state = tuple([v.value for v in group] for group in groups)
+        state = tuple([placed(v.value) for v in group] for group in groups)
         state, losses, norm = step(state, images, targets, jnp.asarray(weights, "float32"), jnp.float32(momentum))
         for group, values in zip(groups, state, strict=True):
             for variable, value in zip(group, values, strict=True):

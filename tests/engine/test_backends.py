@@ -12,6 +12,16 @@ from conftest import ROOT
 from tiny_training import state, write_scenes
 
 SCRIPT = ROOT / "tests" / "tiny_training.py"
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Blocked:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"{name}: a training on JAX must not ask for it", name=name)
+
+sys.meta_path.insert(0, Blocked)
+"""
 
 
 def train(folder, backend, name, **changes):
@@ -46,3 +56,18 @@ def test_jax_trains_as_tensorflow_does(tmp_path, changes):
     for key in before:
         if key.startswith("average"):
             np.testing.assert_allclose(after[key], before[key], atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (pip install jax)")
+def test_jax_trains_without_tensorflow_and_compiles_its_step_once(tmp_path):
+    """Also after a checkpoint was read: what it holds does not lie where the step leaves it."""
+    write_scenes(tmp_path)
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_LOG_COMPILES": "1", "PYTHONPATH": path}
+    for words, code in ((["--kill", "TERM:2"], 143), (["--resume"], 0)):
+        done = subprocess.run([sys.executable, SCRIPT, tmp_path, *words, "--set", "TRAIN.STEPS", "4"],
+                              capture_output=True, text=True, env=environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert done.stderr.count("Compiling jit(step)") == 1
