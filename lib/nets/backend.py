@@ -266,7 +266,7 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
         return (trainable, fixed, moments, means), losses, norm
 
     def placed(value):
-        """Where the step leaves it: a value that is elsewhere is another type, for which JAX compiles the step again."""
+        """Where the step leaves it: elsewhere it has another type, for which JAX would compile the step again."""
         return value if value.sharding == whole else jax.device_put(value, whole)
 
     def run(images, targets, weights, momentum):
