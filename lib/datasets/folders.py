@@ -1,22 +1,26 @@
 """Folders: the one walk through their files, lists of images, images read ahead in threads and at reduced size."""
 
 import contextlib
+import itertools
 import os
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import InputError, printable
-from .images import ImageError, image_size, read_image
+from .images import ImageError, Source, image_size, read_image
 from .roidb import IMAGE_EXTENSIONS, OTHER_EXTENSIONS, image_name, leaves_folder, slashed
 from .text import read_list
 
 LARGE = 64_000_000  # larger images (px) are decoded one at a time: a PNG of 20,000 x 20,000 px takes 1.2 GB
 _one_large = threading.Lock()
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def walk(folder: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
@@ -132,14 +136,14 @@ def listed_images(list_file: str | os.PathLike, images: Sequence[str]) -> list[s
             for name in names]
 
 
-def read_within(path: str | os.PathLike, max_pixels: int, limit: int = 0) -> tuple[np.ndarray, tuple[int, int]]:
+def read_within(path: Source, max_pixels: int, limit: int = 0) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode an image at full size, or at a half, quarter or eighth of its sides.
 
     A JPEG needs only the memory of the reduced image. Other formats are decoded at full size first, large ones one at
     a time.
 
     Args:
-        path: the image file.
+        path: the image file, or its bytes.
         max_pixels: the smallest of these sizes that still has `max_pixels` px or more is used. 0: full size.
         limit: px of a file, as in read_image.
 
@@ -179,12 +183,28 @@ def read_ahead(paths: Sequence[str | os.PathLike], max_pixels: int, workers: int
         except ImageError as error:
             return error, None
 
+    for number, result in enumerate(in_order(paths, read, workers, ahead)):
+        yield number, *result
+
+
+def in_order(items: Iterable[Item], function: Callable[[Item], Result], workers: int = 2,
+             ahead: int = 4) -> Iterator[Result]:
+    """Call a function on items in threads while the caller works on earlier results.
+
+    Args:
+        items: what it is called on; they are taken in the caller's thread.
+        function: its results come in the order of the items.
+        workers: number of threads.
+        ahead: number of results that may wait for the caller.
+    """
     pool, waiting = ThreadPoolExecutor(workers, thread_name_prefix="reader"), deque()
     try:
-        coming = iter(paths)
-        for number in range(len(paths)):
-            while len(waiting) < ahead + 1 and (path := next(coming, None)) is not None:
-                waiting.append(pool.submit(read, path))
-            yield number, *waiting.popleft().result()
+        coming = iter(items)
+        while True:
+            for item in itertools.islice(coming, ahead + 1 - len(waiting)):
+                waiting.append(pool.submit(function, item))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -10,7 +10,7 @@ import errno
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from .base import scaled_size
 from .results import open_results
 
 if TYPE_CHECKING:
+    from ..detections import Detections
     from .base import BaseDetector
 
 
@@ -62,7 +63,7 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
         stream = read_ahead([Path(folder, image) for image in images], detector.shrunk_to, ahead=2 + 2 * test.BATCH,
                             limit=test.MAX_FILE_PIXELS)
         for chunk in _batched(((images[number], *read) for number, *read in stream), max(1, test.BATCH)):
-            for image, found, size in _detect(detector, chunk, scales, flip):
+            for image, found, size in detect_items(detector, chunk, scales, flip):
                 if isinstance(found, ImageError):
                     failed.append(image)
                     results.leave_out(image)
@@ -87,8 +88,18 @@ def detect_folder(detector: BaseDetector, folder: str | os.PathLike, out: str | 
             "seconds": time.perf_counter() - began, "ms": {part: ms / count for part, ms in times.items()}}
 
 
-def _detect(detector, chunk, scales, flip):
-    """Yield (name, Detections in px of the full-size image or an ImageError, full size) for each (name, image, size).
+def detect_items(detector: BaseDetector, chunk: Sequence[tuple[str, Any, Any]],
+                 scales: Sequence[float], flip: bool | None) -> Iterator[tuple[str, Detections | ImageError, Any]]:
+    """Detect in images that read_within has decoded, perhaps at a fraction of their size.
+
+    Args:
+        detector: the detector.
+        chunk: (name, image (H, W, 3) uint8, (width, height) px at full size) per image; one that could not be read is
+            its ImageError, and its size is None.
+        scales, flip: as in Detector.detect.
+
+    Yields:
+        (name, Detections in px of the full-size image or an ImageError, size); those that cannot be read come first.
 
     The scale factors of an image that was decoded at a fraction of its size are raised, so that the net receives the
     same pixels. Where TEST.SIZE is set, the factors are of that size and stay.

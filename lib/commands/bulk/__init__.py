@@ -1,0 +1,1 @@
+"""`manyfaces bulk`: a run, and what is done with its rows."""
