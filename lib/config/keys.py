@@ -201,6 +201,8 @@ KEYS = Group("", {
         "IMAGES_EVERY": from_0(1000, "running"),  # steps between pictures in TensorBoard; 0: none
         "TRACKERS": text("", "running"),  # mlflow and wandb, joined by +: they record the training too, on this machine
         # (docs/tracking.md)
+        "PRECISION": one_of("float32", "bfloat16", "float16"),  # type in which the net computes while it trains;
+        # weights, losses and what is tested stay float32; 16 bits are for GPUs, and slower on a CPU (docs/gpu.md)
         "DETERMINISTIC": flag(True),  # each run gives the same bits, on a busy machine too; costs little on a CPU
         "INIT": text("", "training place"),  # .weights.h5 to start from: layers of the same name and shape are taken,
         # the others are listed

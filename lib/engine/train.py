@@ -27,7 +27,10 @@ from ..nets.devices import find_devices
 from ..progress import Progress
 from ..weights.files import save_weights
 from ..weights.matching import load_matching_weights
+from . import beside
+from .ahead import SentAhead
 from .checkpoint import load_state, save_state
+from .precision import Precision
 from .schedule import Patience, build_optimizer, cooldown_begins, counted_in_steps, l2, rate_at, rate_in_words
 from .tracking.names import named_trackers
 from .tracking.pace import Pace
@@ -82,6 +85,7 @@ class Trainer:
         self.devices = find_devices(devices)
         self.patience = Patience(train)
         self.loader = training_loader(cfg, self.family)
+        self.batches = SentAhead(self.loader, self.devices.split)
         self.train = counted_in_steps(cfg, self.loader.size)
         with self.devices.scope():
             self.model = self.family.build()
@@ -89,13 +93,15 @@ class Trainer:
                 self._first_weights()
             self.average = self._copy() if train.EMA else None
             self.optimizer = build_optimizer(cfg, self.model.trainable_variables)
+            self.precision = Precision(train.PRECISION)
         self.devices.synchronise(self.model)
         self.tested = self.average or self.model
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         self.detector = Detector(self.family, backend.runner(self.tested), cfg)
-        self.selection = training_selection(cfg, self.family, self.detector)
+        self.beside = beside.Beside(self.family, cfg) if beside.gains(train, self.devices) else None
+        self.selection = training_selection(cfg, self.family, (self.beside or self).detector)
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
-                                             train.CLIP_NORM, self.devices)
+                                             train.CLIP_NORM, self.devices, self.precision)
         if resume:
             facts = load_state(checkpoint, self._groups())
             now = len(self.loader.records)
@@ -157,6 +163,8 @@ class Trainer:
 
     def _groups(self):
         groups = {"model": self.model.variables, "optimizer": self.optimizer.variables}
+        if self.precision.variables:
+            groups["scaling"] = self.precision.variables
         return groups | ({"average": self.average.variables} if self.average else {})
 
     def _objectives(self, outputs, targets, variables, weights):
@@ -209,26 +217,29 @@ class Trainer:
         self.trackers.start(Run(cfg.NAME, self.folder, dict(flat_items(cfg)), self.step))
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         progress = Progress(train.STEPS, "steps", 60.0, self.step)
-        print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}", flush=True)
+        how = "" if train.PRECISION == "float32" else f", computed in {train.PRECISION}"
+        print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}{how}", flush=True)
         first, rows, recent, status = self.step, [], None, "failed"
-        self.pace = Pace(self.loader, self.seconds)
+        self.pace, self.unsaved = Pace(self.batches, self.seconds), False
         try:
-            for step, batch in self.loader.run(self.step, self.step if self.patience.over else train.STEPS):
-                names, images = batch.pop("names"), batch.pop("images")
+            stop = self.step if self.patience.over else train.STEPS
+            for step, names, images, targets in self.batches.run(self.step, stop):
                 rate = rate_at(step, train, self.patience.lowered)
                 self.optimizer.learning_rate.assign(rate)
                 momentum = min(train.EMA, (1 + step) / (10 + step))
-                losses, norm = self.train_step(images, batch, self._module_weights(step), momentum)
+                losses, norm = self.train_step(images, targets, self._module_weights(step), momentum)
                 losses = {name: float(value.mean()) for name, value in losses.items()}
                 total = sum(losses.values())
-                if not np.isfinite(total) or not np.isfinite(norm):
+                if np.isfinite(total) and np.isfinite(norm):
+                    rows.append({"loss": total, **losses, "norm": norm, "rate": rate, **self.precision.row()})
+                elif not (np.isfinite(total) and self.precision.skips(norm)):
                     self._non_finite(step, losses, norm, names)
                 self.step = step + 1
-                rows.append({"loss": total, **losses, "norm": norm, "rate": rate})
                 self.pace.add(len(images))
                 if self.step % train.LOG_EVERY == 0:
-                    row = {key: float(np.mean([r[key] for r in rows])) for key in rows[0]}
-                    self.trackers.scalars("train", row, self.step)
+                    if rows:
+                        row = {key: float(np.mean([r[key] for r in rows])) for key in rows[0]}
+                        self.trackers.scalars("train", row, self.step)
                     self.trackers.scalars("speed", self.pace.row(), self.step)
                     rows = []
                 recent = total if recent is None else 0.98 * recent + 0.02 * total
@@ -236,18 +247,24 @@ class Trainer:
                 if train.IMAGES_EVERY and self.step % train.IMAGES_EVERY == 0:
                     with self.pace.other_work():
                         self.trackers.images("train", self._drawn(images), self.step)
-                if train.SELECT and (self.step % train.SELECT_EVERY == 0 or self.step == train.STEPS):
-                    with self.pace.other_work():
+                with self.pace.other_work():
+                    if self.beside:
+                        self.beside.take()
+                    if train.SELECT and (self.step % train.SELECT_EVERY == 0 or self.step == train.STEPS):
                         self._select(progress)
-                if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
-                    with self.pace.other_work():
-                        self._save(progress)
+                    if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
+                        self.unsaved = True
+                    self._save_if_due(progress)
                 if self.stop_signal or self.stopped or self.patience.over:
                     break
+            if self.beside:
+                self.beside.take(wait=True)
             self._save(progress, last=True)
             status = "stopped" if self.stop_signal or self.stopped else "done"
         finally:
             progress.__exit__()
+            if self.beside:
+                self.beside.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             self.trackers.end(status)
@@ -266,7 +283,7 @@ class Trainer:
         """Text of the progress line after steps and time: loss, images per second, share of time without data."""
         spent = self.pace.seconds - self.seconds
         images = self.loader.plan(self.step)[0] - self.loader.plan(first)[0]
-        waits = 100 * self.loader.waited / spent
+        waits = 100 * self.batches.waited / max(spent - self.pace.elsewhere, 1e-9)
         return f"loss {loss:.4f}, {images / spent:.1f} images/s, waits {waits:.1f} % for data"
 
     def _on_signal(self, number, frame):
@@ -283,25 +300,43 @@ class Trainer:
             where = f"are in {path}"
         except OSError as error:
             where = f"cannot be written to {path} ({error.strerror}); they are {', '.join(names)}"
+        other = ", or with TRAIN.PRECISION bfloat16" if self.cfg.TRAIN.PRECISION == "float16" else ""
         raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); the "
                             f"files of the batch {where}, the last checkpoint is complete: fix their boxes, then "
-                            f"--resume, or train from scratch with a lower TRAIN.RATE")
+                            f"--resume, or train from scratch with a lower TRAIN.RATE{other}")
 
     def _select(self, progress):
-        began = time.perf_counter()
-        result = self.selection.evaluate()
-        value, epoch = result[self.cfg.TRAIN.SELECT_BY], self.loader.plan(self.step)[0] / self.loader.size
-        self.trackers.images("select", self.selection.pictures, self.step)
-        self.trackers.scalars("select", result, self.step)
+        step, began = self.step, time.perf_counter()
+        if not self.beside:
+            self._selected(step, began, self.tested, self.selection.evaluate(), progress)
+            return
+        net = self.beside.net
+        self.beside.take(wait=True)
+        self._save_if_due(progress)  # else a selection that takes longer than SELECT_EVERY would leave no time for it
+        self.beside.begin(self.tested, self.selection.evaluate,
+                          lambda result: self._selected(step, began, net, result, progress))
+
+    def _selected(self, step, began, net, result, progress):
+        """What follows from the selection of a step, in which `net` was tested."""
+        value, epoch = result[self.cfg.TRAIN.SELECT_BY], self.loader.plan(step)[0] / self.loader.size
+        self.trackers.images("select", self.selection.pictures, step)
+        self.trackers.scalars("select", result, step)
         text = " ".join(f"{name} {value:.4f}" for name, value in result.items())
-        progress.note(f"step {self.step}: selection {text} ({time.perf_counter() - began:.0f} s)")
+        progress.note(f"step {step}: selection {text} ({time.perf_counter() - began:.0f} s)")
         if reaction := self.patience.look(epoch, value):
-            progress.note(f"step {self.step}: {reaction}")
+            progress.note(f"step {step}: {reaction}")
         if value > self.best:
             path = self.folder / "best.weights.h5"
-            if self._write(lambda: save_weights(self.tested, path, self.cfg), progress):
+            if self._write(lambda: save_weights(net, path, self.cfg), progress):
                 self.best = value
                 self.trackers.artifact(path)
+
+    def _save_if_due(self, progress):
+        """Not while a selection runs: the checkpoint would lack its result, and a resumed training would not repeat it.
+        """
+        if self.unsaved and not (self.beside and self.beside.busy):
+            self.unsaved = False
+            self._save(progress)
 
     def _save(self, progress, last=False):
         def write():

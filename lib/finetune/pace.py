@@ -23,19 +23,17 @@ def seconds_per_step(trainer: Trainer, timed: int = TIMED) -> float:
         trainer: at its first step.
         timed: steps per image size.
     """
-    variables = [*trainer.model.variables, *trainer.optimizer.variables]
+    variables = [*trainer.model.variables, *trainer.optimizer.variables, *trainer.precision.variables]
     variables += trainer.average.variables if trainer.average else []
     before = [variable.numpy() for variable in variables]
     sizes, weights = len(trainer.loader.turns), np.ones(len(trainer.family.modules), np.float32)
     began = time.perf_counter()
-    for step, batch in trainer.loader.run(0, sizes * (1 + timed)):
-        images = batch.pop("images")
-        batch.pop("names")
-        trainer.train_step(images, batch, weights, 0.0)
+    for step, _, images, targets in trainer.batches.run(0, sizes * (1 + timed)):
+        trainer.train_step(images, targets, weights, 0.0)
         if step == sizes - 1:
             began = time.perf_counter()
     spent = time.perf_counter() - began
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
-    trainer.loader.waited = 0.0
+    trainer.batches.waited = 0.0
     return spent / (sizes * timed)

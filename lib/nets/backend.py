@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .devices import MirroredDevices, ShardedDevices, find_devices
+from .devices import MirroredDevices, Sent, ShardedDevices, find_devices
 
 if TYPE_CHECKING:
     import keras
+
+    from ..engine.precision import Precision
 
 
 def prepare(seed: int | None = None, deterministic: bool = False) -> ModuleType:
@@ -169,7 +171,7 @@ def _jax_runner(model, multiple=128):
 
 def train_step(model: keras.Model, average: keras.Model | None, optimizer: keras.Optimizer,
                objectives: Callable, clip_norm: float,
-               devices: MirroredDevices | ShardedDevices | None = None) -> Callable:
+               devices: MirroredDevices | ShardedDevices | None = None, precision: Precision | None = None) -> Callable:
     """Compile a step of the training.
 
     The gradients of all scalars are taken at the same weights, then applied one after the other. One scalar is the
@@ -182,6 +184,8 @@ def train_step(model: keras.Model, average: keras.Model | None, optimizer: keras
             that of the batch.
         clip_norm: of the gradient; 0: no clipping.
         devices: those of devices.find_devices; None: one.
+        precision: the type in which the net computes; None: float32. With a scaled loss a step whose gradient is not
+            finite changes nothing but the scale.
 
     Returns:
         Function (images, targets, weights, momentum) -> (losses by name, norm of the gradient).
@@ -189,25 +193,44 @@ def train_step(model: keras.Model, average: keras.Model | None, optimizer: keras
     import keras
 
     steps = {"tensorflow": _tensorflow_step, "jax": _jax_step}
-    return steps[keras.backend.backend()](model, average, optimizer, objectives, clip_norm, devices or find_devices())
+    return steps[keras.backend.backend()](model, average, optimizer, objectives, clip_norm, devices or find_devices(),
+                                          precision)
 
 
-def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices):
+def _computing(precision, model):
+    """The context in which a step is traced: outside it the net computes in float32."""
+    return precision.computing(model) if precision else contextlib.nullcontext()
+
+
+def _on_devices(devices, images, targets):
+    """The batch by name as `devices.split` gives it: sent before, or now."""
+    return dict(targets.values) if isinstance(targets, Sent) else devices.split({**targets, "images": images})
+
+
+def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices, precision):
     import tensorflow as tf
 
     variables = model.trainable_variables
     pairs = list(zip(average.variables, model.variables, strict=True)) if average else []
+    scaling = precision.variables if precision else []
 
     def update(images, targets, weights, momentum):
         """What each device does with its share. With one device the sums and divisions change nothing."""
+        changed = [*model.variables, *optimizer.variables, *(average.variables if average else [])] if scaling else []
+        before = [tf.identity(v.value) for v in changed]
         with tf.GradientTape(persistent=True) as tape:
             outputs = model(tf.cast(images, "float32"), training=True)
+            outputs = {name: tf.cast(value, "float32") for name, value in outputs.items()}
             scalars, losses = objectives(outputs, targets, variables, weights)
             scalars = [scalar / devices.count for scalar in scalars]
+            if scaling:
+                scalars = [scalar * scaling[0].value for scalar in scalars]
         zero = tf.UnconnectedGradients.ZERO
         gradients = [tape.gradient(scalar, [v.value for v in variables], unconnected_gradients=zero)
                      for scalar in scalars]
         gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if scaling:
+            gradients = [[g / scaling[0].value for g in each] for each in gradients]
         norm = tf.linalg.global_norm([g for each in gradients for g in each])
         for each in gradients:
             if clip_norm:
@@ -215,14 +238,21 @@ def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices):
             optimizer.apply([g / devices.count for g in each], variables)  # Keras sums over the devices once more
         for mean, value in pairs:
             mean.assign(momentum * mean.value + (1 - momentum) * value.value)
+        if scaling:
+            finite = tf.math.is_finite(norm)
+            for variable, value in zip(changed, before, strict=True):
+                variable.assign(tf.where(finite, variable.value, value))
+            for variable, value in zip(scaling, precision.next_scale(*(v.value for v in scaling), finite), strict=True):
+                variable.assign(value)
         return losses, norm
 
     @tf.function(autograph=False)
     def step(*arguments):
-        return devices.strategy.run(update, arguments)
+        with _computing(precision, model):
+            return devices.strategy.run(update, arguments)
 
     def run(images, targets, weights, momentum):
-        batch = devices.split({**targets, "images": images})
+        batch = _on_devices(devices, images, targets)
         weights = tf.constant(weights, tf.float32)
         losses, norm = step(batch.pop("images"), batch, weights, tf.constant(momentum, tf.float32))
         norm = devices.strategy.experimental_local_results(norm)[0]  # the same on each device
@@ -231,19 +261,21 @@ def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices):
     return run
 
 
-def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
+def _jax_step(model, average, optimizer, objectives, clip_norm, devices, precision):
     import jax
     import jax.numpy as jnp
 
     groups = [model.trainable_variables, model.non_trainable_variables, optimizer.variables,
-              average.variables if average else []]
+              average.variables if average else [], precision.variables if precision else []]
     # Position of each variable of the model in (trainable, fixed), where its average finds it.
     places = {id(v): (i, j) for i in (0, 1) for j, v in enumerate(groups[i])}
     followed = [places[id(v)] for v in model.variables] if average else []
     whole, shared = devices.everywhere, devices.shared
 
     def forward(trainable, fixed, images, targets, weights):
-        outputs, fixed = model.stateless_call(trainable, fixed, images.astype("float32"), training=True)
+        with _computing(precision, model):
+            outputs, fixed = model.stateless_call(trainable, fixed, images.astype("float32"), training=True)
+        outputs = {name: value.astype("float32") for name, value in outputs.items()}
         scalars, losses = objectives(outputs, targets, trainable, weights)
         return scalars, (losses, fixed)
 
@@ -251,10 +283,14 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
     @functools.partial(jax.jit, donate_argnums=0, in_shardings=(whole, shared, shared, whole, whole),
                        out_shardings=(whole, shared, whole))
     def step(state, images, targets, weights, momentum):
-        trainable, fixed, moments, means = state
+        trainable, fixed, moments, means, scaling = state
         scalars, pull_back, (losses, fixed) = jax.vjp(
             lambda values: forward(values, fixed, images, targets, weights), trainable, has_aux=True)
-        gradients = [pull_back([jnp.float32(i == k) for i in range(len(scalars))])[0] for k in range(len(scalars))]
+        one = scaling[0] if scaling else jnp.float32(1)
+        zero = jnp.float32(0)
+        gradients = [pull_back([one if i == k else zero for i in range(len(scalars))])[0] for k in range(len(scalars))]
+        if scaling:
+            gradients = [[g / scaling[0] for g in each] for each in gradients]
         norm = jnp.sqrt(sum(jnp.sum(g * g) for each in gradients for g in each))
         for each in gradients:
             if clip_norm:
@@ -263,7 +299,12 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
             trainable, moments = optimizer.stateless_apply(moments, each, trainable)
         now = (trainable, fixed)
         means = [momentum * mean + (1 - momentum) * now[i][j] for mean, (i, j) in zip(means, followed, strict=True)]
-        return (trainable, fixed, moments, means), losses, norm
+        if scaling:
+            finite = jnp.isfinite(norm)
+            trainable, fixed, moments, means = jax.tree.map(lambda after, before: jnp.where(finite, after, before),
+                                                            (trainable, fixed, moments, means), state[:4])
+            scaling = list(precision.next_scale(*scaling, finite))
+        return (trainable, fixed, moments, means, scaling), losses, norm
 
     def placed(value):
         """Where the step leaves it: elsewhere it has another type, for which JAX would compile the step again."""
@@ -271,7 +312,9 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices):
 
     def run(images, targets, weights, momentum):
         state = tuple([placed(v.value) for v in group] for group in groups)
-        state, losses, norm = step(state, images, targets, jnp.asarray(weights, "float32"), jnp.float32(momentum))
+        batch = _on_devices(devices, images, targets)
+        images = batch.pop("images")
+        state, losses, norm = step(state, images, batch, jnp.asarray(weights, "float32"), jnp.float32(momentum))
         for group, values in zip(groups, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)

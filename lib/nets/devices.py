@@ -15,6 +15,18 @@ from ..cascade.lanes import cores
 from ..errors import InputError
 
 
+class Sent(dict):
+    """A batch as arrays by name, and what `split` of the devices made of it before it was needed.
+
+    Attributes:
+        values: what `split` gave.
+    """
+
+    def __init__(self, arrays, values):
+        super().__init__(arrays)
+        self.values = values
+
+
 def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:
     """The first `count` devices of Keras' backend: GPUs where there are any, else logical devices of the CPU.
 
@@ -89,7 +101,8 @@ class MirroredDevices:
         import tensorflow as tf
 
         if self.count == 1:
-            return {key: tf.convert_to_tensor(value) for key, value in values.items()}
+            with tf.device(f"{self.kind}:0"):
+                return {key: tf.convert_to_tensor(value) for key, value in values.items()}
 
         def share(context):
             number = context.replica_id_in_sync_group
@@ -132,3 +145,9 @@ class ShardedDevices:
 
     def synchronise(self, model):
         """Nothing to do: the moments of a step are of the batch as the program has it, which is whole."""
+
+    def split(self, values):
+        """Arrays (B, ...) by name -> the same with an equal share of the batch on each device."""
+        import jax
+
+        return {key: jax.device_put(value, self.shared) for key, value in values.items()}

@@ -50,14 +50,14 @@ class BatchNormalization(layers.BatchNormalization):
     """Keras' layer, trained by TensorFlow's fused operation where one device has the whole batch.
 
     The values are the same. On a CPU a step of MobileNetV2 takes four fifths of the time, because Keras goes over the
-    activations several times more. (B, H, W, C) float32 in and out. The class has the name of Keras' layer, so that
-    weight files and exports find it.
+    activations several times more. (B, H, W, C) float32 in and out, or 16 bit; moments are float32. The class has the
+    name of Keras' layer, so that weight files and exports find it.
     """
 
     def call(self, inputs, training=None, mask=None):
         fused = (keras.backend.backend() == "tensorflow" and training and self.trainable and not self.synchronized
                  and mask is None and len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center
-                 and not self.renorm and inputs.dtype == "float32")
+                 and not self.renorm and inputs.dtype in ("float32", "bfloat16", "float16"))
         if not fused:
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf

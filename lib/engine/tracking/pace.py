@@ -21,11 +21,14 @@ class Pace:
         loader: its waits are counted.
         seconds: time that the training has taken before it was resumed.
         clock: seconds now.
+
+    Attributes:
+        elsewhere: seconds of selections and checkpoints so far.
     """
 
     def __init__(self, loader: Waiting, seconds: float = 0.0, clock: Callable[[], float] = time.perf_counter) -> None:
         self.loader, self.clock = loader, clock
-        self.zero = clock() - seconds
+        self.zero, self.elsewhere = clock() - seconds, 0.0
         self._begin()
 
     def _begin(self):
@@ -42,7 +45,9 @@ class Pace:
         try:
             yield
         finally:
-            self.since += self.clock() - began
+            spent = self.clock() - began
+            self.since += spent
+            self.elsewhere += spent
 
     @property
     def seconds(self) -> float:
