@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -137,7 +137,7 @@ class Loader:
             batch.put(place, *self.sample(step, place))
         return batch.arrays()
 
-    def run(self, start: int, stop: int) -> Iterator[tuple[int, dict]]:
+    def run(self, start: int, stop: int) -> Generator[tuple[int, dict], None, None]:
         """Yield (step, batch) for start <= step < stop, prepared ahead by LOADER.WORKERS threads."""
         ahead = deque()
         pool = ThreadPoolExecutor(max(1, self.cfg.LOADER.WORKERS), thread_name_prefix="loader")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from ..nets.devices import Sent
 class Batches(Protocol):
     """What is asked of a loader: `run(start, stop)` yields (step, batch), a dict of arrays and "names"."""
 
-    def run(self, start: int, stop: int) -> Iterator[tuple[int, dict]]:
+    def run(self, start: int, stop: int) -> Generator[tuple[int, dict], None, None]:
         """Yield the batches of the steps."""
 
 

@@ -204,7 +204,7 @@ def _computing(precision, model):
 
 def _on_devices(devices, images, targets):
     """The batch by name as `devices.split` gives it: sent before, or now."""
-    return dict(targets.values) if isinstance(targets, Sent) else devices.split({**targets, "images": images})
+    return dict(targets.on_devices) if isinstance(targets, Sent) else devices.split({**targets, "images": images})
 
 
 def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices, precision):

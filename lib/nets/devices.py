@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +21,12 @@ class Sent(dict):
     """A batch as arrays by name, and what `split` of the devices made of it before it was needed.
 
     Attributes:
-        values: what `split` gave.
+        on_devices: what `split` gave.
     """
 
-    def __init__(self, arrays, values):
+    def __init__(self, arrays: Mapping[str, np.ndarray], on_devices: Any) -> None:
         super().__init__(arrays)
-        self.values = values
+        self.on_devices = on_devices
 
 
 def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:

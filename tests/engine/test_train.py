@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import ROOT
-from tiny_training import numbers, rows, scenes_folder, state, tiny_config, trainer, write_scenes
+from tiny_training import numbers, quick, rows, scenes_folder, state, tiny_config, trainer, write_scenes
 
 from manyfaces import locks
 from manyfaces.engine import checkpoint
@@ -19,17 +19,6 @@ from manyfaces.errors import InputError
 from manyfaces.weights import files as weights
 
 scenes = pytest.fixture(scenes_folder, scope="module")
-
-
-def quick(run):
-    """The same run with steps that only move every weight a little, for tests of what happens around the steps."""
-    def step(images, targets, weights, momentum):
-        for variable in run.model.trainable_variables + (run.average.trainable_variables if run.average else []):
-            variable.assign_add(np.full(variable.shape, 0.01, np.float32))
-        return {"m1_class": np.ones(len(images), np.float32)}, 1.0
-
-    run.train_step = step
-    return run
 
 
 # ------------------------------------------------------------------- resume
