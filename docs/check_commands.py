@@ -36,7 +36,8 @@ NOT_RUN = {
     r"\[(--|DIR)| DIR\b| FILE\b| FOLDER\b|(?<!--set )\bNAME\b":
         "a pattern, not a command: words in capitals are the reader's own",
     r"^(pip|make|cd|git) ": "changes the environment or the working copy",
-    r"^tools/(benchmark|fuzz|compare|frontier|results|record_run)\.py": "of the working copy, not of the package",
+    r"^tools/(benchmark|fuzz|compare|frontier|results|record_run)\.py|^python -m benchmarks":
+        "of the working copy, not of the package",
     r"^(\w+=\S+ )*experiments/": "of the working copy, not of the package; they call the commands that are run here",
     r"data fetch|NET\.WEIGHTS imagenet": "needs a network",
     r"--devices|\bGPU\b": "needs several GPUs",
