@@ -85,7 +85,8 @@ setup(
     package_dir={"manyfaces": "lib", "manyfaces.cfgs": "cfgs"},
     # Only what is named here: no .pyx, no generated C, no weights for Keras.
     include_package_data=False,
-    package_data={"manyfaces": ["py.typed", "datasets/toy/pictures/*", "evaluation/report/html/*.css"],
+    package_data={"manyfaces": ["py.typed", "datasets/toy/pictures/*", "evaluation/report/html/*.css",
+                                "nms/*.cu"],
                   "manyfaces.pretrained": shipped(), "manyfaces.cfgs": ["*.yml"]},
     ext_modules=modules(),
     cmdclass={"build_ext": BuildModules},

@@ -50,19 +50,28 @@ def as_array(array: ArrayLike, name: str, *shape: int | None, dtype: np.dtype = 
         given = np.asarray(array)
     except (ValueError, TypeError, OverflowError) as error:  # rows of different lengths, or an object without numbers
         raise InputError(f"{name}: found no array of numbers ({str(error)[:150]})") from None
-    if given.size and given.dtype.kind not in ("biu" if dtype.kind in "iu" else "bfiu"):
-        raise InputError(f"{name}: found an array of {given.dtype}, expected "
-                         f"{'whole ' if dtype.kind in 'iu' else ''}numbers")
+    check_kind(given, name, dtype)
     if given.dtype != dtype:
         with np.errstate(over="ignore", invalid="ignore"):  # too large for float32 becomes infinite
             given = given.astype(dtype)
-    if given.shape == (0,) and shape and shape[0] is None:
-        given = given.reshape(0, *(side or 0 for side in shape[1:]))
-    if shape and (given.ndim != len(shape)
-                  or any(want not in (None, got) for want, got in zip(shape, given.shape, strict=True))):
+    return np.ascontiguousarray(fitted(given, name, shape) if shape else given)
+
+
+def check_kind(array: Any, name: str, dtype: np.dtype = FLOAT32) -> None:
+    """Raise InputError unless an array, of NumPy or CuPy, holds numbers that may be converted to dtype."""
+    if array.size and array.dtype.kind not in ("biu" if dtype.kind in "iu" else "bfiu"):
+        raise InputError(f"{name}: found an array of {array.dtype}, expected "
+                         f"{'whole ' if dtype.kind in 'iu' else ''}numbers")
+
+
+def fitted(array: Any, name: str, shape: Sequence[int | None]) -> Any:
+    """Return an array, of NumPy or CuPy, with the shape that as_array expects; InputError for another one."""
+    if array.shape == (0,) and shape[0] is None:
+        array = array.reshape(0, *(side or 0 for side in shape[1:]))
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
         wanted = ", ".join("N" if side is None else str(side) for side in shape)
-        raise InputError(f"{name}: found an array of shape {given.shape}, expected ({wanted})")
-    return np.ascontiguousarray(given)
+        raise InputError(f"{name}: found an array of shape {array.shape}, expected ({wanted})")
+    return array
 
 
 def as_boxes(boxes: ArrayLike, name: str = "boxes") -> np.ndarray:
