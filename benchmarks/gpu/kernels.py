@@ -30,7 +30,7 @@ def emulated_card() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         source = cuda_emulator.SOURCE.read_text(encoding="utf-8")
-        kernels = cuda_emulator.build({"kernel": source}, Path(folder))["kernel"]
+        kernels = cuda_emulator.build(source, Path(folder))
     sys.modules["cupy"] = cuda_emulator.Card(kernels)
 
 

@@ -235,7 +235,7 @@ def test_auto_without_a_card_is_the_cpu(use, monkeypatch):
 def test_a_missing_package_is_named_with_what_to_install(use):
     use(None)
     with pytest.raises(InputError, match=r"device is 'cuda', but CuPy cannot be imported .*manyfaces\[cuda\].*"
-                                         r"cupy-cuda13x, and never both"):
+                                         r"cupy-cuda13x\[ctk\]', and never both"):
         on_card(BOXES, SCORES, 0.5)
 
 
