@@ -26,8 +26,8 @@ This is an estimate: where a GPU passes the CPU was not measured, since none was
 --device cuda` measures it.
 """
 
-INSTALL = ("pip install 'manyfaces[cuda]' (a machine with CUDA 13: pip install 'cupy-cuda13x[ctk]', and never both), or use "
-           "device='cpu'")
+INSTALL = ("pip install 'manyfaces[cuda]' (a machine with CUDA 13: pip install 'cupy-cuda13x[ctk]', and never both), "
+           "or use device='cpu'")
 OLDEST = 70  # compute capability 7.0: __any_sync keeps lanes together only where each has its own program counter
 MOST = 1 << 30  # boxes: ranks and slots are 32 bits
 BLOCK, SWEEP = 128, 1024  # threads
