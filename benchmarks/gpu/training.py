@@ -24,7 +24,8 @@ from . import EMULATED
 
 CFG = "ssh_mobilenet_v1_025"
 PACKAGES = ("numpy", "keras", os.environ.get("KERAS_BACKEND") or "tensorflow")
-STEPS = 20  # whose losses are compared
+STEPS = 3 if EMULATED else 20  # whose losses are compared
+SIDE = 128 if EMULATED else 640  # px of the images of trainings that are timed
 BOUND = 1e-3  # of the relative difference of a loss on the card from that on the processor
 # Products of float32 in full: by itself JAX lets a card round their factors to TF32, and TensorFlow does too.
 FULL = {"JAX_DEFAULT_MATMUL_PRECISION": "highest", "NVIDIA_TF32_OVERRIDE": "0"}
@@ -79,14 +80,22 @@ def train(name: str, cfg: str = CFG, options: Sequence[str] = (), env: Mapping[s
 
 
 def read(path: Path) -> list[dict[str, float]]:
-    """The rows of a CSV of a run."""
+    """The rows of a CSV of a run.
+
+    Raises:
+        InputError: there is none.
+    """
     with open(path, newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    if not rows:
+        raise InputError(f"{path}: holds no row")
+    return rows
 
 
 def pace(run: Path) -> tuple[float, float]:
     """(images per second, percent of the time without data) of a run; the first row, which compiles, does not count."""
-    rows = read(run / "speed.csv")[1:]
+    rows = read(run / "speed.csv")
+    rows = rows[1:] or rows
     return tuple(statistics.median(row[key] for row in rows) for key in ("images_per_second", "waits_percent"))
 
 
@@ -166,14 +175,14 @@ def toy() -> None:
     changes = {"TRAIN__DATASETS": scenes("toy_train", 24 if EMULATED else 300, 1),
                "TRAIN__SELECT": scenes("toy_select", 4 if EMULATED else 24, 2)}
     if EMULATED:
-        changes |= {"TRAIN__STEPS": 6, "TRAIN__SELECT_EVERY": 6, "TRAIN__LOG_EVERY": 2, "TRAIN__BATCH": 4,
+        changes |= {"TRAIN__STEPS": 4, "TRAIN__SELECT_EVERY": 4, "TRAIN__LOG_EVERY": 2, "TRAIN__BATCH": 4,
                     "TRAIN__WARMUP": 2, "AUGMENT__SIZE": 128}
     began = time.monotonic()
     run = train("toy_ssh", "toy_ssh", **changes)
     seconds, ap = time.monotonic() - began, max(row["AP"] for row in read(run / "select.csv"))
     rate, waits = pace(run)
     columns = ("training", "AP of the selection", "seconds", "images/s", "% waiting for data")
-    write("toy", Table("cfgs/toy_ssh.yml, 600 steps", columns, [
+    write("toy", Table("cfgs/toy_ssh.yml, from random weights", columns, [
         ["toy_ssh", f"{ap:.3f}", f"{seconds:.0f}", f"{rate:.0f}", f"{waits:.1f}"]], packages=PACKAGES))
     if ap < 0.9 and not EMULATED:
         raise InputError(f"AP of the selection is {ap:.3f}, expected at least 0.9")
@@ -181,19 +190,19 @@ def toy() -> None:
 
 
 def ssh(folder: str | None = None) -> None:
-    """300 steps of SSH from random weights: its loss falls.
+    """SSH for 300 steps from random weights: its loss falls.
 
     Raises:
         InputError: it does not.
     """
-    steps, batch = (6, 4) if EMULATED else (300, 32)
+    steps, batch = (4, 4) if EMULATED else (300, 32)
     run = train("ssh", **{"TRAIN__DATASETS": images_of(folder), "TRAIN__STEPS": steps, "TRAIN__BATCH": batch,
                           "TRAIN__LOG_EVERY": max(1, steps // 30), **speed_settings()})
     rows = read(run / "train.csv")
     first, last = (statistics.mean(row["loss"] for row in few) for few in (rows[:2], rows[-2:]))
     rate, waits = pace(run)
     columns = ("training", "first loss", "last loss", "images/s", "% waiting for data")
-    write("ssh", Table(f"SSH, 300 steps of {batch} images of 640 px", columns, [
+    write("ssh", Table(f"SSH, {steps} steps of {batch} images of {SIDE} px", columns, [
         [CFG, f"{first:.4f}", f"{last:.4f}", f"{rate:.0f}", f"{waits:.1f}"]], packages=PACKAGES))
     if not last < first and not EMULATED:
         raise InputError(f"the loss does not fall: {first:.4f} at first, {last:.4f} at the end")
@@ -203,7 +212,7 @@ def ssh(folder: str | None = None) -> None:
 def speed_settings() -> dict[str, object]:
     """Keys of the config for trainings that are timed: one size, nothing but steps."""
     return {"TRAIN__SELECT": "", "NET__WEIGHTS": "", "NET__FROZEN_STAGES": 0, "AUGMENT__SIZES": "[]",
-            "AUGMENT__SIZE": 128 if EMULATED else 640, "AUGMENT__CLEAN_STEPS": 0, "TRAIN__SAVE_EVERY": 1000}
+            "AUGMENT__SIZE": SIDE, "AUGMENT__CLEAN_STEPS": 0, "TRAIN__SAVE_EVERY": 1000}
 
 
 def speed(folder: str | None = None) -> None:
@@ -212,17 +221,17 @@ def speed(folder: str | None = None) -> None:
     The measurements end when time does: GPU_CHECK_SECONDS.
     """
     end = time.monotonic() + float(os.environ.get("GPU_CHECK_SECONDS", "inf"))
-    name, steps = images_of(folder), 6 if EMULATED else 30
+    name, steps = images_of(folder), 4 if EMULATED else 30
     columns = ("precision and batch", "images/s", "% waiting for data")
-    table, longest = Table("Training SSH at 640 px", columns, packages=PACKAGES), 0.0
-    wanted = [("float32", 4), ("bfloat16", 4)] if EMULATED else SPEEDS
+    table, longest = Table(f"Training SSH at {SIDE} px", columns, packages=PACKAGES), 0.0
+    wanted = [("bfloat16", 4)] if EMULATED else SPEEDS
     for precision, batch in wanted:
         began = time.monotonic()
         if end - began < LONGEST * longest:
             break
         run = train(f"speed_{precision}_{batch}", **{
-            "TRAIN__DATASETS": name, "TRAIN__STEPS": steps, "TRAIN__LOG_EVERY": steps // 6, "TRAIN__BATCH": batch,
-            "TRAIN__PRECISION": precision, **speed_settings()})
+            "TRAIN__DATASETS": name, "TRAIN__STEPS": steps, "TRAIN__LOG_EVERY": max(2, steps // 6),
+            "TRAIN__BATCH": batch, "TRAIN__PRECISION": precision, **speed_settings()})
         rate, waits = pace(run)
         table.rows.append([f"{precision}, {batch}", f"{rate:.0f}", f"{waits:.1f}"])
         write("speed", table)

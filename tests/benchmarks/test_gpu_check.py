@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from manyfaces.errors import InputError
+
 SCRIPT = ROOT / "experiments" / "scripts" / "gpu_check.sh"
 SPEC = importlib.util.spec_from_file_location("gpu_check", SCRIPT.with_suffix(".py"))
 assert SPEC and SPEC.loader
@@ -175,6 +177,31 @@ def test_wrong_arguments(words, message, tmp_path):
     done = subprocess.run([SCRIPT, tmp_path / "out", *words], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "PYTHON": sys.executable})
     assert done.returncode == 2 and done.stderr.startswith("error: ") and message in done.stderr
+
+
+def test_a_packed_folder_is_read_wherever_it_lies(toy, tmp_path, monkeypatch):
+    from benchmarks.gpu.pack import pack
+    from benchmarks.gpu.training import images_of
+    from manyfaces.datasets import READERS, load_roidb, read_image, save_roidb
+
+    whole = READERS["retinaface"](toy["retinaface"], toy["images"])
+    save_roidb(whole, tmp_path / "toy.pkl")
+    monkeypatch.setattr("benchmarks.gpu.pack.SIDE", 160)
+    said = pack(tmp_path / "toy.pkl", tmp_path / "first", 0.02)
+    (tmp_path / "first").rename(tmp_path / "second")
+    monkeypatch.chdir(tmp_path)
+    assert images_of(str(tmp_path / "second")) == "given"
+    records = load_roidb("data/pickles/given.pkl").records
+    assert 0 < len(records) < len(whole.records) and f": {len(records)} of 12 images" in said
+    assert sum(path.stat().st_size for path in (tmp_path / "second" / "images").iterdir()) <= 0.02 * 2**20
+    for record in records:
+        assert read_image(record.path).shape == (record.height, record.width, 3)
+        assert max(record.width, record.height) == 160
+        assert len(record.boxes) == 0 or record.boxes.max() <= 160
+    with pytest.raises(InputError, match="already holds a train.pkl"):
+        pack(tmp_path / "toy.pkl", tmp_path / "second", 0.02)
+    with pytest.raises(InputError, match="not even one image"):
+        pack(tmp_path / "toy.pkl", tmp_path / "third", 0.0001)
 
 
 def test_the_limits_of_the_parts_fit_into_ten_minutes(tmp_path):
