@@ -16,9 +16,9 @@ python -m benchmarks.gpu pack --roidb data/pickles/wider_train.pkl --folder phot
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one part in the working folder."""
     parser = argument_parser(__doc__, EXAMPLE)
-    parser.add_argument("part", choices=("built", "kernels", "nms", "losses", "toy", "ssh", "speed", "pack"),
-                        metavar="PART", help="built, kernels, nms, losses, toy, ssh, speed; or pack: fill a folder for "
-                        "them")
+    parser.add_argument("part", choices=("built", "kernels", "nms", "scenes", "losses", "toy", "ssh", "speed", "pack"),
+                        metavar="PART", help="built, kernels, nms, scenes, losses, toy, ssh, speed; or pack: fill a "
+                        "folder for them")
     parser.add_argument("--folder", metavar="DIR", help="losses, ssh, speed: holds the images that are trained on, as "
                         "pack writes them (default: made-up scenes)")
     parser.add_argument("--roidb", metavar="FILE", help="pack: the roidb whose images are taken")
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         from . import training
 
-        getattr(training, options.part)(*([options.folder] if options.part != "toy" else []))
+        given = [options.folder] if options.part in ("losses", "ssh", "speed") else []
+        getattr(training, options.part)(*given)
 
 
 def built() -> None:

@@ -91,12 +91,13 @@ def all_parts(work: Path, wheels: Path | None, folder: Path | None, emulate: boo
     nets = (*base, backend(), "keras", "h5py", "scipy", "google_crc32c")
     nms = base if emulate else (*base, "cupy")
     return [*([Part("wheels", 40, carried, ("pip",), card=False, always=True)] if wheels else []),
-            Part("build", 110, build, ("pip", "setuptools", "Cython", *base), card=False, always=True),
-            Part("kernels", 60, ours("kernels"), nms),
+            Part("build", 100, build, ("pip", "setuptools", "Cython", *base), card=False, always=True),
+            Part("kernels", 50, ours("kernels"), nms),
             Part("nms", 60, ours("nms"), nms),
+            Part("scenes", 40, ours("scenes"), (*base, "scipy"), card=False),
             Part("losses", 110, ours("losses", *given), nets),
             Part("toy", 80, ours("toy"), nets),
-            Part("ssh", 60, ours("ssh", *given), nets),
+            Part("ssh", 50, ours("ssh", *given), nets),
             Part("speed", 300, ours("speed", *given), nets)]
 
 

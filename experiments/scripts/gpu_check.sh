@@ -5,7 +5,7 @@
 # Usage: experiments/scripts/gpu_check.sh OUT [FOLDER] [--only PART,PART] [--wheels DIR] [--minutes N] [--emulate]
 #   OUT gets summary.txt, gpu.csv, losses.csv and log.txt. The rows of gpu.csv also go to docs/results/gpu.csv.
 #   FOLDER holds images and the roidb of them, train.pkl; without it scenes are made. docs/gpu.md says how to pack one.
-#   --only     machine, build, kernels, nms, losses, toy, ssh, speed; machine and build always run
+#   --only     machine, build, kernels, nms, scenes, losses, toy, ssh, speed; machine and build always run
 #   --wheels   folder of packages that are missing on a machine without a network; docs/gpu.md names them
 #   --minutes  of all parts together (default 9.5); each part also has its own limit
 #   --emulate  without a card: emulated kernels, JAX on the processor, few steps; GPU_CHECK_EMULATE=1 does the same.
