@@ -13,7 +13,7 @@ MODEL ?= ssh_mobilenet_v1_025
 
 .DEFAULT_GOAL := setup
 .PHONY: setup demo check test test-fast test-wheel wheel sdist train-toy bench results report docs gallery fuzz \
-    bulk-kills clean distclean help
+    bulk-kills test-hosts clean distclean help
 
 setup: $(VENV)/.compiled $(VENV)/.installed ## all of .venv, in steps (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -93,6 +93,9 @@ fuzz: setup ## 20,000 damaged files and wrong arguments for every reader and com
 
 bulk-kills: setup ## kill workers, nodes and drivers of `manyfaces bulk`, ten times each; with Ray too if it is installed
 	@$(PY) tests/bulk_kills.py $(MORE)
+
+test-hosts: setup ## trainings on several hosts as processes here: every family, each kill ten times; an hour on 2 cores
+	@PYTHONPATH=tests $(PY) tests/engine/hosts_matrix.py $(MORE)
 
 docs: setup ## build the site into build/site: a few seconds, without a network
 	@$(PY) docs/build_site.py

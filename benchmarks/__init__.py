@@ -20,6 +20,7 @@ SECTIONS = {
     "detectors": "our detectors and the peers, whole call, with AP; images and peers of ../shared",
     "mtcnn": "our cascade, facenet-pytorch and the mtcnn package: agreement, time per step, AP",
     "backbones": "every backbone under Tiny Faces and SSH: ms per megapixel by runtime, memory, parameters, GMAC",
+    "hosts": "what a training on several hosts sends over the network per step, counted from the nets",
     "memory": "peak memory of a process that detects in one large image, cut into tiles",
     "wider": "the WIDER protocol on a folder of predictions or a made-up one, and what lossy predictions cost",
 }

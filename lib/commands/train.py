@@ -8,17 +8,30 @@ with its sidecar and card, weights, config, samples.jpg, faces.jpg, curves and r
 
 Ctrl-C and SIGTERM save and stop. --resume continues from the last checkpoint and reaches exactly the weights that the
 run would have reached without the interruption.
+
+--hosts: several processes train together, one per GPU, on one or more hosts. Each runs the same command with its own
+--rank, or --launch starts all of them from here by ssh (docs/several-hosts.md).
 """
 
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import pretrained
 from ..config import load_config
-from ..errors import InputError, Range, check_number
-from .command_line import add_cfg_option, add_set_option, argument_parser, quiet_decoders
+from ..errors import InputError, Range, check_number, check_whole
+from ..hosts.place import PORT, RANKS, find_place
+from .command_line import add_cfg_option, add_set_option, argument_parser, quiet_decoders, run
 from .data.annotation_options import add_annotation_options, read_annotation
+
+if TYPE_CHECKING:
+    from ..hosts.team import Team
 
 EXAMPLE = """
 manyfaces train photos/ annotations/
@@ -28,12 +41,14 @@ manyfaces train --cfg ssh_mobilenet_v1_025
 manyfaces train --cfg ssh_mobilenet_v1_025 --resume
 manyfaces train --cfg ssh_mobilenet_v1_025 --init ssh_mobilenet_v1_025
 manyfaces train --cfg ssh_mobilenet_v1_025 --devices 2
+manyfaces train --cfg ssh_mobilenet_v1_025 --hosts a,b --launch --retries 3
+manyfaces train --cfg ssh_mobilenet_v1_025 --hosts a,b --rank 1
 manyfaces train --cfg ssh_mobilenet_v1_025 --set NAME trial TRAIN.STEPS 2000 TRAIN.BATCH 16
 """
 OWN = ("model", "split", "minutes", "out", "licence")  # options of own photographs only
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int | None:
     """The command line of `manyfaces train`."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("images", nargs="?", metavar="PHOTOS_DIR", help="folder of your photographs")
@@ -57,14 +72,81 @@ def main(arguments: Sequence[str] | None = None) -> None:
                             "are listed")
     configured.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share every batch (default "
                             "1); without any GPU: logical devices of the processor, as a trial")
-    options = parser.parse_args(arguments)
+    hosts = parser.add_argument_group("a config on several hosts")
+    hosts.add_argument("--hosts", metavar="HOSTS", help="host of each process, such as a,b or gpu[01-04]; a,a,b,b for "
+                       f"two GPUs each; a:5000,b for another port than {PORT}; env: MASTER_ADDR and WORLD_SIZE, "
+                       "TF_CONFIG or Slurm's variables say it")
+    hosts.add_argument("--rank", type=int, metavar="R", help="number of this process in HOSTS, from 0, which alone "
+                       f"writes (default: that of {', '.join(RANKS)})")
+    hosts.add_argument("--launch", action="store_true", help="start all processes from here: those of other hosts by "
+                       "ssh, in the same folder")
+    hosts.add_argument("--retries", type=int, default=0, metavar="N", help="with --launch: start all of them again, up "
+                       "to N times, when one is lost (default: 0)")
+    hosts.add_argument("--ssh", default="ssh", metavar="COMMAND", help="with --launch: what runs a command on another "
+                       "host (default: ssh)")
+    hosts.add_argument("--resume-or-start", action="store_true", help="--resume where the folder holds a training, "
+                       "else start one: for what restarts by itself")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(words)
+    if options.hosts:
+        return _on_hosts(options, words)
+    if options.launch or options.rank is not None:
+        raise InputError("--launch and --rank need --hosts, such as --hosts a,b")
     if options.cfg:
         _from_config(options)
     else:
         _from_photographs(options)
+    return None
 
 
-def _from_config(options: Namespace) -> None:
+def _on_hosts(options: Namespace, words: Sequence[str]) -> int:
+    """One of several processes, or the one that starts them; returns the exit code."""
+    if not options.cfg:
+        raise InputError("--hosts is for a config: give --cfg, or train on own photographs without --hosts")
+    if options.devices != 1:
+        raise InputError("--devices and --hosts: each process has one device; name a host once per GPU: a,a,b,b")
+    from ..hosts.launch import launch, stop_with_input  # late, so that --help does not wait for NumPy
+    from ..hosts.team import Team
+
+    place = find_place(options.hosts, 0 if options.launch and options.rank is None else options.rank)
+    if options.launch and options.rank is None:
+        check_whole(options.retries, "--retries")
+        start = sys.orig_argv[:-len(words)] if sys.orig_argv[-len(words):] == list(words) else []
+        command = [sys.executable, *(start[1:] or ["-m", "manyfaces", "train"]), *words]
+        return launch(command, ["--resume-or-start"], place, options.retries, options.ssh)
+    if options.launch:
+        stop_with_input()
+    team = Team(place)
+    try:
+        code = run(lambda _: _in_team(options, team))
+    except SystemExit as stopped:  # all of them stop together, with one checkpoint
+        code = int(stopped.code or 0)
+        team.leave()
+    if code in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM) and not team.lost:
+        return code
+    return team.end(code)  # a backend that tidies up would wait for the others
+
+
+def _in_team(options: Namespace, team: Team) -> None:
+    """Train as one of several processes; whatever ends it, the others are told."""
+    from ..hosts.team import HostLost
+
+    try:
+        _from_config(options, team)
+        team.leave()
+    except (HostLost, SystemExit):
+        raise
+    except (InputError, OSError, KeyboardInterrupt) as error:
+        team.leave(str(error) or "interrupted")
+        raise
+    except Exception as error:
+        team.check()  # the backend may fail because another process is gone
+        team.leave(f"{type(error).__name__}: {error}")
+        traceback.print_exc()
+        team.end(1)
+
+
+def _from_config(options: Namespace, team: Team | None = None) -> None:
     if options.images:
         raise InputError(f"--cfg trains on the data sets of the config: leave {options.images} out, or --cfg")
     for name in OWN:
@@ -72,9 +154,15 @@ def _from_config(options: Namespace) -> None:
             raise InputError(f"--{name} is for own photographs: leave it out, or --cfg")
     cfg = load_config(options.cfg, options.set)
 
+    resume = options.resume
+    if options.resume_or_start:
+        resume = Path(cfg.OUTPUT_DIR, cfg.NAME, "config.yml").is_file()
+
     from ..engine.train import Trainer  # late, so that --help does not wait for Keras
 
-    best = Trainer(cfg, resume=options.resume, init=initial_weights(options.init), devices=options.devices).run()
+    best = Trainer(cfg, resume=resume, init=initial_weights(options.init), devices=options.devices, team=team).run()
+    if team and team.rank:
+        return
     if best >= 0:
         print(f"best selection {cfg.TRAIN.SELECT_BY} {best:.4f}")
     print(f"weights are in {cfg.OUTPUT_DIR}/{cfg.NAME}")

@@ -9,6 +9,7 @@ import contextlib
 import sys
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,8 @@ class Loader:
 
     Attributes:
         size: number of samples in an epoch.
+        share: (number, count): `run` yields only that one of equal shares of each batch, for a process on one of
+            several hosts. All shares together are the batch of one process.
         waited: seconds that `run` has waited for data.
         unreadable: messages of images that were left out.
 
@@ -58,6 +61,7 @@ class Loader:
         self.bounds = np.cumsum(np.asarray(weights, np.float64))
         self.size = max(cfg.TRAIN.BATCH, round(self.bounds[-1]))
         self.turns = turns(cfg, cfg.TRAIN.BATCH)
+        self.share = 0, 1
         self.waited = 0.0
         self.unreadable: set[str] = set()
         self._orders = {}
@@ -74,6 +78,15 @@ class Loader:
                 self._orders = {e: order for e, order in self._orders.items() if abs(e - epoch) == 1}
                 self._orders[epoch] = rng.permutation(numbers)
             return self._orders[epoch]
+
+    def digest(self) -> str:
+        """Checksum of all that decides the samples but the config and the pixels, to compare processes by."""
+        value = zlib.crc32(self.bounds.tobytes())
+        for record in self.records:
+            value = zlib.crc32(f"{record.image} {record.width} {record.height}".encode(errors="replace"), value)
+            for array in (record.boxes, record.landmarks, record.ignore):
+                value = zlib.crc32(array.tobytes(), value)
+        return f"{value:08x}"
 
     def plan(self, step: int) -> tuple[int, int, int]:
         """(number of the first sample, number of samples, their side in px) of a step.
@@ -138,7 +151,7 @@ class Loader:
         return batch.arrays()
 
     def run(self, start: int, stop: int) -> Generator[tuple[int, dict], None, None]:
-        """Yield (step, batch) for start <= step < stop, prepared ahead by LOADER.WORKERS threads."""
+        """Yield (step, share of the batch) for start <= step < stop, prepared ahead by LOADER.WORKERS threads."""
         ahead = deque()
         pool = ThreadPoolExecutor(max(1, self.cfg.LOADER.WORKERS), thread_name_prefix="loader")
         try:
@@ -157,12 +170,13 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, pool, step):
-        count = self.plan(step)[1]
+        number, shares = self.share
+        count = self.plan(step)[1] // shares
         batch = Minibatch(count)
 
         def fill(places):
             for place in places:
-                batch.put(place, *self.sample(step, place))
+                batch.put(place, *self.sample(step, number * count + place))
 
         # One task per thread, not per sample: that needs the interpreter lock less often.
         workers = max(1, self.cfg.LOADER.WORKERS)

@@ -116,6 +116,7 @@ class Patience:
     Attributes:
         lowered: how often the learning rate was lowered.
         over: whether the training has ended.
+        decides: whether selections change what follows.
 
     Raises:
         InputError: TRAIN.SELECT is empty, so there is no selection to wait for.
@@ -136,6 +137,7 @@ class Patience:
             key = "TRAIN.SCHEDULE plateau" if train.SCHEDULE == "plateau" else f"TRAIN.STOP_AFTER {train.STOP_AFTER:g}"
             raise InputError(f"{key} needs a selection, but TRAIN.SELECT is empty; name a data set there")
         self.train = train
+        self.decides = bool(train.SCHEDULE == "plateau" or train.STOP_AFTER)
         self.best: float | None = None
         self.best_epoch, self.waiting_since, self.lowered, self.over = 0.0, 0.0, 0, False
 
@@ -156,7 +158,7 @@ class Patience:
 
     def state(self) -> dict[str, Any]:
         """Return the numbers that a resumed training needs, for a checkpoint."""
-        return {key: value for key, value in vars(self).items() if key != "train"}
+        return {key: value for key, value in vars(self).items() if key not in ("train", "decides")}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from `state()` of an earlier training; an empty dict changes nothing."""

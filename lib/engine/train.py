@@ -19,6 +19,7 @@ from ..data_layer.batch_sizes import check_batch
 from ..drawing import draw
 from ..errors import InputError
 from ..files import remove_parts, write_whole
+from ..hosts.team import Alone, Team
 from ..inference.detector import Detector
 from ..locks import check_free, hold, release
 from ..nets import backend
@@ -30,6 +31,7 @@ from ..weights.matching import load_matching_weights
 from . import beside
 from .ahead import SentAhead
 from .checkpoint import load_state, save_state
+from .hosts import Unseen, agree, check_same, share_state
 from .precision import Precision
 from .schedule import Patience, build_optimizer, cooldown_begins, counted_in_steps, l2, rate_at, rate_in_words
 from .tracking.names import named_trackers
@@ -54,6 +56,8 @@ class Trainer:
         init: .weights.h5 to start from, instead of TRAIN.INIT.
         devices: number of devices that share each batch.
         trackers: recorders besides those that TRAIN.TRACKERS names. None of them can end the training by an error.
+        team: the processes on several hosts that train together, one device each. The first one alone reads and writes
+            OUTPUT_DIR, and decides whether to resume.
 
     Attributes:
         step: number of steps done.
@@ -62,34 +66,40 @@ class Trainer:
     Raises:
         InputError: there is a training already, or none to resume, or its config or its images differ, or another
             process trains there.
+        HostLost: another process of the team has ended.
     """
 
     def __init__(self, cfg: EasyDict, resume: bool = False, init: str | os.PathLike | None = None,
-                 devices: int = 1, trackers: Sequence[Tracker] = ()) -> None:
-        self.cfg, train = cfg, cfg.TRAIN
-        self.trackers = Trackers([*named_trackers(cfg), *trackers])
+                 devices: int = 1, trackers: Sequence[Tracker] = (), team: Team | None = None) -> None:
+        self.cfg, train, self.team = cfg, cfg.TRAIN, team or Alone()
+        self.writes = self.team.rank == 0
+        self.trackers = Trackers([*named_trackers(cfg), *trackers] if self.writes else [])
         self.folder = Path(cfg.OUTPUT_DIR) / cfg.NAME
         checkpoint = self.folder / "checkpoint.npz"
         self.other_name = f", or train under another name (--set NAME {cfg.NAME}_2)"
-        check_free(self.folder, self.other_name)
         train.INIT = str(init or train.INIT)
-        if resume:
-            saved = self._same_config()
-            resume = checkpoint.exists()  # a run that was killed before its first checkpoint starts from scratch
-        elif checkpoint.exists():
-            raise InputError(f"{self.folder} already holds a training: continue it with --resume, move it away"
-                             f"{self.other_name}")
+        if self.writes:
+            check_free(self.folder, self.other_name)
+            if resume:
+                saved = self._same_config()
+                resume = checkpoint.exists()  # a run that was killed before its first checkpoint starts from scratch
+            elif checkpoint.exists():
+                raise InputError(f"{self.folder} already holds a training: continue it with --resume, move it away"
+                                 f"{self.other_name}")
+        resume = resume and self.writes
         self.family = family_of(cfg)
-        check_batch(cfg, devices, self.family.together)
+        check_batch(cfg, devices * self.team.world, self.family.together)
         backend.prepare(cfg.SEED, train.DETERMINISTIC)
-        self.devices = find_devices(devices)
         self.patience = Patience(train)
         self.loader = training_loader(cfg, self.family)
-        self.batches = SentAhead(self.loader, self.devices.split)
+        self.loader.share = self.team.rank, self.team.world
         self.train = counted_in_steps(cfg, self.loader.size)
+        check_same(self.team, cfg, self.loader, FREE)
+        self.devices = find_devices(devices, team)
+        self.batches = SentAhead(self.loader, self.devices.split)
         with self.devices.scope():
             self.model = self.family.build()
-            if not resume:
+            if self.writes and not resume:
                 self._first_weights()
             self.average = self._copy() if train.EMA else None
             self.optimizer = build_optimizer(cfg, self.model.trainable_variables)
@@ -98,8 +108,10 @@ class Trainer:
         self.tested = self.average or self.model
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         self.detector = Detector(self.family, backend.runner(self.tested), cfg)
-        self.beside = beside.Beside(self.family, cfg) if beside.gains(train, self.devices) else None
-        self.selection = training_selection(cfg, self.family, (self.beside or self).detector)
+        besides = self.writes and beside.gains(train, self.devices)
+        self.beside = beside.Beside(self.family, cfg) if besides else None
+        selecting = cfg if self.writes else EasyDict({**cfg, "TRAIN": {**train, "SELECT": ""}})
+        self.selection = training_selection(selecting, self.family, (self.beside or self).detector)
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
                                              train.CLIP_NORM, self.devices, self.precision)
         if resume:
@@ -112,10 +124,11 @@ class Trainer:
             self.step, self.best, self.seconds = facts["step"], facts["best"], facts.get("seconds", 0.0)
             self._same_length(saved)
             self.patience.restore(facts.get("patience", {}))
-            if facts.get("devices", 1) != devices:
-                print(f"the training there ran on {facts.get('devices', 1)} devices, now it runs on {devices}: the "
-                      f"updates are the same, but sums have another order, so the weights differ by rounding",
-                      flush=True)
+            if facts.get("devices", 1) != self.devices.count:
+                print(f"the training there ran on {facts.get('devices', 1)} devices, now it runs on "
+                      f"{self.devices.count}: the updates are the same, but sums have another order, so the weights "
+                      f"differ by rounding", flush=True)
+        share_state(self)
         self.stop_signal: int | None = None
         self.stopped = False
 
@@ -204,22 +217,25 @@ class Trainer:
             NonFiniteLoss: the loss or its gradient is not finite.
             InputError: the last checkpoint cannot be written, or another process trains there.
         """
+        if not self.writes:
+            return self._run()
         hold(self.folder, self.other_name)
         try:
+            save_config(self.cfg, self.folder / "config.yml")
+            remove_parts(self.folder)
             return self._run()
         finally:
             release(self.folder)
 
     def _run(self):
         cfg, train = self.cfg, self.train
-        save_config(cfg, self.folder / "config.yml")
-        remove_parts(self.folder)
         self.trackers.start(Run(cfg.NAME, self.folder, dict(flat_items(cfg)), self.step))
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        progress = Progress(train.STEPS, "steps", 60.0, self.step)
+        progress = (Progress if self.writes else Unseen)(train.STEPS, "steps", 60.0, self.step)
         how = "" if train.PRECISION == "float32" else f", computed in {train.PRECISION}"
-        print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}{how}", flush=True)
-        first, rows, recent, status = self.step, [], None, "failed"
+        if self.writes:
+            print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}{how}", flush=True)
+        first, rows, recent, heard, status = self.step, [], None, None, "failed"
         self.pace, self.unsaved = Pace(self.batches, self.seconds), False
         try:
             stop = self.step if self.patience.over else train.STEPS
@@ -228,14 +244,15 @@ class Trainer:
                 self.optimizer.learning_rate.assign(rate)
                 momentum = min(train.EMA, (1 + step) / (10 + step))
                 losses, norm = self.train_step(images, targets, self._module_weights(step), momentum)
-                losses = {name: float(value.mean()) for name, value in losses.items()}
+                heard = agree(self.team, step, losses, norm, self.stop_signal, self.stopped)
+                norm, losses = heard.norm, {name: float(value.mean()) for name, value in heard.losses.items()}
                 total = sum(losses.values())
                 if np.isfinite(total) and np.isfinite(norm):
                     rows.append({"loss": total, **losses, "norm": norm, "rate": rate, **self.precision.row()})
                 elif not (np.isfinite(total) and self.precision.skips(norm)):
                     self._non_finite(step, losses, norm, names)
                 self.step = step + 1
-                self.pace.add(len(images))
+                self.pace.add(len(images) * self.team.world)
                 if self.step % train.LOG_EVERY == 0:
                     if rows:
                         row = {key: float(np.mean([r[key] for r in rows])) for key in rows[0]}
@@ -244,7 +261,7 @@ class Trainer:
                     rows = []
                 recent = total if recent is None else 0.98 * recent + 0.02 * total
                 progress.advance(1, lambda: self._pace(first, recent))  # noqa: B023 (called at once)
-                if train.IMAGES_EVERY and self.step % train.IMAGES_EVERY == 0:
+                if self.writes and train.IMAGES_EVERY and self.step % train.IMAGES_EVERY == 0:
                     with self.pace.other_work():
                         self.trackers.images("train", self._drawn(images), self.step)
                 with self.pace.other_work():
@@ -255,12 +272,12 @@ class Trainer:
                     if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
                         self.unsaved = True
                     self._save_if_due(progress)
-                if self.stop_signal or self.stopped or self.patience.over:
+                if any(self._ends(heard)) or self.patience.over:
                     break
             if self.beside:
                 self.beside.take(wait=True)
             self._save(progress, last=True)
-            status = "stopped" if self.stop_signal or self.stopped else "done"
+            status = "stopped" if any(self._ends(heard)) else "done"
         finally:
             progress.__exit__()
             if self.beside:
@@ -268,10 +285,14 @@ class Trainer:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             self.trackers.end(status)
-        if self.stop_signal:
-            print(f"stopped by {signal.Signals(self.stop_signal).name} after step {self.step}; continue with --resume")
-            sys.exit(128 + self.stop_signal)
+        if stop_signal := self._ends(heard)[0]:
+            print(f"stopped by {signal.Signals(stop_signal).name} after step {self.step}; continue with --resume")
+            sys.exit(128 + stop_signal)
         return self.best
+
+    def _ends(self, heard):
+        """(signal, wish of a tracker) that end the training: in a team those of the last step, which all know."""
+        return (heard.signal, heard.stopped) if self.team.world > 1 and heard else (self.stop_signal, self.stopped)
 
     def _drawn(self, images, count=4):
         """The first images of a batch with detections, by name."""
@@ -294,6 +315,11 @@ class Trainer:
     def _non_finite(self, step, losses, norm, names):
         path = self.folder / "nonfinite.txt"
         values = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
+        if not self.writes:
+            raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); "
+                                f"rank 0 names the files of the batch")
+        if self.team.world > 1:  # also those of the other processes
+            names = self.loader.batch(step)["names"]
         text = f"step {step} norm={norm:.4g} {values}\n" + "\n".join(names) + "\n"
         try:
             write_whole(path, text)
@@ -308,7 +334,10 @@ class Trainer:
     def _select(self, progress):
         step, began = self.step, time.perf_counter()
         if not self.beside:
-            self._selected(step, began, self.tested, self.selection.evaluate(), progress)
+            own = self.selection.evaluate() if self.writes else {}
+            result = self.team.share("selection", own).facts if self.patience.decides else own
+            if result:
+                self._selected(step, began, self.tested, result, progress)
             return
         net = self.beside.net
         self.beside.take(wait=True)
@@ -327,7 +356,9 @@ class Trainer:
             progress.note(f"step {step}: {reaction}")
         if value > self.best:
             path = self.folder / "best.weights.h5"
-            if self._write(lambda: save_weights(net, path, self.cfg), progress):
+            if not self.writes:
+                self.best = value
+            elif self._write(lambda: save_weights(net, path, self.cfg), progress):
                 self.best = value
                 self.trackers.artifact(path)
 
@@ -339,6 +370,9 @@ class Trainer:
             self._save(progress)
 
     def _save(self, progress, last=False):
+        if not self.writes:
+            return
+
         def write():
             save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
                        images=len(self.loader.records), patience=self.patience.state(), devices=self.devices.count,

@@ -156,7 +156,8 @@ def _jax_runner(model, multiple=128):
         height, width = images.shape[1:3]
         pads = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
         padded = np.pad(images, pads, constant_values=FILL)
-        values = [[v.value for v in group] for group in (model.trainable_variables, model.non_trainable_variables)]
+        values = [[_own_copy(v.value) for v in group]
+                  for group in (model.trainable_variables, model.non_trainable_variables)]
         outputs = {}
         for name, value in forward(*values, padded).items():
             outputs[name] = np.asarray(value)
@@ -167,6 +168,11 @@ def _jax_runner(model, multiple=128):
         return outputs
 
     return run
+
+
+def _own_copy(value):
+    """An array of JAX that other processes hold too, as this one holds it: they do not take part in what follows."""
+    return value if value.is_fully_addressable else value.addressable_data(0)
 
 
 def train_step(model: keras.Model, average: keras.Model | None, optimizer: keras.Optimizer,
@@ -212,7 +218,7 @@ def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices, 
 
     variables = model.trainable_variables
     pairs = list(zip(average.variables, model.variables, strict=True)) if average else []
-    scaling = precision.variables if precision else []
+    scaling, again = precision.variables if precision else [], devices.sums_again(optimizer)
 
     def update(images, targets, weights, momentum):
         """What each device does with its share. With one device the sums and divisions change nothing."""
@@ -235,7 +241,7 @@ def _tensorflow_step(model, average, optimizer, objectives, clip_norm, devices, 
         for each in gradients:
             if clip_norm:
                 each, _ = tf.clip_by_global_norm(each, clip_norm)
-            optimizer.apply([g / devices.count for g in each], variables)  # Keras sums over the devices once more
+            optimizer.apply([g / again for g in each], variables)
         for mean, value in pairs:
             mean.assign(momentum * mean.value + (1 - momentum) * value.value)
         if scaling:
@@ -306,18 +312,15 @@ def _jax_step(model, average, optimizer, objectives, clip_norm, devices, precisi
             scaling = list(precision.next_scale(*scaling, finite))
         return (trainable, fixed, moments, means, scaling), losses, norm
 
-    def placed(value):
-        """Where the step leaves it: elsewhere it has another type, for which JAX would compile the step again."""
-        return value if value.sharding == whole else jax.device_put(value, whole)
-
     def run(images, targets, weights, momentum):
-        state = tuple([placed(v.value) for v in group] for group in groups)
+        state = tuple(devices.copy([v.value for v in group]) for group in groups)
         batch = _on_devices(devices, images, targets)
         images = batch.pop("images")
-        state, losses, norm = step(state, images, batch, jnp.asarray(weights, "float32"), jnp.float32(momentum))
+        weights, momentum = devices.copy([jnp.asarray(weights, "float32"), jnp.float32(momentum)])
+        state, losses, norm = step(state, images, batch, weights, momentum)
         for group, values in zip(groups, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
-        return {k: np.asarray(v) for k, v in losses.items()}, float(norm)
+        return {k: devices.join(v) for k, v in losses.items()}, float(norm)
 
     return run

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..cascade.lanes import cores
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..hosts.team import Team
 
 
 class Sent(dict):
@@ -29,10 +33,14 @@ class Sent(dict):
         self.on_devices = on_devices
 
 
-def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:
+def find_devices(count: int = 1, team: Team | None = None) -> MirroredDevices | ShardedDevices:
     """The first `count` devices of Keras' backend: GPUs where there are any, else logical devices of the CPU.
 
     Where there is no GPU, this must come before the first operation of the backend.
+
+    Args:
+        count: number of devices.
+        team: the processes that train together. Each of them has one device, and `count` is not used.
 
     Raises:
         InputError: there are fewer, or the backend cannot train.
@@ -43,7 +51,17 @@ def find_devices(count: int = 1) -> MirroredDevices | ShardedDevices:
     backend = keras.backend.backend()
     if backend not in kinds:
         raise InputError(f"KERAS_BACKEND={backend} cannot train here; expected {' or '.join(kinds)}")
+    if team:
+        return (MirroredHosts if backend == "tensorflow" else ShardedHosts)(team)
     return kinds[backend](count)
+
+
+def _own_gpu(gpus, local):
+    """The GPU of a process, by its number among those of its host. Where it sees only one, that was chosen for it."""
+    if local < len(gpus) or len(gpus) == 1:
+        return gpus[min(local, len(gpus) - 1)]
+    raise InputError(f"--hosts: found {len(gpus)} GPUs, this is process {local + 1} of this host; expected at most one "
+                     f"process per GPU")
 
 
 def _too_few(count, found, kind, hint):
@@ -98,6 +116,10 @@ class MirroredDevices:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = self.count > 1
 
+    def sums_again(self, optimizer):
+        """How often Keras adds a gradient to itself that is a sum over the devices already: it sums over them too."""
+        return self.count
+
     def split(self, values):
         """Arrays (B, ...) by name -> the same with an equal share of the batch on each device."""
         import tensorflow as tf
@@ -117,6 +139,50 @@ class MirroredDevices:
         """What each device gave for its share, (B / count, ...), as one array (B, ...) in the order of the batch."""
         parts = [part.numpy() for part in self.strategy.experimental_local_results(value)]
         return parts[0] if self.count == 1 else np.concatenate(parts)
+
+
+class MirroredHosts(MirroredDevices):
+    """TensorFlow on several hosts: every process holds all variables on its device, and takes its share of a batch.
+
+    Attributes:
+        count: number of processes, which is that of devices.
+    """
+
+    def __init__(self, team):
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        self.count, self.kind = team.world, "GPU" if gpus else "CPU"
+        if gpus:
+            tf.config.set_visible_devices(_own_gpu(gpus, team.place.local), "GPU")
+        kinds = tf.distribute.experimental.CommunicationImplementation
+        options = tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if gpus else kinds.RING)
+        # Not TF_CONFIG: the team has agreed on its addresses, whoever described it.
+        cluster = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": team.addresses}), task_type="worker", task_id=team.rank, rpc_layer="grpc",
+            num_accelerators={"GPU": 1} if gpus else {})
+        self.strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster, options)
+
+    def __str__(self):
+        return f"{self.count} processes with {_in_words(1, self.kind)} each"
+
+    def sums_again(self, optimizer):
+        """Once: Keras' own sum is left out, because it would double what goes over the network."""
+        if not hasattr(optimizer, "_all_reduce_sum_gradients"):  # a Keras that sums elsewhere
+            return self.count
+        optimizer._all_reduce_sum_gradients = lambda pairs: pairs
+        return 1
+
+    def split(self, values):
+        """The share of this process: the loader has made no more."""
+        import tensorflow as tf
+
+        with tf.device(self.strategy.extended.worker_devices[0]):
+            return {key: tf.convert_to_tensor(value) for key, value in values.items()}
+
+    def join(self, value):
+        """The share of this process, (B / count, ...)."""
+        return self.strategy.experimental_local_results(value)[0].numpy()
 
 
 class ShardedDevices:
@@ -145,11 +211,66 @@ class ShardedDevices:
         """Context in which the variables of nets and optimizers are made."""
         return contextlib.nullcontext()
 
-    def synchronise(self, model):
-        """Nothing to do: the moments of a step are of the batch as the program has it, which is whole."""
-
     def split(self, values):
         """Arrays (B, ...) by name -> the same with an equal share of the batch on each device."""
         import jax
 
         return {key: jax.device_put(value, self.shared) for key, value in values.items()}
+
+    def copy(self, values):
+        """Arrays that every device holds, where the step leaves them: elsewhere JAX would compile it again for them."""
+        import jax
+
+        return [value if value.sharding == self.everywhere else jax.device_put(value, self.everywhere)
+                for value in values]
+
+    def join(self, value):
+        """A result of the step for each image, in the order of the batch."""
+        return np.asarray(value)
+
+    def synchronise(self, model):
+        """Nothing to do: the moments of a step are of the batch as the program has it, which is whole."""
+
+
+class ShardedHosts(ShardedDevices):
+    """JAX on several hosts: each process gives its share of the batch, and the compiler sees the whole one.
+
+    Attributes:
+        count: number of processes, which is that of devices.
+    """
+
+    def __init__(self, team):
+        import jax
+
+        jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from the training
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        chosen = "," not in os.environ.get("CUDA_VISIBLE_DEVICES", ",")  # one GPU, for this process
+        jax.distributed.initialize(team.addresses[0], team.world, team.rank, [0 if chosen else team.place.local],
+                                   cluster_detection_method="deactivate")
+        self.count, self.kind = team.world, jax.local_devices()[0].platform.upper()
+        firsts = {}
+        for device in jax.devices():
+            firsts.setdefault(device.process_index, device)
+        mesh = jax.sharding.Mesh(np.array([firsts[rank] for rank in range(team.world)]), ("batch",))
+        self.everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        self.shared = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
+
+    def __str__(self):
+        return f"{self.count} processes with {_in_words(1, self.kind)} each"
+
+    def split(self, values):
+        """The whole batch, of which this process gives its share."""
+        import jax
+
+        return {key: jax.make_array_from_process_local_data(self.shared, value) for key, value in values.items()}
+
+    def copy(self, values):
+        """The same values on all devices; each process gives its own copy, which must be the same."""
+        import jax
+
+        return [value if value.sharding == self.everywhere else
+                jax.make_array_from_process_local_data(self.everywhere, np.asarray(value)) for value in values]
+
+    def join(self, value):
+        """The share of this process, (B / count, ...)."""
+        return np.concatenate([np.asarray(shard.data) for shard in value.addressable_shards])

@@ -5,6 +5,8 @@ its own permutations, so a kind with fewer records repeats more often. A batch i
 of samples and the step only.
 """
 
+import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,7 @@ class SampleLoader(Loader):
         self.cfg, self.side = cfg, side
         self.shards = folder.open("train")
         assert folder.settings is not None  # open() has read them
+        self.settings = folder.settings
         if folder.settings["stage"] != cfg.MTCNN.STAGE:
             raise InputError(f"{folder.path}: the samples there are for {folder.settings['stage']}, MTCNN.STAGE is "
                              f"{cfg.MTCNN.STAGE}; make those with `manyfaces data samples --stage {cfg.MTCNN.STAGE}`")
@@ -76,8 +79,14 @@ class SampleLoader(Loader):
                              f"leaves {sorted(set(self.kinds))}; expected positives and negatives")
         self.records: Sequence[Any] = range(sum(int(self.ends[kind][-1]) for kind in set(self.kinds)))  # the used ones
         self.size = len(self.records)  # of an epoch
+        self.share = 0, 1
         self.waited = 0.0
         self._orders = {}
+
+    def digest(self) -> str:
+        """Checksum of what the samples were made with, and of their numbers."""
+        ends = {kind: values.tolist() for kind, values in self.ends.items()}
+        return f"{zlib.crc32(json.dumps([self.settings, ends]).encode()):08x}"
 
     def plan(self, step: int) -> tuple[int, int, int]:
         """(number of the first sample, number of samples, their side in px) of a step."""
@@ -119,8 +128,14 @@ class SampleLoader(Loader):
         return {**augmented(images, label, box, landmarks, rng, self.cfg.AUGMENT), "names": names}
 
     def _submit(self, pool, step):
-        future = pool.submit(self.batch, step)
+        future = pool.submit(self._own_share, step)
         return _Coming(future), [future]
+
+    def _own_share(self, step):
+        """The samples of one generator are augmented together, so the batch is made whole and then divided."""
+        number, shares = self.share
+        count = self.plan(step)[1] // shares
+        return {name: values[number * count : (number + 1) * count] for name, values in self.batch(step).items()}
 
 
 class _Coming:
