@@ -121,3 +121,12 @@ def test_the_ablations_of_ssh():
     ("3.3", "3.21 (3.1 to 3.4)", False)])
 def test_numbers_are_compared_to_the_digits_shown(cell, value, same):
     assert (not differences(cell, value)) == same
+
+
+def test_what_several_hosts_send():
+    heads, rows = table("docs/several-hosts.md", "net")
+    figures = {row: values for (_, row), values in read("hosts.csv").items()}
+    assert {name.strip("`") for name, *_ in rows} == set(figures)
+    wrong = [text for name, *cells in rows for head, cell in zip(heads[1:], cells, strict=True)
+             for text in differences(cell, figures[name.strip("`")][head])]
+    assert not wrong

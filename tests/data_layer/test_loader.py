@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -65,6 +66,25 @@ def test_a_run_that_starts_later_gets_the_same_batches(records):
     whole = dict(Loader(records, np.ones(10), encode, config()).run(0, 6))
     for step, batch in Loader(records, np.ones(10), encode, config()).run(4, 6):
         same(batch, whole[step])
+
+
+@pytest.mark.parametrize("keys", [{"TRAIN__BATCH": 4}, {"TRAIN__BATCH": 8, "AUGMENT__SIZES": [32, 64]}])
+def test_the_shares_of_several_processes_are_the_batch_of_one(records, keys):
+    whole = dict(Loader(records, np.ones(10), encode, config(**keys)).run(0, 5))
+    loaders = [Loader(records, np.ones(10), encode, config(LOADER__WORKERS=1 + number, **keys)) for number in range(2)]
+    for number, loader in enumerate(loaders):
+        loader.share = number, 2
+    for (step, first), (_, second) in zip(*(loader.run(0, 5) for loader in loaders), strict=True):
+        assert len(first["images"]) == len(second["images"]) > 0
+        same({key: [*value, *second[key]] for key, value in first.items()}, whole[step])
+
+
+def test_a_digest_tells_other_annotations_from_the_same(records):
+    moved = [replace(record, boxes=record.boxes + 1) for record in records]
+    digests = [Loader(chosen, weights, encode, config()).digest() for chosen, weights in (
+        (records, np.ones(10)), (list(records), np.ones(10)), (records[::-1], np.ones(10)), (records[1:], np.ones(9)),
+        (records, np.full(10, 2.0)), (moved, np.ones(10)))]
+    assert digests[0] == digests[1] and len(set(digests)) == 5
 
 
 def test_epochs_use_every_image_once_and_differ(records):

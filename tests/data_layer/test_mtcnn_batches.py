@@ -39,6 +39,18 @@ def test_a_batch_depends_only_on_its_step(samples):
     assert not np.array_equal(first.batch(3)["images"], loader(samples, SEED=4).batch(3)["images"])
 
 
+def test_the_shares_of_several_processes_are_the_batch_of_one(samples):
+    loaders = [loader(samples) for _ in range(3)]
+    for number, own in enumerate(loaders):
+        own.share = number, 3
+    assert len({own.digest() for own in loaders}) == 1
+    runs = [[batch for _, batch in own.run(0, 3)] for own in loaders]
+    for step, shares in enumerate(zip(*runs, strict=True)):
+        for key, values in loader(samples).batch(step).items():
+            assert [len(share[key]) for share in shares] == [8, 8, 8]
+            np.testing.assert_array_equal(np.concatenate([share[key] for share in shares]), values, key)
+
+
 def test_all_records_of_a_kind_are_used_before_one_repeats(samples):
     loaded = loader(samples)
     total = int(loaded.ends["positive"][-1])
