@@ -117,24 +117,22 @@ def _on_hosts(options: Namespace, words: Sequence[str]) -> int:
     if options.launch:
         stop_with_input()
     team = Team(place)
-    try:
-        code = run(lambda _: _in_team(options, team))
-    except SystemExit as stopped:  # all of them stop together, with one checkpoint
-        code = int(stopped.code or 0)
-        team.leave()
+    code = run(lambda _: _in_team(options, team))
     if code in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM) and not team.lost:
         return code
     return team.end(code)  # a backend that tidies up would wait for the others
 
 
-def _in_team(options: Namespace, team: Team) -> None:
-    """Train as one of several processes; whatever ends it, the others are told."""
+def _in_team(options: Namespace, team: Team) -> int:
+    """Train as one of several processes; whatever ends it, the others are told. Returns the exit code."""
     from ..hosts.team import HostLost
 
+    code = 0
     try:
         _from_config(options, team)
-        team.leave()
-    except (HostLost, SystemExit):
+    except SystemExit as stopped:  # by a signal, after the same step as the others
+        code = int(stopped.code or 0)
+    except HostLost:
         raise
     except (InputError, OSError, KeyboardInterrupt) as error:
         team.leave(str(error) or "interrupted")
@@ -144,6 +142,8 @@ def _in_team(options: Namespace, team: Team) -> None:
         team.leave(f"{type(error).__name__}: {error}")
         traceback.print_exc()
         team.end(1)
+    team.leave()
+    return code
 
 
 def _from_config(options: Namespace, team: Team | None = None) -> None:

@@ -316,6 +316,7 @@ class Trainer:
         path = self.folder / "nonfinite.txt"
         values = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
         if not self.writes:
+            self.team.share("not finite", {})  # the first process has written the names
             raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); "
                                 f"rank 0 names the files of the batch")
         if self.team.world > 1:  # also those of the other processes
@@ -326,6 +327,7 @@ class Trainer:
             where = f"are in {path}"
         except OSError as error:
             where = f"cannot be written to {path} ({error.strerror}); they are {', '.join(names)}"
+        self.team.share("not finite", {})
         other = ", or with TRAIN.PRECISION bfloat16" if self.cfg.TRAIN.PRECISION == "float16" else ""
         raise NonFiniteLoss(f"step {step}: the loss or its gradient is not finite ({values}, norm={norm:.4g}); the "
                             f"files of the batch {where}, the last checkpoint is complete: fix their boxes, then "

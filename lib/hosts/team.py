@@ -268,15 +268,22 @@ class Team(Alone):
             raise HostLost(self.lost)
 
     def leave(self, error: str = "") -> None:
-        """Tell the others that this process ends; without an error, wait until all of them are at this place."""
+        """Tell the others that this process ends; without an error, wait until all of them are at this place.
+
+        Raises:
+            HostLost: without an error: another one has ended before that.
+        """
         message = Message("end", {"text": error}) if error else Message("bye", {})
         for link in self._links.values():
             _tell(link, message)
         while not error and not self.lost and len(self._gone) < len(self._links):
             time.sleep(0.02)
+        lost = "" if error else self.lost
         self.left.set()
         for link in self._links.values():
             link.close()
+        if lost:
+            raise HostLost(lost)
 
     def end(self, code: int, line: str = "") -> NoReturn:
         """End this process at once: what tidies up in the backends would wait for those that are gone."""

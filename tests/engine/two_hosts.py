@@ -81,7 +81,10 @@ def main(folder, case, *words):
             np.savez(out / f"{trainer.team.rank}.npz", **found)
 
     engine.Trainer.run = looked_at
-    return run(train.main, ["--cfg", "tiny", *options])
+    options = ["--cfg", "tiny", *options]
+    keys = [word for word in words if "=" in word]
+    sys.orig_argv = [sys.executable, __file__, str(folder), case, *keys, *options]  # what a launcher starts again
+    return run(train.main, options)
 
 
 def found(folder, name, rank=0):
