@@ -1,4 +1,4 @@
-"""Faces cut out of an image: as they are (`crop`), or turned upright by five landmarks (`align`).
+"""Faces cut out of an image: as they are (`crop`), or turned upright by five landmarks (`align`); or hidden (`hide`).
 
 Face recognition nets are trained on faces whose eyes, nose and mouth are at fixed places of a square of 112 px
 (SphereFace, arXiv 1704.08063, and ArcFace, arXiv 1801.07698). The similarity transform (rotation, scale, shift) that
@@ -20,6 +20,8 @@ REFERENCE_POINTS = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 7
                              [41.5493, 92.3655], [70.7299, 92.2041]])
 REFERENCE_SIZE = 112
 MAX_SIZE = 4096  # px; a larger size is most likely a typing error
+HIDDEN_BY = ("blur", "pixelate")
+CELLS = 6  # areas along the longer side of a hidden face: too few for eyes, nose and mouth
 
 
 def similarity_transform(source: ArrayLike, target: ArrayLike) -> np.ndarray:
@@ -140,16 +142,69 @@ def crop(image: np.ndarray, boxes: ArrayLike, margin: float = 0.2) -> list[np.nd
         >>> [face.shape for face in crop(np.zeros((100, 100, 3), np.uint8), [[10, 20, 30, 60], [90, 0, 110, 50]], 0.5)]
         [(80, 40, 3), (75, 20, 3)]
     """
-    if not 0 <= margin < np.inf:
-        raise InputError(f"crop: margin is {margin!r}, expected 0 or more, as a fraction of a box's sides")
-    height, width = image.shape[:2]
     crops = []
-    for number, (x1, y1, x2, y2) in enumerate(np.asarray(boxes, np.float64).reshape(-1, 4)):
-        dx, dy = margin * (x2 - x1), margin * (y2 - y1)
-        left, top = max(0, int(np.floor(x1 - dx))), max(0, int(np.floor(y1 - dy)))
-        right, bottom = min(width, int(np.ceil(x2 + dx))), min(height, int(np.ceil(y2 + dy)))
+    for number, (left, top, right, bottom) in enumerate(_with_margin(image, boxes, margin, "crop")):
         if right <= left or bottom <= top:
+            x1, y1, x2, y2 = np.asarray(boxes, np.float64).reshape(-1, 4)[number]
             raise InputError(f"crop: face {number}, box {x1:g} {y1:g} {x2:g} {y2:g}, is outside the image of "
-                             f"{width} x {height} px; are the faces those of this image?")
+                             f"{image.shape[1]} x {image.shape[0]} px; are the faces those of this image?")
         crops.append(image[top:bottom, left:right].copy())
     return crops
+
+
+def hide(image: np.ndarray, boxes: ArrayLike, how: str = "blur", margin: float = 0.2) -> np.ndarray:
+    """Make faces unrecognisable.
+
+    Of a box the mean colours of at most CELLS x CELLS areas remain, and nothing else: `pixelate` shows them as tiles,
+    `blur` as smooth transitions. Neither can be undone. Hair, clothes and the scene remain.
+
+    Args:
+        image: (H, W, 3) uint8.
+        boxes: (N, 4) x1 y1 x2 y2 in px; what is outside the image is left out.
+        how: one of HIDDEN_BY.
+        margin: fraction of a box's side that is added at each end of it, >= 0.
+
+    Returns:
+        (H, W, 3) uint8, a changed copy.
+
+    Raises:
+        InputError: `how`, the margin or a box is wrong.
+
+    Examples:
+        >>> image = np.zeros((2, 4, 1), np.uint8)
+        >>> image[:, 1:3] = 100
+        >>> hide(image, [[0, 0, 4, 2]], "pixelate", 0)[..., 0]  # 2 x 1 areas: one for every 2 px at most
+        array([[50, 50, 50, 50],
+               [50, 50, 50, 50]], dtype=uint8)
+    """
+    if how not in HIDDEN_BY:
+        raise InputError(f"hide: found {how!r}, expected {' or '.join(HIDDEN_BY)}")
+    hidden = np.array(image, order="C")
+    for left, top, right, bottom in _with_margin(image, boxes, margin, "hide"):
+        if right > left and bottom > top:
+            # Means of the given image, so that the order of boxes that touch does not matter for what they keep.
+            hidden[top:bottom, left:right] = _coarse(image[top:bottom, left:right], how)
+    return hidden
+
+
+def _coarse(face, how):
+    """A face as its mean colours in at most CELLS x CELLS areas of 2 x 2 px or more."""
+    height, width = face.shape[:2]
+    step = max(height, width) / CELLS
+    columns, rows = (max(1, min(round(side / step), side // 2)) for side in (width, height))
+    means = cv2.resize(np.ascontiguousarray(face), (columns, rows), interpolation=cv2.INTER_AREA)
+    between = cv2.INTER_LINEAR if how == "blur" else cv2.INTER_NEAREST
+    return cv2.resize(means, (width, height), interpolation=between).reshape(face.shape)
+
+
+def _with_margin(image, boxes, margin, what):
+    """The boxes with a margin, rounded outwards and clipped to the image: a list of (left, top, right, bottom)."""
+    if not 0 <= margin < np.inf:
+        raise InputError(f"{what}: margin is {margin!r}, expected 0 or more, as a fraction of a box's sides")
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    if not np.isfinite(boxes).all():
+        raise InputError(f"{what}: a box holds NaN or infinity, expected px")
+    size, extra = (image.shape[1], image.shape[0]), margin * (boxes[:, 2:] - boxes[:, :2])
+    first = np.clip(np.floor(boxes[:, :2] - extra), 0, size)
+    last = np.clip(np.ceil(boxes[:, 2:] + extra), 0, size)
+    return np.hstack([first, last]).astype(int).tolist()

@@ -198,6 +198,28 @@ class Detections:
 
         return crop(rgb_image(image), self.boxes, margin)
 
+    def hide(self, image: ImageSource, how: str = "blur", margin: float = 0.2) -> np.ndarray:
+        """Make the faces in a copy of an image unrecognisable.
+
+        Ask `detect` for faces from a low threshold on, TEST.HIDE_SCORE, so that few are missed.
+
+        Args:
+            image: path, bytes of a file, (H, W, 3) uint8 RGB array, or PIL image.
+            how: blur or pixelate.
+            margin: fraction of a box's side that is added at each end of it.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: the way or the margin is wrong.
+            ImageError: the image cannot be read.
+        """
+        from .align import hide
+        from .datasets.pixels import rgb_image
+
+        return hide(rgb_image(image), self.boxes, how, margin)
+
     def align(self, image: ImageSource, size: int = 112) -> np.ndarray:
         """Turn the faces upright and scale them to one size, as face recognition needs them.
 

@@ -1,5 +1,9 @@
 """Find faces in images, folders, globs, videos or a camera, and draw them with landmarks and a bar of score colours.
 
+With --blur or --pixelate the faces are hidden instead, from a lower score on, since none should be missed. With --crop
+or --align each face becomes a file of its own, NAME/1.jpg and so on, best first. These pictures have full size, and no
+metadata of the source but its colour profile.
+
 `manyfaces demo` without a SOURCE uses the images of demo/data, or two public-domain portraits and a crowd made of them
 where that is empty. The table holds milliseconds of the net, of decoding and of NMS; the first call for a size is not
 timed.
@@ -23,11 +27,12 @@ from .command_line import argument_parser, quiet_decoders
 from .detector_options import add_detector_options, detector_from
 
 # Of a working copy, where the program is called in one; elsewhere pictures go to FACES.
-SHOWN, VISUALIZE, FACES = Path("demo/data"), Path("demo/visualize"), Path("faces")
+SHOWN, VISUALIZE, FACES, HIDDEN = Path("demo/data"), Path("demo/visualize"), Path("faces"), Path("hidden")
 NAME = "ssh_mobilenet_v1_025"
 EXAMPLE = """
 manyfaces demo
 manyfaces detect holiday/ "more/*.jpg" film.mp4 --out found --json found/faces.jsonl --score 0.4
+manyfaces detect holiday/ film.mp4 --blur --out public
 manyfaces detect 0 --frames 200          # the first camera; Ctrl-C ends it, too
 manyfaces detect --weights model.onnx photo.jpg --json - --threads 2 > faces.jsonl
 """
@@ -50,34 +55,50 @@ def _detect(arguments, sources):
                         help="image, folder, glob, video or number of a camera")
     add_detector_options(parser, NAME)
     parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize where "
-                        "the working folder has it, else faces; with --json -: none are written)")
+                        "the working folder has it, else faces; hidden with --blur and --pixelate; with --json -: none "
+                        "are written)")
+    kinds = parser.add_mutually_exclusive_group()
+    for kind, text in (("blur", "make the faces unrecognisable: six areas per face at most, with smooth transitions"),
+                       ("pixelate", "the same as tiles"), ("crop", "write each face, with a margin"),
+                       ("align", "write each face upright, 112 x 112 px, as face recognition takes it; needs "
+                                 "landmarks")):
+        kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=text)
+    parser.add_argument("--strip", action="store_true",
+                        help="leave out the colour profile as well: the pictures hold nothing but pixels")
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures and videos")
     parser.add_argument("--json", metavar="FILE", help="one line of JSON per image or frame: boxes, scores, landmarks; "
                         "-: on standard output, instead of the table")
     parser.add_argument("--overwrite", "--anew", action="store_true",
                         help="do all sources again and replace the file of --json")
     parser.add_argument("--score", type=float, metavar="S", help="lowest score of a face that is drawn and counted "
-                        "(default: TEST.DEMO_SCORE of the config)")
+                        "(default: TEST.DEMO_SCORE of the config; TEST.HIDE_SCORE with --blur and --pixelate)")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after N frames; 0: never")
     options = parser.parse_args(arguments)
     quiet_decoders()
     if options.score is not None:
         check_value("TEST.DEMO_SCORE", options.score, "--score")
     check_whole(options.frames, "--frames")
+    if options.no_pictures and options.kind:
+        raise InputError(f"--{options.kind}: is about pictures, which --no-pictures forbids")
+    if options.strip and not options.kind:
+        raise InputError("--strip: goes with --blur, --pixelate, --crop or --align; drawn pictures have no metadata")
     if options.no_pictures and options.out:
         raise InputError(f"--out {options.out}: pictures are written there, which --no-pictures forbids")
 
     # Imported here, so that --help does not wait for them.
-    from ..inference.demo.demo import Demo, run_demo
+    from ..align import HIDDEN_BY
+    from ..inference.demo.demo import Demo, run_demo, shown_from
     from ..inference.demo.journal import Journal, Printed, detector_mark
+    from ..inference.demo.pictures import DRAWN
     from ..inference.demo.sources import default_sources, find_sources
 
-    printed = options.json == "-"
-    out = options.out or (None if printed or options.no_pictures else _default_folder())
+    printed, kind = options.json == "-", options.kind or DRAWN
+    folder = HIDDEN if kind in HIDDEN_BY else VISUALIZE if kind == DRAWN and VISUALIZE.is_dir() else FACES
+    out = options.out or (None if options.no_pictures or (printed and kind == DRAWN) else folder)
     sources = find_sources(options.sources) if options.sources else default_sources(SHOWN)
     detector = detector_from(options, NAME)
     cfg = detector.cfg
-    score = cfg.TEST.DEMO_SCORE if options.score is None else options.score
+    score = shown_from(cfg.TEST, kind) if options.score is None else options.score
     cfg.TEST.SCORE = min(cfg.TEST.SCORE, score)
     journal: Journal | Printed | None = None
     todo = sources
@@ -85,14 +106,14 @@ def _detect(arguments, sources):
         journal = Printed(detector_mark(detector))
     elif options.json:
         journal = Journal(options.json, detector_mark(detector), score, options.overwrite)
-        todo = journal.start(sources, out, options.frames)
+        todo = journal.start(sources, out, options.frames, kind)
     there = f"{len(sources) - len(todo)} were there already" if len(todo) < len(sources) else ""
     if not todo:
         print(f"{out or options.json}: all {len(sources)} were there already (--overwrite does them again)")
         return 0
     try:
-        done, failed = run_demo(Demo(detector, out, score, options.frames, journal), todo,
-                                note=(lambda _: None) if printed else None)
+        done, failed = run_demo(Demo(detector, out, score, options.frames, journal, kind, options.strip),
+                                todo, note=(lambda _: None) if printed else None)
     finally:
         if journal:
             journal.close()
@@ -102,7 +123,3 @@ def _detect(arguments, sources):
     print("; ".join(filter(None, [wrote, there, f"{len(failed)} left out" if failed else ""])),
           file=sys.stderr if printed else sys.stdout)
     return 0
-
-
-def _default_folder():
-    return VISUALIZE if VISUALIZE.is_dir() else FACES

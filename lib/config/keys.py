@@ -275,6 +275,8 @@ KEYS = Group("", {
         "KEEP": positive(750),  # boxes per image after NMS
         "BATCH": positive(1, "testing running"),  # images per call of the net
         "DEMO_SCORE": fraction(0.5, "testing drawing"),  # lowest score of a face that is drawn
+        "HIDE_SCORE": fraction(0.3, "testing drawing"),  # lowest score of a face that is blurred or pixelated; lower,
+        # because a missed face counts more there than a false one
     }),
 })
 

@@ -1,11 +1,13 @@
-"""Headers of JPEG and PNG, and what may be wrong with such a file: it is cut short, or it claims too much.
+"""Headers of JPEG and PNG, their colour profile, and what may be wrong: cut short, or claims too much.
 
 Source: JPEG: ITU T.81, annex B (markers and segments). PNG: its third edition, section 5; EXIF is in the chunk eXIf.
+Profiles: ICC.1:2022, section 7.2 and annex B.4; PNG, section 11.3.2.3.
 """
 
 import io
 import itertools
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -17,6 +19,7 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GARBAGE = 1 << 16  # bytes between two segments that are skipped, as libjpeg does
 _MOST = 100_000  # segments or chunks: more than any real file has
+_PROFILE = 1 << 22  # bytes of a colour profile; those of displays have 500 to 4,000, of printers a million
 _SCANS = 500  # of a progressive JPEG: each takes the time of a whole image; encoders write about 10
 
 
@@ -56,6 +59,36 @@ def has_too_long_chunk(data: bytes) -> bool:
         return False
     last = next((length for kind, length in _chunks(io.BytesIO(data)) if kind == b"IEND" or length > len(data)), 0)
     return last > len(data)
+
+
+def colour_profile(data: bytes) -> bytes | None:
+    """The ICC profile of RGB pixels in the bytes of a JPEG or PNG; None where there is none, or a damaged one."""
+    try:
+        profile = _jpeg_profile(data) if data[:2] == b"\xff\xd8" else _png_profile(data) if data[:8] == _PNG else b""
+    except (struct.error, ValueError, zlib.error):
+        return None
+    whole = len(profile) == int.from_bytes(profile[:4], "big")
+    return profile if whole and profile[16:20] == b"RGB " else None
+
+
+def _jpeg_profile(data):
+    file, parts, count = io.BytesIO(data), {}, 0
+    for marker, length in _segments(file):
+        payload = file.read(length) if marker == 0xE2 else b""  # other things use this marker too, such as previews
+        if payload[:12] == b"ICC_PROFILE\0" and length >= 14:
+            parts[payload[12]], count = payload[14:], payload[13]
+    return b"".join(parts.get(number, b"") for number in range(1, count + 1)) if len(parts) == count else b""
+
+
+def _png_profile(data):
+    file = io.BytesIO(data)
+    for kind, length in itertools.islice(_chunks(file), _MOST):
+        if kind == b"iCCP":
+            name, _, rest = file.read(min(length, _PROFILE)).partition(b"\0")
+            return zlib.decompressobj().decompress(rest[1:], _PROFILE) if len(name) < 80 else b""
+        if kind == b"IDAT":
+            break
+    return b""
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, int]]:

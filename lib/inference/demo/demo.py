@@ -1,33 +1,30 @@
-"""The demonstration: sources in; pictures and videos with the faces drawn, a table of counts and times, JSON lines."""
+"""The demonstration: sources in; pictures and videos, a table of counts and times, JSON lines out."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-
+from ...align import HIDDEN_BY
 from ...datasets.images import ImageError
-from ...drawing import draw
 from ...errors import check_number, check_whole, printable
-from ...files import identity, write_whole
 from ...progress import Progress
+from .pictures import DRAWN, Pictures
 from .sources import Source, frames, timing
-from .video import video_format, whole_video
+from .video import whole_video
 
 if TYPE_CHECKING:
+    from easydict import EasyDict
+
     from ...detections import Detections
     from ..base import BaseDetector
     from .journal import Journal, Printed
 
-JPEG_SIDE = 65500  # px, the longest side of a JPEG
 PARTS = ("net", "decode", "nms")
 HEADER = f"{'source':<28} {'size':>11} {'faces':>6} {'best':>6} {'net ms':>10} {'decode ms':>10} {'nms ms':>10}"
 WARM_SIZES = 3  # more would double the time of a folder of photographs of many sizes
@@ -75,18 +72,6 @@ class Seen:
         self.best = max(self.best, _best(detections))
 
 
-def _encoded(drawn, ending, source):
-    """Bytes of a picture file; ImageError where OpenCV cannot make one of the source."""
-    try:
-        good, data = cv2.imencode(ending, drawn, [cv2.IMWRITE_JPEG_QUALITY, 92] if ending == ".jpg" else [])
-    except cv2.error:
-        good = False
-    if not good:
-        raise ImageError(f"{source.where}: its picture of {drawn.shape[1]} x {drawn.shape[0]} px cannot be written as "
-                         f"{ending}")
-    return data.tobytes()
-
-
 def _best(detections):
     return float(detections.scores[0]) if len(detections) else 0.0
 
@@ -100,21 +85,25 @@ class Demo:
     Args:
         detector: a Detector or CascadeDetector.
         out: folder for pictures and videos; None: none are written.
-        score: faces below it are neither drawn nor counted; None: TEST.DEMO_SCORE.
+        score: faces below it are neither shown nor counted; None: TEST.HIDE_SCORE where faces are hidden, else
+            TEST.DEMO_SCORE.
         limit: largest number of frames of a video, 0: all.
         journal: a Journal that has been started, or a Printed; None: no JSON lines.
+        kind: what pictures show, one of pictures.KINDS.
+        strip: pictures have no colour profile either.
 
     Raises:
-        InputError: the score is not from 0 to 1, or the limit is below 0.
+        InputError: the score is not from 0 to 1, the limit is below 0, or the kind is another.
     """
 
     def __init__(self, detector: BaseDetector, out: str | os.PathLike | None, score: float | None = None,
-                 limit: int = 0, journal: Journal | Printed | None = None):
+                 limit: int = 0, journal: Journal | Printed | None = None, kind: str = DRAWN, strip: bool = False):
         self.detector, self.limit, self.journal = detector, check_whole(limit, "limit"), journal
-        self.out = None if out is None else Path(out)
-        self.score = check_number(detector.cfg.TEST.DEMO_SCORE if score is None else score, "score")
+        self.score = check_number(shown_from(detector.cfg.TEST, kind) if score is None else score, "score")
+        self.pictures = None if out is None else Pictures(out, kind, self.score, strip)
+        # What is drawn may be a smaller copy; faces are hidden and cut out at full size.
+        self.pixels = detector.shrunk_to if kind == DRAWN else 0
         self.warm = set()
-        self.wrote: tuple[int, int] | None = None  # device and number of the folder that the pictures are in
 
     def look(self, source: Source) -> Seen:
         """Find the faces of a source, write its picture or video and its JSON lines.
@@ -134,37 +123,37 @@ class Demo:
             self.detector.detect(image)
         return self.detector.detect(image, threshold=self.score)
 
-    def _drawn(self, image, detections):
-        return draw(image, detections, self.score, colour_bar=True)
-
     def _image(self, source):
-        image, size = source.read(self.detector.shrunk_to, self.detector.cfg.TEST.MAX_FILE_PIXELS)
-        detections, path = self._detect(image), None
-        if self.out is not None:
-            drawn = cv2.cvtColor(self._drawn(image, detections), cv2.COLOR_RGB2BGR)
-            ending = ".jpg" if max(drawn.shape) <= JPEG_SIDE else ".png"
-            path = self.out / (source.name + ending)
-            with self._writes(source, path):
-                write_whole(path, _encoded(drawn, ending, source), sync=False)
+        path = self.pictures.path(source) if self.pictures else None
+        image, size = source.read(self.pixels, self.detector.cfg.TEST.MAX_FILE_PIXELS)
+        detections = self._detect(image)
+        if path:
+            with self.pictures.writes(source, path):
+                path = self.pictures.write_image(source, path, image, detections)
         detections = detections.scaled(size[0] / image.shape[1], size[1] / image.shape[0])
         self._note(source, path, size, detections)
         return Seen(source.where, size, len(detections), _best(detections), detections.times)
 
     def _video(self, source):
         camera = source.kind == "camera"
-        path = None if self.out is None else self.out / (source.name + video_format()[0])
+        path = self.pictures.path(source) if self.pictures else None
+        film = bool(path) and not self.pictures.cut_out
         stream = frames(source, self.limit)
         first = next(stream)  # an ImageError where there is none
-        times, seconds = timing(source, self.limit if path else 1), 0.0  # only a drawn video needs the pace of all
+        times, seconds = timing(source, self.limit if film else 1), 0.0  # only a written video needs the pace of all
         seen, held = Seen(source.where, (first.image.shape[1], first.image.shape[0]), 0, 0.0, {}, 0), None
         with (contextlib.suppress(KeyboardInterrupt) if camera else contextlib.nullcontext(),
               Progress(self.limit or times.count, "frames") as progress,
-              self._writes(source, path),
-              whole_video(path, times.pace) if path else contextlib.nullcontext() as writer):
+              self.pictures.writes(source, path) if path else contextlib.nullcontext(),
+              whole_video(path, times.pace) if film else contextlib.nullcontext() as writer):
+            if path:
+                self.pictures.start_video(path)
             for image, seconds in itertools.chain([first], stream):
                 detections = self._detect(image)
                 if writer:
-                    writer.show(self._drawn(image, detections), seconds)
+                    writer.show(self.pictures.frame(image, detections, seconds), seconds)
+                elif path:
+                    self.pictures.write_faces(source, path, image, detections, f"{seen.frames:06}_")
                 if held:
                     self._note(*held)
                 held = source, path, seen.size, detections, {"frame": seen.frames, "seconds": round(seconds, 4)}
@@ -181,36 +170,19 @@ class Demo:
                             f"names; is it cut short?")
         return seen
 
-    @contextlib.contextmanager
-    def _writes(self, source, path):
-        """Around the writing of a source's picture or video; path: None where none is written.
-
-        Raises:
-            ImageError: the name of the source is too long for that of the picture.
-            OSError: it cannot be written, or what was written before was removed since.
-        """
-        if path is None:
-            yield
-            return
-        if self.wrote and identity(path.parent) != self.wrote:
-            raise FileNotFoundError(errno.ENOENT, "was removed while pictures were written to it", str(path.parent))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                os.lstat(path)  # a name that is too long is an error here, before the work
-            yield
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-            raise ImageError(f"{source.where}: {error.strerror} for its picture") from None
-        self.wrote = self.wrote or identity(path.parent)
-
     def _note(self, source, path, size, detections, moment=None):
         """Add a JSON line, where a journal is kept."""
         if self.journal:
             self.journal.add({"source": source.where, "width": size[0], "height": size[1], **(moment or {}),
                               "ms": {part: round(ms, 3) for part, ms in detections.times.items()},
-                              **({"picture": path.name} if path else {}), **detections.to_dict()})
+                              **({"picture": path.name} if path else {}),
+                              **({"shows": self.pictures.kind} if path and self.pictures.kind != DRAWN else {}),
+                              **detections.to_dict()})
+
+
+def shown_from(test: EasyDict, kind: str) -> float:
+    """The lowest score of a face that pictures of this kind show: a hidden face may not be missed."""
+    return test.HIDE_SCORE if kind in HIDDEN_BY else test.DEMO_SCORE
 
 
 def run_demo(demo: Demo, sources: Sequence[Source], note: Callable[[str], object] | None = None,

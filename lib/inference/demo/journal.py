@@ -1,7 +1,8 @@
 """The demonstration's JSON lines: one line per image or frame, written at once, and read again by the next run.
 
 A line is what Detections.to_json gives, so that Detections.from_json reads it, with source, width, height (px of the
-full-size image), ms, picture (file name in the folder of pictures, where one was written) and by (which detector). A
+full-size image), ms, picture (file name in the folder of pictures, where one was written; a folder for cut-out faces),
+shows (where that is not the faces drawn: blur, pixelate, crop or align) and by (which detector). A
 frame of a video also has frame (from 0), seconds, and `"end": true` where it was the last of the video.
 """
 
@@ -22,6 +23,7 @@ from ...files import append_whole, identity, write_whole
 from ...locks import hold, release
 from ...parsing import parse_json
 from ...runtimes.files import model_files
+from .pictures import DRAWN
 
 if TYPE_CHECKING:
     from ..base import BaseDetector
@@ -106,19 +108,22 @@ class Journal:
             rows.append((line, row))
         return rows
 
-    def start(self, sources: Sequence[Source], pictures: str | os.PathLike | None, limit: int = 0) -> list[Source]:
+    def start(self, sources: Sequence[Source], pictures: str | os.PathLike | None, limit: int = 0,
+              kind: str = DRAWN) -> list[Source]:
         """Make the file ready for new lines; lines of sources that are to be done again are removed from it.
 
         Args:
             sources: all sources of this run.
             pictures: folder that must hold the picture of a source that is done; None: no pictures are wanted.
             limit: largest number of frames of a video, 0: all.
+            kind: what the pictures must show, one of pictures.KINDS.
 
         Returns:
             The sources that are still to be done.
         """
         done = {row["source"] for _, row in self.rows if self._complete(row, limit)
-                and (pictures is None or (Path(pictures) / str(row.get("picture"))).is_file())}
+                and (pictures is None or (row.get("shows", DRAWN) == kind
+                                          and (Path(pictures) / str(row.get("picture"))).exists()))}
         todo = [source for source in sources if source.kind == "camera" or source.where not in done]
         again = {source.where for source in todo}
         kept = [line + b"\n" for line, row in self.rows if row["source"] not in again]
