@@ -28,7 +28,7 @@ CASCADE = {"CASCADE.MIN_FACE", "CASCADE.FACTOR", "CASCADE.THRESHOLDS", "CASCADE.
 TEST = {"TEST.SIZE", "TEST.SCALES", "TEST.MAX_SIDE", "TEST.MAX_PIXELS", "TEST.MAX_FILE_PIXELS",
         "TEST.LARGE", "TEST.TILE_OVERLAP",
         "TEST.TEMPLATES", "TEST.FLIP", "TEST.SCORE", "TEST.NMS", "TEST.NMS_METHOD", "TEST.TOP", "TEST.KEEP",
-        "TEST.BATCH", "TEST.DEMO_SCORE"}
+        "TEST.BATCH", "TEST.DEMO_SCORE", "TEST.HIDE_SCORE"}
 NO_NEW_WEIGHTS = TEST | {"OUTPUT_DIR", "DATA_DIR", "LOADER.WORKERS", "LOADER.PREFETCH", "LOADER.CACHE_MB",
                          "TRAIN.SAVE_EVERY", "TRAIN.LOG_EVERY", "TRAIN.IMAGES_EVERY", "TRAIN.TRACKERS"}
 PLACE = {"DATA_DIR", "OUTPUT_DIR", "TRAIN.INIT", "MTCNN.SAMPLES", "MTCNN.PNET", "MTCNN.RNET"}
@@ -88,7 +88,7 @@ def test_predictions_are_decided_by_keys_of_testing(tmp_path, family, extra):
     weights = tmp_path if family == "mtcnn" else tmp_path / "w.weights.h5"
     found = settings_of(load_config(overrides=["FAMILY", family]), weights)
     names = {key.lower().replace("test.", "").replace("cascade.", "cascade_")
-             for key in TEST - {"TEST.BATCH", "TEST.DEMO_SCORE", "TEST.MAX_FILE_PIXELS"} | extra}
+             for key in TEST - {"TEST.BATCH", "TEST.DEMO_SCORE", "TEST.HIDE_SCORE", "TEST.MAX_FILE_PIXELS"} | extra}
     assert set(found) == names | {"name", "weights", "sha256"}
 
 
@@ -100,7 +100,7 @@ def test_a_demonstration_is_continued_unless_a_key_changes_what_it_draws():
             cfg[group][name] = "changed"
         return detector_mark(SimpleNamespace(cfg=cfg, source=None))
 
-    drawn = TEST - {"TEST.BATCH", "TEST.DEMO_SCORE", "TEST.SCORE", "TEST.MAX_FILE_PIXELS"}
+    drawn = TEST - {"TEST.BATCH", "TEST.DEMO_SCORE", "TEST.HIDE_SCORE", "TEST.SCORE", "TEST.MAX_FILE_PIXELS"}
     assert {key for key in TEST | CASCADE if mark(key, "ssh") != mark(None, "ssh")} == drawn
     # CASCADE.NMS takes the place of TEST.NMS, which has the same last name.
     assert {key for key in TEST | CASCADE if mark(key) != mark()} == (drawn | CASCADE) - {"TEST.NMS"}

@@ -86,10 +86,9 @@ def _detect(arguments, sources):
         raise InputError(f"--out {options.out}: pictures are written there, which --no-pictures forbids")
 
     # Imported here, so that --help does not wait for them.
-    from ..align import HIDDEN_BY
     from ..inference.demo.demo import Demo, run_demo, shown_from
     from ..inference.demo.journal import Journal, Printed, detector_mark
-    from ..inference.demo.pictures import DRAWN
+    from ..inference.demo.pictures import DRAWN, HIDDEN_BY
     from ..inference.demo.sources import default_sources, find_sources
 
     printed, kind = options.json == "-", options.kind or DRAWN

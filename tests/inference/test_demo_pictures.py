@@ -1,4 +1,4 @@
-"""Hidden and cut-out faces of tools/demo.py, with a stand-in for the net: what is left of a face, and of the metadata."""
+"""Hidden and cut-out faces of tools/demo.py with a stand-in for the net: what is left of a face and of the metadata."""
 
 import io
 import tracemalloc
@@ -101,8 +101,8 @@ def test_hidden_pictures_keep_size_format_and_everything_else(tool, stand_in, tm
     save(tmp_path / "in/a.png", image)
     save(tmp_path / "in/b.jpg", image)
     monkeypatch.chdir(tmp_path)
-    assert demo(tool, "--weights", stand_in, "in", "--blur", "--json", "f.jsonl", "--set", "TEST.SCORE", "0.3",
-                "TEST.MAX_SIDE", "200", "TEST.LARGE", "shrink", "TEST.HIDE_SCORE", "0.31", "TEST.DEMO_SCORE", "0.9") == 0
+    keys = ["TEST.SCORE", "0.3", "TEST.MAX_SIDE", "200", "TEST.HIDE_SCORE", "0.31", "TEST.DEMO_SCORE", "0.9"]
+    assert demo(tool, "--weights", stand_in, "in", "--blur", "--json", "f.jsonl", "--set", *keys) == 0
     left = read_image("hidden/a.png")
     changed = np.argwhere((left != image).any(axis=2))
     # 0.2 of 40 px more at each end, and a pixel of the enlarged box at most
@@ -224,15 +224,15 @@ def test_profiles_are_read_as_pillow_reads_them(tmp_path):
 def test_a_face_of_a_video_stays_hidden_for_a_while(tmp_path):
     noise = np.random.default_rng(4).integers(0, 256, (64, 64, 3), np.uint8)
     pictures, face, none = Pictures(tmp_path, "blur", 0.3), Detections([[20, 20, 40, 40]], [0.9]), Detections([], [])
-    pictures.start_video(tmp_path / "film.mp4")
     shown = [pictures.frame(noise, faces, seconds) for faces, seconds in
              ((face, 0.0), (none, 0.1), (none, HELD), (none, HELD + 0.01))]
     assert np.array_equal(shown[0], hide(noise, face.boxes)) and not np.array_equal(shown[0], noise)
     assert np.array_equal(shown[1], shown[0]) and np.array_equal(shown[2], shown[0])
     assert np.array_equal(shown[3], noise)
     pictures.frame(noise, face, 0.7)
-    pictures.start_video(tmp_path / "next.mp4")
-    assert np.array_equal(pictures.frame(noise, none, 0.0), noise)  # nothing is left of the film before
+    with pictures.video(Source("video", "next", "next"), tmp_path / "next.webm", 25) as add:
+        add(0, noise, none, 0.0)
+        assert np.array_equal(pictures.frame(noise, none, 0.0), noise)  # nothing is left of the film before
 
 
 def test_faces_of_a_video_are_numbered_by_frame(tmp_path):

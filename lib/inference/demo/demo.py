@@ -16,7 +16,6 @@ from ...errors import check_number, check_whole, printable
 from ...progress import Progress
 from .pictures import DRAWN, Pictures
 from .sources import Source, frames, timing
-from .video import whole_video
 
 if TYPE_CHECKING:
     from easydict import EasyDict
@@ -100,6 +99,7 @@ class Demo:
                  limit: int = 0, journal: Journal | Printed | None = None, kind: str = DRAWN, strip: bool = False):
         self.detector, self.limit, self.journal = detector, check_whole(limit, "limit"), journal
         self.score = check_number(shown_from(detector.cfg.TEST, kind) if score is None else score, "score")
+        self.kind = kind
         self.pictures = None if out is None else Pictures(out, kind, self.score, strip)
         # What is drawn may be a smaller copy; faces are hidden and cut out at full size.
         self.pixels = detector.shrunk_to if kind == DRAWN else 0
@@ -127,7 +127,7 @@ class Demo:
         path = self.pictures.path(source) if self.pictures else None
         image, size = source.read(self.pixels, self.detector.cfg.TEST.MAX_FILE_PIXELS)
         detections = self._detect(image)
-        if path:
+        if self.pictures and path:
             with self.pictures.writes(source, path):
                 path = self.pictures.write_image(source, path, image, detections)
         detections = detections.scaled(size[0] / image.shape[1], size[1] / image.shape[0])
@@ -137,23 +137,18 @@ class Demo:
     def _video(self, source):
         camera = source.kind == "camera"
         path = self.pictures.path(source) if self.pictures else None
-        film = bool(path) and not self.pictures.cut_out
         stream = frames(source, self.limit)
         first = next(stream)  # an ImageError where there is none
-        times, seconds = timing(source, self.limit if film else 1), 0.0  # only a written video needs the pace of all
+        times, seconds = timing(source, self.limit if path else 1), 0.0  # only a written video needs the pace of all
         seen, held = Seen(source.where, (first.image.shape[1], first.image.shape[0]), 0, 0.0, {}, 0), None
         with (contextlib.suppress(KeyboardInterrupt) if camera else contextlib.nullcontext(),
               Progress(self.limit or times.count, "frames") as progress,
-              self.pictures.writes(source, path) if path else contextlib.nullcontext(),
-              whole_video(path, times.pace) if film else contextlib.nullcontext() as writer):
-            if path:
-                self.pictures.start_video(path)
+              self.pictures.video(source, path, times.pace) if self.pictures and path else contextlib.nullcontext()
+              as add):
             for image, seconds in itertools.chain([first], stream):
                 detections = self._detect(image)
-                if writer:
-                    writer.show(self.pictures.frame(image, detections, seconds), seconds)
-                elif path:
-                    self.pictures.write_faces(source, path, image, detections, f"{seen.frames:06}_")
+                if add:
+                    add(seen.frames, image, detections, seconds)
                 if held:
                     self._note(*held)
                 held = source, path, seen.size, detections, {"frame": seen.frames, "seconds": round(seconds, 4)}
@@ -170,13 +165,15 @@ class Demo:
                             f"names; is it cut short?")
         return seen
 
+    def _picture(self, path):
+        return {"picture": path.name} | ({"shows": self.kind} if self.kind != DRAWN else {})
+
     def _note(self, source, path, size, detections, moment=None):
         """Add a JSON line, where a journal is kept."""
         if self.journal:
             self.journal.add({"source": source.where, "width": size[0], "height": size[1], **(moment or {}),
                               "ms": {part: round(ms, 3) for part, ms in detections.times.items()},
-                              **({"picture": path.name} if path else {}),
-                              **({"shows": self.pictures.kind} if path and self.pictures.kind != DRAWN else {}),
+                              **(self._picture(path) if path else {}),
                               **detections.to_dict()})
 
 

@@ -6,9 +6,9 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -19,11 +19,14 @@ from ...datasets.images import ImageError
 from ...drawing import draw
 from ...errors import InputError
 from ...files import identity, write_whole
-from .video import video_format
+from .video import video_format, whole_video
 
 if TYPE_CHECKING:
     from ...detections import Detections
     from .sources import Source
+
+    AddFrame = Callable[[int, np.ndarray, Detections, float], Any]
+    """Takes the number of a frame, (H, W, 3) uint8 RGB, its faces, and its time in seconds."""
 
 DRAWN = "drawn"
 CUT_OUT = ("crop", "align")
@@ -95,11 +98,22 @@ class Pictures:
         write_whole(path, _encoded(made, path.suffix, source, profile), sync=False)
         return path
 
-    def start_video(self, path: Path) -> None:
-        """Make ready for the frames of another video."""
+    @contextlib.contextmanager
+    def video(self, source: Source, path: Path, pace: float) -> Iterator[AddFrame]:
+        """Around the frames of a video with `pace` frames per second: a function that adds one.
+
+        Raises:
+            as `writes` and `whole_video`.
+        """
         self.held = []
-        if self.cut_out:
-            self.start_faces(path)
+        with self.writes(source, path):
+            if self.cut_out:
+                self.start_faces(path)
+                yield lambda number, image, faces, seconds: self.write_faces(source, path, image, faces,
+                                                                             f"{number:06}_")
+                return
+            with whole_video(path, pace) as writer:
+                yield lambda number, image, faces, seconds: writer.show(self.frame(image, faces, seconds), seconds)
 
     def frame(self, image: np.ndarray, faces: Detections, seconds: float) -> np.ndarray:
         """What a video shows of a frame (H, W, 3) uint8 RGB. A hidden box stays hidden for HELD seconds more."""
@@ -136,16 +150,13 @@ class Pictures:
             write_whole(path / f"{before}{number}{ending}", _encoded(face, ending, source, profile), sync=False)
 
     @contextlib.contextmanager
-    def writes(self, source: Source, path: Path | None) -> Iterator[None]:
-        """Around the writing of a source; path: None where nothing is written.
+    def writes(self, source: Source, path: Path) -> Iterator[None]:
+        """Around the writing of a source.
 
         Raises:
             ImageError: the name of the source is too long for that of the picture.
             OSError: it cannot be written, or what was written before was removed since.
         """
-        if path is None:
-            yield
-            return
         if self.wrote and identity(self.folder) != self.wrote:
             raise FileNotFoundError(errno.ENOENT, "was removed while pictures were written to it", str(self.folder))
         try:
