@@ -1,8 +1,10 @@
 """Compare the compiled parts with their NumPy twins and with peers: milliseconds, and ratios within one run."""
 
+import argparse
 from collections.abc import Sequence
 
 from manyfaces.commands.command_line import argument_parser
+from manyfaces.errors import shown
 from manyfaces.files import write_whole
 
 from . import SECTIONS, as_csv, run_section
@@ -10,6 +12,7 @@ from . import SECTIONS, as_csv, run_section
 EXAMPLE = """
 tools/benchmark.py                        # every section
 tools/benchmark.py nms targets --csv output/benchmark.csv
+tools/benchmark.py nms --device cuda      # on an NVIDIA GPU
 tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv docs/results/detectors.csv
 tools/benchmark.py detectors --also "SCRFD-2.5G=scrfd_2.5g.onnx" --limit 20
 tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
@@ -25,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="; ".join(f"{name}: {what}" for name, what in SECTIONS.items()) + " (default: all)")
     parser.add_argument("--csv", metavar="FILE", help="also write the figures there: table, row, column, value, "
                         "and for times versions, processor and cores")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="section nms: cuda proves and times "
+                        "the kernels for NVIDIA GPUs (docs/gpu.md)")
+    parser.add_argument("--counts", type=whole_numbers, metavar="N,N", help="section nms: numbers of boxes")
     parser.add_argument("--pred", metavar="DIR", help="section wider: predictions to evaluate instead of made-up ones")
     parser.add_argument("--gt", metavar="DIR", help="section wider: the official ground truth they belong to")
     parser.add_argument("--every", type=int, default=1, metavar="N",
@@ -50,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="section memory: px of the image (default: %(default)s)")
     options = parser.parse_args(arguments)
     tables = []
-    given = {"wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
+    given = {"nms": {"counts": options.counts, "device": options.device},
+             "wider": {"pred": options.pred, "gt": options.gt, "every": max(1, options.every)},
              "detectors": {"data": options.data, "peers": options.peers, "limit": options.limit,
                            "also": options.also},
              "backbones": {"repeats": max(1, options.repeats), "names": options.nets and options.nets.split(",")},
@@ -64,3 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.csv:
         write_whole(options.csv, as_csv(tables).encode())
         print(f"wrote {options.csv}")
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Those of a list such as 1000,5000; an error of argparse if one is none, or below 1."""
+    numbers = [int(each) for each in text.split(",") if each.strip().isdecimal()]
+    if len(numbers) != text.count(",") + 1 or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"found {shown(text)}, expected whole numbers such as 1000,5000")
+    return numbers

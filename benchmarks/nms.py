@@ -1,4 +1,4 @@
-"""Hard NMS of 1,000, 5,000 and 100,000 boxes: ours, its NumPy twin, OpenCV's and TensorFlow's.
+"""Hard NMS of 1,000, 5,000 and 100,000 boxes: ours, its NumPy twin, OpenCV's and TensorFlow's; or all on a GPU.
 
 The boxes are candidates of a crowd: faces of 8 to 60 px in 4000 x 3000 px. Each peer receives its input in the form
 that it takes; the conversion is not timed. TensorFlow is called eagerly, and left out if it is not installed.
@@ -8,32 +8,38 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from manyfaces.boxes.checks import as_choice
 from manyfaces.nms import COMPILED, nms, reference
 
+from . import nms_cuda
 from .candidates import crowd_candidates
+from .nms_cuda import THRESHOLD
 from .timing import Table, median_ms
 
 COUNTS = (1_000, 5_000, 100_000)
-THRESHOLD = 0.3
 LARGE = 20_000  # from here on a peer takes seconds and runs once; the tests compare the boxes
 
 
-def run(counts: Sequence[int] = COUNTS, peers: Sequence[str] | None = None) -> list[Table]:
+def run(counts: Sequence[int] | None = None, peers: Sequence[str] | None = None, device: str = "cpu") -> list[Table]:
     """Time each implementation, and compare it with ours.
 
     Args:
-        counts: numbers of boxes.
-        peers: names of PEERS; None: all.
+        counts: numbers of boxes; None: COUNTS of the device.
+        peers: names of PEERS; None: all. For the CPU.
+        device: "cpu"; or "cuda", which is nms_cuda.py.
 
     Returns:
         A list with one Table.
 
     Raises:
+        InputError: the device is unknown or missing.
         RuntimeError: a peer keeps other boxes than ours.
     """
+    if as_choice(device, "device", ("cpu", "cuda")) == "cuda":
+        return nms_cuda.run(counts or nms_cuda.COUNTS)
     peers = list(PEERS) if peers is None else peers
     rows = []
-    for count in counts:
+    for count in counts or COUNTS:
         boxes, scores = crowd_candidates(count, np.random.default_rng(count))
         kept = nms(boxes, scores, THRESHOLD)
         ours = median_ms(lambda: nms(boxes, scores, THRESHOLD), 15)  # noqa: B023 (called at once)

@@ -103,4 +103,4 @@ def nms() -> None:
 
     if EMULATED:
         emulated_card()
-    main(["nms", "--device", "cuda", "--csv", "nms.csv"])
+    main(["nms", "--device", "cuda", "--csv", "nms.csv", *(["--counts", "1000,5000"] if EMULATED else [])])

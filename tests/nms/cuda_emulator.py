@@ -112,7 +112,7 @@ class Card:
         card = self
 
         class Device:
-            compute_capability = capability
+            compute_capability, id = capability, 0
 
             def __init__(self, number=None):
                 assert number in (None, card.number)
@@ -126,8 +126,9 @@ class Card:
             def synchronize(self):
                 card.waits += 1
 
-        self.cuda = SimpleNamespace(Device=Device, runtime=SimpleNamespace(getDeviceCount=lambda: 1,
-                                                                           CUDARuntimeError=CardError))
+        self.cuda = SimpleNamespace(Device=Device, runtime=SimpleNamespace(
+            getDeviceCount=lambda: 1, getDeviceProperties=lambda number: {"name": b"Emulated"},
+            CUDARuntimeError=CardError))
 
     def empty(self, shape, dtype):
         values, around = memory(int(np.prod(shape)), dtype)

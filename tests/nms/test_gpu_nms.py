@@ -1,5 +1,6 @@
 """NMS on a GPU, without one: the kernels are compiled as C++, and CuPy is a stand-in (cuda_emulator.py)."""
 
+import csv
 import sys
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from cuda_emulator import COMPILER, SOURCE, Array, Card, CardError, Stuck, build
 from mutants import MUTANTS, with_mutants
 
+from benchmarks import nms_cuda
 from benchmarks.candidates import crowd_candidates
 from benchmarks.nms_cases import COUNT, KINDS, cases, differing, outcome
+from manyfaces.commands.command_line import run
 from manyfaces.errors import InputError
 from manyfaces.nms import cpu_nms, gpu_nms, nms
 
@@ -271,3 +274,67 @@ def test_cupy_has_what_the_launcher_uses():
     module = cupy.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=gpu_nms.OPTIONS, backend="nvrtc")
     assert callable(module.get_function) and issubclass(cupy.cuda.runtime.CUDARuntimeError, Exception)
     assert hasattr(cupy.cuda.Device, "compute_capability") and hasattr(cupy.cuda.Device, "synchronize")
+
+
+# --------------------------------------------------------------------------- the benchmark
+
+
+def test_the_benchmark_proves_and_times_the_card(card, monkeypatch, tool, tmp_path, capsys):
+    proved = []
+    monkeypatch.setattr(nms_cuda, "differing", lambda function: iter(proved.append(function) or ()))
+    monkeypatch.setattr(nms_cuda, "MOST_PAIRS", 300)
+    monkeypatch.setattr(nms_cuda, "SECONDS", 0.0)
+    table = tmp_path / "nms.csv"
+    assert run(tool("benchmark").main, ["nms", "--device", "cuda", "--counts", "200,400", "--csv", str(table)]) == 0
+    assert proved == [gpu_nms.nms, gpu_nms.bitmask_nms]
+    with open(table, newline="", encoding="utf-8") as file:
+        rows = {(row["row"], row["column"]): row["value"] for row in csv.DictReader(file)}
+    for count in ("200", "400"):
+        boxes, scores = crowd_candidates(int(count), np.random.default_rng(int(count)))
+        assert rows[count, "kept"] == str(len(cpu_nms(boxes, scores, 0.3)))
+        assert float(rows[count, "CPU / GPU"]) == pytest.approx(
+            float(rows[count, "CPU, ms"]) / float(rows[count, "GPU, ms"]), rel=0.1, abs=0.01)
+        assert (rows[count, "matrix of bits, ms"] != "") == (count == "200") and rows[count, "torchvision, ms"] == ""
+    assert "Emulated. 2,000 hard cases" in capsys.readouterr().out
+
+
+def test_the_benchmark_ends_where_boxes_differ(card, monkeypatch):
+    monkeypatch.setattr(nms_cuda, "differing", lambda function: iter(["case 7"]))
+    with pytest.raises(RuntimeError, match="other boxes than on the CPU, first in case 7"):
+        nms_cuda.run((10,))
+    monkeypatch.setattr(nms_cuda, "differing", lambda function: iter([]))
+    monkeypatch.setattr(nms_cuda, "cpu_nms", lambda *case: np.array([0]))
+    with pytest.raises(RuntimeError, match="GPU: other boxes than on the CPU, of 200"):
+        nms_cuda.run((200,))
+
+
+def test_the_benchmark_without_a_card(use, tool, capsys):
+    use(None)
+    assert run(tool("benchmark").main, ["nms", "--device", "cuda"]) == 2
+    assert "error: device is 'cuda', but CuPy cannot be imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("counts", ["5,x", "0", "", "5,,6", "-5"])
+def test_counts_of_the_benchmark(tool, counts, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(tool("benchmark").main, ["nms", f"--counts={counts}"])
+    assert f"found '{counts}', expected whole numbers such as 1000,5000" in capsys.readouterr().err
+
+
+def test_torchvision_must_keep_about_the_same(monkeypatch):
+    boxes, scores = crowd_candidates(300, np.random.default_rng(0))
+    kept = cpu_nms(boxes, scores, 0.3)
+
+    class Elsewhere(np.ndarray):
+        """An array of PyTorch."""
+
+        cuda = cpu = lambda self: self
+        numpy = lambda self: np.asarray(self)  # noqa: E731
+
+    torch = type("torch", (), {"from_numpy": staticmethod(lambda array: array.view(Elsewhere))})
+    answers = iter([kept, kept, kept[:-5]])
+    vision = type("torchvision", (), {"ops": type("ops", (), {"nms": lambda *_: next(answers).view(Elsewhere)})})
+    monkeypatch.setitem(sys.modules, "torchvision", vision)
+    assert nms_cuda.of_torchvision(torch, boxes, scores, kept)().tolist() == kept.tolist()
+    with pytest.raises(RuntimeError, match="torchvision keeps other boxes than ours, of 300"):
+        nms_cuda.of_torchvision(torch, boxes, scores, kept)
