@@ -22,6 +22,7 @@ SECTIONS = {
     "backbones": "every backbone under Tiny Faces and SSH: ms per megapixel by runtime, memory, parameters, GMAC",
     "hosts": "what a training on several hosts sends over the network per step, counted from the nets",
     "memory": "peak memory of a process that detects in one large image, cut into tiles",
+    "bulk": "`manyfaces bulk` beside a plain loop: processor time, rate, memory, by engine and number of images",
     "wider": "the WIDER protocol on a folder of predictions or a made-up one, and what lossy predictions cost",
 }
 

@@ -23,6 +23,8 @@ PACKAGES = {  # name here: (as it is written, the distributions that hold it)
     "facenet-pytorch": ("facenet-pytorch", ("facenet-pytorch",)),
     "mtcnn": ("mtcnn", ("mtcnn",)),
     "grain": ("Grain", ("grain",)),
+    "pyarrow": ("pyarrow", ("pyarrow",)),
+    "ray": ("Ray", ("ray",)),
 }
 RUNTIMES = {"keras": ("keras", "tensorflow")}  # the packages of a runtime, where they are not the one of its name
 

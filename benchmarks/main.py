@@ -17,6 +17,7 @@ tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv
 tools/benchmark.py detectors --also "SCRFD-2.5G=scrfd_2.5g.onnx" --limit 20
 tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
 tools/benchmark.py memory --size 6000x4000
+tools/benchmark.py bulk --images 200,2000,20000 --csv docs/results/bulk.csv
 tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 """
 
@@ -54,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="section backbones: calls of a net in each runtime; the median counts")
     parser.add_argument("--size", default="6000x4000", metavar="WxH",
                         help="section memory: px of the image (default: %(default)s)")
+    parser.add_argument("--images", type=whole_numbers, default=[200], metavar="N,N",
+                        help="section bulk: numbers of images (default: 200)")
+    parser.add_argument("--side", type=int, default=160, metavar="PX", help="section bulk: longer side of the images")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="section bulk: workers of an engine")
     options = parser.parse_args(arguments)
     tables = []
     given = {"nms": {"counts": options.counts, "device": options.device},
@@ -63,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
              "backbones": {"repeats": max(1, options.repeats), "names": options.nets and options.nets.split(",")},
              "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn,
                        "tf1": options.tf1},
-             "memory": {"size": options.size}}
+             "memory": {"size": options.size},
+             "bulk": {"images": options.images, "side": options.side, "workers": options.workers}}
     for name in options.sections or SECTIONS:
         for table in run_section(name, **given.get(name, {})):
             print(table.text(), end="\n\n", flush=True)

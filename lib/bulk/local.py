@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -27,7 +27,7 @@ PATIENCE = 5  # times that workers may end in a row before one of them has begun
 _worker: Worker | None = None  # of this process
 
 
-def local_parts(job: Job, plan: Plan, workers: int, stop: Stop) -> Iterator[Part]:
+def local_parts(job: Job, plan: Plan, workers: int, stop: Stop) -> Generator[Part, None, None]:
     """Yield the parts of a plan that are to be done, in the order in which they are finished.
 
     A worker that is killed is replaced, and what was in work is done again. After a stop signal nothing is begun.
@@ -43,8 +43,8 @@ def local_parts(job: Job, plan: Plan, workers: int, stop: Stop) -> Iterator[Part
         try:
             while (waiting and not stop.asked) or running:
                 while waiting and not stop.asked and len(running) < 2 * workers:
-                    number = waiting.popleft()
-                    running[_submit(pool, job, number, plan.items(number))] = number
+                    running[_submit(pool, job, waiting[0], plan.items(waiting[0]))] = waiting[0]
+                    waiting.popleft()  # only now: submitting to processes that have ended raises
                 for future in wait(running, 0.2, FIRST_COMPLETED).done:
                     part = future.result()
                     del running[future]

@@ -6,21 +6,23 @@ asked for again here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..progress import print_line
+from ..progress import print_line, silent
+from .ray_watch import Watch
 from .rows import Part
+from .stop import Stop, TimeUp
 from .worker import Job, Worker, cores
 
 if TYPE_CHECKING:
     from .plan import Plan
-    from .stop import Stop
 
 STARTS = 3  # tries to start Ray: on a busy machine its processes may not be ready in the 30 s that it waits for them
 PATIENCE = 3  # times that the work may fail in a row without a part that is finished
@@ -37,14 +39,14 @@ ENVIRONMENT = {  # before Ray is imported; what the user has set stays
 
 
 def ray_parts(job: Job, plan: Plan, workers: int | None, address: str | None, gpus: float,
-              stop: Stop) -> Iterator[Part]:
+              stop: Stop) -> Generator[Part, None, None]:
     """Yield the parts of a plan that are to be done, in the order in which they are finished.
 
     Args:
         workers: number of actors; None: the cores here, or the slots of the cluster.
         address: of a cluster to join; None: Ray is started here, whatever else runs on the machine.
         gpus: of an actor.
-        stop: after its signal no part is waited for.
+        stop: after its signal the next part is the last one that is waited for.
 
     Raises:
         InputError: Ray is not installed or cannot be started, there are too few slots, or a detector cannot be opened.
@@ -58,8 +60,11 @@ def ray_parts(job: Job, plan: Plan, workers: int | None, address: str | None, gp
         raise InputError(f"--engine ray: the package {error.name} is not installed: pip install 'manyfaces[bulk]'; "
                          f"on one machine --engine local does the same without it") from None
     _start(ray, workers, address)
+    watch = contextlib.ExitStack()
     try:
+        watch.enter_context(Watch(ray.get_runtime_context().gcs_address))
         workers = _slots(ray, workers, gpus, address)
+        stop.raise_when_expired()
         left, failures = set(plan.todo), 0
         while left and not stop.asked:
             try:
@@ -77,8 +82,11 @@ def ray_parts(job: Job, plan: Plan, workers: int | None, address: str | None, gp
                                      f"{' '.join(str(error).split())[-300:]}") from None
                 print_line(f"note: Ray failed ({type(error).__name__}); the {len(left)} parts that are missing are "
                            f"asked for again")
+    except TimeUp:
+        return
     finally:
         ray.shutdown()
+        watch.close()
 
 
 def _start(ray: Any, workers: int | None, address: str | None) -> None:
@@ -86,7 +94,8 @@ def _start(ray: Any, workers: int | None, address: str | None) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
         try:
-            ray.init(address=address, **quiet)
+            with silent():
+                ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(f"--address {address}: no Ray cluster answers there "
                              f"({' '.join(str(error).split())[:200]})") from None
@@ -94,8 +103,9 @@ def _start(ray: Any, workers: int | None, address: str | None) -> None:
     for number in range(1, STARTS + 1):
         try:
             # "local": without it Ray joins any cluster that it finds. One slot more than actors is for Ray's own tasks.
-            ray.init(address="local", num_cpus=(workers or cores()) + 1, include_dashboard=False,
-                     object_store_memory=OBJECTS, **quiet)
+            with silent():  # it tells of the log level that ENVIRONMENT sets
+                ray.init(address="local", num_cpus=(workers or cores()) + 1, include_dashboard=False,
+                         object_store_memory=OBJECTS, **quiet)
             return
         except Exception as error:  # it raises plain Exception where it has waited in vain
             ray.shutdown()

@@ -25,14 +25,13 @@ from ..detections import Detections
 from ..drawing import draw
 from ..errors import InputError, shown
 from ..files import short_name, whole_file, write_whole
+from ..inference.demo.demo import JPEG_SIDE
 from ..inference.results import open_results
 from ..progress import Progress
 from .plan import part_path, read_images, read_run
 from .rows import SCHEMA, detections_of
 from .sources.items import items_of
 from .sources.reading import Reader
-
-JPEG_SIDE = 65500  # px, the longest side of a JPEG
 
 
 class Rows:

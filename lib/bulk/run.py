@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -103,7 +104,9 @@ def _run(job: Job, plan: Plan, engine: str, workers: int | None, address: str | 
     if not plan.todo:
         return summary
     left = set(plan.todo)
-    with Stop() as stop, Progress(plan.images, "images", done=plan.done) as progress:
+    print_line(f"{plan.images - plan.done:,} images in {len(left):,} parts of {plan.rows}, engine {engine}"
+               + (f"; {plan.done:,} of {plan.images:,} images are there already" if plan.done else ""))
+    with Stop() as stop, Progress(plan.images, "images", done=plan.done) as progress, contextlib.ExitStack() as stack:
         if engine == "local":
             from .local import local_parts
 
@@ -112,6 +115,7 @@ def _run(job: Job, plan: Plan, engine: str, workers: int | None, address: str | 
             from .on_ray import ray_parts
 
             parts = ray_parts(job, plan, workers, address, gpus, stop)
+        stack.callback(parts.close)  # ends the processes, also when a part cannot be written
         for part in parts:
             if part.number not in left:  # an engine that runs a part twice does no harm
                 continue

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from bulk_data import deadly_opener, folder_of, opener, rows_of, slow_opener
+from bulk_kills import Processes
 from conftest import ROOT
 from full_disk import room_for
 from processes import wait_for
@@ -70,7 +71,7 @@ def test_a_killed_worker_is_replaced(photos, tmp_path, capsys):
 
     def kill():
         while not killed:
-            for child in children():
+            for child in Processes().below(os.getpid(), "spawn_main"):
                 if len(list(out.glob("part-*"))) >= 1:
                     killed.append(child)
                     os.kill(child, signal.SIGKILL)
@@ -83,18 +84,6 @@ def test_a_killed_worker_is_replaced(photos, tmp_path, capsys):
     assert (done.images, done.before, done.errors, done.faces) == (24, 0, 0, 24)
     assert "a worker process ended" in capsys.readouterr().err
     assert not (out / "_tries").exists()
-
-
-def children():
-    """Process ids of the workers of this process."""
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError, ValueError):
-            fields = open(f"/proc/{name}/stat").read().rpartition(")")[2].split()
-            words = open(f"/proc/{name}/cmdline").read()
-            if int(fields[1]) == os.getpid() and "spawn_main" in words:
-                found.append(int(name))
-    return found
 
 
 @pytest.mark.slow
@@ -287,6 +276,11 @@ def test_a_stop_signal_has_a_time_limit(monkeypatch):
         assert asked.expired
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
+    monkeypatch.setattr(stop, "GRACE", 0.05)
+    with pytest.raises(stop.TimeUp), stop.Stop() as asked:
+        asked.raise_when_expired()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
 
 
 def test_the_size_of_parts_depends_on_the_number_of_images_only():
