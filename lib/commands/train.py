@@ -92,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
         return _on_hosts(options, words)
     if options.launch or options.rank is not None:
         raise InputError("--launch and --rank need --hosts, such as --hosts a,b")
+    if options.resume_or_start and not options.cfg:
+        raise InputError("--resume-or-start is for a config: give --cfg, or --resume")
     if options.cfg:
         _from_config(options)
     else:
@@ -109,8 +111,12 @@ def _on_hosts(options: Namespace, words: Sequence[str]) -> int:
     from ..hosts.team import Team
 
     place = find_place(options.hosts, 0 if options.launch and options.rank is None else options.rank)
+    if options.retries and not options.launch:
+        raise InputError("--retries is for the process that starts the others: give --launch too")
     if options.launch and options.rank is None:
         check_whole(options.retries, "--retries")
+        if not all(place.hosts):
+            raise InputError("--hosts env names only the first host: give all names with --launch, as in a,b")
         start = sys.orig_argv[:-len(words)] if sys.orig_argv[-len(words):] == list(words) else []
         command = [sys.executable, *(start[1:] or ["-m", "manyfaces", "train"]), *words]
         return launch(command, ["--resume-or-start"], place, options.retries, options.ssh)

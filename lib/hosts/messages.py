@@ -65,8 +65,12 @@ class Connection:
             finally:
                 self._lock.release()
 
-    def receive(self, timeout: float | None = None) -> Message:
+    def receive(self, timeout: float | None = None, most: int = MOST_ARRAY) -> Message:
         """Wait for a message that is no sign of life.
+
+        Args:
+            timeout: s to wait; None: for ever.
+            most: bytes of its array.
 
         Raises:
             OSError: the connection has ended, or the time is over.
@@ -75,7 +79,7 @@ class Connection:
         self.socket.settimeout(timeout)
         while True:
             sizes = HEAD.unpack(self._exactly(HEAD.size))
-            if sizes[0] > MOST_FACTS or sizes[1] > MOST_ARRAY:
+            if sizes[0] > MOST_FACTS or sizes[1] > most:
                 raise ValueError(f"a message of {sum(sizes):,} bytes")
             value, blob = parse_json(self._exactly(sizes[0])), self._exactly(sizes[1])
             if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

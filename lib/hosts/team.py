@@ -114,7 +114,7 @@ class Team(Alone):
                 # One that died while it waited may come again.
                 self._links = {rank: link for rank, link in self._links.items() if not link.is_closed()}
                 try:
-                    hello = link.receive(10.0)
+                    hello = link.receive(10.0, 0)
                     rank, refusal = hello.facts["rank"], self._refusal(hello, addresses)
                     if refusal:
                         link.send(Message("refused", {"text": refusal}))

@@ -4,7 +4,8 @@ Equality: each case on two processes and on one, the largest difference of any v
 the processes have the same bits. Kills: each rank in turn is killed by SIGKILL at the end of a random step, or while
 the first writes a checkpoint; the other must end within a minute with one line, and two processes must continue to the
 bits of an uninterrupted run. Stops: SIGTERM to one; all stop after the same step with one checkpoint. Retries: the
-launcher brings back a training of which one process was killed. Nothing outlives the program.
+launcher brings back a training of which one process was killed. Other numbers: four processes, then two, then one.
+Nothing outlives the program.
 """
 
 import argparse
@@ -74,6 +75,21 @@ def stop(folder, backend, case, rank, name, rng, end):
     return f"stopped after step {step}, {text}{wrong}", right and same
 
 
+def other_numbers(folder, backend, case):
+    """Four processes, of which one is killed; one continues, then two: against one without a stop."""
+    name = "numbers"
+    lost = run_ranks(folder, case, [f"NAME={name}", "TRAIN__SAVE_EVERY=1"], {2: ["strike=KILL:3"]}, backend, count=4)
+    ways = [run_ranks(folder, case, [f"NAME={name}", "TRAIN__SAVE_EVERY=1", "--resume"], {0: ["strike=TERM:4"]},
+                      backend, count=2),
+            [run_one(folder, case, [f"NAME={name}", "TRAIN__SAVE_EVERY=1", "--resume"], backend)]]
+    whole = run_one(folder, case, backend=backend)
+    right = [each.code for each in lost] == [1, 1, -9, 1] and [each.code for each in ways[0]] == [143, 143]
+    right &= ways[1][0].code == whole.code == 0
+    far = farthest(found(folder, name), found(folder, f"{case}_1")) if right else np.inf
+    text = "" if right else "\n".join(each.output for each in (*lost, *ways[0], *ways[1], whole))
+    return f"four processes, then two, then one: {far:.1e} from one without a stop{text}", right and far < NEAR
+
+
 def retried(folder, backend, case, name, end):
     """The launcher starts both again after the second was killed in its first try."""
     hosts = f"127.0.0.1:{free_ports(3)},127.0.0.1"
@@ -128,6 +144,7 @@ def main(arguments=None):
                         name = f"{what.__name__}{number}_{rank}"
                         wrong += report(f"{backend} {what.__name__} {number + 1} of rank {rank}",
                                         what(folder, backend, case, rank, name, rng, end))
+            wrong += report(f"{backend} other numbers", other_numbers(folder, backend, case))
             wrong += report(f"{backend} retries", retried(folder, backend, case, "retried", end))
     print(f"{wrong} wrong", flush=True)
     return int(wrong > 0)

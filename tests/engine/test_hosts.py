@@ -28,7 +28,9 @@ def check_killed_and_continued(folder, case, backend):
     assert lost.code == -9 and other.code == 1 and other.after < 60, other.output
     assert len(error_lines(other.output)) == 1
     assert error_lines(other.output)[0].startswith("error: rank 0 (host 127.0.0.1) has ended")
-    both = run_ranks(folder, case, words=["--resume"], backend=backend)  # from the checkpoint of step 2
+    # From the checkpoint of step 2; only the first one has a folder for what it writes.
+    both = run_ranks(folder, case, ["--resume"], {1: [f"OUTPUT_DIR={folder / 'no'}"]}, backend)
+    assert not (folder / "no").exists()
     one = run_one(folder, case, backend=backend)
     assert [ended.code for ended in (*both, one)] == [0, 0, 0], "\n".join(ended.output for ended in (*both, one))
     whole, first, second = found(folder, f"{case}_1"), found(folder, case), found(folder, case, 1)
@@ -107,6 +109,9 @@ def test_hosts_that_differ_are_refused_by_name(folder, key):
     (["--cfg", "toy_ssh", "--hosts", "a,b", "--rank", "2"], "--rank is 2"),
     (["--cfg", "toy_ssh", "--hosts", "a,b", "--rank", "0", "--devices", "2"], "each process has one device"),
     (["--cfg", "toy_ssh", "--rank", "0"], "need --hosts"), (["--cfg", "toy_ssh", "--launch"], "need --hosts"),
+    (["--cfg", "toy_ssh", "--hosts", "a,b", "--rank", "0", "--retries", "1"], "give --launch too"),
+    (["--cfg", "toy_ssh", "--hosts", "env", "--launch"], "--hosts env"),
+    (["--resume-or-start", "photos", "labels"], "--resume-or-start is for a config"),
     (["--hosts", "a,b", "--rank", "0", "photos", "labels"], "--hosts is for a config"),
     (["--cfg", "toy_ssh", "--hosts", "a,b", "--launch", "--retries", "-1"], "--retries is -1")])
 def test_words_that_do_not_fit(words, message, monkeypatch, capsys):

@@ -49,7 +49,7 @@ def main(folder, case, *words):
 
     strikes = [word.removeprefix("strike=") for word in words if word.startswith("strike=")]
     once = [word.removeprefix("once=") for word in words if word.startswith("once=")]
-    changes = dict(word.split("=", 1) for word in words if "__" in word.partition("=")[0] or word.startswith("NAME="))
+    changes = dict(word.split("=", 1) for word in words if word.partition("=")[0].isupper())
     options = [word for word in words if "=" not in word]
     cfg = config(folder, case, **changes)
     struck = Path(folder) / f"struck_{cfg.NAME}"
@@ -117,7 +117,7 @@ def start(folder, case, words, backend):
                             stderr=subprocess.STDOUT, text=True, env=environment)
 
 
-def run_ranks(folder, case, count=2, words=(), own=None, backend="tensorflow"):
+def run_ranks(folder, case, words=(), own=None, backend="tensorflow", count=2):
     """Train with `count` processes; `own` gives further words to some ranks. Returns how each of them ended, by rank.
 
     None of them outlives this call.
