@@ -24,7 +24,7 @@ from ..inference.detector import Detector
 from ..locks import check_free, hold, release
 from ..nets import backend
 from ..nets import family as family_of
-from ..nets.devices import find_devices
+from ..nets.devices import check_backend, find_devices
 from ..progress import Progress
 from ..weights.files import save_weights
 from ..weights.matching import load_matching_weights
@@ -65,12 +65,13 @@ class Trainer:
 
     Raises:
         InputError: there is a training already, or none to resume, or its config or its images differ, or another
-            process trains there.
+            process trains there, or the backend of Keras cannot train.
         HostLost: another process of the team has ended.
     """
 
     def __init__(self, cfg: EasyDict, resume: bool = False, init: str | os.PathLike | None = None,
                  devices: int = 1, trackers: Sequence[Tracker] = (), team: Team | None = None) -> None:
+        check_backend()
         self.cfg, train, self.team = cfg, cfg.TRAIN, team or Alone()
         self.writes = self.team.rank == 0
         self.trackers = Trackers([*named_trackers(cfg), *trackers] if self.writes else [])

@@ -23,6 +23,7 @@ from ..errors import InputError
 from ..evaluation.report.html.crops import encode
 from ..files import write_whole
 from ..inference.loading import open_detector
+from ..nets.devices import check_backend
 from ..runtimes.files import WEIGHTS
 from ..runtimes.sidecar import read_sidecar
 from . import page, photos, preset, sheets
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "ssh_mobilenet_v1_025"
 """The shipped model that is trained on where none is named."""
-NEEDED = {"keras": "train", "tensorflow": "train", "onnx": "onnx"}
-"""Package -> the extra that brings it."""
+NEEDED = {"keras": "manyfaces[train]", "tensorflow": "manyfaces[train]", "jax": "jax", "onnx": "manyfaces[onnx]"}
+"""Package -> what to install for it."""
 HELD_OUT = "the photographs held out"
 
 
@@ -57,9 +58,9 @@ def check_start(model: str, out: str | os.PathLike, resume: bool, changes: Seque
     override(cfg, changes)
     if fixed := [key for key in ("NAME", *keys_with("place")) if key in changes[::2]]:
         raise InputError(f"--set {fixed[0]}: --out chooses the folder and the name, --model the weights; leave it out")
-    for package, extra in NEEDED.items():
+    for package in ("keras", check_backend(), "onnx"):
         if importlib.util.find_spec(package) is None:
-            raise InputError(f"training needs {package}, which is not installed: pip install 'manyfaces[{extra}]'")
+            raise InputError(f"training needs {package}, which is not installed: pip install '{NEEDED[package]}'")
     out = Path(out)
     _place(cfg, out)
     if not resume and (out / "checkpoint.npz").exists():

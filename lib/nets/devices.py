@@ -33,6 +33,22 @@ class Sent(dict):
         self.on_devices = on_devices
 
 
+TRAINING = "tensorflow", "jax"
+"""Backends of Keras that train."""
+
+
+def check_backend(name: str | None = None) -> str:
+    """Return the backend of Keras that is to train: `name`, else that of the environment, before Keras imports it.
+
+    Raises:
+        InputError: it cannot train.
+    """
+    name = name or os.environ.get("KERAS_BACKEND") or TRAINING[0]
+    if name not in TRAINING:
+        raise InputError(f"KERAS_BACKEND={name} cannot train here; expected {' or '.join(TRAINING)}")
+    return name
+
+
 def find_devices(count: int = 1, team: Team | None = None) -> MirroredDevices | ShardedDevices:
     """The first `count` devices of Keras' backend: GPUs where there are any, else logical devices of the CPU.
 
@@ -48,9 +64,7 @@ def find_devices(count: int = 1, team: Team | None = None) -> MirroredDevices | 
     import keras
 
     kinds: dict[str, type[MirroredDevices | ShardedDevices]] = {"tensorflow": MirroredDevices, "jax": ShardedDevices}
-    backend = keras.backend.backend()
-    if backend not in kinds:
-        raise InputError(f"KERAS_BACKEND={backend} cannot train here; expected {' or '.join(kinds)}")
+    backend = check_backend(keras.backend.backend())
     if team:
         return (MirroredHosts if backend == "tensorflow" else ShardedHosts)(team)
     return kinds[backend](count)

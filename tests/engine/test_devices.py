@@ -42,7 +42,7 @@ def tensorflow(tmp_path_factory):
     """The folder, and the arrays of all cases."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     folder = tmp_path_factory.mktemp("devices")
-    return folder, trained(folder, "tensorflow", *CASES, "unsynchronised")
+    return folder, trained(folder, "tensorflow", *CASES, "half", "unsynchronised")
 
 
 def part(arrays, prefix):
@@ -146,6 +146,19 @@ def test_a_loss_that_is_not_finite_is_that_of_its_image(tensorflow):
 
 
 @pytest.mark.slow
+def test_float16_too(tensorflow):
+    """Both devices take or skip a step together, with one scale; sums of 16-bit products have another order."""
+    arrays = tensorflow[1]["half"]
+    one, two = (moved(arrays, count, 3) for count in (1, 2))
+    steps = [value for key, value in two.items() if key.endswith("steps_at_this_scale")]
+    assert steps == [3] and len(one) == len(two)
+    ratio, difference = unlike(one, two)
+    assert ratio < 0.01 and difference < 0.02
+    for key, value in part(arrays, "1/step0/").items():
+        np.testing.assert_allclose(part(arrays, "2/step0/")[key], value, rtol=1e-3, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (pip install jax)")
 def test_jax_too(tmp_path):
     arrays = trained(tmp_path, "jax", "ssd_sgd")["ssd_sgd"]
@@ -192,6 +205,19 @@ def test_more_devices_than_exist_and_other_backends_are_refused(tensorflow, monk
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(InputError, match="KERAS_BACKEND=torch cannot train here; expected tensorflow or jax"):
         find_devices(2)
+
+
+@pytest.mark.parametrize("words", [["--cfg", "ssh_mobilenet_v1_025"], ["photos", "labels"]], ids=["config", "photos"])
+def test_a_backend_that_cannot_train_is_one_line(tool, tmp_path, monkeypatch, capsys, words):
+    """Before Keras is imported, which may lack the backend, and before anything is read or written."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/1.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert run(tool("train").main, words) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith("KERAS_BACKEND=torch cannot train here; expected tensorflow or jax") and "\n" not in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
 
 
 def test_the_tool_says_which_batch_fits(tool, tmp_path, capsys):

@@ -33,6 +33,7 @@ CASES = {
 CASES["rnet"] = {"FAMILY": "mtcnn", "MTCNN__STAGE": "rnet", "MTCNN__LANDMARKS": "scenes", "NET__LANDMARKS": True,
                  "MTCNN__COUNTS": [40, 40, 40, 120], "MTCNN__RATIO": [3, 2, 1, 4], "MTCNN__OHEM_GROUP": 12,
                  "TRAIN__BATCH": 24}
+CASES["half"] = {**CASES["rnet"], "TRAIN__PRECISION": "float16", "TRAIN__EMA": 0.5}
 CASES["ssd_sgd"] = {**CASES["ssd"], "TRAIN__OPTIMIZER": "sgd"}
 # The same on two devices, done wrongly: the tests must notice it.
 WRONG = {"unsynchronised": "grid"}
