@@ -267,13 +267,13 @@ def test_missing_weights_say_what_to_do(tool, tmp_path, monkeypatch, capsys):
 
 
 def test_a_full_disk_leaves_the_earlier_weights_and_checkpoint(small, tmp_path, capfd):
-    from manyfaces.engine.checkpoint import load_state, save_state
+    from manyfaces.engine.checkpoint import load_state, save_state, state_arrays
     from manyfaces.nets import family
     from manyfaces.weights.files import save_weights
 
     model = family(small[0]).build()
     save_weights(model, tmp_path / "w.weights.h5", small[0])
-    save_state(tmp_path / "c.npz", {"model": model.variables}, step=7)
+    save_state(tmp_path / "c.npz", state_arrays({"model": model.variables}), step=7)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for size in (0, 50_000):
         with room_for(size):
@@ -281,7 +281,7 @@ def test_a_full_disk_leaves_the_earlier_weights_and_checkpoint(small, tmp_path, 
                 save_weights(model, tmp_path / "w.weights.h5", small[0])
             assert error.value.errno == errno.EFBIG
             with pytest.raises(OSError) as error:
-                save_state(tmp_path / "c.npz", {"model": model.variables}, step=8)
+                save_state(tmp_path / "c.npz", state_arrays({"model": model.variables}), step=8)
             assert error.value.errno == errno.EFBIG
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before  # and nothing beside them
     assert load_state(tmp_path / "c.npz", {"model": model.variables})["step"] == 7

@@ -174,7 +174,7 @@ def torch_file():
 
 def checkpoint_file():
     """state.npz of a training."""
-    from manyfaces.engine.checkpoint import save_state
+    from manyfaces.engine.checkpoint import save_state, state_arrays
 
     class Variable:
         def __init__(self, value):
@@ -185,7 +185,7 @@ def checkpoint_file():
 
     groups = {"net": [Variable(np.float32([[1, 2], [3, 4]])), Variable(np.float32([5, 6]))], "optimizer": [
         Variable(np.int64(7))]}
-    return written(lambda folder: save_state(folder / "state.npz", groups, step=7, best=0.5))
+    return written(lambda folder: save_state(folder / "state.npz", state_arrays(groups), step=7, best=0.5))
 
 
 def samples_file():

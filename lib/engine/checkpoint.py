@@ -23,18 +23,26 @@ if TYPE_CHECKING:
     import keras
 
 
-def save_state(path: str | os.PathLike, groups: Mapping[str, Sequence[keras.Variable]], **facts: Any) -> None:
+def state_arrays(groups: Mapping[str, Sequence[keras.Variable]]) -> dict[str, Any]:
+    """Copy the values of variables, for `save_state`.
+
+    Args:
+        groups: name -> variables.
+    """
+    return {f"{name}/{i:04d}": v.numpy() for name, variables in groups.items() for i, v in enumerate(variables)}
+
+
+def save_state(path: str | os.PathLike, arrays: Mapping[str, Any], **facts: Any) -> None:
     """Write a state.
 
     Args:
         path: the .npz.
-        groups: name -> variables.
+        arrays: those of `state_arrays`.
         facts: JSON values, such as step.
 
     Raises:
         OSError: the file cannot be written.
     """
-    arrays = {f"{name}/{i:04d}": v.numpy() for name, variables in groups.items() for i, v in enumerate(variables)}
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
 

@@ -26,11 +26,11 @@ from ..nets import backend
 from ..nets import family as family_of
 from ..nets.devices import check_backend, find_devices
 from ..progress import Progress
-from ..weights.files import save_weights
+from ..weights.files import save_weights, weights_content
 from ..weights.matching import load_matching_weights
 from . import beside
 from .ahead import SentAhead
-from .checkpoint import load_state, save_state
+from .checkpoint import load_state, save_state, state_arrays
 from .hosts import Unseen, agree, check_same, share_state
 from .precision import Precision
 from .schedule import Patience, build_optimizer, cooldown_begins, counted_in_steps, l2, rate_at, rate_in_words
@@ -109,8 +109,9 @@ class Trainer:
         self.tested = self.average or self.model
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         self.detector = Detector(self.family, backend.runner(self.tested), cfg)
-        besides = self.writes and beside.gains(train, self.devices)
-        self.beside = beside.Beside(self.family, cfg) if besides else None
+        helps = self.writes and beside.helps(self.devices)
+        self.beside = beside.SelectionBeside(self.family, cfg) if helps and beside.may_be_late(train) else None
+        self.writer = beside.Beside("writer") if helps else None
         selecting = cfg if self.writes else EasyDict({**cfg, "TRAIN": {**train, "SELECT": ""}})
         self.selection = training_selection(selecting, self.family, (self.beside or self).detector)
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
@@ -266,8 +267,8 @@ class Trainer:
                     with self.pace.other_work():
                         self.trackers.images("train", self._drawn(images), self.step)
                 with self.pace.other_work():
-                    if self.beside:
-                        self.beside.take()
+                    for work in filter(None, (self.beside, self.writer)):
+                        work.take()
                     if train.SELECT and (self.step % train.SELECT_EVERY == 0 or self.step == train.STEPS):
                         self._select(progress)
                     if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
@@ -283,6 +284,8 @@ class Trainer:
             progress.__exit__()
             if self.beside:
                 self.beside.close()
+            if self.writer:
+                self.writer.close(wait=True)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             self.trackers.end(status)
@@ -345,7 +348,8 @@ class Trainer:
         net = self.beside.net
         self.beside.take(wait=True)
         self._save_if_due(progress)  # else a selection that takes longer than SELECT_EVERY would leave no time for it
-        self.beside.begin(self.tested, self.selection.evaluate,
+        self.beside.copy(self.tested)
+        self.beside.begin(self.selection.evaluate,
                           lambda result: self._selected(step, began, net, result, progress))
 
     def _selected(self, step, began, net, result, progress):
@@ -361,40 +365,59 @@ class Trainer:
             path = self.folder / "best.weights.h5"
             if not self.writes:
                 self.best = value
-            elif self._write(lambda: save_weights(net, path, self.cfg), progress):
+            elif self._written(_attempt(lambda: save_weights(net, path, self.cfg)), step, progress):
                 self.best = value
                 self.trackers.artifact(path)
 
     def _save_if_due(self, progress):
         """Not while a selection runs: the checkpoint would lack its result, and a resumed training would not repeat it.
+
+        Not while another is written either: a slow disk makes checkpoints rarer, and no step longer.
         """
-        if self.unsaved and not (self.beside and self.beside.busy):
+        if self.unsaved and not any(work and work.busy for work in (self.beside, self.writer)):
             self.unsaved = False
             self._save(progress)
 
     def _save(self, progress, last=False):
         if not self.writes:
             return
+        if self.writer:
+            self.writer.take(wait=True)
+        step, arrays = self.step, state_arrays(self._groups())
+        facts = {"step": step, "best": self.best, "images": len(self.loader.records), "patience": self.patience.state(),
+                 "devices": self.devices.count, "epochs": self.loader.plan(step)[0] / self.loader.size,
+                 "seconds": self.pace.seconds}
+        weights = weights_content(self.tested, self.cfg)
 
         def write():
-            save_state(self.folder / "checkpoint.npz", self._groups(), step=self.step, best=self.best,
-                       images=len(self.loader.records), patience=self.patience.state(), devices=self.devices.count,
-                       epochs=self.loader.plan(self.step)[0] / self.loader.size,
-                       seconds=self.pace.seconds)
-            save_weights(self.tested, self.folder / "last.weights.h5", self.cfg)
+            save_state(self.folder / "checkpoint.npz", arrays, **facts)
+            write_whole(self.folder / "last.weights.h5", weights)
 
-        if self._write(write, progress, last):
-            for name in ("last.weights.h5", "checkpoint.npz"):
-                self.trackers.artifact(self.folder / name)
+        def then(error):
+            if self._written(error, step, progress, last):
+                for name in ("last.weights.h5", "checkpoint.npz"):
+                    self.trackers.artifact(self.folder / name)
 
-    def _write(self, write, progress, last=False):
+        if self.writer and not last:
+            self.writer.begin(lambda: _attempt(write), then)
+        else:
+            then(_attempt(write))
+
+    def _written(self, error, step, progress, last=False):
         """Return whether it was written. A full disk must not end a training of hours; earlier files stay complete."""
-        try:
-            write()
+        if error is None:
             return True
-        except OSError as error:
-            text = f"{self.folder}: cannot write the checkpoint of step {self.step} ({error.strerror or error})"
-            if last:
-                raise InputError(f"{text}; free some space, then --resume from the last one") from None
-            progress.note(f"warning: {text}; training continues, the earlier checkpoint is complete")
-            return False
+        text = f"{self.folder}: cannot write the checkpoint of step {step} ({error.strerror or error})"
+        if last:
+            raise InputError(f"{text}; free some space, then --resume from the last one") from None
+        progress.note(f"warning: {text}; training continues, the earlier checkpoint is complete")
+        return False
+
+
+def _attempt(write):
+    """Write; return the error of the disk, or None."""
+    try:
+        write()
+    except OSError as error:
+        return error
+    return None

@@ -42,6 +42,11 @@ def save_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | No
     Raises:
         OSError: the file cannot be written.
     """
+    write_whole(path, weights_content(model, cfg))
+
+
+def weights_content(model: keras.Model, cfg: EasyDict | None = None) -> bytes:
+    """Return what `save_weights` writes."""
     import h5py
 
     memory = _Memory()
@@ -50,7 +55,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | No
         if cfg is not None:
             file.attrs[CONFIG] = json.dumps(net_of(cfg))
         stamp(file)
-    write_whole(path, sealed(memory.getvalue()))
+    return sealed(memory.getvalue())
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike, cfg: EasyDict | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A selection beside the training: the same files as one between the steps, and no checkpoint without its result."""
+"""Selection and checkpoints beside the steps: the same files as between them, and no checkpoint without its result."""
 
 import threading
 from types import SimpleNamespace
@@ -16,22 +16,22 @@ SETTINGS = {"TRAIN__SELECT": "scenes", "TRAIN__SELECT_EVERY": 3, "TRAIN__SAVE_EV
             "TRAIN__SELECT_IMAGES": 2}
 
 
-@pytest.mark.parametrize("kind, settings, expected", [
-    ("GPU", {}, True), ("CPU", {}, False), ("GPU", {"SELECT": ""}, False), ("GPU", {"SCHEDULE": "plateau"}, False),
-    ("GPU", {"STOP_AFTER": 2.0}, False)])
-def test_where_it_gains(kind, settings, expected):
-    train = SimpleNamespace(**{"SELECT": "mine", "SCHEDULE": "cosine", "STOP_AFTER": 0.0, **settings})
-    assert beside.gains(train, SimpleNamespace(kind=kind)) is expected
+def test_where_there_is_work_beside_the_steps():
+    assert [beside.helps(SimpleNamespace(kind=kind)) for kind in ("GPU", "CPU")] == [True, False]
+    for settings, expected in (({}, True), ({"SELECT": ""}, False), ({"SCHEDULE": "plateau"}, False),
+                               ({"STOP_AFTER": 2.0}, False)):
+        train = SimpleNamespace(**{"SELECT": "mine", "SCHEDULE": "cosine", "STOP_AFTER": 0.0, **settings})
+        assert beside.may_be_late(train) is expected
 
 
 @pytest.mark.slow
-def test_it_changes_no_file_and_keeps_the_steps_going(scenes, monkeypatch):
+def test_they_change_no_file_and_keep_the_steps_going(scenes, monkeypatch):
     values = {3: 0.25, 6: 0.5, 8: 0.5}
     between = quick(trainer(scenes, "between", **SETTINGS))
     monkeypatch.setattr(between.selection, "evaluate", lambda: {"AP": values[between.step], "loss": 1.0})
     assert between.run() == 0.5
 
-    monkeypatch.setattr(beside, "gains", lambda train, devices: True)
+    monkeypatch.setattr(beside, "helps", lambda devices: True)
     run = quick(trainer(scenes, "beside", **SETTINGS))
     go, steps, saved, tested = threading.Event(), iter(values), {}, {}
     one_step, checkpoint = run.train_step, run.folder / "checkpoint.npz"
@@ -49,6 +49,9 @@ def test_it_changes_no_file_and_keeps_the_steps_going(scenes, monkeypatch):
         if run.step == 4:  # a step was taken while the selection of step 3 ran
             go.set()
             run.beside._work.result(20)
+        if run.step == 5:
+            run.writer._work.result(20)
+            saved[5] = read_facts(checkpoint)
         return one_step(*arguments)
 
     monkeypatch.setattr(run.selection, "evaluate", evaluate)
@@ -71,8 +74,8 @@ def test_it_changes_no_file_and_keeps_the_steps_going(scenes, monkeypatch):
 
 
 @pytest.mark.slow
-def test_its_error_ends_the_training(scenes, monkeypatch):
-    monkeypatch.setattr(beside, "gains", lambda train, devices: True)
+def test_an_error_of_the_selection_ends_the_training(scenes, monkeypatch):
+    monkeypatch.setattr(beside, "helps", lambda devices: True)
     run = quick(trainer(scenes, "beside_broken", **SETTINGS))
 
     def evaluate():

@@ -12,7 +12,7 @@ import pytest
 
 from manyfaces.config import load_config
 from manyfaces.engine import checkpoint
-from manyfaces.engine.checkpoint import load_state, read_facts, save_state
+from manyfaces.engine.checkpoint import load_state, read_facts, save_state, state_arrays
 from manyfaces.errors import InputError
 from manyfaces.files import whole_file
 from manyfaces.weights.files import load_weights, save_weights
@@ -34,7 +34,7 @@ def test_a_state_comes_back_bit_for_bit(tmp_path):
 
     saved, other = groups(0, 7), groups(2, 0)
     saved["model"][0].assign(np.full((3, 4), 1e-45, np.float32))  # the smallest number that is not 0
-    save_state(tmp_path / "deep" / "state.npz", saved, step=12, best=0.1 + 0.2)
+    save_state(tmp_path / "deep" / "state.npz", state_arrays(saved), step=12, best=0.1 + 0.2)
     assert load_state(tmp_path / "deep" / "state.npz", other) == {"step": 12, "best": 0.1 + 0.2}
     for name in saved:
         for a, b in zip(values(saved[name]), values(other[name]), strict=True):
@@ -46,7 +46,7 @@ def test_a_state_comes_back_bit_for_bit(tmp_path):
 
 def test_a_state_of_another_net_is_an_error(tmp_path):
     path = tmp_path / "state.npz"
-    save_state(path, {"model": variables(0, (3, 4), (2,))}, step=1)
+    save_state(path, state_arrays({"model": variables(0, (3, 4), (2,))}), step=1)
     with pytest.raises(InputError, match=r"state\.npz: model holds 2 arrays, the config's net needs 1"):
         load_state(path, {"model": variables(0, (3, 4))})
     with pytest.raises(InputError, match=r"model v1 is \(2,\), the config's net needs \(9,\)"):
@@ -81,7 +81,7 @@ class Harm:
 
 def test_a_full_disk_leaves_the_earlier_state(tmp_path, monkeypatch):
     path = tmp_path / "state.npz"
-    save_state(path, {"model": variables(0, (3,))}, step=1)
+    save_state(path, state_arrays({"model": variables(0, (3,))}), step=1)
 
     def full(file, **arrays):
         file.write(b"half of it")
@@ -89,7 +89,7 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint, "np", SimpleNamespace(**{**vars(np), "savez": full}))
     with pytest.raises(OSError, match="No space left"):
-        save_state(path, {"model": variables(1, (3,))}, step=2)
+        save_state(path, state_arrays({"model": variables(1, (3,))}), step=2)
     monkeypatch.undo()
     assert read_facts(path)["step"] == 1 and os.listdir(tmp_path) == ["state.npz"]
 

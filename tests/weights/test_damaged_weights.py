@@ -11,7 +11,7 @@ import pytest
 
 from manyfaces import Detector, pretrained
 from manyfaces.datasets.toy.portraits import portraits
-from manyfaces.engine.checkpoint import load_state, save_state
+from manyfaces.engine.checkpoint import load_state, save_state, state_arrays
 from manyfaces.errors import InputError
 from manyfaces.runtimes.sidecar import digest_of_weights, read_sidecar, sidecar_path, write_sidecar
 from manyfaces.weights.content import DIGEST, SEAL, check_weights, sealed, stamp, stamped
@@ -156,7 +156,8 @@ class Variable:
 def test_of_damaged_checkpoints_none_gives_another_state(tmp_path):
     rng, path, refused = np.random.default_rng(5), tmp_path / "checkpoint.npz", 0
     arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((40, 9), (7,))]
-    save_state(path, {"model": [Variable(f"v{n}", array) for n, array in enumerate(arrays)]}, step=12, best=0.5)
+    variables = [Variable(f"v{n}", array) for n, array in enumerate(arrays)]
+    save_state(path, state_arrays({"model": variables}), step=12, best=0.5)
     for data in damaged(path.read_bytes(), 250, seed=1):
         path.write_bytes(data)
         variables = [Variable(f"v{n}", np.zeros_like(array)) for n, array in enumerate(arrays)]
@@ -173,7 +174,7 @@ def test_of_damaged_checkpoints_none_gives_another_state(tmp_path):
 
 def test_a_checkpoint_with_nan_is_refused_by_name(tmp_path):
     path = tmp_path / "checkpoint.npz"
-    save_state(path, {"model": [Variable("a", np.ones(3)), Variable("b", np.array([1, np.nan]))]}, step=1)
+    save_state(path, state_arrays({"model": [Variable("a", np.ones(3)), Variable("b", np.array([1, np.nan]))]}), step=1)
     with pytest.raises(InputError, match=r"checkpoint\.npz: model b holds a value that is not finite"):
         load_state(path, {"model": [Variable("a", np.zeros(3)), Variable("b", np.zeros(2))]})
 
