@@ -1,15 +1,22 @@
-"""Work beside the steps of a training, in threads: a selection on a copy of the net, and the writing of checkpoints."""
+"""Work beside the steps of a training, in threads.
+
+The next batch is sent to the devices while the step before it computes. On a card a selection runs on a copy of the
+net, and checkpoints are written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from easydict import EasyDict
 
 from ..inference.detector import Detector
 from ..nets import backend
+from ..nets.devices import Sent
 
 if TYPE_CHECKING:
     import keras
@@ -18,14 +25,51 @@ if TYPE_CHECKING:
     from ..nets.family import Family
 
 
+class Batches(Protocol):
+    """What is asked of a loader: `run(start, stop)` yields (step, batch), a dict of arrays and "names"."""
+
+    def run(self, start: int, stop: int) -> Generator[tuple[int, dict], None, None]:
+        """Yield the batches of the steps."""
+
+
+class SentAhead:
+    """The batches of a loader, sent to the devices by a thread, one ahead of the step that is computed.
+
+    Args:
+        loader: makes them.
+        send: arrays by name -> the same on the devices.
+
+    Attributes:
+        waited: seconds that `run` has waited for a batch to be made and sent: the time in which no device computes.
+    """
+
+    def __init__(self, loader: Batches, send: Callable[[Mapping[str, Any]], Any]) -> None:
+        self.loader, self.send, self.waited = loader, send, 0.0
+
+    def run(self, start: int, stop: int) -> Iterator[tuple[int, list[str], Any, Sent]]:
+        """Yield (step, names, images, targets) for start <= step < stop; the targets are Sent, with the images."""
+        with contextlib.closing(self.loader.run(start, stop)) as batches, ThreadPoolExecutor(1, "sender") as thread:
+            coming = thread.submit(self._next, batches)
+            while True:
+                began = time.perf_counter()
+                batch = coming.result()
+                self.waited += time.perf_counter() - began
+                if batch is None:
+                    return
+                coming = thread.submit(self._next, batches)
+                yield batch
+
+    def _next(self, batches):
+        step, batch = next(batches, (None, None))
+        if batch is None:
+            return None
+        names, sent = batch.pop("names"), self.send(batch)
+        return step, names, batch.pop("images"), Sent(batch, sent)
+
+
 def helps(devices: MirroredDevices | ShardedDevices) -> bool:
     """Whether the steps leave the processor free: on a CPU they and the other work would share the same cores."""
     return devices.kind != "CPU"
-
-
-def may_be_late(train: EasyDict) -> bool:
-    """Whether there is a selection whose result does not decide the next step."""
-    return bool(train.SELECT) and train.SCHEDULE != "plateau" and not train.STOP_AFTER
 
 
 class Beside:
@@ -60,9 +104,9 @@ class Beside:
             work, self._work = self._work, None
             self._then(work.result())
 
-    def close(self, wait: bool = False) -> None:
-        """No more work. What runs is left alone, or waited for."""
-        self._thread.shutdown(wait=wait, cancel_futures=True)
+    def close(self) -> None:
+        """No more work. What runs is left alone; the process does not end before it."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class SelectionBeside(Beside):

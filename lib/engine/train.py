@@ -26,13 +26,12 @@ from ..nets import backend
 from ..nets import family as family_of
 from ..nets.devices import check_backend, find_devices
 from ..progress import Progress
-from ..weights.files import save_weights, weights_content
 from ..weights.matching import load_matching_weights
 from . import beside
-from .ahead import SentAhead
-from .checkpoint import load_state, save_state, state_arrays
+from .checkpoint import load_state
 from .hosts import Unseen, agree, check_same, share_state
 from .precision import Precision
+from .run_files import RunFiles
 from .schedule import Patience, build_optimizer, cooldown_begins, counted_in_steps, l2, rate_at, rate_in_words
 from .tracking.names import named_trackers
 from .tracking.pace import Pace
@@ -97,7 +96,7 @@ class Trainer:
         self.train = counted_in_steps(cfg, self.loader.size)
         check_same(self.team, cfg, self.loader, FREE)
         self.devices = find_devices(devices, team)
-        self.batches = SentAhead(self.loader, self.devices.split)
+        self.batches = beside.SentAhead(self.loader, self.devices.split)
         with self.devices.scope():
             self.model = self.family.build()
             if self.writes and not resume:
@@ -110,8 +109,9 @@ class Trainer:
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         self.detector = Detector(self.family, backend.runner(self.tested), cfg)
         helps = self.writes and beside.helps(self.devices)
-        self.beside = beside.SelectionBeside(self.family, cfg) if helps and beside.may_be_late(train) else None
-        self.writer = beside.Beside("writer") if helps else None
+        may_be_late = train.SELECT and not self.patience.decides
+        self.beside = beside.SelectionBeside(self.family, cfg) if helps and may_be_late else None
+        self.files = RunFiles(self.folder, cfg, self.trackers, helps)
         selecting = cfg if self.writes else EasyDict({**cfg, "TRAIN": {**train, "SELECT": ""}})
         self.selection = training_selection(selecting, self.family, (self.beside or self).detector)
         self.train_step = backend.train_step(self.model, self.average, self.optimizer, self._objectives,
@@ -239,6 +239,7 @@ class Trainer:
             print(f"batch of {train.BATCH} on {self.devices}, {rate_in_words(train)}{how}", flush=True)
         first, rows, recent, heard, status = self.step, [], None, None, "failed"
         self.pace, self.unsaved = Pace(self.batches, self.seconds), False
+        self.files.note = progress.note
         try:
             stop = self.step if self.patience.over else train.STEPS
             for step, names, images, targets in self.batches.run(self.step, stop):
@@ -267,25 +268,23 @@ class Trainer:
                     with self.pace.other_work():
                         self.trackers.images("train", self._drawn(images), self.step)
                 with self.pace.other_work():
-                    for work in filter(None, (self.beside, self.writer)):
+                    for work in self._works():
                         work.take()
                     if train.SELECT and (self.step % train.SELECT_EVERY == 0 or self.step == train.STEPS):
                         self._select(progress)
                     if self.step % train.SAVE_EVERY == 0 and self.step < train.STEPS:
                         self.unsaved = True
-                    self._save_if_due(progress)
+                    self._save_if_due()
                 if any(self._ends(heard)) or self.patience.over:
                     break
             if self.beside:
                 self.beside.take(wait=True)
-            self._save(progress, last=True)
+            self._save(last=True)
             status = "stopped" if any(self._ends(heard)) else "done"
         finally:
             progress.__exit__()
-            if self.beside:
-                self.beside.close()
-            if self.writer:
-                self.writer.close(wait=True)
+            for work in self._works():
+                work.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             self.trackers.end(status)
@@ -347,7 +346,7 @@ class Trainer:
             return
         net = self.beside.net
         self.beside.take(wait=True)
-        self._save_if_due(progress)  # else a selection that takes longer than SELECT_EVERY would leave no time for it
+        self._save_if_due()  # else a selection that takes longer than SELECT_EVERY would leave no time for it
         self.beside.copy(self.tested)
         self.beside.begin(self.selection.evaluate,
                           lambda result: self._selected(step, began, net, result, progress))
@@ -362,62 +361,25 @@ class Trainer:
         if reaction := self.patience.look(epoch, value):
             progress.note(f"step {step}: {reaction}")
         if value > self.best:
-            path = self.folder / "best.weights.h5"
-            if not self.writes:
+            if not self.writes or self.files.save_best(step, net):
                 self.best = value
-            elif self._written(_attempt(lambda: save_weights(net, path, self.cfg)), step, progress):
-                self.best = value
-                self.trackers.artifact(path)
 
-    def _save_if_due(self, progress):
+    def _save_if_due(self):
         """Not while a selection runs: the checkpoint would lack its result, and a resumed training would not repeat it.
 
         Not while another is written either: a slow disk makes checkpoints rarer, and no step longer.
         """
-        if self.unsaved and not any(work and work.busy for work in (self.beside, self.writer)):
+        if self.unsaved and not any(work.busy for work in self._works()):
             self.unsaved = False
-            self._save(progress)
+            self._save()
 
-    def _save(self, progress, last=False):
-        if not self.writes:
-            return
-        if self.writer:
-            self.writer.take(wait=True)
-        step, arrays = self.step, state_arrays(self._groups())
-        facts = {"step": step, "best": self.best, "images": len(self.loader.records), "patience": self.patience.state(),
-                 "devices": self.devices.count, "epochs": self.loader.plan(step)[0] / self.loader.size,
-                 "seconds": self.pace.seconds}
-        weights = weights_content(self.tested, self.cfg)
+    def _save(self, last=False):
+        if self.writes:
+            self.files.save(self.step, self._groups(), self.tested, {
+                "best": self.best, "images": len(self.loader.records), "patience": self.patience.state(),
+                "devices": self.devices.count, "epochs": self.loader.plan(self.step)[0] / self.loader.size,
+                "seconds": self.pace.seconds}, last)
 
-        def write():
-            save_state(self.folder / "checkpoint.npz", arrays, **facts)
-            write_whole(self.folder / "last.weights.h5", weights)
-
-        def then(error):
-            if self._written(error, step, progress, last):
-                for name in ("last.weights.h5", "checkpoint.npz"):
-                    self.trackers.artifact(self.folder / name)
-
-        if self.writer and not last:
-            self.writer.begin(lambda: _attempt(write), then)
-        else:
-            then(_attempt(write))
-
-    def _written(self, error, step, progress, last=False):
-        """Return whether it was written. A full disk must not end a training of hours; earlier files stay complete."""
-        if error is None:
-            return True
-        text = f"{self.folder}: cannot write the checkpoint of step {step} ({error.strerror or error})"
-        if last:
-            raise InputError(f"{text}; free some space, then --resume from the last one") from None
-        progress.note(f"warning: {text}; training continues, the earlier checkpoint is complete")
-        return False
-
-
-def _attempt(write):
-    """Write; return the error of the disk, or None."""
-    try:
-        write()
-    except OSError as error:
-        return error
-    return None
+    def _works(self):
+        """What runs beside the steps."""
+        return [work for work in (self.beside, self.files.writer) if work]

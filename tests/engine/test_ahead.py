@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from manyfaces.engine.ahead import SentAhead
+from manyfaces.engine.beside import SentAhead
 
 
 class Batches:

@@ -12,7 +12,7 @@ from conftest import ROOT
 from tiny_training import numbers, quick, rows, scenes_folder, state, tiny_config, trainer, write_scenes
 
 from manyfaces import locks
-from manyfaces.engine import checkpoint
+from manyfaces.engine import checkpoint, run_files
 from manyfaces.engine.checkpoint import read_facts
 from manyfaces.engine.train import NonFiniteLoss, Trainer
 from manyfaces.errors import InputError
@@ -270,14 +270,14 @@ def test_best_weights_that_could_not_be_written_do_not_count(scenes, monkeypatch
     run = quick(trainer(scenes, "best_lost", TRAIN__SELECT="scenes", TRAIN__SELECT_EVERY=2, TRAIN__STEPS=4))
     values = iter([0.5, 0.4])
     monkeypatch.setattr(run.selection, "evaluate", lambda: {"AP": next(values)})
-    save, module = weights.save_weights, sys.modules[Trainer.__module__]
+    save = weights.save_weights
 
     def full(model, path, *rest):
         if run.step == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         save(model, path, *rest)
 
-    monkeypatch.setattr(module, "save_weights", full)
+    monkeypatch.setattr(run_files, "save_weights", full)
     assert run.run() == 0.4
     assert (scenes / "output/best_lost/best.weights.h5").exists()
 
