@@ -62,7 +62,7 @@ def run(counts: Sequence[int] = COUNTS) -> list[Table]:
         rows.append([f"{count:,}", f"{len(kept):,}", *(f"{ms[name]:.3f}" if name in ms else "" for name in COLUMNS),
                      f"{ms['CPU'] / ms['GPU']:.2f}"])
     faster = [row[0] for row in rows if float(row[-1]) > 1]
-    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()  # bytes
     note = (f"{name}. {COUNT:,} hard cases, and all boxes of this table but torchvision's, are those of the CPU"
             f"{'' if COMPILED else ', which is not compiled here'}. Medians; GPU: the boxes are there already. It is "
             f"faster from {faster[0] if faster else 'no number of'} boxes on. Torchvision computes the IoU in float32.")

@@ -23,7 +23,7 @@ manyfaces info --json > info.json
 """
 PACKAGES = ("numpy", "opencv-python-headless", "opencv-python", "opencv-contrib-python", "PyYAML", "easydict",
             "onnxruntime", "onnxruntime-gpu", "openvino", "ai-edge-litert", "keras", "tensorflow", "jax", "torch",
-            "onnx", "manyfaces-weights")
+            "cupy-cuda12x", "cupy-cuda13x", "onnx", "manyfaces-weights")
 VARIABLES = ("MANYFACES_", "KERAS_", "CUDA_VISIBLE_DEVICES", "TF_CPP_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "OMP_",
              "OPENCV_")  # how their names begin
 OURS = "OPENCV_IO_MAX_IMAGE_PIXELS"  # set by manyfaces itself
