@@ -18,6 +18,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "lib" / "nms" / "nms_kernel.cu"
 HEADER = Path(__file__).with_name("emulator.h")
 COMPILER = shutil.which("g++")
 POISON = 0xA5
+ORDERS = ("forward", "backward", "interleaved")  # Order of emulator.h
 TYPES = {"int": np.int32, "u32": np.uint32, "double": np.float64, "float*": np.float32, "float4*": np.float32,
          "u64*": np.uint64, "i64*": np.int64, "int*": np.int32, "Work*": np.int32}
 MOST_THREADS, MOST_ROWS = 1024, 65535  # of a block, and of a grid, on every GPU
@@ -29,9 +30,9 @@ def build(source, folder):
     for kernel, parameters in re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', source):
         types[kernel] = [" ".join(each.replace("const ", "").split()[:-1]) for each in parameters.split(",")]
         call = ", ".join(f"*({kind}*)with[{place}]" for place, kind in enumerate(types[kernel]))
-        code.append(f'extern "C" int run_{kernel}(unsigned columns, unsigned rows, unsigned threads, bool backwards, '
+        code.append(f'extern "C" int run_{kernel}(unsigned columns, unsigned rows, unsigned threads, int order, '
                     f"void** with) {{ return run_grid([](void** with) {{ {kernel}({call}); }}, with, columns, rows, "
-                    "threads, backwards); }")
+                    "threads, order); }")
     (folder / "emulated.cpp").write_text("\n".join(code), encoding="utf-8")
     subprocess.run([COMPILER, "-std=c++17", "-O1", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-shared", "-fPIC",
                     "-o", "emulated.so", "emulated.cpp"], check=True, cwd=folder)
@@ -99,15 +100,15 @@ class Card:
     """The module cupy on a machine with one emulated GPU.
 
     Attributes:
-        backwards: blocks and threads run last first.
+        order: one of ORDERS, in which blocks and threads run.
         waits: how often the host waited for the card.
         launched: names of the kernels, in their order.
     """
 
     ndarray = Array
 
-    def __init__(self, kernels, backwards=False, capability="75"):
-        self.kernels, self.backwards, self.number = kernels, backwards, 0
+    def __init__(self, kernels, order="forward", capability="75"):
+        self.kernels, self.order, self.number = kernels, order, 0
         self.waits, self.launched, self.sources = 0, [], []
         card = self
 
@@ -169,7 +170,7 @@ class Card:
             columns, rows = (*blocks, 1)[:2]
             assert all(type(size) is int and size > 0 for size in (*blocks, *threads)) and len(threads) == 1
             assert threads[0] <= MOST_THREADS and rows <= MOST_ROWS
-            code = run(columns, rows, threads[0], self.backwards, pointers)
+            code = run(columns, rows, threads[0], ORDERS.index(self.order), pointers)
             if code:
                 raise Stuck(f"{name}: its threads wait for ever" if code == 1 else f"{name}: {blocks}, {threads}")
             if any((edge != POISON).any() for each in arguments for edge in getattr(each, "around", ())):

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from cuda_emulator import COMPILER, SOURCE, Array, Card, CardError, Stuck, build
+from cuda_emulator import COMPILER, ORDERS, SOURCE, Array, Card, CardError, Stuck, build
 from mutants import MUTANTS, with_mutants
 
 from benchmarks import nms_cuda
@@ -16,7 +16,7 @@ from manyfaces.errors import InputError
 from manyfaces.nms import cpu_nms, gpu_nms, nms
 
 pytestmark = pytest.mark.skipif(not COMPILER, reason="no g++ on this machine, which compiles the kernels for a CPU")
-both_orders = pytest.mark.parametrize("backwards", [False, True], ids=["forward", "backward"])
+orders = pytest.mark.parametrize("order", ORDERS)
 BOXES = np.array([[0, 0, 10, 10], [2, 0, 12, 10], [4, 0, 14, 10]], np.float32)
 SCORES = np.array([0.9, 0.8, 0.7], np.float32)
 
@@ -56,15 +56,15 @@ def on_card(*case):
 # --------------------------------------------------------------------------- the kernels
 
 
-@both_orders
-def test_every_case_is_that_of_the_cpu(use, kernels, backwards):
-    use(Card(kernels, backwards))
+@orders
+def test_every_case_is_that_of_the_cpu(use, kernels, order):
+    use(Card(kernels, order))
     assert list(differing(on_card)) == []
 
 
-@both_orders
-def test_the_textbooks_way_keeps_the_same_boxes(use, kernels, backwards):
-    use(Card(kernels, backwards))
+@orders
+def test_the_textbooks_way_keeps_the_same_boxes(use, kernels, order):
+    use(Card(kernels, order))
     assert list(differing(gpu_nms.bitmask_nms, every=7)) == []
 
 
@@ -82,9 +82,9 @@ def test_the_cases_are_not_trivial():
     assert [kind for kind, ends in seen.items() if not ends >= {("dropped", True), "several"}] == []
 
 
-@both_orders
-def test_a_crowd(use, kernels, backwards):
-    use(Card(kernels, backwards))
+@orders
+def test_a_crowd(use, kernels, order):
+    use(Card(kernels, order))
     boxes, scores = crowd_candidates(20_000, np.random.default_rng(3))
     np.testing.assert_array_equal(on_card(boxes, scores, 0.3), cpu_nms(boxes, scores, 0.3))
 
@@ -94,7 +94,7 @@ def test_a_fault_is_found(use, faulty, fault):
     """By a case that differs, by threads that wait for ever, or by a write outside of an array."""
     faulty.mutant.value = 1 + list(MUTANTS).index(fault)
     functions = [gpu_nms.bitmask_nms] if fault.startswith("bitmask") else [on_card]
-    assert any(found(use(Card(faulty, backwards)), function) for function in functions for backwards in (True, False))
+    assert any(found(use(Card(faulty, order)), function) for function in functions for order in ORDERS)
 
 
 def found(_, function):
