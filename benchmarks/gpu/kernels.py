@@ -13,13 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from manyfaces.errors import InputError
+from manyfaces.files import write_whole
 from manyfaces.nms import COMPILED, cpu_nms, gpu_nms
 
+from .. import nms_cuda
 from ..candidates import crowd_candidates
 from ..nms_cases import COUNT, differing
+from ..timing import as_csv
 from . import EMULATED
 
 EVERY = 20  # emulated: only every so many cases
+FEW = (1_000, 5_000)  # emulated: numbers of boxes of the table
 BOXES = 5_000  # of the crowd that arrays of other packages hold
 
 
@@ -99,8 +103,9 @@ PLACES: dict[str, Callable] = {"CuPy": _cupy, "JAX": _jax, "PyTorch": _torch}
 
 def nms() -> None:
     """The table of `tools/benchmark.py nms --device cuda`."""
-    from ..main import main
-
     if EMULATED:
         emulated_card()
-    main(["nms", "--device", "cuda", "--csv", "nms.csv", *(["--counts", "1000,5000"] if EMULATED else [])])
+    (table,) = nms_cuda.run(FEW if EMULATED else nms_cuda.COUNTS)
+    write_whole("nms.csv", as_csv([table]).encode())
+    print(table.text())
+    print(f"{table.rows[-1][0]} boxes: {table.rows[-1][-1]} times as fast as the processor")
