@@ -48,7 +48,8 @@ def as_array(array: ArrayLike, name: str, *shape: int | None, dtype: np.dtype = 
             return array  # the usual case, in a microsecond less
     try:
         given = np.asarray(array)
-    except (ValueError, TypeError, OverflowError) as error:  # rows of different lengths, or an object without numbers
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        # Rows of different lengths, an object without numbers, or a tensor of PyTorch that needs its gradient.
         raise InputError(f"{name}: found no array of numbers ({str(error)[:150]})") from None
     check_kind(given, name, dtype)
     if given.dtype != dtype:

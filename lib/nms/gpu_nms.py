@@ -28,14 +28,13 @@ This is an estimate: where a GPU passes the CPU was not measured, since none was
 
 INSTALL = ("pip install 'manyfaces[cuda]' (a machine with CUDA 13: pip install 'cupy-cuda13x[ctk]', and never both), "
            "or use device='cpu'")
-OLDEST = 70  # compute capability 7.0: __any_sync keeps lanes together only where each has its own program counter
+OLDEST = 70  # compute capability 7.0: before, lanes that took different branches need not meet in __any_sync
 MOST = 1 << 30  # boxes: ranks and slots are 32 bits
 BLOCK, SWEEP = 128, 1024  # threads
 WORK = 11  # 32-bit words of `Work` in nms_kernel.cu; the first two are `wrong` and `kept`
 WORD = 64  # bits
 ON_GPU = (2, 13)  # DLPack's kinds of device: CUDA, and CUDA's managed memory
 ON_CPU = (1, 3)  # host memory, also pinned by CUDA
-
 OPTIONS = ("--std=c++17", "--fmad=false")  # of NVRTC; the twin rounds a product before it adds
 
 

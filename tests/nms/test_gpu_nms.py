@@ -166,6 +166,17 @@ def test_a_package_without_streams_is_waited_for(card):
     assert card.waits == 4  # for each of the two arrays, for the result, and for this get()
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_tensor_of_the_host_that_numpy_cannot_have(card, device):
+    """As one of PyTorch that needs its gradient."""
+    class Tracked(Tensor):
+        def __array__(self, *_, **__):
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    with pytest.raises(InputError, match="boxes: found no array of numbers .*requires grad"):
+        nms(Tracked(BOXES, device=(1, 0)), SCORES, 0.5, device=device)
+
+
 def unaligned(values):
     room = np.empty(values.size + 8, np.float32)
     start = 1 - room.ctypes.data // 4 % 4 + 4
