@@ -32,6 +32,8 @@ NAME = "ssh_mobilenet_v1_025"
 SIDE = 160  # px, the longer side of the images: the smaller they are, the more an engine's own work shows
 DIFFERENT = 20  # images; the others are links to them
 FIRST = 16  # images per worker of the run that shows the start-up: one part
+MANY = 1000  # images from which on the time without the start-up is more than what two start-ups differ by
+ENGINES = ("plain", "local", "ray", "nodes")
 PLAIN = """
 import sys
 from manyfaces import Detector
@@ -42,14 +44,15 @@ for name in find_images(sys.argv[1]):
 """
 
 
-def run(images: Sequence[int] = (200,), workers: int = 2, side: int = SIDE, nodes: bool = True) -> list[Table]:
+def run(images: Sequence[int] = (200,), workers: int = 2, side: int = SIDE,
+        engines: Sequence[str] = ENGINES) -> list[Table]:
     """Measure the plain loop, the local engine and, where Ray is installed, Ray on one and on two simulated nodes.
 
     Args:
         images: numbers of images.
         workers: of an engine.
         side: px, the longer side of an image.
-        nodes: also simulate nodes.
+        engines: of ENGINES; nodes: Ray on one and on two simulated nodes.
 
     Returns:
         A list with one Table.
@@ -57,19 +60,24 @@ def run(images: Sequence[int] = (200,), workers: int = 2, side: int = SIDE, node
     Raises:
         InputError: a command failed.
     """
-    engines = [("plain loop", [], 0), (f"local, {workers} workers", ["--engine", "local"], 0)]
-    if importlib.util.find_spec("ray"):
-        engines.append((f"Ray, {workers} workers", ["--engine", "ray"], 0))
-        engines += [(f"Ray, {workers} workers on {count} simulated nodes", [], count) for count in (1, 2) if nodes]
+    if unknown := [engine for engine in engines if engine not in ENGINES]:
+        raise InputError(f"--engines {unknown[0]}: expected some of {', '.join(ENGINES)}")
+    there = importlib.util.find_spec("ray") is not None
+    commands: list[tuple[str, str, list[str], int]] = [
+        ("plain", "plain loop", [], 0), ("local", f"local, {workers} workers", ["--engine", "local"], 0),
+        ("ray", f"Ray, {workers} workers", ["--engine", "ray"], 0),
+        ("nodes", f"Ray, {workers} workers on 1 simulated node", [], 1),
+        ("nodes", f"Ray, {workers} workers on 2 simulated nodes", [], 2)]
     rows = []
     with tempfile.TemporaryDirectory() as name:
-        for engine, words, count in engines:
-            with _address(count, workers) as more:
-                rows += _rows(engine, Path(name), images, side, workers, [*words, *more])
+        for key, engine, words, count in commands:
+            if key in engines and (there or key in ("plain", "local")):
+                with _address(count, workers) as more:
+                    rows += _rows(engine, Path(name), images, side, workers, [*words, *more])
     columns = ("engine", "s", "processor s", "of the driver", "ms per image", "images/s", "driver MB", "worker MB")
     return [Table(f"Many images of {side} px, {NAME}", columns, rows,
-                  "ms per image: processor time without the start-up. MB: peak of the process that was started, and of "
-                  "the largest other one.", (*BASE, "onnxruntime", "pyarrow", "ray"))]
+                  "ms per image: processor time without the start-up. images/s: of the whole command. MB: peak of the "
+                  "process that was started, and of the largest other one.", (*BASE, "onnxruntime", "pyarrow", "ray"))]
 
 
 @contextlib.contextmanager
@@ -89,10 +97,10 @@ def _rows(engine, folder, images, side, workers, words):
     rows = [[f"{engine}: start-up, {start} images", *_cells(*first)]]
     for count in images:
         number, *facts = _measure(folder, count, side, bulk)
-        cells, more = _cells(*facts), number - start
-        if more > 0:
-            cells[3] = f"{(facts[1] - first[1]) / more * 1e3:.1f}"
-            cells[4] = f"{more / max(facts[0] - first[0], 1e-9):.1f}"
+        cells = _cells(*facts)
+        cells[4] = f"{number / facts[0]:.1f}"
+        if number >= MANY:
+            cells[3] = f"{(facts[1] - first[1]) / (number - start) * 1e3:.1f}"
         rows.append([f"{engine}: {number:,} images", *cells])
     return rows
 

@@ -17,7 +17,7 @@ tools/benchmark.py detectors --data ../shared/data --peers ../shared/peers --csv
 tools/benchmark.py detectors --also "SCRFD-2.5G=scrfd_2.5g.onnx" --limit 20
 tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
 tools/benchmark.py memory --size 6000x4000
-tools/benchmark.py bulk --images 200,2000,20000 --csv docs/results/bulk.csv
+tools/benchmark.py bulk --images 200,2000,20000 --csv output/bulk.csv
 tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 """
 
@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="section bulk: numbers of images (default: 200)")
     parser.add_argument("--side", type=int, default=160, metavar="PX", help="section bulk: longer side of the images")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="section bulk: workers of an engine")
+    parser.add_argument("--engines", default="plain,local,ray,nodes", metavar="NAME,NAME",
+                        help="section bulk: only these (default: %(default)s)")
     options = parser.parse_args(arguments)
     tables = []
     given = {"nms": {"counts": options.counts, "device": options.device},
@@ -69,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
              "mtcnn": {"data": options.data, "limit": options.limit, "model": options.mtcnn,
                        "tf1": options.tf1},
              "memory": {"size": options.size},
-             "bulk": {"images": options.images, "side": options.side, "workers": options.workers}}
+             "bulk": {"images": options.images, "engines": options.engines.split(","), "side": options.side,
+                      "workers": options.workers}}
     for name in options.sections or SECTIONS:
         for table in run_section(name, **given.get(name, {})):
             print(table.text(), end="\n\n", flush=True)

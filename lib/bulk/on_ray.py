@@ -75,10 +75,9 @@ def ray_parts(job: Job, plan: Plan, workers: int | None, address: str | None, gp
                     if stop.asked:
                         return
             except ray.exceptions.RayError as error:
-                cause = _input_error(error)
                 failures += 1
-                if cause or failures >= PATIENCE:
-                    raise InputError(cause or f"Ray failed {PATIENCE} times without finishing a part: "
+                if failures >= PATIENCE:
+                    raise InputError(f"Ray failed {PATIENCE} times without finishing a part: "
                                      f"{' '.join(str(error).split())[-300:]}") from None
                 print_line(f"note: Ray failed ({type(error).__name__}); the {len(left)} parts that are missing are "
                            f"asked for again")
@@ -91,7 +90,7 @@ def ray_parts(job: Job, plan: Plan, workers: int | None, address: str | None, gp
 
 def _start(ray: Any, workers: int | None, address: str | None) -> None:
     """Start Ray here, or join a cluster."""
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     if address:
         try:
             with silent():
@@ -141,31 +140,38 @@ def _slots(ray: Any, workers: int | None, gpus: float, address: str | None) -> i
 def _results(ray: Any, job: Job, plan: Plan, numbers: list[int], workers: int, gpus: float) -> Iterator[Part]:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is told in one line here
     tasks = ray.data.from_items([{"task": pickle.dumps((number, plan.items(number)))} for number in numbers],
                                 override_num_blocks=len(numbers))
     results = tasks.map_batches(Actor, fn_constructor_args=(pickle.dumps(job),), batch_size=1, num_cpus=1,
                                 num_gpus=gpus or None, compute=ray.data.ActorPoolStrategy(size=workers))
     for row in results.iter_rows():
-        yield pickle.loads(row["part"])
+        part = pickle.loads(row["part"])
+        if not isinstance(part, Part):
+            raise InputError(part)
+        yield part
 
 
 class Actor:
-    """What Ray Data calls in an actor: one part per call."""
+    """What Ray Data calls in an actor: one part per call.
+
+    An InputError comes back as its text: Ray would try again what raises, and wrap it in many lines.
+    """
 
     def __init__(self, job: bytes) -> None:
-        self.worker = Worker(pickle.loads(job))
+        self.worker: Worker | str
+        try:
+            self.worker = Worker(pickle.loads(job))
+        except InputError as error:
+            self.worker = str(error)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        return {"part": [pickle.dumps(self.worker.part(*pickle.loads(task))) for task in batch["task"]]}
+        return {"part": [pickle.dumps(self._part(task)) for task in batch["task"]]}
 
-
-def _input_error(error: BaseException | None) -> str:
-    """The text of the InputError that an error of Ray carries; empty: none."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, InputError):
+    def _part(self, task: bytes) -> Part | str:
+        if isinstance(self.worker, str):
+            return self.worker
+        try:
+            return self.worker.part(*pickle.loads(task))
+        except InputError as error:
             return str(error)
-        error = getattr(error, "cause", None) or error.__cause__
-    return ""

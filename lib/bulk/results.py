@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,10 +21,10 @@ import pyarrow.parquet as pq
 from ..datasets.images import ImageError
 from ..datasets.roidb import leaves_folder
 from ..detections import Detections
-from ..drawing import draw
 from ..errors import InputError, shown
-from ..files import short_name, whole_file, write_whole
-from ..inference.demo.demo import JPEG_SIDE
+from ..files import short_name, whole_file
+from ..inference.demo import sources as demo
+from ..inference.demo.pictures import DRAWN, Pictures
 from ..inference.results import open_results
 from ..progress import Progress
 from .plan import part_path, read_images, read_run
@@ -143,7 +142,7 @@ def draw_sample(rows: Rows, out: str | os.PathLike, number: int, seed: int = 0) 
     wanted = rows.images.filter(pc.is_in(rows.images["path"], value_set=pa.array(list(faces_of), pa.large_string())))
     items = list(items_of(wanted))
     reader = Reader(rows.run["kind"], rows.run["image_column"])
-    failed = []
+    failed, pictures = [], Pictures(out, DRAWN, rows.run["score"])
     with contextlib.ExitStack() as stack:
         for stored in reader.stored(items, stack):
             place, image, _ = reader.decoded(stored)
@@ -151,10 +150,9 @@ def draw_sample(rows: Rows, out: str | os.PathLike, number: int, seed: int = 0) 
                 failed.append(str(image))
                 continue
             path = items[place].path
-            drawn = cv2.cvtColor(draw(image, faces_of[path], rows.run["score"], colour_bar=True), cv2.COLOR_RGB2BGR)
-            ending = ".jpg" if max(drawn.shape) <= JPEG_SIDE else ".png"
-            name = f"{place:04d}_{short_name(path.rpartition('/')[2])}{ending}"
-            write_whole(Path(out, name), cv2.imencode(ending, drawn)[1].tobytes(), sync=False)
+            name = f"{place:04d}_{short_name(path.rpartition('/')[2])}"
+            picture = pictures.folder / f"{name}.jpg"
+            pictures.write_image(demo.Source("image", path, name, image), picture, image, faces_of[path])
     return len(items) - len(failed), failed
 
 

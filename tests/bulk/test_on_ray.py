@@ -1,13 +1,16 @@
 """The engine on Ray Data; left out where Ray is not installed. Kills: `make bulk-kills`."""
 
 import os
+import pickle
 import sys
 
 import pytest
 from bulk_data import folder_of, opener, rows_of
 
+from manyfaces.bulk.on_ray import Actor
 from manyfaces.bulk.run import run_bulk
 from manyfaces.bulk.sources.find import find_source
+from manyfaces.bulk.worker import Job
 from manyfaces.errors import InputError
 
 
@@ -18,8 +21,9 @@ def test_without_ray_the_engine_says_what_to_install(tmp_path, monkeypatch):
         run_bulk(find_source(str(tmp_path / "photos")), tmp_path / "out", opener, engine="ray")
 
 
-@pytest.fixture(scope="module")
-def ray():
+@pytest.fixture
+def ray(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Ray's workers find the detector of the tests by it
     return pytest.importorskip("ray", reason="ray is not installed: pip install 'manyfaces[bulk]'")
 
 
@@ -33,6 +37,12 @@ def test_rows_are_those_of_the_local_engine_and_ray_is_gone_afterwards(ray, tmp_
     done = run_bulk(source, tmp_path / "ray", opener, 0.2, rows=4, workers=1, engine="ray")
     assert (done.images, done.errors) == (13, 1) and rows_of(tmp_path / "ray") == rows_of(tmp_path / "local")
     assert not ray.is_initialized() and os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_what_a_worker_refuses_comes_back_as_its_words(tmp_path):
+    job = Job(opener, "other 123", 0.2, (1.0,), None, "files", None, str(tmp_path / "_tries"))
+    row, = Actor(pickle.dumps(job))({"task": [b""]})["part"]
+    assert "expected other 123, which the run began with" in pickle.loads(row)
 
 
 @pytest.mark.slow
