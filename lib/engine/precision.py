@@ -57,8 +57,8 @@ class Precision:
     def computing(self, model: keras.Model) -> Iterator[None]:
         """Let the layers of a net compute in this type while a step is traced.
 
-        The layers before the first weights stay float32, because a pixel minus the mean would lose half a grey level,
-        and so do those that give the outputs. Elsewhere the net computes in float32 as before.
+        The layers before the first weights stay float32, because the normalisation of a pixel would lose a quarter of a
+        grey level, and so do those that give the outputs. Outside this context the net computes in float32.
         """
         if self.name == "float32":
             yield
