@@ -43,6 +43,7 @@ class Plan:
         source: all images.
         settings: what else decides the rows; JSON values.
         rows: images of a part; None: as in the folder, else usual_rows.
+        again: parts that hold errors count as not finished.
 
     Attributes:
         todo: numbers of the parts that are not finished.
