@@ -256,11 +256,14 @@ class ShardedHosts(ShardedDevices):
     def __init__(self, team):
         import jax
 
+        from ..hosts.jax_service import coordinated
+
         jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from the training
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         chosen = "," not in os.environ.get("CUDA_VISIBLE_DEVICES", ",")  # one GPU, for this process
-        jax.distributed.initialize(team.addresses[0], team.world, team.rank, [0 if chosen else team.place.local],
-                                   cluster_detection_method="deactivate")
+        with coordinated(team) as address:
+            jax.distributed.initialize(address, team.world, team.rank, [0 if chosen else team.place.local],
+                                       cluster_detection_method="deactivate")
         self.count, self.kind = team.world, jax.local_devices()[0].platform.upper()
         firsts = {}
         for device in jax.devices():
