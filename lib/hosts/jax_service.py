@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from .team import GRACE, Team
 
@@ -47,7 +48,7 @@ class _Elsewhere:
 @contextlib.contextmanager
 def coordinated(team: Team) -> Iterator[str]:
     """Give host:port of the service, while JAX connects to it. Every process of the team calls it."""
-    module = importlib.import_module("jax._src.distributed")
+    module: Any = importlib.import_module("jax._src.distributed")
     own = getattr(module, "_jax", None)
     port, service = 0, None
     if team.rank == 0 and hasattr(own, "get_distributed_runtime_service"):  # else JAX keeps it inside rank 0
