@@ -44,6 +44,7 @@ NOT_RUN = {
     r"--images photos/ --labels annotations/": "needs annotated photographs of the reader",
     r"^manyfaces (train|data samples|ship)|^python own\.py|(samples|ship|train)\.py|Trainer\(":
         "trains, or needs a training",
+    r"^manyfaces bulk|tools/bulk": "needs pyarrow or Ray, and many photographs",
     r"^manyfaces import|import_weights\.py": "needs the weights of another framework",
     r"output/(?!ssh\.onnx|pred\b|events)|--weights (output|data)|yunet|retinaface|load\(.output":
         "needs a training, or a file of another project",
