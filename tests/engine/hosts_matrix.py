@@ -5,7 +5,7 @@ the processes have the same bits. Kills: each rank in turn is killed by SIGKILL 
 the first writes a checkpoint; the other must end within a minute with one line, and two processes must continue to the
 bits of an uninterrupted run. Stops: SIGTERM to one; all stop after the same step with one checkpoint. Retries: the
 launcher brings back a training of which one process was killed. Other numbers: four processes, then two, then one.
-Nothing outlives the program.
+Decisions: the end by a selection, and a loss that is not finite. Nothing outlives the program.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import two_hosts
 from free_ports import free_ports
-from tiny_training import state, write_scenes
+from tiny_training import rows, state, write_scenes
+from two_devices import COMMON
 from two_hosts import STEPS, error_lines, farthest, found, run_one, run_ranks
 
 CASES = ["ssh", "ssh_group", "grid", "ssd_sgd", "tiny", "rnet"]
@@ -73,6 +74,22 @@ def stop(folder, backend, case, rank, name, rng, end):
     text, same = continued(folder, backend, case, name, end)
     wrong = "" if right else f"\n{ended[0].output}{ended[1].output}"
     return f"stopped after step {step}, {text}{wrong}", right and same
+
+
+def decided(folder, backend):
+    """A selection lowers the rate and ends the training; then a loss that is not finite: both in the same step."""
+    words = ["TRAIN__SCHEDULE=plateau", "TRAIN__SELECT_EVERY=1", "TRAIN__PATIENCE=0.4", "TRAIN__STOP_AFTER=1.3",
+             "TRAIN__STEPS=12"]
+    both = run_ranks(folder, "grid", ["NAME=ends", *words], backend=backend)
+    one = run_one(folder, "grid", ["NAME=ends_1", *words], backend)
+    right = not any(each.code for each in (*both, one)) and len(rows(folder / "output/ends/train.csv")) < 12
+    first, second, whole = (found(folder, *where) for where in (("ends",), ("ends", 1), ("ends_1",)))
+    right = right and farthest(first, second) == 0 and farthest(first, whole) < NEAR
+    bad = run_ranks(folder, "grid", ["NAME=bad", "TRAIN__RATE=1e30"], backend=backend)
+    names = (folder / "output/bad/nonfinite.txt").read_text().splitlines()[1:]
+    right &= [each.code for each in bad] == [2, 2] and len(names) == COMMON["TRAIN__BATCH"]
+    text = "" if right else "\n".join(each.output for each in (*both, one, *bad))
+    return f"end by a selection, and a loss that is not finite, in the same step{text}", right
 
 
 def other_numbers(folder, backend, case):
@@ -144,6 +161,7 @@ def main(arguments=None):
                         name = f"{what.__name__}{number}_{rank}"
                         wrong += report(f"{backend} {what.__name__} {number + 1} of rank {rank}",
                                         what(folder, backend, case, rank, name, rng, end))
+            wrong += report(f"{backend} decisions", decided(folder, backend))
             wrong += report(f"{backend} other numbers", other_numbers(folder, backend, case))
             wrong += report(f"{backend} retries", retried(folder, backend, case, "retried", end))
     print(f"{wrong} wrong", flush=True)
