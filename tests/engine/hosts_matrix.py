@@ -117,6 +117,8 @@ def retried(folder, backend, case, name, end):
     except subprocess.TimeoutExpired:
         process.terminate()
         output, _ = process.communicate()
+    finally:
+        process.kill()  # the others stop with it
     now = state(folder, name)
     right = process.returncode == 0 and output.count("all of them are started again") == 1
     same = all(np.array_equal(now[key], end[key]) for key in end)
