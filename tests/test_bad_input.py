@@ -288,19 +288,22 @@ def test_a_full_disk_leaves_the_earlier_weights_and_checkpoint(small, tmp_path, 
     assert capfd.readouterr().err == ""  # HDF5 would print pages
 
 
-def test_a_training_reports_it_and_continues(tmp_path):
-    from manyfaces.engine.train import Trainer
+def test_a_training_reports_it_and_continues(tmp_path, monkeypatch):
+    from manyfaces.engine import run_files
+    from manyfaces.engine.tracking.tracker import Trackers
 
-    def write():
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    notes = []
-    trainer = SimpleNamespace(folder=tmp_path, step=40)
-    Trainer._write(trainer, write, SimpleNamespace(note=notes.append))
+    monkeypatch.setattr(run_files, "save_state", full)
+    monkeypatch.setattr(run_files, "weights_content", lambda *_: b"")
+    notes, files = [], run_files.RunFiles(tmp_path, None, Trackers([]), False)
+    files.note = notes.append
+    files.save(40, {}, None, {})
     assert notes == [f"warning: {tmp_path}: cannot write the checkpoint of step 40 (No space left on device); training "
                      "continues, the earlier checkpoint is complete"]
     with pytest.raises(InputError, match="step 40.*free some space, then --resume"):
-        Trainer._write(trainer, write, SimpleNamespace(note=notes.append), last=True)
+        files.save(40, {}, None, {}, last=True)
 
 
 def test_a_full_disk_names_the_prediction_file_and_keeps_the_others(tool, monkeypatch, tmp_path, capsys):
