@@ -7,7 +7,6 @@ import errno
 import io
 import struct
 import zlib
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
