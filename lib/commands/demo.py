@@ -111,8 +111,10 @@ def _detect(arguments, sources):
         print(f"{out or options.json}: all {len(sources)} were there already (--overwrite does them again)")
         return 0
     try:
-        done, failed = run_demo(Demo(detector, out, score, options.frames, journal, kind, options.strip),
-                                todo, note=(lambda _: None) if printed else None)
+        demo = Demo(detector, out, score, options.frames, journal, kind, options.strip)
+        if demo.pictures:
+            demo.pictures.check(sources)
+        done, failed = run_demo(demo, todo, note=(lambda _: None) if printed else None)
     finally:
         if journal:
             journal.close()

@@ -1,6 +1,7 @@
 """Hidden and cut-out faces of tools/demo.py with a stand-in for the net: what is left of a face and of the metadata."""
 
 import io
+import re
 import tracemalloc
 import zlib
 
@@ -144,8 +145,19 @@ def test_a_picture_never_replaces_its_source(name, kind, tool, stand_in, tmp_pat
     path = save(tmp_path / name, picture(300, 200, (50, 60, 40)))
     before = path.read_bytes()
     assert demo(tool, "--weights", stand_in, path, "--out", tmp_path, *([kind] if kind else [])) == 2
-    assert f"{path}: would be overwritten by its own picture; choose another --out" in capsys.readouterr().err
+    assert f"{path}: would be overwritten by the picture of {path}; choose another" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_a_picture_replaces_no_other_source_and_none_is_written_before(tool, stand_in, tmp_path, capsys):
+    """The drawn picture of b.png would be b.jpg, which is a photograph of its own."""
+    for name in ("a.png", "b.png", "b.jpg"):
+        save(tmp_path / name, picture(300, 200, (50, 60, 40)))
+    before = (tmp_path / "b.jpg").read_bytes()
+    assert demo(tool, "--weights", stand_in, *(tmp_path / name for name in ("a.png", "b.png", "b.jpg")), "--out",
+                tmp_path) == 2
+    assert re.search("b.jpg: would be overwritten by the picture of .*b.png; choose", capsys.readouterr().err)
+    assert (tmp_path / "b.jpg").read_bytes() == before and not (tmp_path / "a.jpg").exists()
 
 
 @pytest.mark.parametrize("words, message", [

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,17 +63,21 @@ class Pictures:
         self.held: list[tuple[float, np.ndarray]] = []  # (seconds, boxes) of the frames before, where they are hidden
 
     def path(self, source: Source) -> Path:
-        """The file or folder of a source.
+        """The file or folder of a source."""
+        ending = "" if self.cut_out else video_format()[0] if source.kind != "image" else self._ending(source)
+        return self.folder / (source.name + ending)
+
+    def check(self, sources: Sequence[Source]) -> None:
+        """Check that no picture would replace a source, its own or another one.
 
         Raises:
-            InputError: it is the source itself.
+            InputError: names the source that would be lost.
         """
-        ending = "" if self.cut_out else video_format()[0] if source.kind != "image" else self._ending(source)
-        path = self.folder / (source.name + ending)
-        with contextlib.suppress(OSError):
-            if os.path.samefile(path, source.where):
-                raise InputError(f"{source.where}: would be overwritten by its own picture; choose another --out")
-        return path
+        there = {identity(source.where): source.where for source in sources if os.path.isfile(source.where)}
+        for source in sources:
+            path = self.path(source)
+            if os.path.isfile(path) and (lost := there.get(identity(path))):
+                raise InputError(f"{lost}: would be overwritten by the picture of {source.where}; choose another --out")
 
     def write_image(self, source: Source, path: Path, image: np.ndarray, faces: Detections) -> Path:
         """Write the file or the files of an image (H, W, 3) uint8 RGB.
