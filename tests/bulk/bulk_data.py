@@ -101,3 +101,16 @@ def rows_of(out):
     paths = [row["path"] for row in rows]
     assert len(paths) == len(set(paths))
     return dict(zip(paths, rows, strict=True))
+
+
+def in_this_process(monkeypatch):
+    """Let the local engine do the workers' work in this process."""
+    from manyfaces.bulk import local
+    from manyfaces.bulk.worker import Worker
+
+    def parts(job, plan, workers, stop):
+        worker = Worker(job)
+        for number in plan.todo:
+            yield worker.part(number, plan.items(number))
+
+    monkeypatch.setattr(local, "local_parts", parts)

@@ -5,13 +5,11 @@ import json
 import cv2
 import numpy as np
 import pytest
-from bulk_data import encoded, folder_of, opener, pa, parquet_of, pq, rows_of, shard_of
+from bulk_data import encoded, folder_of, in_this_process, opener, pa, parquet_of, pq, rows_of, shard_of
 from stand_in import picture, save
 
-from manyfaces.bulk import local
 from manyfaces.bulk.run import run_bulk
 from manyfaces.bulk.sources.find import find_source
-from manyfaces.bulk.worker import Worker
 from manyfaces.commands.command_line import run
 from manyfaces.commands.main import main
 from manyfaces.datasets.toy.portraits import portraits
@@ -21,13 +19,7 @@ from manyfaces.evaluation.files.predictions import read_predictions
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    """The workers' work in this process."""
-    def parts(job, plan, workers, stop):
-        worker = Worker(job)
-        for number in plan.todo:
-            yield worker.part(number, plan.items(number))
-
-    monkeypatch.setattr(local, "local_parts", parts)
+    in_this_process(monkeypatch)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from bulk_data import deadly_opener, folder_of, opener, rows_of, slow_opener
+from bulk_data import deadly_opener, folder_of, in_this_process, opener, rows_of, slow_opener
 from bulk_kills import Processes
 from conftest import ROOT
 from full_disk import room_for
@@ -48,13 +48,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def here(monkeypatch):
-    """The workers' work in this process."""
-    def parts(job, plan, workers, stop):
-        worker = Worker(job)
-        for number in plan.todo:
-            yield worker.part(number, plan.items(number))
-
-    monkeypatch.setattr(local, "local_parts", parts)
+    in_this_process(monkeypatch)
 
 
 def bulk(photos, out, open_detector=opener, **options):
