@@ -86,7 +86,7 @@ setup(
     # Only what is named here: no .pyx, no generated C, no weights for Keras.
     include_package_data=False,
     package_data={"manyfaces": ["py.typed", "datasets/toy/pictures/*", "evaluation/report/html/*.css",
-                                "nms/*.cu"],
+                                "nms/*.cu", "web/page/*", "web/npm/*.json"],
                   "manyfaces.pretrained": shipped(), "manyfaces.cfgs": ["*.yml"]},
     ext_modules=modules(),
     cmdclass={"build_ext": BuildModules},
