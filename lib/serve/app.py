@@ -1,0 +1,185 @@
+"""The addresses of the service, as a FastAPI app. Its OpenAPI is at /openapi.json.
+
+There is no /docs: FastAPI's page loads its scripts from another origin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import mimetypes
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, Response
+from starlette.exceptions import HTTPException
+
+from .. import __version__
+from ..errors import shown
+from . import schema
+from .answers import HEADERS, Problem, dump
+from .bodies import Part, parameter, read_body, split_form
+from .guard import Guard
+from .metrics import TYPE
+from .service import Service, Work
+
+Site = tuple[Mapping[str, Path | bytes], Callable[[str], Mapping[str, str]]]
+_HEADERS = {name.decode(): value.decode() for name, value in HEADERS}
+
+
+def create_app(service: Service, site: Site | None = None) -> FastAPI:
+    """The app of a service.
+
+    Args:
+        service: it is opened when the app starts, if it is not open yet.
+        site: addresses of the page with their files or contents, and a function from an address to its headers.
+    """
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if not service.detectors:
+            await asyncio.get_running_loop().run_in_executor(None, service.open)
+        yield
+        service.lanes.close()
+
+    app = FastAPI(title="manyfaces", version=__version__, description=schema.DESCRIPTION, docs_url=None, redoc_url=None,
+                  lifespan=lifespan, openapi_tags=schema.TAGS)
+    app.state.service = service
+    app.add_middleware(Guard, service=service)
+    if service.settings.allow_origins:  # outside of the guard, whose errors a page has to be able to read too
+        app.add_middleware(CORSMiddleware, allow_origins=list(service.settings.allow_origins),
+                           allow_methods=["GET", "POST"], allow_headers=["authorization", "x-api-key", "content-type"],
+                           expose_headers=["retry-after", "x-request-id"])
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _parameter_error)
+    _add_detect(app, service)
+    _add_facts(app, service)
+    for address, content in (site[0] if site else {}).items():
+        _add_file(app, address, content, dict(site[1](address)) if site else {})
+    if not site:
+        _add_file(app, "", b"manyfaces serve: POST an image to /v1/detect; /openapi.json describes it.\n",
+                  {"Content-Type": "text/plain; charset=utf-8"})
+    return app
+
+
+def _add_detect(app, service):
+    names = list(service.settings.named_models())
+
+    @app.post("/v1/detect", tags=["detect"], summary="Find the faces of one image or several",
+              responses=schema.detect_responses(names[0]), openapi_extra={"requestBody": schema.DETECT_BODY})
+    async def detect(
+        request: Request,
+        model: Annotated[str | None, Query(max_length=100, description=f"one of: {', '.join(names)} (default: "
+                                           f"{names[0]})", examples=names[:1])] = None,
+        threshold: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False, description="lowest score of a face "
+                                                 "(default: the model's own)", examples=[0.5])] = None,
+    ) -> Response:
+        """Send the bytes of an image file as the body, or several files as multipart/form-data."""
+        if model:
+            service.detector(model)
+        service.check_room()  # before the body is read
+        facts = request.state.facts
+        body = await read_body(request.receive, request.headers, service.settings, service.held)
+        size = len(body)
+        try:
+            facts["bytes"] = size
+            kind = request.headers.get("content-type", "")
+            form = kind.strip().lower().startswith("multipart/form-data")
+            if form:
+                images, given = split_form(body, kind, service.settings.max_images)
+                model = model or given.get("model")
+                threshold = parameter(given.get("threshold")) if threshold is None else threshold
+            elif kind.strip().lower().startswith("multipart/"):
+                raise Problem("bad_multipart", "The form is of another kind than multipart/form-data.")
+            else:
+                images = [Part("", "", memoryview(body))]
+            name, _ = service.detector(model)
+            facts |= {"model": name, "images": len(images)}
+            done = await service.detect([part.data for part in images], name, threshold, request.receive)
+        finally:
+            service.held.now -= size
+        facts |= {"pixels": sum(work.pixels for work in done), "work_ms": round(sum(w.seconds for w in done) * 1e3, 1),
+                  "faces": sum(len(work.answer["faces"]) for work in done if not isinstance(work.answer, Problem))}
+        return _of_form(name, images, done, facts) if form else _of_image(name, done[0])
+
+
+def _of_image(name: str, work: Work) -> Response:
+    if isinstance(work.answer, Problem):
+        raise work.answer
+    return Response(dump({"model": name, **work.answer}), headers=_HEADERS)
+
+
+def _of_form(name: str, images: list[Part], done: list[Work], facts: dict[str, Any]) -> Response:
+    """Rows in the order of the form. Where no image could be read, the status is that of the first one's error."""
+    rows = [{"name": part.file or part.name, **({"error": work.answer.as_dict()} if isinstance(work.answer, Problem)
+                                                else work.answer)} for part, work in zip(images, done, strict=True)]
+    problems = [work.answer for work in done if isinstance(work.answer, Problem)]
+    body = {"model": name, "images": rows}
+    if len(problems) < len(rows):
+        return Response(dump(body), headers=_HEADERS)
+    facts["code"] = problems[0].code
+    retry = {"Retry-After": str(problems[0].retry_after)} if problems[0].retry_after else {}
+    return Response(problems[0].body(**body), problems[0].status, headers=_HEADERS | retry)
+
+
+def _add_facts(app, service):
+    @app.get("/v1/models", tags=["detect"], summary="The models of this service, and its limits",
+             responses=schema.models_responses(next(iter(service.settings.named_models()))))
+    async def models() -> Response:
+        rows = [{"name": name, "default": name == service.default, "family": detector.cfg.FAMILY,
+                 "landmarks": bool(detector.cfg.NET.LANDMARKS) or detector.cfg.FAMILY.startswith("mtcnn"),
+                 "threshold": detector.cfg.TEST.DEMO_SCORE,
+                 "ms_per_megapixel": round(service.speeds[name] * 1e3, 1)}
+                for name, detector in service.detectors.items()]
+        limits = {key: getattr(service.settings, key) for key in ("max_bytes", "max_pixels", "max_images", "queue")}
+        return Response(dump({"models": rows, "limits": limits}), headers=_HEADERS)
+
+    @app.api_route("/healthz", methods=["GET", "HEAD"], tags=["operation"], summary="Whether the process lives",
+                   operation_id="healthz", responses=schema.state_responses("alive"))
+    async def healthz() -> Response:
+        return Response(dump({"status": "alive"}), headers=_HEADERS)
+
+    @app.api_route("/readyz", methods=["GET", "HEAD"], tags=["operation"], operation_id="readyz",
+                   summary="Whether a request would be accepted now", responses=schema.state_responses("ready"))
+    async def readyz() -> Response:
+        if service.stopping:
+            raise Problem("stopping", "The service is shutting down.", 1)
+        service.check_room()
+        return Response(dump({"status": "ready"}), headers=_HEADERS)
+
+    @app.get("/metrics", tags=["operation"], summary="Metrics for Prometheus", responses=schema.METRICS)
+    async def metrics() -> Response:
+        service.metrics.pending.set(service.lanes.pending)
+        service.metrics.held.set(service.held.now)
+        service.metrics.stopping.set(service.stopping)
+        return Response(service.metrics.text(), media_type=TYPE)
+
+
+def _add_file(app, address, content, headers):
+    """A file of the page, or bytes."""
+    kind = mimetypes.guess_type(address)[0] or "application/octet-stream"
+    headers = {"Content-Type": kind, **headers}
+
+    async def file(request: Request) -> Response:
+        if isinstance(content, bytes):
+            return Response(content, headers=headers)
+        return FileResponse(content, headers=headers)
+
+    app.add_route(f"/{address}", file, methods=["GET", "HEAD"], include_in_schema=False)
+
+
+async def _http_error(request: Request, error: Any) -> Response:
+    """What Starlette itself refuses: 404 and 405."""
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        raise Problem("method_not_allowed", f"This address takes {allowed or 'other methods'}, not {request.method}.",
+                      allow=allowed)
+    raise Problem("not_found", "There is nothing at this address; /openapi.json lists those that there are.")
+
+
+async def _parameter_error(request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    raise Problem("bad_parameter", f"{first['loc'][-1]} is {shown(first.get('input'))}: {first['msg']}.")
