@@ -44,6 +44,7 @@ NOT_RUN = {
     r"--images photos/ --labels annotations/": "needs annotated photographs of the reader",
     r"^manyfaces (train|data samples|ship)|^python own\.py|(samples|ship|train)\.py|Trainer\(":
         "trains, or needs a training",
+    r"manyfaces serve|127\.0\.0\.1:8000|docker": "runs until it is stopped, or needs such a service",
     r"^manyfaces bulk|tools/bulk": "needs pyarrow or Ray, and many photographs",
     r"^manyfaces import|import_weights\.py": "needs the weights of another framework",
     r"output/(?!ssh\.onnx|pred\b|events)|--weights (output|data)|yunet|retinaface|load\(.output":
@@ -56,7 +57,7 @@ NOT_RUN = {
     r"centres|register_|own\.": "a part of a longer text: tests/nets/test_registry.py runs it",
 }
 QUICK = re.compile(r"manyfaces (detect photo|info|data toy)")  # what the test runs, too
-PROGRAMS = ("cat", "cd", "git", "head", "mkdir", "tail")  # whose arguments are not checked
+PROGRAMS = ("cat", "cd", "curl", "git", "head", "mkdir", "tail")  # whose arguments are not checked
 OWN = {"own.py": "manyfaces"}  # a program of docs/own_family.md that takes the commands of manyfaces
 
 

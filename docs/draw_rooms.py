@@ -20,7 +20,7 @@ COLOURS = {"shared": "#e8edf2", "core": "#d9ead3", "data": "#fff2cc", "nets": "#
 KINDS = {"shared": "errors constants progress files locks texts compiled align drawing detections_json detections "
                    "config",
          "core": "boxes nms cascade templates", "data": "datasets data_layer evaluation",
-         "nets": "nets weights runtimes pretrained", "use": "inference export engine web commands __main__",
+         "nets": "nets weights runtimes pretrained", "use": "inference export engine web serve commands __main__",
          "outside": "benchmarks/ tools/"}
 KIND = {room: kind for kind, rooms in KINDS.items() for room in rooms.split()}
 

@@ -2,10 +2,8 @@
 
     app.py        the addresses, and what each answers
     guard.py      what surrounds each request: key, host, request id, log line, metrics, errors as JSON
-    service.py    detectors, the queue of images, and its state
-    protocol.py   slow and refused connections
-    server.py     one process: it drains on SIGTERM; workers.py starts several of them
-    on_ray.py     the same app on Ray Serve
+    service.py    detectors, the work on an image, the state of the process; lanes.py: the queue and its threads
+    processes/    how it runs: one process, which drains on SIGTERM, several workers, or Ray Serve
 
 FastAPI and uvicorn are the extra `serve`. Only the modules that need them import them.
 """

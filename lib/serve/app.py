@@ -1,13 +1,11 @@
 """The addresses of the service, as a FastAPI app. Its OpenAPI is at /openapi.json.
 
-There is no /docs: FastAPI's page loads its scripts from another origin.
+There is no /docs: FastAPI's page loads its scripts from another origin. FastAPI reads annotations when it is given a
+function, so they are no texts here.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
-import mimetypes
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,7 +56,7 @@ def create_app(service: Service, site: Site | None = None) -> FastAPI:
     _add_detect(app, service)
     _add_facts(app, service)
     for address, content in (site[0] if site else {}).items():
-        _add_file(app, address, content, dict(site[1](address)) if site else {})
+        _add_file(app, address, content, dict(site[1](address or "index.html")) if site else {})
     if not site:
         _add_file(app, "", b"manyfaces serve: POST an image to /v1/detect; /openapi.json describes it.\n",
                   {"Content-Type": "text/plain; charset=utf-8"})
@@ -160,9 +158,6 @@ def _add_facts(app, service):
 
 def _add_file(app, address, content, headers):
     """A file of the page, or bytes."""
-    kind = mimetypes.guess_type(address)[0] or "application/octet-stream"
-    headers = {"Content-Type": kind, **headers}
-
     async def file(request: Request) -> Response:
         if isinstance(content, bytes):
             return Response(content, headers=headers)

@@ -62,8 +62,8 @@ async def read_body(receive: Receive, headers: Mapping[str, str], settings: Sett
         Gone: the client has left.
     """
     most = settings.max_bytes
-    too_large = Problem("body_too_large", f"The body has more than the {most:,} bytes that this service accepts; send a "
-                        "smaller or more strongly compressed image, or fewer images at once.")
+    too_large = Problem("body_too_large", f"The body has more than the {most:,} bytes that this service accepts; send "
+                        "a smaller or more strongly compressed image, or fewer images at once.")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
         raise Problem("bad_request", "Content-Length is not a number.")
@@ -120,9 +120,9 @@ def split_form(body: bytes | bytearray, content_type: str, most: int) -> tuple[l
         raise _bad("the boundary that Content-Type names is not in the body")
     at += len(mark) - 2
     while not body.startswith(b"--", at):
-        start, part_head = _head(body, at)
+        start, name, file = _head(body, at)
         end = _end(body, mark, start)
-        part = Part(*part_head, memoryview(body)[start:max(start, end)])
+        part = Part(name, file, memoryview(body)[start:max(start, end)])
         at = end + len(mark)
         if part.name in _PARAMETERS and not part.file:
             if part.name in parameters or len(part.data) > 200:
@@ -139,7 +139,7 @@ def split_form(body: bytes | bytearray, content_type: str, most: int) -> tuple[l
 
 
 def _head(body, at):
-    """(begin of the data, (name, file)) of the part whose boundary ends at `at`."""
+    """(begin of the data, name, file) of the part whose boundary ends at `at`."""
     line = re.compile(rb"[ \t]{0,100}\r\n").match(body, at)
     if not line:
         raise _bad("a boundary is followed by other text, or the body is cut short")
@@ -158,7 +158,7 @@ def _head(body, at):
     if not disposition.lower().startswith("form-data"):
         raise _bad("a part has no Content-Disposition: form-data")
     file = _value(disposition, "filename").replace("\\", "/").rpartition("/")[2]
-    return end + 4, (_value(disposition, "name")[:100], file[:200])
+    return end + 4, _value(disposition, "name")[:100], file[:200]
 
 
 def _value(disposition, key):

@@ -69,7 +69,8 @@ class Guard:
             scheme, _, key = headers.get("authorization", "").partition(" ")
             given = key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
             if not self.service.keys.fit(given.encode("utf-8", "replace")):
-                raise Problem("unauthorized", "The API key is missing or wrong; send it as `Authorization: Bearer KEY`.")
+                raise Problem("unauthorized", "The API key is missing or wrong; send it as `Authorization: Bearer "
+                              "KEY`.")
 
 
 class _Request:

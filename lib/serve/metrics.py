@@ -15,15 +15,17 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
-    multiprocess,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from .. import __version__
+from .settings import METRICS_FOLDER as FOLDER
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+disable_created_metrics()  # a second series per counter, which nobody reads
 
 
 class Metrics:
@@ -31,22 +33,17 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        facts = {"registry": self.registry, "namespace": "manyfaces"}
-        live = {**facts, "multiprocess_mode": "livesum"}
-        self.requests = Counter("requests", "Requests by address, status and code.", ["route", "status", "code"],
-                                **facts)
-        self.seconds = Histogram("request_seconds", "Time of a request, from its head to the end of its answer.",
-                                 ["route"], buckets=_SECONDS, **facts)
-        self.images = Counter("images", "Images that were searched for faces.", ["model"], **facts)
-        self.faces = Counter("faces", "Faces that were found.", ["model"], **facts)
-        self.work = Histogram("detect_seconds", "Time of an image in its thread: decoding, net and NMS.", ["model"],
-                              buckets=_SECONDS, **facts)
-        self.dropped = Counter("dropped", "Requests whose client left before the answer.", **facts)
-        self.pending = Gauge("pending_images", "Images that wait or are worked on.", **live)
-        self.held = Gauge("held_bytes", "Bytes of bodies in memory.", **live)
-        self.stopping = Gauge("stopping", "1 while the service shuts down.", **{**facts, "multiprocess_mode": "livemax"})
-        self.version = Gauge("version_info", "1; the label is the version.", ["version"],
-                             **{**facts, "multiprocess_mode": "livemax"})
+        self.requests = self._counter("requests", "Requests by address, status and code.", "route", "status", "code")
+        self.seconds = self._histogram("request_seconds", "From the head of a request to the end of its answer.",
+                                       "route")
+        self.images = self._counter("images", "Images that were searched for faces.", "model")
+        self.faces = self._counter("faces", "Faces that were found.", "model")
+        self.work = self._histogram("detect_seconds", "Of an image in its thread: decoding, net and NMS.", "model")
+        self.dropped = self._counter("dropped", "Requests whose client left before the answer.")
+        self.pending = self._gauge("pending_images", "Images that wait or are worked on.")
+        self.held = self._gauge("held_bytes", "Bytes of bodies in memory.")
+        self.stopping = self._gauge("stopping", "Processes that are shutting down.")
+        self.version = self._gauge("version_info", "Processes by version.", "version")
         self.version.labels(__version__).set(1)
         if FOLDER not in os.environ:
             ProcessCollector(registry=self.registry)
@@ -56,5 +53,14 @@ class Metrics:
         if FOLDER not in os.environ:
             return generate_latest(self.registry)
         summed = CollectorRegistry()
-        multiprocess.MultiProcessCollector(summed)
+        MultiProcessCollector(summed)
         return generate_latest(summed)
+
+    def _counter(self, name, text, *labels):
+        return Counter(name, text, labels, namespace="manyfaces", registry=self.registry)
+
+    def _histogram(self, name, text, *labels):
+        return Histogram(name, text, labels, namespace="manyfaces", registry=self.registry, buckets=_SECONDS)
+
+    def _gauge(self, name, text, *labels):
+        return Gauge(name, text, labels, namespace="manyfaces", registry=self.registry, multiprocess_mode="livesum")

@@ -7,13 +7,13 @@ import io
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..datasets.image_headers import HeaderError, read_header
-from ..datasets.images import ImageError
-from ..datasets.pixels import rgb_image
+from ..datasets.images import ImageError, read_image
 from ..inference.detector import Detector
 from .answers import Gone, Problem
 from .bodies import Held, Receive
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WARM_UP = (480, 640)  # px, height and width
 _MOST_RETRY = 60  # s
+_THIN = 64  # px: nets pad short sides, so a longer image of the same pixels would take longer
 
 
 class Work(NamedTuple):
@@ -128,7 +129,7 @@ class Service:
         """
         self.check_room(len(images))
         detector = self.detectors[model]
-        futures = [self.lanes.submit(lambda data=data: self._work(detector, data, threshold)) for data in images]
+        futures = [self.lanes.submit(partial(self._work, detector, data, threshold)) for data in images]
         everything, left = asyncio.gather(*futures), asyncio.ensure_future(_gone(receive))
         try:
             await asyncio.wait((everything, left), return_when=asyncio.FIRST_COMPLETED)
@@ -177,11 +178,14 @@ def decode(data: bytes | bytearray | memoryview, max_pixels: int) -> np.ndarray:
         known = header is not None
     except HeaderError:
         header, known = None, True
-    if header is not None and header.pixels > max_pixels:
-        raise Problem("image_too_large", f"The image has {header.width:,} x {header.height:,} px, more than the "
-                      f"{max_pixels:,} px that this service accepts; scale it down.")
+    if header is not None:
+        pixels = max(header.pixels, max(header.width, _THIN) * max(header.height, _THIN))
+        if pixels > max_pixels:
+            raise Problem("image_too_large", f"The image has {header.width:,} x {header.height:,} px, more than the "
+                          f"{max_pixels:,} px that this service accepts (a side below {_THIN} px counts as {_THIN}); "
+                          "scale it down.")
     try:
-        return rgb_image(data, limit=max_pixels)
+        return read_image(data, limit=max_pixels)
     except ImageError as error:
         raise Problem("unreadable_image" if known else "not_an_image", f"{error}.") from None
 

@@ -1,4 +1,4 @@
-"""What a service is told: its models, its address and its limits. Each limit has a default that suits one small host."""
+"""What a service is told: its models, its address and its limits. The defaults of the limits suit a small host."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, Range, check_number, check_whole, shown
 
 DEFAULT_MODEL = "ssh_mobilenet_v1_025"
 KEY_VARIABLE, KEY_FILE_VARIABLE = "MANYFACES_API_KEY", "MANYFACES_API_KEY_FILE"
 OPENCV_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client
 MB = 1_000_000
 _LEAST_KEY = 16  # characters: shorter keys can be guessed
 _MOST_KEY_FILE = 1 << 16
@@ -125,8 +127,10 @@ class Settings:
     @staticmethod
     def from_json(text: str) -> Settings:
         """What to_json wrote."""
-        facts = json.loads(text)
-        return Settings(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
+        facts: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value
+                                  for key, value in facts.items()}
+        return Settings(**values)
 
 
 def limit_opencv(max_pixels: int) -> None:
@@ -198,5 +202,5 @@ def read_keys(key_file: str | None = None) -> Keys:
     return Keys(found)
 
 
-def _lines(text: str) -> Sequence[str]:
+def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]

@@ -61,7 +61,7 @@ def test_a_tool_calls_the_function_of_its_command(name):
     (["trian"], "manyfaces: no command 'trian'; did you mean train?"),
     (["data", "buid"], "manyfaces data: no command 'buid'; did you mean build?"),
     (["make_toy"], "manyfaces: no command 'make_toy'; did you mean data toy?"),
-    (["zzz"], "manyfaces: no command 'zzz'; there are: detect, demo, bulk, train, "),
+    (["zzz"], "manyfaces: no command 'zzz'; there are: detect, demo, bulk, "),
     (["--cfg", "x"], "manyfaces: no command '--cfg'; there are: ")])
 def test_a_wrong_command_names_the_one_that_is_meant(words, message):
     with pytest.raises(InputError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .answers import Problem
+from ..answers import Problem
 
 MOST_HEAD = 16_384  # bytes
 _LINGER = 5.0  # s that a refused client may go on sending; what it sends is thrown away
@@ -28,7 +28,8 @@ class Protocol(H11Protocol):
         self.settings = self.service.settings
         self._head: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
-        self._lingering = False
+        self._last: asyncio.TimerHandle | None = None
+        self.lingering = self.refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As asyncio.Protocol."""
@@ -41,7 +42,7 @@ class Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As asyncio.Protocol."""
-        for timer in (self._head, self._stuck):
+        for timer in (self._head, self._stuck, self._last):
             if timer:
                 timer.cancel()
         super().connection_lost(exc)
@@ -49,7 +50,7 @@ class Protocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """As asyncio.Protocol."""
-        if self._lingering:
+        if self.lingering:
             return
         super().data_received(data)
         self._watch_head()
@@ -80,11 +81,18 @@ class Protocol(H11Protocol):
 
     def linger(self, transport: asyncio.Transport) -> None:
         """End what is sent, throw away what still comes, and close after a time."""
-        self._lingering = True
+        self.lingering = True
         self.flow.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
-        self.loop.call_later(_LINGER, transport.abort)
+        self._last = self.loop.call_later(_LINGER, transport.abort)
+
+    def shutdown(self) -> None:
+        """As H11Protocol: the service ends."""
+        if self.lingering:
+            self.transport.abort()
+        else:
+            super().shutdown()
 
     def _watch_head(self):
         waits = not self.transport.is_closing() and self.conn.their_state is h11.IDLE
@@ -110,6 +118,10 @@ class Protocol(H11Protocol):
         started = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if not started:
             self.transport.write(problem.raw())
+        if self.cycle is not None:  # whoever waits for the rest of the body need not
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.refused = True
         self.transport.close()
         self.service.metrics.requests.labels("none", str(problem.status), problem.code).inc()
         self.service.log.event("refused", status=problem.status, code=problem.code)
@@ -133,13 +145,11 @@ class _Closing:
         return self._closed or self._transport.is_closing()
 
     def close(self) -> None:
-        """As asyncio.Transport; reads on for a time where a request is not complete."""
-        if self.is_closing():
-            self._transport.close() if not self._protocol._lingering else None
+        """As asyncio.Transport; reads on for a time where the client may still be sending."""
+        if self._protocol.lingering:
             return
         self._closed = True
-        idle = self._protocol.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
-        if idle:
-            self._transport.close()
-        else:
+        if self._protocol.refused or self._protocol.conn.their_state is h11.SEND_BODY:
             self._protocol.linger(self._transport)
+        else:
+            self._transport.close()

@@ -1,0 +1,173 @@
+"""One process of the service: uvicorn, which drains on SIGTERM and ends with exit code 0."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from ...errors import InputError
+from ..app import Site, create_app
+from ..logs import Handler, Log
+from ..service import Service
+from ..settings import Settings, read_keys
+from .protocol import MOST_HEAD, Protocol
+
+_REFUSING = 0.5  # s after a signal, at least, in which clients still get 503 instead of a refused connection
+_TICK = 0.02
+_KEEP_ALIVE = 15  # s that a connection may wait for its next request
+_BACKLOG = 256
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with another shutdown.
+
+    After the first signal new requests get 503 while accepted ones are answered; then the socket is closed. A second
+    signal ends at once.
+
+    Args:
+        config: of uvicorn.
+        service: what the app serves.
+
+    Attributes:
+        cut: requests that were not answered when the grace was over.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self.service, self.cut = service, 0
+        self._announce: Callable[[], None] | None = None
+
+    def announce_by(self, function: Callable[[], None]) -> None:
+        """Call a function as soon as requests are accepted."""
+        self._announce = function
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn.Server."""
+        await super().startup(sockets)
+        if self.started and self._announce:
+            self._announce()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn.Server, but the signal is not raised again afterwards: an orderly end has exit code 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """As uvicorn.Server, for both signals."""
+        self.force_exit, self.should_exit = self.should_exit, True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse what comes, answer what was accepted, then close."""
+        self.service.stopping = True
+        start = time.monotonic()
+        grace = self.service.settings.grace_seconds
+        while not self.force_exit and (self.service.active or time.monotonic() - start < _REFUSING):
+            if time.monotonic() - start > grace:
+                break
+            await asyncio.sleep(_TICK)
+        self.cut = self.service.active
+        if self.cut:
+            self.force_exit = True
+        await super().shutdown(sockets)
+        self.service.lanes.close()
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening address; InputError where it is taken or not of this machine."""
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM,
+                                                              flags=socket.AI_PASSIVE)[0]
+        made = socket.socket(family, kind, number)
+    except OSError as error:
+        raise InputError(f"--host {host}: {error.strerror}; expected an address of this machine, such as "
+                         "127.0.0.1") from None
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        raise InputError(f"--host {host} --port {port}: {error.strerror}; choose another --port, or 0 for any free "
+                         "one") from None
+    made.set_inheritable(True)
+    return made
+
+
+def url_of(listening: socket.socket, host: str) -> str:
+    """The address of a service for a browser."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}/"
+
+
+def site_of(settings: Settings) -> Site | None:
+    """The page, with the models of this service."""
+    if not settings.page:
+        return None
+    from ...web import headers_of, runtime_folder, site_files
+
+    return site_files(runtime=runtime_folder(), service=list(settings.named_models())), headers_of
+
+
+def serve(settings: Settings, listening: socket.socket, announce: Callable[[], None] | None = None,
+          watched: int | None = None) -> int:
+    """Serve until a signal.
+
+    Args:
+        settings: of the service.
+        listening: from `open_socket`.
+        announce: is called as soon as requests are accepted.
+        watched: a file descriptor whose end is as a signal: the process that started this one has ended.
+
+    Returns:
+        The exit code: 0; 1 where accepted requests were not answered within the grace.
+
+    Raises:
+        InputError: a model or a key cannot be used.
+    """
+    log = Log()
+    service = Service(settings, read_keys(settings.key_file), log)
+    service.open()
+    handler = Handler(log)
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        create_app(service, site_of(settings)), http=Protocol, ws="none", loop="asyncio", lifespan="on",
+        log_config=None, access_log=False, proxy_headers=False, server_header=False, backlog=_BACKLOG, workers=1,
+        timeout_keep_alive=_KEEP_ALIVE, h11_max_incomplete_event_size=MOST_HEAD, timeout_graceful_shutdown=2)
+    server = Server(config, service)
+    if announce:
+        server.announce_by(announce)
+    if watched is not None:
+        threading.Thread(target=_until_end, args=(watched, server), daemon=True).start()
+    log.event("start", models=list(service.detectors), parallel=settings.lanes,
+              ms_per_megapixel={name: round(speed * 1e3, 1) for name, speed in service.speeds.items()})
+    try:
+        server.run([listening])
+    finally:
+        log.event("stop", unanswered=server.cut)
+        log.close()
+    return 1 if server.cut else 0
+
+
+def _until_end(descriptor, server):
+    with contextlib.suppress(OSError), open(descriptor, "rb") as file:
+        file.read()
+    server.should_exit = True
