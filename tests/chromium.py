@@ -33,7 +33,7 @@ def find_chromium():
 class Browser:
     """with Browser(path, profile folder) as browser: browser.open(url, width, height); browser.evaluate("1 + 1")."""
 
-    def __init__(self, chromium, profile, patience=90):
+    def __init__(self, chromium, profile, patience=90, flags=()):
         self.patience, self.number, self.events, self.rest = patience, 0, [], b""
         theirs_in, self.to = (_high(fd) for fd in os.pipe())
         self.back, theirs_out = (_high(fd) for fd in os.pipe())
@@ -43,8 +43,9 @@ class Browser:
             os.dup2(theirs_out, 4)
 
         self.process = subprocess.Popen(
-            [chromium, *FLAGS, f"--user-data-dir={profile}", "about:blank"], preexec_fn=take_over, pass_fds=(3, 4),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [chromium, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"], preexec_fn=take_over,
+            pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         os.close(theirs_in)
         os.close(theirs_out)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]

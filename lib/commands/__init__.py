@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": Command("demo", "the same on two portraits and a crowd made of them, where no SOURCE is given", "demo"),
     "bulk": Command("bulk.main", "find faces in very many images, on one machine or a cluster, and write Parquet",
                     "bulk"),
+    "web": Command("web", "show a page that finds faces in a browser, or write it for a static host"),
     "serve": Command("serve", "answer images over HTTP with faces as JSON, with a page to try it"),
     "train": Command("train", "train a detector, or a shipped one further on your own photographs", "train"),
     "search": Command("search", "search for better values of config keys, with Optuna"),

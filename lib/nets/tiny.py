@@ -44,10 +44,16 @@ class Tiny(AnchorFamily):
         if not widths or len(widths) != len(heights):
             raise InputError(f"ANCHORS.WIDTHS and ANCHORS.HEIGHTS hold {len(widths)} and {len(heights)} entries, "
                              "expected the same number of each, one per template")
-        self.strides, self.rules = strides, _checked_rules(cfg.TEST.TEMPLATES, len(widths))
+        self.strides = strides
         self.multiple = strides[-1]  # px: height and width are padded to it inside the net
         templates = tuple(zip(map(float, widths), map(float, heights), strict=True))
         super().__init__(cfg, [Module("templates", strides[0], templates, multiple=self.multiple)])
+        _ = self.rules  # a wrong one is an error here
+
+    @property
+    def rules(self) -> list:
+        """TEST.TEMPLATES as it is now: an exported model's may be changed after this object was made."""
+        return _checked_rules(self.cfg.TEST.TEMPLATES, self.modules[0].anchors)
 
     # ------------------------------------------------------------------ net
 

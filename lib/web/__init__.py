@@ -6,6 +6,7 @@ and `manyfaces serve` answers the same addresses beside its own. Nothing outside
 
 from .headers import HEADERS, MEDIA_TYPES, headers_of
 from .runtime import runtime_folder
-from .site import RUNTIME, SERVICE, page_folder, site_files
+from .site import RUNTIME, SERVICE, browser_models, page_folder, site_files
 
-__all__ = ["HEADERS", "MEDIA_TYPES", "RUNTIME", "SERVICE", "headers_of", "page_folder", "runtime_folder", "site_files"]
+__all__ = ["HEADERS", "MEDIA_TYPES", "RUNTIME", "SERVICE", "browser_models", "headers_of", "page_folder",
+           "runtime_folder", "site_files"]

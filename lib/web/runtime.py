@@ -19,10 +19,10 @@ from ..progress import print_line
 
 PINNED = Path(__file__).parent / "npm"
 INPUTS = ("package.json", "package-lock.json")
-FILES = (  # a loader and a WebAssembly module with its own loader, for the processor and for WebGPU
-    "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm",
-    "ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm",
-)
+# A loader, and a WebAssembly module with its own loader.
+FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+WEBGPU_FILES = ("ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm")
+KEPT = FILES + WEBGPU_FILES
 SECONDS = 900  # of npm, for some 30 MB
 
 
@@ -38,13 +38,13 @@ def cache_folder() -> Path:
 
 
 def runtime_folder() -> Path | None:
-    """The folder of FILES in the user's cache; None before `fetch_runtime`."""
+    """The folder of KEPT in the user's cache; None before `fetch_runtime`."""
     folder = cache_folder() / _version()
-    return folder if all((folder / name).is_file() for name in FILES) else None
+    return folder if all((folder / name).is_file() for name in KEPT) else None
 
 
 def fetch_runtime() -> Path:
-    """The folder of FILES, by `npm ci` where they are not there yet.
+    """The folder of KEPT, by `npm ci` where they are not there yet.
 
     Raises:
         InputError: npm is missing or fails; says what to do.
@@ -65,7 +65,7 @@ def fetch_runtime() -> Path:
             for name in INPUTS:
                 shutil.copyfile(PINNED / name, Path(place, name))
             _install(npm, place)
-            for name in FILES:
+            for name in KEPT:
                 os.replace(Path(place, "node_modules", "onnxruntime-web", "dist", name), folder / name)
     finally:
         locks.release(folder)
@@ -88,5 +88,5 @@ def _install(npm, place):
 
 def _version():
     """Name of the folder: changes with what is pinned and what is kept."""
-    content = b"".join((PINNED / name).read_bytes() for name in INPUTS) + "".join(FILES).encode()
+    content = b"".join((PINNED / name).read_bytes() for name in INPUTS) + "".join(KEPT).encode()
     return hashlib.sha256(content).hexdigest()[:16]

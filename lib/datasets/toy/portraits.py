@@ -14,6 +14,8 @@ import numpy as np
 from ...errors import InputError
 from ..images import read_image
 
+PICTURES = Path(__file__).with_name("pictures")
+
 
 @dataclass(frozen=True)
 class Portrait:
@@ -74,7 +76,7 @@ def portraits() -> tuple[Portrait, Portrait]:
 
 
 def _portrait(name, shape, facts):
-    path = Path(__file__).with_name("pictures") / name
+    path = PICTURES / name
     image = read_image(path)
     if image.shape[:2] != shape:
         raise InputError(f"{path}: expected {shape[1]}x{shape[0]} pixels, found {image.shape[1]}x{image.shape[0]}; "
