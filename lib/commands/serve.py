@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
                         "it bounds the time and memory of one")
     parser.add_argument("--max-images", type=int, default=usual.max_images, metavar="N", help="of a request")
     parser.add_argument("--patience", type=float, default=usual.body_seconds, metavar="S", help="for the body of a "
-                        f"request; its head and each pause get at most {usual.header_seconds:g} s")
+                        f"request; its head and each pause get at most {usual.header_seconds:g} s, a client that does "
+                        f"not take its answer {usual.write_seconds:g} s")
     parser.add_argument("--grace", type=float, default=usual.grace_seconds, metavar="S", help="after SIGTERM, for what "
                         "was accepted")
     parser.add_argument("--key-file", metavar="FILE", help="API keys, one per line")
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
         parallel=options.parallel, queue=options.queue, max_bytes=_whole(options.max_mb), max_images=options.max_images,
         max_pixels=_whole(options.max_megapixels), body_seconds=patience,
         header_seconds=min(usual.header_seconds, patience), stall_seconds=min(usual.stall_seconds, patience),
+        write_seconds=min(usual.write_seconds, patience),
         grace_seconds=options.grace, key_file=options.key_file, allow_hosts=tuple(options.allow_host),
         allow_origins=tuple(options.allow_origin), runtime=options.runtime, precision=options.precision,
         page=not options.no_page)

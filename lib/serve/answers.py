@@ -30,6 +30,7 @@ CODES = {
 }
 """Code -> status, and when it is given. Codes stay; messages may change."""
 
+MOST_HEAD = 16_384  # bytes of the head of a request
 HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"),
            (b"x-content-type-options", b"nosniff"))
 

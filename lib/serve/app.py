@@ -44,7 +44,7 @@ def create_app(service: Service, site: Site | None = None) -> FastAPI:
         service.lanes.close()
 
     app = FastAPI(title="manyfaces", version=__version__, description=schema.DESCRIPTION, docs_url=None, redoc_url=None,
-                  lifespan=lifespan, openapi_tags=schema.TAGS)
+                  lifespan=lifespan, openapi_tags=schema.TAGS, redirect_slashes=False)
     app.state.service = service
     app.add_middleware(Guard, service=service)
     if service.settings.allow_origins:  # outside of the guard, whose errors a page has to be able to read too

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ..errors import printable, shortened
-from .answers import Gone, Problem
+from .answers import MOST_HEAD, Gone, Problem
 from .service import Service
 from .settings import is_loopback
 
@@ -41,7 +41,7 @@ class Guard:
         self.service.active += 1
         try:
             try:
-                self._check(scope["path"], request.headers)
+                self._check(scope, request.headers)
                 await self.app(scope, request.receive, request.send)
             except Gone:
                 request.status, request.facts["code"] = GONE, "gone"
@@ -55,8 +55,12 @@ class Guard:
             self.service.active -= 1
             request.close()
 
-    def _check(self, path, headers):
+    def _check(self, scope, headers):
         """Refuse what needs no body to be refused."""
+        path = scope["path"]
+        size = len(path) + len(scope.get("query_string", b"")) + sum(len(a) + len(b) for a, b in scope["headers"])
+        if size > MOST_HEAD:  # the server bounds only what comes in pieces
+            raise Problem("bad_request", f"The head of the request has more than {MOST_HEAD:,} bytes.")
         if path in OPEN:
             return
         if self.service.stopping:

@@ -72,7 +72,7 @@ class Handler(logging.Handler):
     """Passes what uvicorn logs on as events."""
 
     def __init__(self, log: Log) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:

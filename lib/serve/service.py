@@ -131,6 +131,7 @@ class Service:
         detector = self.detectors[model]
         futures = [self.lanes.submit(partial(self._work, detector, data, threshold)) for data in images]
         everything, left = asyncio.gather(*futures), asyncio.ensure_future(_gone(receive))
+        everything.add_done_callback(lambda future: future.cancelled() or future.exception())  # nobody may ask for it
         try:
             await asyncio.wait((everything, left), return_when=asyncio.FIRST_COMPLETED)
             if not everything.done():

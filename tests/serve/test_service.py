@@ -14,6 +14,7 @@ from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.serve.answers import CODES
 from manyfaces.serve.schema import Error, Found, Models, Several
 
+pytestmark = pytest.mark.slow
 FORM = "multipart/form-data; boundary=b0undary"
 LIMITS = ("--max-mb", "1", "--max-megapixels", "1", "--max-images", "3", "--queue", "8", "--patience", "2")
 

@@ -8,14 +8,14 @@ still sends read the answer before the connection ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..answers import Problem
+from ..answers import MOST_HEAD, Problem
 
-MOST_HEAD = 16_384  # bytes
 _LINGER = 5.0  # s that a refused client may go on sending; what it sends is thrown away
 
 
@@ -64,7 +64,7 @@ class Protocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """As H11Protocol, but JSON."""
         self._refuse(Problem("bad_request", "The request is not valid HTTP/1.1, or its head has more than "
-                             f"{MOST_HEAD} bytes."))
+                             f"{MOST_HEAD:,} bytes."))
 
     def pause_writing(self) -> None:
         """As asyncio.Protocol: the client does not take its answer."""
@@ -83,8 +83,9 @@ class Protocol(H11Protocol):
         """End what is sent, throw away what still comes, and close after a time."""
         self.lingering = True
         self.flow.resume_reading()
-        if transport.can_write_eof():
-            transport.write_eof()
+        with contextlib.suppress(OSError):  # the client has closed it already
+            if transport.can_write_eof():
+                transport.write_eof()
         self._last = self.loop.call_later(_LINGER, transport.abort)
 
     def shutdown(self) -> None:

@@ -15,11 +15,12 @@ from typing import Any
 import uvicorn
 
 from ...errors import InputError
+from ..answers import MOST_HEAD, Problem
 from ..app import Site, create_app
 from ..logs import Handler, Log
 from ..service import Service
 from ..settings import Settings, read_keys
-from .protocol import MOST_HEAD, Protocol
+from .protocol import Protocol
 
 _REFUSING = 0.5  # s after a signal, at least, in which clients still get 503 instead of a refused connection
 _TICK = 0.02
@@ -109,6 +110,29 @@ def open_socket(host: str, port: int) -> socket.socket:
     return made
 
 
+def refuse_rest(listening: socket.socket) -> None:
+    """Answer 503 to connections that were made, but that nobody has accepted; then close the socket.
+
+    Closing it alone would reset them.
+    """
+    answer = Problem("stopping", "The service is shutting down; try again in a moment.", 1).raw()
+    end = time.monotonic() + _REFUSING
+    listening.setblocking(False)
+    made = []
+    with listening, contextlib.suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            made.append(connection)
+            connection.settimeout(_REFUSING)
+            with contextlib.suppress(OSError):
+                connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+    for connection in made:  # read what they send, or they would be reset before they read the answer
+        with connection, contextlib.suppress(OSError):
+            while time.monotonic() < end and connection.recv(1 << 16):
+                pass
+
+
 def url_of(listening: socket.socket, host: str) -> str:
     """The address of a service for a browser."""
     name = f"[{host}]" if ":" in host else host
@@ -144,10 +168,10 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
     service = Service(settings, read_keys(settings.key_file), log)
     service.open()
     handler = Handler(log)
-    for name in ("uvicorn.error", "asyncio"):
+    for name in ("uvicorn.error", "asyncio"):  # warnings of these are about what clients do, which is logged anyway
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.ERROR)
     config = uvicorn.Config(
         create_app(service, site_of(settings)), http=Protocol, ws="none", loop="asyncio", lifespan="on",
         log_config=None, access_log=False, proxy_headers=False, server_header=False, backlog=_BACKLOG, workers=1,
@@ -159,9 +183,13 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
         threading.Thread(target=_until_end, args=(watched, server), daemon=True).start()
     log.event("start", models=list(service.detectors), parallel=settings.lanes,
               ms_per_megapixel={name: round(speed * 1e3, 1) for name, speed in service.speeds.items()})
+    rest = listening.dup()
     try:
         server.run([listening])
+        if watched is None:  # else the process that started this one does it for all
+            refuse_rest(rest)
     finally:
+        rest.close()
         log.event("stop", unanswered=server.cut)
         log.close()
     return 1 if server.cut else 0

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...progress import print_line
-from ..settings import METRICS_FOLDER, Settings, limit_opencv
+from ..settings import METRICS_FOLDER, Settings
+from .server import serve
 from .workers import ready_file
 
 
@@ -21,13 +22,10 @@ def main() -> int:
     line = bytearray()
     while not line.endswith(b"\n"):  # unbuffered: what follows is read by a thread
         line += os.read(0, 1) or b"\n"
-    settings = Settings.from_json(line.decode())
-    limit_opencv(settings.max_pixels)
-    from .server import serve  # imports OpenCV
-
     ready = Path(ready_file(os.environ[METRICS_FOLDER], os.getpid()))
     try:
-        return serve(settings, socket.socket(fileno=int(sys.argv[1])), ready.touch, watched=os.dup(0))
+        return serve(Settings.from_json(line.decode()), socket.socket(fileno=int(sys.argv[1])), ready.touch,
+                     watched=os.dup(0))
     except InputError as error:
         print_line(f"error: {error}")
         return 2

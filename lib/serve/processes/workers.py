@@ -17,8 +17,9 @@ from ...errors import InputError
 from ...progress import print_line
 from ..settings import METRICS_FOLDER as FOLDER
 from ..settings import Settings
+from .server import refuse_rest
 
-_TICK = 0.1  # s
+_TICK = 0.05  # s
 _START = 120.0  # s that the first ones may take to load their models
 _SOON = 5.0  # s: what dies sooner is started again only after a pause
 
@@ -72,7 +73,9 @@ def serve_with_workers(settings: Settings, listening: socket.socket, announce: C
                 if time.monotonic() - worker.born < _SOON:
                     time.sleep(1)
                 workers[number] = _Worker(settings, listening, folder)
-        return _stop(workers, asked)
+        code = _stop(workers, asked)
+        refuse_rest(listening)
+        return code
     finally:
         for worker in workers:
             worker.process.kill()
