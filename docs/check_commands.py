@@ -46,6 +46,7 @@ NOT_RUN = {
         "trains, or needs a training",
     r"manyfaces serve|127\.0\.0\.1:8000|docker": "runs until it is stopped, or needs such a service",
     r"^manyfaces bulk|tools/bulk": "needs pyarrow or Ray, and many photographs",
+    r"^manyfaces web": "fetches a runtime by npm, or serves until it is stopped: tests/web runs it",
     r"^manyfaces import|import_weights\.py": "needs the weights of another framework",
     r"output/(?!ssh\.onnx|pred\b|events)|--weights (output|data)|yunet|retinaface|load\(.output":
         "needs a training, or a file of another project",

@@ -62,7 +62,7 @@ def test_the_first_wheel_is_small_and_complete(built):
     names = files_of(first)
     assert wrong_files(names) == []
     expected = {f"manyfaces/{path.relative_to(ROOT / 'lib').as_posix()}" for path in (ROOT / "lib").rglob("*")
-                if path.suffix in (".py", ".css", ".cu", ".typed")}
+                if path.suffix in (".py", ".css", ".cu", ".typed", ".html", ".js") or path.parent.name == "npm"}
     expected |= {f"manyfaces/cfgs/{path.name}" for path in (ROOT / "cfgs").glob("*.yml")}
     assert expected <= names
     modules = len(list((ROOT / "lib").rglob("*.pyx"))) * MODULE

@@ -25,9 +25,11 @@ def build_site(folder: str | os.PathLike, files: Mapping[str, Path | bytes]) -> 
         Bytes written.
 
     Raises:
-        InputError: the folder holds other files.
+        InputError: the folder holds other files, or is a file.
     """
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--build {folder}: is a file; give a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
         raise InputError(f"--build {folder}: the folder holds other files; give a new or an empty one")
     rules = "".join(f"  {name}: {value}\n" for name, value in HEADERS.items())

@@ -28,6 +28,7 @@ MEDIA_TYPES = {
     ".mjs": "text/javascript; charset=utf-8",
     ".json": "application/json; charset=utf-8",
     ".wasm": "application/wasm",
+    ".jpg": "image/jpeg",
     ".onnx": "application/octet-stream",
 }
 """Ending of a file -> its Content-Type. Browsers refuse modules and WebAssembly of another type."""

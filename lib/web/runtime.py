@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from .. import locks
@@ -58,16 +57,22 @@ def fetch_runtime() -> Path:
                          "20 or newer (https://nodejs.org, or apt install npm) and run this again")
     folder = cache_folder() / _version()
     locks.hold(folder)
+    place = folder / "npm"
     try:
-        print_line(f"fetching the page's runtime (onnxruntime-web, about 150 MB on disk for a moment) into {folder}",
-                   sys.stderr)
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            for name in INPUTS:
-                shutil.copyfile(PINNED / name, Path(place, name))
-            _install(npm, place)
-            for name in KEPT:
-                os.replace(Path(place, "node_modules", "onnxruntime-web", "dist", name), folder / name)
+        print_line(f"fetching the page's runtime (onnxruntime-web, about 150 MB on disk for a moment) into {folder}")
+        shutil.rmtree(place, ignore_errors=True)  # of a fetch that was killed
+        place.mkdir()
+        for name in INPUTS:
+            shutil.copyfile(PINNED / name, place / name)
+        _install(npm, place)
+        source = place / "node_modules" / "onnxruntime-web" / "dist"
+        for name in KEPT:
+            if not (source / name).is_file():
+                raise InputError(f"npm ci ended, but onnxruntime-web holds no {name}; run this again")
+        for name in KEPT:
+            os.replace(source / name, folder / name)
     finally:
+        shutil.rmtree(place, ignore_errors=True)
         locks.release(folder)
     return folder
 
