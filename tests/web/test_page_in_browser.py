@@ -161,7 +161,8 @@ def test_hidden_faces_keep_what_the_package_keeps(page, url, group):
     page.choose(path)
     page.found()
     page.click("blur")
-    assert page.text("threshold-value") == "0.30" and not page.browser.evaluate("document.getElementById('boxes').checked")
+    assert page.text("threshold-value") == "0.30"
+    assert not page.browser.evaluate("document.getElementById('boxes').checked")
     assert "no detector finds every face" in page.text("note")
     faces = Detector.load(SSH).detect(image, threshold=0.3)
     saved = cv2.imread(str(page.kept("save")))[..., ::-1].astype(int)

@@ -160,8 +160,9 @@ def test_without_threads_only_the_two_headers_for_them_are_missing():
 
 
 @pytest.mark.parametrize("path", [
-    "/../pyproject.toml", "/..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/etc/passwd", "/app.js/",
-    "/models/../../site.py", "/models/", "/browser/ort", "/./app.js", "/app.js%00.txt", "/\\..\\..\\x", "/%ff", "/site.py"])
+    "/../pyproject.toml", "/..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/etc/passwd",
+    "/app.js/", "/models/../../site.py", "/models/", "/browser/ort", "/./app.js", "/app.js%00.txt", "/\\..\\..\\x",
+    "/%ff", "/site.py"])
 def test_nothing_but_the_table_is_answered(path, runtime):
     with served(web.site_files(runtime=runtime)) as server:
         answer, body = ask(server, path)
@@ -208,7 +209,8 @@ def test_a_built_site_holds_the_table_and_is_built_again_without_old_models(runt
     found = {path.relative_to(tmp_path / "new" / "site").as_posix(): path.read_bytes()
              for path in (tmp_path / "new" / "site").rglob("*") if path.is_file()}
     rules = found.pop("_headers").decode()
-    assert found == {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items() if name}
+    del files[""]
+    assert found == {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items()}
     assert size == sum(map(len, found.values())) + len(rules)
     assert rules.startswith("/*\n") and all(f"  {name}: {value}\n" in rules for name, value in web.HEADERS.items())
     build_site(tmp_path / "new" / "site", web.site_files([SSH], runtime, webgpu=False))
@@ -274,7 +276,7 @@ def test_without_npm_one_line_says_what_to_do(npm):
 
 
 @pytest.mark.parametrize("program, message", [
-    ("sys.exit('npm error code EAI_AGAIN\\nnpm error request to the registry failed')", "request to the registry failed"),
+    ("sys.exit('npm error code EAI_AGAIN\\nnpm error request failed')", "npm error request failed"),
     ("sys.exit(3)", r"exit code 3\): without a message"),
     ("", "onnxruntime-web holds no ort.wasm.min.mjs")])
 def test_an_npm_that_fails_is_one_line_and_leaves_nothing_half_done(npm, tmp_path, program, message):
