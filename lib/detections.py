@@ -42,18 +42,23 @@ def check_output(values: np.ndarray, name: str, net: str) -> None:
                          f"numbers; its weights are damaged, or the precision is too low for them")
 
 
-class Face(NamedTuple):
-    """One face.
+class _Face(NamedTuple):
+    box: np.ndarray
+    score: np.float32
+    landmarks: np.ndarray | None
+
+
+class Face(_Face):
+    """One face; it unpacks into box, score and landmarks.
 
     Attributes:
         box: (4,) float32 x1 y1 x2 y2 in px.
         score: 0..1.
         landmarks: (5, 2) float32 x y in px, or None.
+        id: number of its track in a video; None where faces were not tracked.
     """
 
-    box: np.ndarray
-    score: np.float32
-    landmarks: np.ndarray | None
+    id: int | None = None
 
 
 @dataclass(eq=False, repr=False)
@@ -69,6 +74,7 @@ class Detections:
             Left is the image's left; NaN = unknown.
         times: ms of net, decode and nms, if they were measured.
         threshold: lowest score of the faces that were asked for, by default TEST.DEMO_SCORE of the detector's config.
+        ids: (N,) int64, the track of each face in a video, or None where faces were not tracked.
     """
 
     boxes: np.ndarray
@@ -76,12 +82,15 @@ class Detections:
     landmarks: np.ndarray | None = None
     times: dict[str, float] = field(default_factory=dict)
     threshold: float = 0.5
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.boxes = np.asarray(self.boxes, np.float32).reshape(-1, 4)
         self.scores = np.asarray(self.scores, np.float32).reshape(-1)
         if self.landmarks is not None:
             self.landmarks = np.asarray(self.landmarks, np.float32).reshape(-1, 5, 2)
+        if self.ids is not None:
+            self.ids = np.asarray(self.ids, np.int64).reshape(-1)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -100,7 +109,9 @@ class Detections:
     def __getitem__(self, index):
         if isinstance(index, (int, np.integer)):
             points = None if self.landmarks is None else self.landmarks[index]
-            return Face(self.boxes[index], self.scores[index], points)
+            face = Face(self.boxes[index], self.scores[index], points)
+            face.id = None if self.ids is None else int(self.ids[index])
+            return face
         return self.take(index)
 
     def __iter__(self) -> Iterator[Face]:
@@ -111,7 +122,8 @@ class Detections:
     def take(self, index: slice | Sequence[int] | np.ndarray) -> Detections:
         """The faces at `index`: integers, a mask or a slice."""
         return self._with(self.boxes[index], self.scores[index],
-                          None if self.landmarks is None else self.landmarks[index])
+                          None if self.landmarks is None else self.landmarks[index],
+                          None if self.ids is None else self.ids[index])
 
     def above(self, score: float | None = None) -> Detections:
         """The faces whose score is >= `score`, which becomes their threshold; None = `threshold`.
@@ -128,7 +140,7 @@ class Detections:
         """The same faces in an image scaled by the factors x and y."""
         boxes = self.boxes * np.array([x, y, x, y], np.float32)
         landmarks = None if self.landmarks is None else self.landmarks * np.array([x, y], np.float32)
-        return self._with(boxes, self.scores, landmarks)
+        return self._with(boxes, self.scores, landmarks, self.ids)
 
     def mirrored(self, width: float) -> Detections:
         """The same faces in the image flipped left to right, `width` px wide; left and right landmarks are swapped."""
@@ -137,15 +149,19 @@ class Detections:
         if landmarks is not None:
             landmarks = landmarks[:, FLIPPED_LANDMARKS] * np.array([-1, 1], np.float32)
             landmarks += np.array([width, 0], np.float32)
-        return self._with(boxes, self.scores, landmarks)
+        return self._with(boxes, self.scores, landmarks, self.ids)
 
-    def _with(self, boxes, scores, landmarks):
-        return Detections(boxes, scores, landmarks, dict(self.times), self.threshold)
+    def _with(self, boxes, scores, landmarks, ids):
+        return Detections(boxes, scores, landmarks, dict(self.times), self.threshold, ids)
 
     @staticmethod
     def concatenate(parts: Sequence[Detections]) -> Detections:
-        """All faces of several Detections; their times are summed, the threshold is the first one's."""
+        """All faces of several Detections; their times are summed, the threshold is the first one's.
+
+        Landmarks and ids are kept where all of them have some.
+        """
         landmarks = [faces.landmarks for faces in parts if faces.landmarks is not None]
+        ids = [faces.ids for faces in parts if faces.ids is not None]
         times = {}
         for faces in parts:
             for key, value in faces.times.items():
@@ -153,7 +169,7 @@ class Detections:
         return Detections(np.concatenate([faces.boxes for faces in parts]),
                           np.concatenate([faces.scores for faces in parts]),
                           np.concatenate(landmarks) if len(landmarks) == len(parts) else None, times,
-                          parts[0].threshold)
+                          parts[0].threshold, np.concatenate(ids) if len(ids) == len(parts) else None)
 
     # ------------------------------------------------------------------ pictures
 
@@ -250,14 +266,15 @@ class Detections:
         """The content of to_json as a dict of plain Python values."""
         from .detections_json import as_dict
 
-        return as_dict(self.boxes, self.scores, self.landmarks, self.threshold)
+        return as_dict(self.boxes, self.scores, self.landmarks, self.threshold, self.ids)
 
     def to_json(self, indent: int | None = None) -> str:
         """JSON text: {"threshold": 0.5, "landmarks": true, "faces": [{"box": .., "score": .., "landmarks": ..}]}.
 
         A box is [x1, y1, x2, y2] in px. The landmarks of a face are five [x, y] in px, null for an unknown point. The
-        key is left out if the detector gives none ("landmarks": false). Numbers are the shortest that give the same
-        float32 again, so from_json(to_json()) is equal to the bit. `times` are not written.
+        key is left out if the detector gives none ("landmarks": false). A face of a video that was tracked has an
+        "id" too. Numbers are the shortest that give the same float32 again, so from_json(to_json()) is equal to the
+        bit. `times` are not written.
 
         Args:
             indent: as for json.dumps; None = one line.
@@ -275,6 +292,7 @@ class Detections:
         """Detections from the text of to_json or the dict of to_dict; InputError names a wrong key."""
         from .detections_json import from_dict
 
-        boxes, scores, landmarks, threshold = from_dict(text)
+        boxes, scores, landmarks, threshold, ids = from_dict(text)
         points = None if landmarks is None else np.array(landmarks, np.float32)
-        return Detections(np.array(boxes, np.float32), np.array(scores, np.float32), points, threshold=threshold)
+        return Detections(np.array(boxes, np.float32), np.array(scores, np.float32), points, threshold=threshold,
+                          ids=None if ids is None else np.array(ids, np.int64))

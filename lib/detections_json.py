@@ -13,7 +13,8 @@ from .parsing import parse_json
 _LARGEST = float(str(np.finfo(np.float32).max))  # the shortest decimals of it are a little more in float64
 
 
-def as_dict(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None, threshold: float) -> dict[str, Any]:
+def as_dict(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None, threshold: float,
+            ids: np.ndarray | None = None) -> dict[str, Any]:
     """Plain values: threshold, landmarks (whether there are any), and faces, a dict per face.
 
     Args:
@@ -21,11 +22,15 @@ def as_dict(boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None,
         scores: (N,) float32.
         landmarks: (N, 5, 2) float32 px; None: the detector gives none.
         threshold: score from which a face is shown.
+        ids: (N,) int64, the track of each face; None: they were not tracked.
     """
     faces = [{"box": _plain(box), "score": _plain(score)} for box, score in zip(boxes, scores, strict=True)]
     if landmarks is not None:
         for face, points in zip(faces, landmarks, strict=True):
             face["landmarks"] = [_plain(point) if np.isfinite(point).all() else None for point in points]
+    if ids is not None:
+        for face, number in zip(faces, ids.tolist(), strict=True):
+            face["id"] = number
     return {"threshold": float(threshold), "landmarks": landmarks is not None, "faces": faces}
 
 
@@ -36,14 +41,15 @@ def _plain(values):
     return float(str(values))
 
 
-def from_dict(source: str | bytes | bytearray | dict) -> tuple[list, list, list | None, float]:
+def from_dict(source: str | bytes | bytearray | dict) -> tuple[list, list, list | None, float, list | None]:
     """Read and check what as_dict gave.
 
     Args:
         source: JSON text, or the dict in it.
 
     Returns:
-        Plain lists: boxes (N, 4) px, scores (N,), landmarks (N, 5, 2) px or None; then the threshold.
+        Plain lists: boxes (N, 4) px, scores (N,), landmarks (N, 5, 2) px or None; then the threshold, and
+        the ids (N,) or None.
 
     Raises:
         InputError: a key is missing or has a wrong value; it names the key, what was found and what was expected.
@@ -62,7 +68,15 @@ def from_dict(source: str | bytes | bytearray | dict) -> tuple[list, list, list 
     if source.get("landmarks", any("landmarks" in face for face in faces)):
         points = [_points(face, f"faces[{i}].landmarks") for i, face in enumerate(faces)]
     threshold = _number(source.get("threshold", 0.5), "threshold")
-    return boxes, scores, points, threshold
+    ids = [_id(face, f"faces[{i}].id") for i, face in enumerate(faces)] if any("id" in face for face in faces) else None
+    return boxes, scores, points, threshold, ids
+
+
+def _id(face, where):
+    value = face.get("id")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise InputError(f"Detections.from_json: {where} is {shown(value)}, expected a whole number, as of every face")
+    return value
 
 
 def _numbers(face, where, key, count):

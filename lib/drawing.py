@@ -24,11 +24,12 @@ LIMIT = 2**15  # px; coordinates are clipped to it, since OpenCV takes 32-bit in
 
 
 class Drawable(Protocol):
-    """What `draw` needs of `Detections`: boxes (N, 4) px, scores (N,), landmarks (N, 5, 2) px or None."""
+    """What `draw` needs of `Detections`: boxes (N, 4) px, scores (N,), landmarks (N, 5, 2) px and ids (N,) or None."""
 
     boxes: np.ndarray
     scores: np.ndarray
     landmarks: np.ndarray | None
+    ids: np.ndarray | None
 
 
 def draw(image: np.ndarray, detections: Drawable, min_score: float = 0.5, colour_bar: bool = False,
@@ -64,6 +65,8 @@ def draw(image: np.ndarray, detections: Drawable, min_score: float = 0.5, colour
         _box(drawn, box, colour, max(1, round(min(line, side / 10))))
         if landmarks and detections.landmarks is not None and side >= SMALLEST_WITH_DOTS:
             _dots(drawn, detections.landmarks[index], max(1.0, min(1.2 * line, side / 20)))
+        if detections.ids is not None:
+            _label(drawn, f"{detections.ids[index]}", box, colour, line)
     return np.concatenate([drawn, bar(image.shape[0], image.shape[1], low)], axis=1) if colour_bar else drawn
 
 
@@ -110,6 +113,19 @@ def _labels(low, room):
 def _box(image, box, colour, thickness):
     corners = _fixed(box)
     cv2.rectangle(image, corners[:2], corners[2:], colour, thickness, cv2.LINE_AA, FRACTION)
+
+
+def _label(image, text, box, colour, line):
+    """Write the number of a track above its box, or below the upper edge where there is no room."""
+    scale, stroke = max(0.4, line / 3), max(1, round(line / 1.5))
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
+    left, top = (round(float(value)) for value in np.clip(box[:2], -LIMIT, LIMIT))
+    left = max(0, min(left, image.shape[1] - width - 4))
+    top = top - height - below - 2 if top >= height + below + 2 else max(0, top)
+    cv2.rectangle(image, (left, top), (left + width + 3, top + height + below + 2), colour, cv2.FILLED)
+    grey = 255 if np.dot(colour, (0.299, 0.587, 0.114)) < 128 else 0
+    cv2.putText(image, text, (left + 2, top + height + 1), cv2.FONT_HERSHEY_SIMPLEX, scale, (grey,) * 3, stroke,
+                cv2.LINE_AA)
 
 
 def _dots(image, points, radius):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from manyfaces.evaluation import Skipped, matching, read_ground_truth, read_pred
 from manyfaces.evaluation.coco_results import read_coco_results
 from manyfaces.evaluation.fddb import read_detections
 from manyfaces.inference.demo.journal import Journal
-from manyfaces.inference.demo.sources import Source, frames
+from manyfaces.inference.demo.sources import Source
+from manyfaces.inference.video.address import Address
+from manyfaces.inference.video.reader import FileFrames
 from manyfaces.templates.sets import read_templates
 
 from . import inputs
@@ -92,8 +95,8 @@ def _images():
     for name, data in inputs.image_files().items():
         yield Target(f"image {name}", "images", 8, lambda name=name, data=data: {name: data}, _read_image(name),
                      head=64, check=_image_wrong, exact=name.endswith(".png"))  # PNG has checksums
-    yield Target("video", "images", 4, inputs.video, lambda folder: [
-        frame.shape for frame, _ in frames(Source("video", str(folder / "a.avi"), "a"), 20)], head=400)
+    yield Target("video", "images", 4, inputs.video, lambda folder: [frame.image.shape for frame in itertools.islice(
+        FileFrames(Address("video", str(folder / "a.avi"), "a.avi")), 20)], head=400)
 
 
 def _read_image(name):

@@ -1,4 +1,5 @@
-"""Find faces in images, folders, globs, videos or a camera, and draw them with landmarks and a bar of score colours.
+"""Find faces in images, folders, globs, videos, a camera or a stream, and draw them with landmarks and a bar of score
+colours.
 
 With --blur or --pixelate the faces are hidden instead, from a lower score on, since none should be missed. With --crop
 or --align each face becomes a file of its own, NAME/1.jpg and so on, best first. These pictures have full size, and no
@@ -13,8 +14,11 @@ out what FILE and the folder of pictures hold already. A video keeps its pace, b
 longer than others is repeated. Browsers play it: it is MP4 with H.264 where OpenCV has an encoder, else WebM with VP8.
 Pictures are JPEG, or PNG where a side is over 65,500 px.
 
+With --track each face of a video keeps a number from frame to frame. A stream (rtsp or http) and a camera drop the
+frames that come too fast; a lost stream is connected again for up to a minute. Ctrl-C ends them; the video is complete.
+
 An exported model needs its MODEL.json beside it, and neither Keras nor TensorFlow. Exit code 0 when at least one source
-was done (those left out are named), 2 when none could be read.
+was done (those left out, and videos that are cut short, are named), 2 when none could be read to its end.
 """
 
 import sys
@@ -32,8 +36,10 @@ NAME = "ssh_mobilenet_v1_025"
 EXAMPLE = """
 manyfaces demo
 manyfaces detect holiday/ "more/*.jpg" film.mp4 --out found --json found/faces.jsonl --score 0.4
-manyfaces detect holiday/ film.mp4 --blur --out public
+manyfaces detect holiday/ film.mp4 --blur --track --out public
+manyfaces detect film.mp4 --track --json film.jsonl
 manyfaces detect 0 --frames 200          # the first camera; Ctrl-C ends it, too
+manyfaces detect rtsp://user:password@10.0.0.7/live --track --json - > faces.jsonl
 manyfaces detect --weights model.onnx photo.jpg --json - --threads 2 > faces.jsonl
 """
 
@@ -52,7 +58,7 @@ def _detect(arguments, sources):
     """sources: argparse's number of them."""
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("sources", nargs=sources, metavar="SOURCE",
-                        help="image, folder, glob, video or number of a camera")
+                        help="image, folder, glob, video, number of a camera, or address of a stream")
     add_detector_options(parser, NAME)
     parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize where "
                         "the working folder has it, else faces; hidden with --blur and --pixelate; with --json -: none "
@@ -72,6 +78,12 @@ def _detect(arguments, sources):
                         help="do all sources again and replace the file of --json")
     parser.add_argument("--score", type=float, metavar="S", help="lowest score of a face that is drawn and counted "
                         "(default: TEST.DEMO_SCORE of the config; TEST.HIDE_SCORE with --blur and --pixelate)")
+    parser.add_argument("--track", action="store_true",
+                        help="follow the faces of a video: each keeps a number, drawn and in the JSON (\"id\"), and "
+                        "its landmarks do not tremble; hidden faces stay hidden where one was missed for a moment. "
+                        "Needs SciPy: pip install 'manyfaces[track]'")
+    parser.add_argument("--realtime", action="store_true", help="show a video file at its own pace: frames that are "
+                        "late are skipped and counted; cameras and streams always do that")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="stop a video after N frames; 0: never")
     options = parser.parse_args(arguments)
     quiet_decoders()
@@ -90,6 +102,7 @@ def _detect(arguments, sources):
     from ..inference.demo.journal import Journal, Printed, detector_mark
     from ..inference.demo.pictures import DRAWN, HIDDEN_BY
     from ..inference.demo.sources import default_sources, find_sources
+    from ..inference.video.tracks import Tracker
 
     printed, kind = options.json == "-", options.kind or DRAWN
     folder = HIDDEN if kind in HIDDEN_BY else VISUALIZE if kind == DRAWN and VISUALIZE.is_dir() else FACES
@@ -98,20 +111,22 @@ def _detect(arguments, sources):
     detector = detector_from(options, NAME)
     cfg = detector.cfg
     score = shown_from(cfg.TEST, kind) if options.score is None else options.score
-    cfg.TEST.SCORE = min(cfg.TEST.SCORE, score)
+    lowest = Tracker(score).low if options.track else None  # an error where SciPy is missing
+    cfg.TEST.SCORE = min(cfg.TEST.SCORE, score if lowest is None else lowest)
+    mark = detector_mark(detector) + (" tracked" if options.track else "")
     journal: Journal | Printed | None = None
     todo = sources
     if printed:
-        journal = Printed(detector_mark(detector))
+        journal = Printed(mark)
     elif options.json:
-        journal = Journal(options.json, detector_mark(detector), score, options.overwrite)
+        journal = Journal(options.json, mark, score, options.overwrite, lowest)
         todo = journal.start(sources, out, options.frames, kind)
     there = f"{len(sources) - len(todo)} were there already" if len(todo) < len(sources) else ""
     if not todo:
         print(f"{out or options.json}: all {len(sources)} were there already (--overwrite does them again)")
         return 0
     try:
-        demo = Demo(detector, out, score, options.frames, journal, kind, options.strip)
+        demo = Demo(detector, out, score, options.frames, journal, kind, options.strip, options.track, options.realtime)
         if demo.pictures:
             demo.pictures.check(sources)
         done, failed = run_demo(demo, todo, note=(lambda _: None) if printed else None)
@@ -120,7 +135,11 @@ def _detect(arguments, sources):
             journal.close()
     if not done:
         raise InputError("no source could be read")
+    short = sum(not row.complete for row in done)
+    if short == len(done):
+        raise InputError("no source could be read to its end" + (f"; what was read is in {out}" if out else ""))
     wrote = f"wrote {len(done)} to {out}" if out else f"{len(done)} done"
-    print("; ".join(filter(None, [wrote, there, f"{len(failed)} left out" if failed else ""])),
+    print("; ".join(filter(None, [wrote, there, f"{short} cut short" if short else "",
+                                  f"{len(failed)} left out" if failed else ""])),
           file=sys.stderr if printed else sys.stdout)
     return 0

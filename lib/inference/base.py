@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import cv2
@@ -22,6 +22,8 @@ from ..nms import nms, soft_nms
 if TYPE_CHECKING:
     from easydict import EasyDict
     from PIL.Image import Image
+
+    from .video.detect import Video
 
 ERRORS = ("raise", "return")
 CHUNK_PIXELS = 64_000_000  # of images that are in memory together, 192 MB
@@ -104,6 +106,39 @@ class BaseDetector(ABC):
             found = iter(self._detect([item for item in chunk if not isinstance(item, ImageError)], scales, flip))
             results += [item if isinstance(item, ImageError) else next(found).above(threshold) for item in chunk]
         return results[0] if alone else results
+
+    def video(self, source: str | os.PathLike | int, threshold: float | None = None, track: bool = False,
+              realtime: bool = False, note: Callable[[str], object] | None = None) -> Video:
+        """Find the faces of a video, frame by frame.
+
+        A camera or stream gives its newest frame each time: those that come while one is in work are skipped. A stream
+        that is lost is connected again for up to a minute.
+
+        Args:
+            source: path of a video, number of a camera (0 is the first), or the address of a stream: rtsp or http. An
+                http address that ends as a video file does (.mp4) is read as a file.
+            threshold: lowest score of a face; None: TEST.DEMO_SCORE.
+            track: each face gets an id that it keeps from frame to frame (`faces.ids`, `face.id`), and smoothed
+                landmarks. A face that was found once is followed down to a score of 0.1. Needs SciPy.
+            realtime: give a frame of a file when it is due, and skip those that are late.
+            note: takes lines about streams that are lost and back; None: standard error.
+
+        Returns:
+            An iterator of (frame (H, W, 3) uint8 RGB, seconds, Detections). It counts `skipped` and `damaged` frames.
+            It ends with `close()`, with the end of a `with` block, or by itself.
+
+        Raises:
+            ImageError: the source cannot be opened, or holds no frame.
+            VideoEnded: an ImageError after the last frame of a file that is cut short, or of a stream that is lost.
+            InputError: the threshold is not allowed, or SciPy is missing.
+
+        Examples:
+            >>> for frame, seconds, faces in detector.video("film.mp4", track=True):  # doctest: +SKIP
+            ...     print(f"{seconds:.2f} s", [(face.id, face.score) for face in faces])
+        """
+        from .video.detect import open_video
+
+        return open_video(self, source, threshold, track, realtime, note)
 
     @property
     @abstractmethod

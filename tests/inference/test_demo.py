@@ -206,9 +206,20 @@ def test_sources_are_images_folders_globs_videos_and_cameras(tmp_path):
     for word, message in (("none.jpg", "no such file or folder"), ("none*.jpg", "nothing matches it")):
         with pytest.raises(InputError, match=message):
             find_sources([tmp_path / word])
-    for address in ("rtsp://camera.local/stream", "http://a.b/c.mp4", "file:///x.jpg"):
-        with pytest.raises(InputError, match=f"^{address}: is a URL; expected an image.*record it"):
+    for address in ("ftp://a.b/c.mp4", "file:///x.mp4", "http:///c.mp4"):
+        with pytest.raises(InputError, match=f"^{address}: is a URL of a kind that is not read; expected rtsp, "):
             find_sources([address])
+    with pytest.raises(InputError, match="^https://a.b/c.jpg: is a URL of an image; download it"):
+        find_sources(["https://a.b/c.jpg?size=9"])
+
+
+def test_a_stream_is_named_without_its_password(tmp_path):
+    found = find_sources(["rtsp://me:secret@camera.local:554/live/1?token=secret", "https://a.b/c.mp4?key=secret"])
+    assert [(source.kind, source.where, source.name) for source in found] == [
+        ("stream", "rtsp://camera.local:554/live/1", "camera.local_554_live_1"),
+        ("video", "https://a.b/c.mp4", "a.b_c.mp4")]
+    assert found[0].address.where == "rtsp://me:secret@camera.local:554/live/1?token=secret"
+    assert [source.live for source in found] == [True, False] and "secret" not in repr(found[0].address.name)
 
 
 def test_demo_has_two_portraits_and_a_crowd_where_demo_data_is_empty(tmp_path):

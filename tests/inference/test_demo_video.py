@@ -1,7 +1,8 @@
 """tools/demo.py with videos and cameras: frames and their rate, JSON lines, interruptions."""
 
+import contextlib
 import os
-import struct
+import signal
 import sys
 import time
 
@@ -9,16 +10,19 @@ import cv2
 import numpy as np
 import pytest
 from demo_stand_in import demo, lines, stand_in_weights
-from films import ENDING, FILM, film, frames_in
+from films import ENDING, FILM, film, frames_in, uneven
 from stand_in import picture, square_detector
 
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
-from manyfaces.inference.demo import demo as demonstration
-from manyfaces.inference.demo import video as video_writer
 from manyfaces.inference.demo.demo import Demo, run_demo
 from manyfaces.inference.demo.journal import Journal
-from manyfaces.inference.demo.sources import Frame, Source, find_sources, frames, timing
+from manyfaces.inference.demo.sources import find_sources
+from manyfaces.inference.video import live
+from manyfaces.inference.video import writer as video_writer
+from manyfaces.inference.video.address import Address, address_of
+from manyfaces.inference.video.reader import FileFrames, VideoEnded
+from manyfaces.inference.video.timing import timing
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def test_a_video_keeps_its_frame_rate_and_its_frames(rate, tmp_path):
     clip = film(tmp_path / "film.avi", 8, rate)
     sources = find_sources([clip])
     kept = frames_in(clip)[1]
-    assert kept == pytest.approx(rate, rel=1e-3) and timing(sources[0]).count == 8
+    assert kept == pytest.approx(rate, rel=1e-3) and timing(sources[0].address).count == 8
     seen, failed = run_demo(Demo(square_detector(), tmp_path / "out", 0.3), sources)
     written, now = frames_in(tmp_path / "out" / FILM)
     assert (seen[0].frames, len(written), failed) == (8, 8, []) and now == pytest.approx(kept, rel=1e-3)
@@ -145,14 +149,24 @@ def test_where_there_is_no_camera_the_error_says_so(tool, stand_in, tmp_path, ca
 
 def test_a_camera_ends_with_ctrl_c_and_is_seen_in_its_own_time(tmp_path, monkeypatch):
     """Frames that take 0.2 s each, where 25 a second are usual: the video lasts as long as the look did."""
-    def camera(source, limit=0):
-        began = time.perf_counter()
-        for x in range(6):
-            yield Frame(picture(160, 120, (20 + 10 * x, 30, 40)), time.perf_counter() - began)
-            time.sleep(0.2)
-        raise KeyboardInterrupt
+    class Camera:
+        count = 0
 
-    monkeypatch.setattr(demonstration, "frames", camera)
+        def isOpened(self):
+            return True
+
+        def get(self, key):
+            return 0.0
+
+        def read(self):
+            time.sleep(0.2)
+            self.count += 1
+            if self.count > 6:
+                signal.raise_signal(signal.SIGINT)  # Ctrl-C
+                time.sleep(0.3)
+            return True, picture(160, 120, (20 + 10 * (self.count % 8), 30, 40))[..., ::-1]
+
+    monkeypatch.setattr(live, "opened", lambda address, patience: contextlib.nullcontext(Camera()))
     journal = Journal(tmp_path / "f.jsonl", "x", 0.3)
     sources = journal.start(find_sources(["3"]), tmp_path)
     began = time.perf_counter()
@@ -167,34 +181,6 @@ def test_a_camera_ends_with_ctrl_c_and_is_seen_in_its_own_time(tmp_path, monkeyp
 
 
 # ---------------------------------------------------------------- time and end
-
-
-def uneven(path, steps):
-    """An .mp4 of one frame per entry of `steps`, the 0.1 s that each stays; each frame is a grey level brighter by 10.
-
-    It is written evenly, then the table of durations in it (the box stts) is replaced.
-    """
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (160, 120))
-    for number in range(len(steps)):
-        writer.write(np.full((120, 160, 3), 10 * number, np.uint8))
-    writer.release()
-    data = bytearray(path.read_bytes())
-
-    def number_at(place):
-        return struct.unpack(">I", data[place : place + 4])[0]
-
-    place = data.find(b"stts")
-    before, step = number_at(place - 4), number_at(place + 16)
-    table = struct.pack(">I4sII", 16 + 8 * len(steps), b"stts", 0, len(steps))
-    table += b"".join(struct.pack(">II", 1, step * times) for times in steps)
-    data[place - 4 : place - 4 + before] = table
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
-        place = data.find(name) - 4
-        data[place : place + 4] = struct.pack(">I", number_at(place) + len(table) - before)
-    place = data.find(b"edts")
-    data[place : place + 4] = b"free"
-    path.write_bytes(data)
-    return str(path)
 
 
 def test_seconds_are_those_of_the_time_stamps_and_the_drawn_video_keeps_the_pace(tmp_path):
@@ -242,19 +228,21 @@ def test_damaged_stamps_are_replaced(stamps, seconds, monkeypatch, tmp_path):
             return True
 
         def get(self, key):
-            return {cv2.CAP_PROP_FPS: 10.0, cv2.CAP_PROP_POS_MSEC: self.stamp}[key]
+            return {cv2.CAP_PROP_FPS: 10.0, cv2.CAP_PROP_POS_MSEC: self.stamp}.get(key, 0)
 
-        def read(self):
-            if not self.left:
-                return False, None
-            self.stamp = self.left.pop(0)
+        def grab(self):
+            self.stamp = self.left.pop(0) if self.left else None
+            return self.stamp is not None
+
+        def retrieve(self):
             return True, np.zeros((4, 4, 3), np.uint8)
 
         def release(self):
             pass
 
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
-    assert [frame.seconds for frame in frames(Source("video", "x.avi", "x"))] == pytest.approx(seconds)
+    frames = list(FileFrames(Address("video", "x.avi", "x.avi")))
+    assert [frame.seconds for frame in frames] == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("name, codec", [("film.avi", "MJPG"), ("film.mkv", "MJPG")])
@@ -278,8 +266,10 @@ def test_a_video_that_is_cut_short_has_no_end_and_says_so(name, codec, tmp_path)
     (tmp_path / name).write_bytes(data[: len(data) * 6 // 10])
     seen, rows = look()
     assert 10 < seen[0].frames < 40 and rows[-1]["end"] is False and len(rows) == seen[0].frames
-    assert warnings == [f"warning: {whole}: ends after {seen[0].frames} of the 40 frames that its header names; is it "
-                        f"cut short?"]
+    last = rows[-1]["seconds"]
+    assert warnings == [f"warning: {whole}: ends after frame {len(rows)} of 40, at {last:.2f} of 2.00 s; is it cut "
+                        f"short?"]
+    assert not seen[0].complete
     assert len(look()[0]) == 1  # and it is done again
 
 
@@ -287,13 +277,13 @@ def test_a_video_that_is_cut_short_has_no_end_and_says_so(name, codec, tmp_path)
 def test_a_playlist_opens_no_other_file(text, tmp_path):
     playlist = tmp_path / "list.mkv"
     playlist.write_text(text.format(film(tmp_path / "film.avi")))
-    for read in (lambda source: list(frames(source)), timing):
+    for read in (lambda address: list(FileFrames(address)), timing):
         with pytest.raises(InputError, match="list.mkv: a playlist, which names other files; expected a video"):
-            read(Source("video", str(playlist), "list"))
+            read(address_of(playlist))
 
 
 def test_a_video_that_opencv_raises_on_ends_there(tmp_path, monkeypatch):
-    source = Source("video", film(tmp_path / "film.avi", 6), "film")
+    address = address_of(film(tmp_path / "film.avi", 6))
     real = cv2.VideoCapture
 
     class Raises:
@@ -303,11 +293,15 @@ def test_a_video_that_opencv_raises_on_ends_there(tmp_path, monkeypatch):
         def __getattr__(self, name):
             return getattr(self.capture, name)
 
-        def read(self):
+        def grab(self):
             self.count += 1
             if self.count > 3:
                 raise cv2.error("chunk")
-            return self.capture.read()
+            return self.capture.grab()
 
     monkeypatch.setattr(cv2, "VideoCapture", Raises)
-    assert len(list(frames(source))) == 3
+    seen = []
+    with pytest.raises(VideoEnded, match="film.avi: ends after frame 3 of 6, at 0.20 of 0.60 s; is it cut short"):
+        for frame in FileFrames(address):
+            seen.append(frame.number)
+    assert seen == [0, 1, 2]

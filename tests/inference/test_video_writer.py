@@ -7,9 +7,9 @@ from full_disk import room_for
 from stand_in import square_detector
 
 from manyfaces.errors import InputError
-from manyfaces.inference.demo import video as video_writer
 from manyfaces.inference.demo.demo import Demo, run_demo
 from manyfaces.inference.demo.sources import find_sources
+from manyfaces.inference.video import writer as video_writer
 
 
 def test_a_video_that_cannot_be_written_is_an_error_that_says_so(tmp_path, monkeypatch):

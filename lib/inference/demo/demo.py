@@ -14,8 +14,11 @@ from ...align import HIDDEN_BY
 from ...datasets.images import ImageError
 from ...errors import check_number, check_whole, printable
 from ...progress import Progress
+from ..video.detect import open_video
+from ..video.reader import VideoEnded
+from ..video.timing import timing
 from .pictures import DRAWN, Pictures
-from .sources import Source, frames, timing
+from .sources import Source
 
 if TYPE_CHECKING:
     from easydict import EasyDict
@@ -34,13 +37,15 @@ class Seen:
     """One row of the table.
 
     Attributes:
-        source: path or camera number.
+        source: path, camera number or address.
         size: (width, height) px.
         faces: number of faces, of a video in all frames.
         best: highest score.
         times: part -> ms, of a video the mean per frame.
         frames: number of frames, 1 for an image.
         warning: what is wrong with it, empty for nothing.
+        complete: it was read to its end; False for a video that is cut short, and a stream that was lost.
+        notes: what a reader of the table should know: damaged and skipped frames, tracks.
     """
 
     source: str
@@ -50,6 +55,8 @@ class Seen:
     times: dict[str, float]
     frames: int = 1
     warning: str = ""
+    complete: bool = True
+    notes: str = ""
 
     def row(self) -> str:
         """The line of the table."""
@@ -59,7 +66,7 @@ class Seen:
         times = " ".join(f"{self.times.get(part, 0.0):10.1f}" for part in PARTS)
         best = f"{self.best:6.3f}" if self.faces else f"{'-':>6}"
         return f"{name:<28} {size:>11} {self.faces:>6,} {best} {times}" + (
-            f"  mean of {self.frames:,} frames" if self.frames > 1 else "")
+            f"  mean of {self.frames:,} frames" if self.frames > 1 else "") + self.notes
 
     def add(self, detections: Detections) -> None:
         """Count the Detections of another frame."""
@@ -90,14 +97,19 @@ class Demo:
         journal: a Journal that has been started, or a Printed; None: no JSON lines.
         kind: what pictures show, one of pictures.KINDS.
         strip: pictures have no colour profile either.
+        track: the faces of a video get ids.
+        realtime: frames of a video file that are late are skipped.
+        say: takes lines about streams that are lost and back; None: standard error.
 
     Raises:
         InputError: the score is not from 0 to 1, the limit is below 0, or the kind is another.
     """
 
     def __init__(self, detector: BaseDetector, out: str | os.PathLike | None, score: float | None = None,
-                 limit: int = 0, journal: Journal | Printed | None = None, kind: str = DRAWN, strip: bool = False):
+                 limit: int = 0, journal: Journal | Printed | None = None, kind: str = DRAWN, strip: bool = False,
+                 track: bool = False, realtime: bool = False, say: Callable[[str], object] | None = None):
         self.detector, self.limit, self.journal = detector, check_whole(limit, "limit"), journal
+        self.track, self.realtime, self.say = track, realtime, say
         self.score = check_number(shown_from(detector.cfg.TEST, kind) if score is None else score, "score")
         self.kind = kind
         self.pictures = None if out is None else Pictures(out, kind, self.score, strip)
@@ -117,11 +129,11 @@ class Demo:
         """
         return self._image(source) if source.kind == "image" else self._video(source)
 
-    def _detect(self, image):
+    def _detect(self, image, threshold=None):
         if image.shape not in self.warm and len(self.warm) < WARM_SIZES:
             self.warm.add(image.shape)
             self.detector.detect(image)
-        return self.detector.detect(image, threshold=self.score)
+        return self.detector.detect(image, threshold=self.score if threshold is None else threshold)
 
     def _image(self, source):
         path = self.pictures.path(source) if self.pictures else None
@@ -135,35 +147,46 @@ class Demo:
         return Seen(source.where, size, len(detections), _best(detections), detections.times)
 
     def _video(self, source):
-        camera = source.kind == "camera"
         path = self.pictures.path(source) if self.pictures else None
-        stream = frames(source, self.limit)
-        first = next(stream)  # an ImageError where there is none
-        times, seconds = timing(source, self.limit if path else 1), 0.0  # only a written video needs the pace of all
-        seen, held = Seen(source.where, (first.image.shape[1], first.image.shape[0]), 0, 0.0, {}, 0), None
-        with (contextlib.suppress(KeyboardInterrupt) if camera else contextlib.nullcontext(),
+        video = open_video(self.detector, source.address, self.score, self.track, self.realtime, self.say, self._detect)
+        with video:
+            first = next(video)  # an ImageError where there is none
+            seen = Seen(source.where, (first.image.shape[1], first.image.shape[0]), 0, 0.0, {}, 0)
+            try:
+                self._frames(source, path, video, first, seen)
+            except VideoEnded as error:
+                seen.warning, seen.complete = str(error), False
+            seen.notes = _notes(video)
+        return seen
+
+    def _frames(self, source, path, video, first, seen):
+        """Write the frames of an open Video and their JSON lines; VideoEnded once all is written."""
+        times = timing(source.address, self.limit if path else 1)  # only a written video needs the pace of all
+        held = ended = None
+        with (contextlib.suppress(KeyboardInterrupt) if source.live else contextlib.nullcontext(),
               Progress(self.limit or times.count, "frames") as progress,
-              self.pictures.video(source, path, times.pace) if self.pictures and path else contextlib.nullcontext()
-              as add):
-            for image, seconds in itertools.chain([first], stream):
-                detections = self._detect(image)
-                if add:
-                    add(seen.frames, image, detections, seconds)
-                if held:
-                    self._note(*held)
-                held = source, path, seen.size, detections, {"frame": seen.frames, "seconds": round(seconds, 4)}
-                seen.add(detections)
-                progress.advance()
+              self.pictures.video(source, path, times.pace, self.track) if self.pictures and path
+              else contextlib.nullcontext() as add):
+            try:
+                for image, seconds, faces in itertools.chain([first], video):
+                    if add:
+                        add(video.number, image, faces, seconds)
+                    if held:
+                        self._note(*held)
+                    held = source, path, seen.size, faces, {"frame": video.number, "seconds": round(seconds, 4)}
+                    seen.add(faces)
+                    progress.advance()
+                    if self.limit and seen.frames >= self.limit:
+                        break
+            except VideoEnded as error:
+                ended = error
         if held is None:
             raise KeyboardInterrupt
         # The last line waits until the video is in its place, because it says that the whole video is done.
-        reached_end = not self.limit or seen.frames < self.limit
-        held[-1]["end"] = reached_end and times.complete(seen.frames, seconds)
+        held[-1]["end"] = not ended and (source.live or video.complete)
         self._note(*held)
-        if reached_end and not held[-1]["end"]:
-            seen.warning = (f"{source.where}: ends after {seen.frames:,} of the {times.count:,} frames that its header "
-                            f"names; is it cut short?")
-        return seen
+        if ended:
+            raise ended
 
     def _picture(self, path):
         return {"picture": path.name} | ({"shows": self.kind} if self.kind != DRAWN else {})
@@ -175,6 +198,13 @@ class Demo:
                               "ms": {part: round(ms, 3) for part, ms in detections.times.items()},
                               **(self._picture(path) if path else {}),
                               **detections.to_dict()})
+
+
+def _notes(video):
+    """What the table says behind a video."""
+    counts = ((video.damaged, "damaged skipped"), (video.skipped, "skipped to keep up"),
+              (video.tracker.count if video.tracker else 0, "tracks"))
+    return "".join(f", {number:,} {what}" for number, what in counts if number)
 
 
 def shown_from(test: EasyDict, kind: str) -> float:
@@ -201,6 +231,7 @@ def run_demo(demo: Demo, sources: Sequence[Source], note: Callable[[str], object
         say = progress.note if progress else _say
         note, warn = note or (lambda text: say(text, sys.stdout)), warn or (lambda text: say(text, sys.stderr))
         note(HEADER)
+        demo.say = demo.say or warn
         for source in sources:
             try:
                 rows.append(demo.look(source))

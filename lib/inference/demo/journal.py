@@ -74,14 +74,16 @@ class Journal:
         by: the detector_mark of this run.
         threshold: the lowest score of this run.
         overwrite: ignore what the file holds.
+        tracked: the lowest score of a face that continues a track; None: faces are not tracked.
 
     Raises:
         InputError: the file holds something else, or lines of another detector or threshold; or another process is
             writing it.
     """
 
-    def __init__(self, path: str | os.PathLike, by: str, threshold: float, overwrite: bool = False):
-        self.path, self.by, self.threshold = Path(path), by, threshold
+    def __init__(self, path: str | os.PathLike, by: str, threshold: float, overwrite: bool = False,
+                 tracked: float | None = None):
+        self.path, self.by, self.threshold, self.tracked = Path(path), by, threshold, tracked
         hold(self.path, ", or choose another --json", is_file=True)
         self.written: tuple[int, int] | None = None  # identity of the file that start() has written
         self.rows = [] if overwrite else self._read()  # (line, row)
@@ -102,7 +104,7 @@ class Journal:
                 raise InputError(f"{where}: found {line[:40].decode(errors='replace')!r}, expected a line of an "
                                  f"earlier run; choose another --json, or --overwrite to replace the file")
             for key, now in (("by", self.by), ("threshold", self.threshold)):
-                if row.get(key) != now:
+                if row.get(key) != now and not (key == "threshold" and "frame" in row and row.get(key) == self.tracked):
                     raise InputError(f"{where}: {key} is {row.get(key)!r}, now it is {now!r}; choose another --json, "
                                      f"or --overwrite to replace the file")
             rows.append((line, row))
@@ -124,7 +126,7 @@ class Journal:
         done = {row["source"] for _, row in self.rows if self._complete(row, limit)
                 and (pictures is None or (row.get("shows", DRAWN) == kind
                                           and (Path(pictures) / str(row.get("picture"))).exists()))}
-        todo = [source for source in sources if source.kind == "camera" or source.where not in done]
+        todo = [source for source in sources if source.live or source.where not in done]
         again = {source.where for source in todo}
         kept = [line + b"\n" for line, row in self.rows if row["source"] not in again]
         write_whole(self.path, b"".join(kept))

@@ -19,7 +19,8 @@ from ...datasets.images import ImageError
 from ...drawing import draw
 from ...errors import InputError
 from ...files import identity, write_whole
-from .video import video_format, whole_video
+from ..video.gaps import HELD, Bridge
+from ..video.writer import video_format, whole_video
 
 if TYPE_CHECKING:
     from ...detections import Detections
@@ -33,7 +34,6 @@ CUT_OUT = ("crop", "align")
 KINDS = (DRAWN, *HIDDEN_BY, *CUT_OUT)
 JPEG_SIDE = 65500  # px, the longest side of a JPEG
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp", ".avif")  # or may be so
-HELD = 0.5  # seconds that a box of a video stays hidden after the frame in which it was found
 FACE_FILE = re.compile(r"(\d{6}_)?\d+\.(jpg|png)")
 
 
@@ -103,8 +103,10 @@ class Pictures:
         return path
 
     @contextlib.contextmanager
-    def video(self, source: Source, path: Path, pace: float) -> Iterator[AddFrame]:
+    def video(self, source: Source, path: Path, pace: float, tracked: bool = False) -> Iterator[AddFrame]:
         """Around the frames of a video with `pace` frames per second: a function that adds one.
+
+        Where faces are `tracked`, a hidden face stays hidden in the frames in which its track was lost for a moment.
 
         Raises:
             as `writes` and `whole_video`.
@@ -117,7 +119,19 @@ class Pictures:
                                                                              f"{number:06}_")
                 return
             with whole_video(path, pace) as writer:
-                yield lambda number, image, faces, seconds: writer.show(self.frame(image, faces, seconds), seconds)
+                if self.kind == DRAWN or not tracked:
+                    yield lambda number, image, faces, seconds: writer.show(self.frame(image, faces, seconds), seconds)
+                    return
+                bridge = Bridge()
+
+                def show(ready):
+                    for image, boxes, seconds in ready:
+                        writer.show(hide(image, boxes, self.kind), seconds)
+
+                try:
+                    yield lambda number, image, faces, seconds: show(bridge.add(image, faces, seconds))
+                finally:
+                    show(bridge.rest())  # also after Ctrl-C
 
     def frame(self, image: np.ndarray, faces: Detections, seconds: float) -> np.ndarray:
         """What a video shows of a frame (H, W, 3) uint8 RGB. A hidden box stays hidden for HELD seconds more."""
@@ -175,7 +189,9 @@ class Pictures:
         self.wrote = self.wrote or identity(self.folder)
 
     def _draw(self, image, faces):
-        return draw(image, faces, self.score, colour_bar=True)
+        # A face that continues a track may have a lower score than one that begins it.
+        score = self.score if faces.ids is None else min(self.score, faces.threshold)
+        return draw(image, faces, score, colour_bar=True)
 
     def _ending(self, source):
         return ".png" if self.kind != DRAWN and source.where.lower().endswith(LOSSLESS) else ".jpg"

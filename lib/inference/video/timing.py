@@ -1,0 +1,84 @@
+"""Time of a video file: what its header and its time stamps say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .address import EXTENSIONS, Address
+from .capture import ending, opened
+
+COUNTED = (".mp4", ".m4v", ".mov", ".avi")  # their headers count the frames; others name a duration
+USUAL_RATE = 25.0  # frames per second, where a header names no usable rate
+MOST_RATE = 60.0  # frames per second of the drawn video of a recording whose frames come unevenly
+LONGEST_GAP = 3600.0  # seconds that a frame may stay; a larger step of the time stamps is damage
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a video's header and time stamps say.
+
+    Attributes:
+        rate: frames per second on average.
+        count: number of frames; None: not known.
+        counted: the header counts the frames; False: `count` follows from the duration.
+        pace: constant number of frames per second that shows every frame. It is higher than `rate` where some frames
+            stay longer than others, as in recordings of a screen.
+    """
+
+    rate: float = USUAL_RATE
+    count: int | None = None
+    counted: bool = False
+    pace: float = USUAL_RATE
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds; None: not known."""
+        return None if self.count is None else self.count / self.rate
+
+    def complete(self, frames: int, seconds: float) -> bool:
+        """Whether a video that gave this many frames, the last at `seconds`, was read to its end."""
+        if self.count is None or self.duration is None or frames >= self.count:
+            return True
+        room = 0.5 / self.rate if self.counted else max(0.2, self.duration / 20)
+        return seconds + 1 / self.rate >= self.duration - room
+
+
+def timing(address: Address, limit: int = 0) -> Timing:
+    """Read the Timing of a video; the frames are not decoded. That of a camera or stream names the usual rate.
+
+    Args:
+        address: the Address.
+        limit: number of frames, 0: all, whose time stamps decide the pace.
+    """
+    if not address.is_path:
+        return Timing()
+    with opened(address) as capture:
+        header = header_of(capture, address)
+        stamps: list[float] = []
+        if capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are stored
+            with ending():
+                while (not limit or len(stamps) < limit) and capture.grab():
+                    stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    return Timing(header.rate, header.count, header.counted, _pace(stamps, header.rate))
+
+
+def header_of(capture: cv2.VideoCapture, address: Address) -> Timing:
+    """The Timing of an opened video by its header alone."""
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    rate = rate if 0.1 <= rate <= 480 else USUAL_RATE
+    suffix = Path(address.name).suffix.lower()
+    count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if suffix in EXTENSIONS else 0  # others, as raw H.264, name none
+    return Timing(rate, int(count) if 0 < count < 1e9 else None, suffix in COUNTED, rate)
+
+
+def _pace(stamps, rate):
+    """The constant rate that shows every frame of a video with these time stamps."""
+    steps = np.diff(np.sort(np.array(stamps)))
+    steps = steps[(steps > 1e-4) & (steps < LONGEST_GAP)]
+    if not len(steps) or np.percentile(steps, 99) < 1.5 * np.percentile(steps, 1):  # even, or with a few lost frames
+        return rate
+    return float(max(rate, min(MOST_RATE, 1 / np.percentile(steps, 10))))
