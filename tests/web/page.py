@@ -4,18 +4,32 @@ import contextlib
 import json
 import threading
 import time
+from http import HTTPStatus
 
 from chromium import DESKTOP
 
-from manyfaces.web.server import Server
+from manyfaces.web.server import Server, _Handler
 
 READY = "document.body.getAttribute('aria-busy') === 'false'"
 
 
+class Service(_Handler):
+    """The page's server, which also answers POST v1/detect: what it was sent, and answers to give next."""
+
+    sent, answers = [], []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.sent.append((self.path, dict(self.headers), body))
+        status, headers, answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self._answer(HTTPStatus(status), {"Content-Type": "application/json", **headers}, json.dumps(answer).encode())
+
+
 @contextlib.contextmanager
-def served(files, **more):
+def served(files, handler=None, **more):
     """The address of a server of the table, in a thread."""
     with Server(files, 0, **more) as server:
+        server.RequestHandlerClass = handler or server.RequestHandlerClass
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 from chromium import DESKTOP, OVERFLOW, PHONE, Browser, find_chromium
-from page import Page, served
+from page import Page, Service, served
 
-from manyfaces import Detector, web
+from manyfaces import Detections, Detector, web
 from manyfaces.align import hide
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
@@ -215,7 +215,7 @@ def bad_files(folder):
                                       + (crc32(header)).to_bytes(4, "big") + b"\0\0\0\0IDAT\0\0\0\0")
     return {"empty.jpg": "is empty", "text.txt": "is not a picture (text/plain)", "cut.png": "cannot be read",
             "photo.heic": "is a HEIC picture", "drawing.svg": "is a drawing (SVG)", "film.mp4": "is a video",
-            "bomb.png": "60,000 × 60,000 px; the most that this page takes is 120 megapixels|cannot be read"}
+            "bomb.png": "60,000 × 60,000 px; this page takes at most 120 megapixels|cannot be read"}
 
 
 def test_what_is_no_picture_is_said_in_words_and_the_next_one_works(page, url, group, tmp_path):
@@ -247,7 +247,7 @@ def test_the_camera_shows_faces_while_it_is_wanted_and_the_page_visible(page, ur
     page.click("camera")
     page.wait("document.getElementById('count').textContent === '2 faces found'")
     page.wait("document.getElementById('facts').innerText.includes('frames/s')")
-    assert "searched at 640 × 480 px" in page.text("facts") and page.text("camera") == "Stop"
+    assert page.text("facts").startswith("640 × 480 px") and page.text("camera") == "Stop"
     page.put("model", f"{SSH}_light")  # while frames run, and back at once
     page.put("model", SSD)
     page.put("model", "tiny_mobilenet_v1_025")
@@ -296,3 +296,88 @@ def test_nothing_is_cut_off_and_every_control_has_a_name(page, url, size):
     box = page.browser.evaluate("(({ width, height }) => [width, height])"
                                 "(document.getElementById('canvas').getBoundingClientRect())")
     assert box[0] / box[1] == pytest.approx(512 / 600, rel=0.01) and box[0] > 300
+
+
+def test_a_graphics_card_that_cannot_is_left_alone(page, url):
+    """This Chromium has no adapter."""
+    page.open(url)
+    page.click("example")
+    page.found()
+    assert not page.browser.evaluate("document.getElementById('webgpu').disabled")
+    page.click("webgpu")
+    page.wait("document.getElementById('note').innerText === "
+              "'The graphics card cannot run this detector here. The processor does.'")
+    assert page.found() == "1 face found"
+    assert not page.browser.evaluate("document.getElementById('webgpu').checked")
+
+
+FACE = {"box": [20.0, 30.0, 60.0, 90.0], "score": 0.9, "landmarks": [[30, 50], [50, 50], None, [33, 75], [48, 75]]}
+ANSWER = (200, {}, {"model": SSH, "width": 256, "height": 300, "ms": 7, "faces": [FACE, {**FACE, "score": 0.1}]})
+
+
+def error(code):
+    return {"error": {"code": code, "message": f"The service says {code}."}}
+
+
+def test_pictures_go_to_the_service_where_there_is_no_runtime(page):
+    """And the page says so. Boxes are px of the service's image, whose size may differ from that of the page."""
+    Service.sent, Service.answers = [], [ANSWER]
+    with served(web.site_files(service=[SSH, "mtcnn"]), Service) as url:
+        page.open(url)
+        assert page.text("where") == f"Pictures are sent to {url.split('/')[2]}"
+        assert not page.shown("side") and not page.shown("webgpu") and not page.shown("places")
+        page.put("model", "mtcnn")
+        page.click("example")
+        assert page.found() == "1 face found"
+        path, headers, body = Service.sent[-1]
+        assert path == "/v1/detect?model=mtcnn&threshold=0"
+        assert headers["Content-Type"] == "image/jpeg" and "Authorization" not in headers
+        assert body == web.site_files()["portrait.jpg"].read_bytes()
+        assert "net 7 ms" in page.text("facts")
+        kept = json.loads(page.kept("save-json").read_text())
+        assert kept["faces"] == [{"box": [40, 60, 120, 180], "score": 0.9, "landmarks": [
+            [60, 100], [100, 100], None, [66, 150], [96, 150]]}]
+        assert Detections.from_json(json.dumps(kept)).landmarks.shape == (1, 5, 2)
+        assert len(page.kept("save").read_bytes()) > 1000
+        assert is_clean(page, url)
+
+
+def test_what_a_service_refuses_is_said_in_words(page):
+    Service.sent, Service.answers = [], [(401, {}, error("unauthorized")), ANSWER]
+    with served(web.site_files(service=[SSH]), Service) as url:
+        page.open(url)
+        page.click("example")
+        assert page.message() == "The server wants a key. Type it below."
+        page.put("key", " secret ")
+        assert page.found() == "1 face found" and not page.shown("message")
+        assert Service.sent[-1][1]["Authorization"] == "Bearer secret"
+        for status, words in ((413, "The picture is too large for the server."), (500, "The service says"),
+                              (503, "The server has too much to do."), (415, "The server cannot read this kind")):
+            Service.answers = [(status, {"Retry-After": "1"}, error("x"))]
+            page.browser.evaluate("document.getElementById('message').hidden = true")
+            page.click("example")
+            assert page.message().startswith(words)
+            assert page.text("count") == "No result"
+        Service.answers = [(503, {"Retry-After": "0.1"}, error("busy")), ANSWER]
+        page.click("camera")  # which goes on
+        assert page.found() == "1 face found"
+        assert Service.sent[-1][2][:3] == b"\xff\xd8\xff" and page.text("camera") == "Stop"
+        page.click("camera")
+
+
+def test_a_reader_chooses_where_pictures_are_processed(page, files, group):
+    Service.sent, Service.answers = [], [ANSWER]
+    runtime = files["browser/ort/ort.wasm.min.mjs"].parent
+    with served(web.site_files([SSH, "tiny_mobilenet_v1_025"], runtime, [SSH]), Service) as url:
+        page.open(url)
+        assert page.shown("places") and page.text("where").startswith("In this browser")
+        page.choose(group[0])
+        assert page.found() == "2 faces found" and Service.sent == []
+        page.browser.evaluate("document.querySelector('[value=service]').click()")
+        page.wait("document.getElementById('count').textContent === '1 face found'")
+        assert page.text("where").startswith("Pictures are sent to") and len(Service.sent) == 1
+        assert Service.sent[0][2] == group[0].read_bytes()
+        assert page.browser.evaluate("document.getElementById('model').length") == 1
+        page.browser.evaluate("document.querySelector('[value=browser]').click()")
+        page.wait("document.getElementById('count').textContent === '2 faces found'")
+        assert len(Service.sent) == 1

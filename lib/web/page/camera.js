@@ -22,7 +22,8 @@ export class Camera {
     let stream;
     try {
       const which = device ? { deviceId: { exact: device } } : { facingMode: "user" };
-      stream = await navigator.mediaDevices.getUserMedia({ video: { ...which, width: { ideal: 1280 }, height: { ideal: 720 } } });
+      const video = { ...which, width: { ideal: 1280 }, height: { ideal: 720 } };
+      stream = await navigator.mediaDevices.getUserMedia({ video });
     } catch (error) {
       throw noCamera(error);
     }

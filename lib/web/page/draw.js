@@ -8,14 +8,14 @@ export function colour(score, lowest) {
 }
 
 // Draw `source` (a canvas of width x height px) and the faces in it onto `canvas`, which has `factor` times its size.
-export function paint(canvas, source, factor, faces, { boxes, points, blur, lowest, chosen = -1 }) {
-  const width = Math.max(1, Math.round(source.width * factor)), height = Math.max(1, Math.round(source.height * factor));
+export function paint(canvas, source, factor, faces, { boxes, points, blur, lowest, hidden, chosen }) {
+  const [width, height] = [source.width, source.height].map(side => Math.max(1, Math.round(side * factor)));
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const pen = canvas.getContext("2d"), unit = Math.max(1, Math.sqrt(width * height) / 350);
   pen.imageSmoothingEnabled = true;
   pen.imageSmoothingQuality = "high";
   pen.drawImage(source, 0, 0, width, height);
-  if (blur) for (const { box } of faces) hide(pen, source, box, factor);
+  if (blur) for (const { box } of hidden) hide(pen, source, box, factor);
   [...faces.entries()].reverse().forEach(([number, { box, score, landmarks }]) => {
     const [x1, y1, x2, y2] = box.map(value => value * factor), side = Math.min(x2 - x1, y2 - y1);
     const line = Math.max(1, Math.min(unit * 1.3, side / 8)) * (number === chosen ? 2 : 1);
@@ -27,7 +27,7 @@ export function paint(canvas, source, factor, faces, { boxes, points, blur, lowe
         pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
       }
     }
-    if (points && !blur && landmarks && side >= 14) for (const [x, y] of landmarks) {
+    if (points && !blur && landmarks && side >= 14) for (const [x, y] of landmarks.filter(Boolean)) {
       pen.beginPath();
       pen.arc(x * factor, y * factor, Math.max(1.5, Math.min(2.6 * unit, side / 26)), 0, 7);
       pen.fillStyle = "#fff";
@@ -64,8 +64,9 @@ function hide(pen, source, [x1, y1, x2, y2], factor) {
   pen.beginPath();
   pen.rect(left * factor, top * factor, width * factor, height * factor);
   pen.clip();
-  // Smoothing fades out in the outer half cell, so the tiles are drawn first.
-  for (pen.imageSmoothingEnabled of [false, true])
+  for (const smooth of [false, true]) { // smoothing may fade out at the edges, so that the tiles are drawn below
+    pen.imageSmoothingEnabled = smooth;
     pen.drawImage(means, left * factor, top * factor, width * factor, height * factor);
+  }
   pen.restore();
 }

@@ -1,5 +1,5 @@
 // Who finds the faces: a worker of this browser, or a service. Both: load(row, webgpu), then detect(frame, side).
-import { drawn, pixelsOf } from "./picture.js";
+import { pixelsOf } from "./picture.js";
 import { Failure, ofNet } from "./words.js";
 
 const LONGEST = 120_000; // ms for a net to load; a graphics card may never answer
@@ -9,13 +9,14 @@ export class BrowserEngine {
   constructor(site) {
     this.runtime = new URL(site.runtime, document.baseURI).href;
     this.threads = self.crossOriginIsolated ? Math.min(THREADS, navigator.hardwareConcurrency || 1) : 1;
-    this.number = 0;
   }
 
-  // Make the detector of a row of site.json ready; returns its sidecar.
+  // Whether the detector of a row of site.json is ready.
+  has(row, webgpu) { return this.loaded === `${row.name} ${webgpu}`; }
+
+  // Make it ready; returns its sidecar.
   async load(row, webgpu) {
-    const wanted = `${row.name} ${webgpu}`;
-    if (this.loaded === wanted) return this.facts;
+    if (this.has(row, webgpu)) return this.facts;
     if (this.webgpu !== webgpu) this.stop(); // a worker has one runtime
     this.webgpu = webgpu;
     this.loaded = undefined;
@@ -27,34 +28,36 @@ export class BrowserEngine {
       this.stop();
       throw ofNet(error, row.title);
     }
-    this.loaded = wanted;
+    this.loaded = `${row.name} ${webgpu}`;
     return this.facts;
   }
 
   // Faces of a canvas: {faces, size: of the net's input, ms}.
   async detect({ canvas }, side) {
-    const { width, height } = canvas, { buffer } = pixelsOf(canvas);
+    const { width, height } = canvas, pixels = pixelsOf(canvas);
     try {
-      return await this.ask("detect", { pixels: buffer, width, height, side }, [buffer]);
+      return await this.ask("detect", { pixels, width, height, side }, [pixels.buffer]);
     } catch (error) {
       this.stop(); // its memory may be damaged
       throw ofNet(error);
     }
   }
 
+  // The worker's answer. There is one question at a time.
   ask(kind, job, moved, longest) {
-    this.worker ??= new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-    const { worker } = this, id = ++this.number;
+    const worker = this.worker ??= new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     return new Promise((done, failed) => {
       const timer = longest && setTimeout(() => failed(new Error("no answer within two minutes")), longest);
-      const end = (settle, value) => { clearTimeout(timer); settle(value); };
-      worker.onerror = event => { event.preventDefault(); end(failed, new Error(event.message || "it does not start")); };
-      worker.onmessage = ({ data }) => {
-        if (data.id !== id) return;
-        if (data.error === undefined) end(done, data.result); else end(failed, new Error(data.error));
+      worker.onerror = event => {
+        event.preventDefault();
+        clearTimeout(timer);
+        failed(new Error(event.message || "it does not start"));
       };
-      if (kind === "detect") job.pixels = new Uint8ClampedArray(job.pixels);
-      worker.postMessage({ id, kind, ...job }, moved);
+      worker.onmessage = ({ data: { result, error } }) => {
+        clearTimeout(timer);
+        if (error === undefined) done(result); else failed(new Error(error));
+      };
+      worker.postMessage({ kind, ...job }, moved);
     });
   }
 
@@ -65,8 +68,7 @@ export class BrowserEngine {
 }
 
 const ANSWERS = {
-  401: "The server wants a key: type it below and try again.",
-  403: "The server does not accept this key.",
+  401: "The server wants a key. Type it below.",
   404: "The server does not know this detector.",
   408: "The picture took too long to reach the server. Try again.",
   413: "The picture is too large for the server.",
@@ -82,37 +84,37 @@ export class ServiceEngine {
     this.key = "";
   }
 
+  has(row) { return this.row === row; }
+
   async load(row) {
-    if (this.row === row) return this.facts;
-    this.facts = row.facts ? await (await fetch(row.facts)).json().catch(() => null) : null;
-    this.row = row;
+    if (!this.has(row)) {
+      const answer = row.facts && await fetch(row.facts).catch(() => null);
+      this.facts = answer?.ok ? await answer.json() : null;
+      this.row = row;
+    }
     return this.facts;
   }
 
-  // The file as it is, or a frame of the camera as JPEG. All faces that the detector has; the page applies the threshold.
+  // The file as it is, or a frame of the camera as JPEG. The answer has all faces; the page applies the threshold.
   async detect({ canvas, blob }) {
     const start = performance.now(), address = new URL(this.address);
     address.search = new URLSearchParams({ model: this.row.name, threshold: 0 });
     blob ??= await new Promise(done => canvas.toBlob(done, "image/jpeg", 0.9));
-    const headers = { "Content-Type": blob.type || "application/octet-stream", ...this.key && { Authorization: `Bearer ${this.key}` } };
-    let answer, result;
-    try {
-      answer = await fetch(address, { method: "POST", body: blob, headers });
-      result = await answer.json();
-    } catch {
-      if (!answer) throw new Failure("The server does not answer.");
-    }
-    if (!answer.ok) {
-      const failure = new Failure(ANSWERS[answer.status] ?? `The server failed (${answer.status}).`);
-      failure.status = answer.status;
-      throw failure;
-    }
-    const x = canvas.width / result.width, y = canvas.height / result.height, all = performance.now() - start;
+    const headers = { "Content-Type": blob.type || "application/octet-stream" };
+    if (this.key) headers.Authorization = `Bearer ${this.key}`;
+    const answer = await fetch(address, { method: "POST", body: blob, headers }).catch(() => null);
+    if (!answer) throw new Failure("The server does not answer: it has stopped, or it wants no picture of this size.");
+    const result = await answer.json().catch(() => null);
+    if (!answer.ok || !result?.faces) throw refused(answer, result);
+    const x = canvas.width / result.width, y = canvas.height / result.height;
     const faces = result.faces.map(({ box: [x1, y1, x2, y2], score, landmarks }) => ({
       box: [x1 * x, y1 * y, x2 * x, y2 * y], score,
-      ...landmarks && { landmarks: landmarks.filter(Boolean).map(([px, py]) => [px * x, py * y]) } }));
-    return { faces, size: null, ms: { net: result.ms, all } };
+      ...landmarks && { landmarks: landmarks.map(point => point && [point[0] * x, point[1] * y]) } }));
+    return { faces, size: null, ms: { net: result.ms, all: performance.now() - start } };
   }
+}
 
-  stop() {}
+function refused({ status, headers }, result) {
+  const text = ANSWERS[status] ?? result?.error?.message ?? `The server failed (${status}).`;
+  return Object.assign(new Failure(text), { status, later: status === 503 ? +headers.get("Retry-After") || 1 : 0 });
 }

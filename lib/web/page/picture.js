@@ -8,7 +8,7 @@ export const MOST = 16e6; // px that are kept and shown: phones draw no larger c
 export async function openPicture(blob, name = "") {
   const full = await sizeOf(blob, name);
   if (full[0] * full[1] > MOST_OF_FILE)
-    throw new Failure(`The picture has ${size(full)}; the most that this page takes is 120 megapixels. Make it smaller first.`);
+    throw new Failure(`The picture has ${size(full)}; this page takes at most 120 megapixels. Make it smaller first.`);
   const factor = Math.min(1, Math.sqrt(MOST / (full[0] * full[1])));
   const options = { colorSpaceConversion: "none", imageOrientation: "from-image" };
   if (factor < 1) {

@@ -3,6 +3,8 @@ export const number = value => value.toLocaleString("en", { maximumFractionDigit
 export const size = ([width, height]) => `${number(width)} × ${number(height)} px`;
 export const faces = count => `${number(count)} ${count === 1 ? "face" : "faces"}`;
 
+export const NO_CARD = "The graphics card cannot run this detector here. The processor does.";
+
 // A failure whose message is for the reader.
 export class Failure extends Error {}
 
@@ -17,8 +19,8 @@ export function notAPicture(blob, name = "") {
   if (MOVIE.test(blob.type)) return new Failure(`${what} is a ${blob.type.split("/")[0]}, not a picture.`);
   if (blob.type === "image/svg+xml") return new Failure(`${what} is a drawing (SVG), not a picture of pixels.`);
   if (blob.type && !blob.type.startsWith("image/")) return new Failure(`${what} is not a picture (${blob.type}).`);
-  return new Failure(`${what} cannot be read as a picture: it is damaged, or of a kind that this browser does not know. `
-    + "JPEG, PNG, WebP and GIF work everywhere.");
+  return new Failure(`${what} cannot be read as a picture: it is damaged, or of a kind that this browser does not `
+    + "know. JPEG, PNG, WebP and GIF work everywhere.");
 }
 
 const CAMERA = {

@@ -43,10 +43,10 @@ async function detect({ pixels, width, height, side }) {
   return { faces, size, ms: { shrink: ready - start, net: ran - ready, faces: done - ran, all: done - start } };
 }
 
-onmessage = async ({ data: { id, kind, ...job } }) => {
+onmessage = async ({ data: { kind, ...job } }) => {
   try {
-    postMessage({ id, result: await (kind === "load" ? load(job) : detect(job)) });
+    postMessage({ result: await (kind === "load" ? load(job) : detect(job)) });
   } catch (error) {
-    postMessage({ id, error: String(error?.message ?? error) });
+    postMessage({ error: String(error?.message ?? error) });
   }
 };
