@@ -1,6 +1,7 @@
 """Detections: faces one by one, thresholds, JSON, and images made from them; by hand."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -47,6 +48,27 @@ def test_above_keeps_the_score_itself_and_remembers_it():
     assert faces().above(0.3).threshold == 0.3 and len(faces().above(0.3)) == 3
     moved = faces().above(0.4).scaled(2, 2).mirrored(200).take([0])
     assert moved.threshold == 0.4 and moved.times == {"net": 1.0}
+
+
+def test_ids_survive_what_is_done_with_faces():
+    tracked = Detections(BOXES, SCORES, POINTS, {"net": 1.0}, 0.5, ids=[7, 3, 9])
+    assert tracked.ids.dtype == np.int64 and [face.id for face in tracked] == [7, 3, 9] and tracked[-1].id == 9
+    assert faces()[0].id is None and faces().ids is None
+    assert tracked.above(0.6).ids.tolist() == [7, 3] and tracked[[2, 0]].ids.tolist() == [9, 7]
+    assert tracked.scaled(2, 2).mirrored(200).take([1]).ids.tolist() == [3]
+    assert Detections.concatenate([tracked, tracked[:1]]).ids.tolist() == [7, 3, 9, 7]
+    assert Detections.concatenate([tracked, faces()]).ids is None
+    back = Detections.from_json(tracked.to_json())
+    assert back.ids.tolist() == [7, 3, 9] and tracked.to_dict()["faces"][1]["id"] == 3
+    assert "id" not in faces().to_dict()["faces"][0]
+    copied = pickle.loads(pickle.dumps(tracked[1]))
+    box, score, points = copied  # as before there were ids
+    assert isinstance(copied, Face) and copied.id == 3 and box.tolist() == BOXES[1] and points.shape == (5, 2)
+    for wrong in (None, 1.5, "1", True, -1):
+        rows = tracked.to_dict()
+        rows["faces"][1]["id"] = wrong
+        with pytest.raises(InputError, match=r"faces\[1\].id is .*, expected a whole number"):
+            Detections.from_json(rows)
 
 
 def test_repr_is_a_line_that_says_what_was_found():

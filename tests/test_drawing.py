@@ -20,6 +20,20 @@ def changed(drawn, image):
 POINTS = np.float32([[[40, 40], [60, 40], [50, 50], [42, 60], [58, 60]]])
 
 
+def test_the_number_of_a_track_stands_at_its_box():
+    image, boxes = grey(200, 200), [[60, 80, 120, 150], [10, 0, 50, 40]]
+    plain = draw(image, Detections(boxes, [0.9, 0.9]))
+    numbered = draw(image, Detections(boxes, [0.9, 0.9], ids=[12, 3]))
+    rows, columns = np.nonzero((plain != numbered).any(axis=2))
+    above, inside = rows[columns >= 55], rows[columns < 55]
+    assert above.max() < 82 and above.min() > 55  # above its box
+    assert inside.min() >= 0 and inside.max() < 30  # below the upper edge of the image
+    other = draw(image, Detections(boxes, [0.9, 0.9], ids=[34, 3]))
+    assert (other != numbered).any()
+    for box in ([-50, -50, 20, 20], [190, 190, 260, 260], [1e9, 1e9, 2e9, 2e9]):  # at and beyond the borders
+        draw(image, Detections([box], [0.9], ids=[2**40]))
+
+
 def test_a_box_is_a_line_in_the_colour_of_its_score_and_the_image_stays():
     image = grey(200, 100)
     drawn = draw(image, Detections([[30, 20, 70, 80]], [0.8]), 0.5)

@@ -86,6 +86,14 @@ def test_what_is_no_video_is_an_error_that_says_so(tmp_path):
             next(square_detector().video(source))
 
 
+def test_an_mp4_without_its_index_is_said_to_be_cut_short(tmp_path):
+    path = film(tmp_path / "film.mp4", 30, codec="mp4v")  # OpenCV writes the index last
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) * 8 // 10)
+    with pytest.raises(ImageError, match=r"film.mp4: cannot be opened as a video; its index \(moov\) at the end"):
+        next(square_detector().video(path))
+
+
 def test_frames_that_are_too_large_are_refused_before_they_are_decoded(tmp_path):
     detector = square_detector(MAX_FILE_PIXELS=160 * 120 - 1)
     with pytest.raises(ImageError, match="frames have 160 x 120 px, expected at most 19,199 px"):

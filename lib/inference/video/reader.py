@@ -97,8 +97,8 @@ class FileFrames:
             raise VideoEnded(f"{self.address.name}: ends after frame {number:,} of {header.count:,}, at {seconds:.2f} "
                              f"of {header.duration:.2f} s; is it cut short?")
         self.complete = True
-        if header.counted and header.count is not None:
-            self.damaged = max(self.damaged, header.count - number)
+        if header.counted and header.count is not None and header.count >= number:
+            self.damaged = header.count - number
 
 
 def _after(stamp, seconds, number, step):
