@@ -24,6 +24,7 @@ SECTIONS = {
     "memory": "peak memory of a process that detects in one large image, cut into tiles",
     "bulk": "`manyfaces bulk` beside a plain loop: processor time, rate, memory, by engine and number of images",
     "tracks": "ids of a made-up clip of moving portraits against the truth: IDF1, switches, time, by detector and rate",
+    "service": "`manyfaces serve`: rate, latency and processor time beside a plain loop; memory, attacks, stops",
     "wider": "the WIDER protocol on a folder of predictions or a made-up one, and what lossy predictions cost",
 }
 

@@ -25,6 +25,8 @@ PACKAGES = {  # name here: (as it is written, the distributions that hold it)
     "grain": ("Grain", ("grain",)),
     "pyarrow": ("pyarrow", ("pyarrow",)),
     "ray": ("Ray", ("ray",)),
+    "fastapi": ("FastAPI", ("fastapi",)),
+    "uvicorn": ("uvicorn", ("uvicorn",)),
 }
 RUNTIMES = {"keras": ("keras", "tensorflow")}  # the packages of a runtime, where they are not the one of its name
 

@@ -18,6 +18,7 @@ tools/benchmark.py detectors --also "SCRFD-2.5G=scrfd_2.5g.onnx" --limit 20
 tools/benchmark.py backbones --nets tiny_resnet101,ssh_vgg16 --csv docs/results/backbones.csv
 tools/benchmark.py memory --size 6000x4000
 tools/benchmark.py bulk --images 200,2000,20000 --csv output/bulk.csv
+tools/benchmark.py service --csv docs/results/service.csv
 tools/benchmark.py wider --pred output/ssh_mobilenet_v1_025/pred --gt data/wider/ground_truth
 """
 
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="section bulk: workers of an engine")
     parser.add_argument("--engines", default="plain,local,ray,nodes", metavar="NAME,NAME",
                         help="section bulk: only these (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="section service: of the run that "
+                        "watches memory")
+    parser.add_argument("--stops", type=int, default=20, metavar="N", help="section service: SIGTERMs under load")
     options = parser.parse_args(arguments)
     tables = []
     given = {"nms": {"counts": options.counts, "device": options.device},
@@ -72,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                        "tf1": options.tf1},
              "memory": {"size": options.size},
              "bulk": {"images": options.images, "engines": options.engines.split(","), "side": options.side,
-                      "workers": options.workers}}
+                      "workers": options.workers},
+             "service": {"requests": options.requests, "stops": options.stops}}
     for name in options.sections or SECTIONS:
         for table in run_section(name, **given.get(name, {})):
             print(table.text(), end="\n\n", flush=True)

@@ -27,8 +27,12 @@ MANYFACES_API_KEY=$(openssl rand -hex 24) manyfaces serve --host 0.0.0.0 --worke
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int | None:
-    """The command line of `manyfaces serve`."""
+def settings_of(arguments: Sequence[str] | None = None) -> Settings:
+    """What the words of the command line mean.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
     usual = Settings()
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--model", nargs="+", action="extend", metavar="NAME", help="names of shipped detectors, "
@@ -62,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("--no-page", action="store_true", help="leave out the page at /")
     options = parser.parse_args(arguments)
     patience = options.patience
-    settings = Settings(
+    return Settings(
         models=tuple(options.model or (DEFAULT_MODEL,)), host=options.host, port=options.port, workers=options.workers,
         parallel=options.parallel, queue=options.queue, max_bytes=_whole(options.max_mb), max_images=options.max_images,
         max_pixels=_whole(options.max_megapixels), body_seconds=patience,
@@ -71,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
         grace_seconds=options.grace, key_file=options.key_file, allow_hosts=tuple(options.allow_host),
         allow_origins=tuple(options.allow_origin), runtime=options.runtime, precision=options.precision,
         page=not options.no_page)
+
+
+def main(arguments: Sequence[str] | None = None) -> int | None:
+    """The command line of `manyfaces serve`."""
+    settings = settings_of(arguments)
     keys = read_keys(settings.key_file)
     limit_opencv(settings.max_pixels)  # before OpenCV is imported
     quiet_decoders()
