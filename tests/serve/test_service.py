@@ -12,7 +12,10 @@ from benchmarks.service.process import Served
 from manyfaces import Detector
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.serve.answers import CODES
-from manyfaces.serve.schema import Error, Found, Models, Several
+
+pytest.importorskip("fastapi", reason="FastAPI is not installed: pip install 'manyfaces[serve]'")
+
+from manyfaces.serve.schema import Error, Found, Models, Several  # noqa: E402
 
 pytestmark = pytest.mark.slow
 FORM = "multipart/form-data; boundary=b0undary"
