@@ -15,6 +15,8 @@ OPEN = frozenset({"/healthz", "/readyz"})
 """Addresses that answer without a key, by any name, and during shutdown."""
 KEYED = ("/v1/", "/metrics", "/openapi.json")
 """Beginnings of the addresses that ask for a key where the service has one. The page itself holds nothing secret."""
+KNOWN = OPEN | {"/v1/detect", "/v1/models", "/metrics", "/openapi.json", "/"}
+"""Addresses that metrics name; others are summed."""
 GONE = 499  # status in the log; nothing is sent
 
 
@@ -115,8 +117,8 @@ class _Request:
         await self.send({"type": "http.response.body", "body": body})
 
     def close(self):
-        service, route = self.service, self.scope.get("route")
-        path = getattr(route, "path", None) or "other"
+        service, path = self.service, self.scope["path"]
+        path = path if path in KNOWN else "other"
         seconds = time.perf_counter() - self.start
         code = self.facts.pop("code", "ok" if self.status < 400 else "other")
         service.metrics.requests.labels(path, str(self.status), code).inc()

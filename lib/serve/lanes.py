@@ -7,11 +7,7 @@ dropped at once when its client leaves.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import os
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +28,7 @@ class Lanes:
         self.count, self.room = count, room
         self.waiting: deque[tuple[asyncio.Future[Any], Work]] = deque()
         self.running = 0
-        self._pool = ThreadPoolExecutor(count, "lane", _yield_to_the_loop)
+        self._pool = ThreadPoolExecutor(count, "lane")
 
     @property
     def pending(self) -> int:
@@ -84,10 +80,3 @@ def _call_soon(loop, function, future, done):
     """From a thread; the loop may have been closed by a second signal."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(function, future, done)
-
-
-def _yield_to_the_loop():
-    """Lower the priority of this thread, so that a busy machine still refuses and answers probes at once."""
-    if sys.platform == "linux":  # elsewhere this is the priority of the whole process
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 5)

@@ -93,7 +93,7 @@ class Model(BaseModel):
     family: str
     landmarks: bool
     threshold: float
-    ms_per_megapixel: float = Field(description="measured when the service started, on one thread")
+    ms_per_megapixel: float = Field(description="processor time of one thread, measured at the start")
 
 
 class Limits(BaseModel):

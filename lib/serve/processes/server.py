@@ -15,15 +15,17 @@ from typing import Any
 import uvicorn
 
 from ...errors import InputError
+from ...progress import print_line
 from ..answers import MOST_HEAD, Problem
 from ..app import Site, create_app
 from ..logs import Handler, Log
 from ..service import Service
-from ..settings import Settings, read_keys
+from ..settings import MB, Settings, read_keys
 from .protocol import Protocol
 
 _REFUSING = 0.5  # s after a signal, at least, in which clients still get 503 instead of a refused connection
 _TICK = 0.02
+_LONG = 5.0  # s of one image, from which on a note says so
 _KEEP_ALIVE = 15  # s that a connection may wait for its next request
 _BACKLOG = 256
 
@@ -181,6 +183,11 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
         server.announce_by(announce)
     if watched is not None:
         threading.Thread(target=_until_end, args=(watched, server), daemon=True).start()
+    for name, speed in service.speeds.items():
+        longest = speed * settings.max_pixels / MB
+        if longest > _LONG and watched is None:
+            print_line(f"note: an image of {settings.max_pixels / MB:g} megapixels takes {name} about {longest:.0f} s, "
+                       "which cannot be stopped; --max-megapixels bounds it")
     log.event("start", models=list(service.detectors), parallel=settings.lanes,
               ms_per_megapixel={name: round(speed * 1e3, 1) for name, speed in service.speeds.items()})
     rest = listening.dup()
