@@ -13,7 +13,7 @@ MODEL ?= ssh_mobilenet_v1_025
 
 .DEFAULT_GOAL := setup
 .PHONY: setup demo check test test-fast test-wheel wheel sdist train-toy bench results report docs gallery fuzz \
-    bulk-kills test-hosts clean distclean help
+    bulk-kills test-hosts web-times clean distclean help
 
 setup: $(VENV)/.compiled $(VENV)/.installed ## all of .venv, in steps (also: make PYTHON=/path/to/python, make EXTRAS=train,dev,cuda)
 
@@ -97,8 +97,11 @@ bulk-kills: setup ## kill workers, nodes and drivers of `manyfaces bulk`, ten ti
 test-hosts: setup ## trainings on several hosts as processes here: every family, each kill ten times; an hour on 2 cores
 	@PYTHONPATH=tests $(PY) tests/engine/hosts_matrix.py $(MORE)
 
+web-times: setup ## times of the page of `manyfaces web` in Chromium beside Python's; needs npm
+	@PYTHONPATH=tests:. $(PY) tests/web/measure.py $(MORE)
+
 docs: setup ## build the site into build/site: a few seconds, without a network
-	@$(PY) docs/build_site.py
+	@$(PY) docs/build_site.py --demo
 
 gallery: setup ## draw the pictures of docs/gallery.md again, after weights have changed
 	@$(PY) docs/make_gallery.py

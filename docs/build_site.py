@@ -141,10 +141,30 @@ def foreign(folder: Path) -> list[str]:
             for match in LOADED.finditer(path.read_text(encoding="utf-8"))]
 
 
+def add_demo() -> None:
+    """The page of `manyfaces web` as SITE/demo, where its runtime has been fetched before: no network is used here."""
+    from manyfaces.web import runtime_folder, site_files
+    from manyfaces.web.build import build_site
+
+    runtime = runtime_folder()
+    if runtime is None:
+        print("without the live demo: `manyfaces web` fetches its runtime once, with npm (docs/web.md)")
+        return
+    size = build_site(SITE / "demo", site_files(runtime=runtime, webgpu=False))
+    gallery = SITE / "gallery.html"
+    text = gallery.read_text(encoding="utf-8")
+    mark = '<h2 id="ssh">'
+    gallery.write_text(text.replace(mark, '<p><a href="demo/index.html">Try it in your browser</a>: the pictures stay '
+                                    f"there.</p>\n{mark}", 1), encoding="utf-8")
+    print(f"with the live demo in {(SITE / 'demo').relative_to(ROOT)}, {size / 1e6:.0f} MB; it needs a server")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--with", dest="builder", choices=["zensical", "mkdocs"], default="zensical")
-    builder = parser.parse_args().builder
+    parser.add_argument("--demo", action="store_true", help="with the page of `manyfaces web`, if it was used before")
+    options = parser.parse_args()
+    builder = options.builder
     pages = gather()
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", builder, "build", "--strict", "--clean", "-f", str(ROOT / "mkdocs.yml")]
@@ -154,6 +174,8 @@ def main() -> int:
     if requests := foreign(SITE):
         print("error: the site would load from other hosts:", *requests, sep="\n  ", file=sys.stderr)
         return 1
+    if options.demo:
+        add_demo()
     print(f"{len(pages)} pages in {SITE.relative_to(ROOT)}; open {(SITE / 'index.html').relative_to(ROOT)}")
     return 0
 

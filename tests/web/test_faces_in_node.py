@@ -64,7 +64,7 @@ def test_faces_of_saved_maps_equal_the_detectors(node, name):  # noqa: F811
 DECODE = """
 import { decode, nms } from "./faces.js";
 const maps = Object.fromEntries(Object.keys(job.kinds).map(name => [name, array(name)]));
-const faces = decode(maps, job.facts, [job.width, job.height], job.scale);
+const faces = decode(maps, job.facts, [job.width, job.height], job.scale, job.least);
 answer([faces, nms(faces, job.facts.thresholds.nms, job.facts.thresholds.keep)]);
 """
 
@@ -95,7 +95,10 @@ def test_made_up_maps_are_decoded_and_suppressed_by_the_same_rules(node, name, k
     maps = made_up(np.random.default_rng(5), facts, width, height)
     expected = detector.family.decode({key: values[0] for key, values in maps.items()}, (width, height))
     kept = reference.nms(expected.boxes, expected.scores, facts["thresholds"]["nms"], keep)
-    faces, best = node(DECODE, {"facts": facts, "width": width, "height": height, "scale": 1}, maps)
+    job = {"facts": facts, "width": width, "height": height, "scale": 1}
+    faces, best = node(DECODE, job, maps)
+    high = [face for face in best if face["score"] >= 0.6]
+    assert node(DECODE, {**job, "least": 0.6}, maps)[1] == high and (keep == 7 or 7 < len(high) < len(best))
     assert np.allclose([face["box"] for face in faces], expected.boxes, rtol=1e-6, atol=1e-4)
     assert np.allclose([face["score"] for face in faces], expected.scores, rtol=1e-6)
     assert len(kept) == keep == 7 or 7 < len(kept) < keep

@@ -351,9 +351,10 @@ def test_what_a_service_refuses_is_said_in_words(page):
         page.put("key", " secret ")
         assert page.found() == "1 face found" and not page.shown("message")
         assert Service.sent[-1][1]["Authorization"] == "Bearer secret"
-        for status, words in ((413, "The picture is too large for the server."), (500, "The service says"),
-                              (503, "The server has too much to do."), (415, "The server cannot read this kind")):
-            Service.answers = [(status, {"Retry-After": "1"}, error("x"))]
+        for status, answer, words in (
+                (413, error("that"), "The service says that."), (500, [], "The server failed (500)"),
+                (503, error("busy"), "The service says busy."), (502, None, "The server is not")):
+            Service.answers = [(status, {"Retry-After": "1"}, answer)]
             page.browser.evaluate("document.getElementById('message').hidden = true")
             page.click("example")
             assert page.message().startswith(words)

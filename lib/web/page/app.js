@@ -3,7 +3,7 @@ import { Camera } from "./camera.js";
 import { BrowserEngine, ServiceEngine } from "./engines.js";
 import { saveJson, savePicture } from "./keep.js";
 import { drawn, newCanvas, openPicture } from "./picture.js";
-import { $, engine, model, side, state, webgpu } from "./state.js";
+import { $, engine, model, side, state, threshold, webgpu } from "./state.js";
 import { busy, complain, enable, fillModels, repaint, resetThreshold, setFacts, show, showThreshold } from "./view.js";
 import { Failure, NO_CARD } from "./words.js";
 
@@ -45,7 +45,7 @@ async function once() {
   if (first) busy("Looking for faces…");
   const frame = source.live ? await grabbed() : source;
   if (!frame || source !== state.source) return;
-  const found = await finder.detect(frame, side(source));
+  const found = await finder.detect(frame, side(source), source.live ? threshold() - 0.01 : 0);
   if (source !== state.source || row !== model()) return;
   const rate = 1000 / (performance.now() - start);
   const recent = state.held.filter(({ time }) => start - time < HELD);

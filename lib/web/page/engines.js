@@ -1,4 +1,4 @@
-// Who finds the faces: a worker of this browser, or a service. Both: load(row, webgpu), then detect(frame, side).
+// Who finds the faces: a worker of this browser, or a service. Both: load(row, webgpu), then detect(frame, ...).
 import { pixelsOf } from "./picture.js";
 import { Failure, ofNet } from "./words.js";
 
@@ -32,11 +32,11 @@ export class BrowserEngine {
     return this.facts;
   }
 
-  // Faces of a canvas: {faces, size: of the net's input, ms}.
-  async detect({ canvas }, side) {
+  // Faces of a canvas: {faces, size: of the net's input, ms}; those with a score under `lowest` are not needed.
+  async detect({ canvas }, side, lowest) {
     const { width, height } = canvas, pixels = pixelsOf(canvas);
     try {
-      return await this.ask("detect", { pixels, width, height, side }, [pixels.buffer]);
+      return await this.ask("detect", { pixels, width, height, side, lowest }, [pixels.buffer]);
     } catch (error) {
       this.stop(); // its memory may be damaged
       throw ofNet(error);
@@ -67,15 +67,13 @@ export class BrowserEngine {
   }
 }
 
-const ANSWERS = {
-  401: "The server wants a key. Type it below.",
-  404: "The server does not know this detector.",
-  408: "The picture took too long to reach the server. Try again.",
+const WANTS_KEY = "The server wants a key. Type it below.";
+const ANSWERS = { // where what is between the page and the service answers, without a sentence of its own
   413: "The picture is too large for the server.",
-  415: "The server cannot read this kind of file.",
-  422: "The server cannot read this picture.",
   429: "The server has too much to do. Try again in a moment.",
+  502: "The server is not there at the moment. Try again.",
   503: "The server has too much to do. Try again in a moment.",
+  504: "The server took too long. Try again.",
 };
 
 export class ServiceEngine {
@@ -115,6 +113,7 @@ export class ServiceEngine {
 }
 
 function refused({ status, headers }, result) {
-  const text = ANSWERS[status] ?? result?.error?.message ?? `The server failed (${status}).`;
+  const own = result?.error?.message ?? ANSWERS[status] ?? `The server failed (${status}).`;
+  const text = status === 401 ? WANTS_KEY : own;
   return Object.assign(new Failure(text), { status, later: status === 503 ? +headers.get("Retry-After") || 1 : 0 });
 }

@@ -3,17 +3,18 @@ const { exp, fround, log, max, min } = Math;
 const LARGEST = log(1000 / 16); // natural logarithm of the most that a box grows over its anchor
 
 // Faces before suppression, in px of the net's input of width x height px: {box: [x1, y1, x2, y2], score, landmarks?}.
-export function decode(maps, facts, [width, height], scale = 1) {
-  const faces = [], { score, top } = facts.thresholds, lowest = log(score / (1 - score));
+// Those with a score under `least` may be left out: a face is suppressed by better ones alone.
+export function decode(maps, facts, [width, height], scale = 1, least = 0) {
+  const faces = [], { score, top } = facts.thresholds, from = max(score, least), lowest = log(from / (1 - from));
   for (const { module, stride, variances: [near, growth], sides } of facts.anchors) {
     const scores = maps[`${module}_scores`], boxes = maps[`${module}_boxes`].data;
     const points = maps[`${module}_landmarks`]?.data, columns = scores.dims[2], used = runs(facts, sides.length, scale);
     for (const n of highest(scores.data, lowest, top, used)) {
       const kind = n % sides.length, cell = (n - kind) / sides.length, column = cell % columns;
       const row = (cell - column) / columns, x = (column + 0.5) * stride, y = (row + 0.5) * stride;
-      const [w, h] = sides[kind], [dx, dy, dw, dh] = boxes.subarray(4 * n, 4 * n + 4);
-      const [left, right] = ends(x + dx * near * w, w, dw * growth, width);
-      const [upper, lower] = ends(y + dy * near * h, h, dh * growth, height);
+      const [w, h] = sides[kind], k = 4 * n;
+      const [left, right] = ends(x + boxes[k] * near * w, w, boxes[k + 2] * growth, width);
+      const [upper, lower] = ends(y + boxes[k + 1] * near * h, h, boxes[k + 3] * growth, height);
       if (!(left < right && upper < lower)) continue; // beside the image
       const face = { box: [left, upper, right, lower], score: fround(1 / (1 + exp(-scores.data[n]))) };
       if (points) face.landmarks = [0, 2, 4, 6, 8].map(k => 10 * n + k).map(k =>
@@ -25,7 +26,7 @@ export function decode(maps, facts, [width, height], scale = 1) {
 }
 function ends(centre, side, growth, most) {
   const half = 0.5 * side * exp(min(growth, LARGEST));
-  return [centre - half, centre + half].map(end => min(max(fround(end), 0), most));
+  return [min(max(fround(centre - half), 0), most), min(max(fround(centre + half), 0), most)];
 }
 
 // The kinds of anchors that run at a scale of the image: TEST.TEMPLATES of Tiny Faces.
@@ -38,7 +39,7 @@ function runs({ config }, kinds, scale) {
 // Places of at most `top` logits that are `lowest` or more, in their order.
 function highest(logits, lowest, top, used) {
   const places = [];
-  logits.forEach((x, n) => { if (x >= lowest && used[n % used.length]) places.push(n); });
+  for (let n = 0; n < logits.length; n++) if (logits[n] >= lowest && used[n % used.length]) places.push(n);
   if (places.length <= top) return places;
   return places.sort((a, b) => logits[b] - logits[a]).slice(0, top).sort((a, b) => a - b);
 }

@@ -33,11 +33,11 @@ async function run(rgb, width, height) {
   return session.run({ [facts.input.name]: new ort.Tensor("uint8", rgb, [1, height, width, 3]) });
 }
 
-async function detect({ pixels, width, height, side }) {
+async function detect({ pixels, width, height, side, lowest }) {
   const size = inputSize(facts, width, height, side), start = performance.now();
   const rgb = resized(pixels, width, height, ...size), ready = performance.now();
   const maps = await run(rgb, ...size), ran = performance.now();
-  const candidates = scaled(decode(maps, facts, size, size[0] / width), width / size[0], height / size[1]);
+  const candidates = scaled(decode(maps, facts, size, size[0] / width, lowest), width / size[0], height / size[1]);
   const faces = nms(candidates, facts.thresholds.nms, facts.thresholds.keep), done = performance.now();
   for (const map of Object.values(maps)) map.dispose();
   return { faces, size, ms: { shrink: ready - start, net: ran - ready, faces: done - ran, all: done - start } };
