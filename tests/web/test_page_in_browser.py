@@ -343,11 +343,13 @@ def test_pictures_go_to_the_service_where_there_is_no_runtime(page):
 
 
 def test_what_a_service_refuses_is_said_in_words(page):
-    Service.sent, Service.answers = [], [(401, {}, error("unauthorized")), ANSWER]
+    Service.sent, Service.answers = [], [(401, {}, error("unauthorized")), (401, {}, error("unauthorized")), ANSWER]
     with served(web.site_files(service=[SSH]), Service) as url:
         page.open(url)
         page.click("example")
         assert page.message() == "The server wants a key. Type it below."
+        page.put("key", "guessed")
+        page.wait("document.getElementById('message').innerText === 'The server does not accept this key.'")
         page.put("key", " secret ")
         assert page.found() == "1 face found" and not page.shown("message")
         assert Service.sent[-1][1]["Authorization"] == "Bearer secret"

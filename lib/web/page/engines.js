@@ -67,7 +67,7 @@ export class BrowserEngine {
   }
 }
 
-const WANTS_KEY = "The server wants a key. Type it below.";
+const KEY = { wanted: "The server wants a key. Type it below.", wrong: "The server does not accept this key." };
 const ANSWERS = { // where what is between the page and the service answers, without a sentence of its own
   413: "The picture is too large for the server.",
   429: "The server has too much to do. Try again in a moment.",
@@ -93,17 +93,19 @@ export class ServiceEngine {
     return this.facts;
   }
 
-  // The file as it is, or a frame of the camera as JPEG. The answer has all faces; the page applies the threshold.
-  async detect({ canvas, blob }) {
+  // The file as it is; as JPEG a frame of the camera, and what the page itself has made smaller. The answer has all
+  // faces; the page applies the threshold.
+  async detect({ canvas, blob, full }) {
     const start = performance.now(), address = new URL(this.address);
     address.search = new URLSearchParams({ model: this.row.name, threshold: 0 });
-    blob ??= await new Promise(done => canvas.toBlob(done, "image/jpeg", 0.9));
+    const whole = blob && full[0] * full[1] <= canvas.width * canvas.height;
+    if (!whole) blob = await new Promise(done => canvas.toBlob(done, "image/jpeg", 0.9));
     const headers = { "Content-Type": blob.type || "application/octet-stream" };
     if (this.key) headers.Authorization = `Bearer ${this.key}`;
     const answer = await fetch(address, { method: "POST", body: blob, headers }).catch(() => null);
     if (!answer) throw new Failure("The server does not answer: it has stopped, or it wants no picture of this size.");
     const result = await answer.json().catch(() => null);
-    if (!answer.ok || !result?.faces) throw refused(answer, result);
+    if (!answer.ok || !result?.faces) throw refused(answer, result, this.key ? KEY.wrong : KEY.wanted);
     const x = canvas.width / result.width, y = canvas.height / result.height;
     const faces = result.faces.map(({ box: [x1, y1, x2, y2], score, landmarks }) => ({
       box: [x1 * x, y1 * y, x2 * x, y2 * y], score,
@@ -112,8 +114,8 @@ export class ServiceEngine {
   }
 }
 
-function refused({ status, headers }, result) {
+function refused({ status, headers }, result, unauthorized) {
   const own = result?.error?.message ?? ANSWERS[status] ?? `The server failed (${status}).`;
-  const text = status === 401 ? WANTS_KEY : own;
+  const text = status === 401 ? unauthorized : own;
   return Object.assign(new Failure(text), { status, later: status === 503 ? +headers.get("Retry-After") || 1 : 0 });
 }
