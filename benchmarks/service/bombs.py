@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 
@@ -69,6 +70,15 @@ def _tiff(side):
             (278, 4, side), (279, 4, min(side * side, 0xFFFFFFFF)))
     rows = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + rows + bytes(4)
+
+
+def many_scans(side: int, count: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated: a decoder works on all pixels for each."""
+    data = cv2.imencode(".jpg", np.zeros((side, side, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    scans = [match.start() for match in re.finditer(b"\xff\xda", data)]
+    table = data.rfind(b"\xff\xc4")  # of the last scan, if it has one of its own
+    last = data[table if table > scans[-2] else scans[-1] : -2]
+    return data[:-2] + last * count + data[-2:]
 
 
 NO_IMAGES = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from .bombs import MAGIC, NO_IMAGES, claimed, real
+from .bombs import MAGIC, NO_IMAGES, claimed, many_scans, real
 from .client import CLOSED, LEAVE, Answer, exchange, file_part, form, request
 
 FORM = "multipart/form-data; boundary=b0undary"
@@ -83,6 +83,9 @@ def _bombs(max_bytes, max_pixels, side):
     for claim in (int(max_pixels**0.5) + 1, 60_000):
         for ending, data in claimed(claim).items():
             yield Case("bomb", f"{ending} that claims {claim} px", (request(data),), ("image_too_large",))
+    for count in (120, 480):
+        data = many_scans(int(max_pixels**0.5), count)
+        yield Case("bomb", f".jpg of {count} scans", (request(data),), ("unreadable_image",))
     for ending, data in claimed((1 << 31) - 1).items():
         yield Case("bomb", f"{ending} that claims 2^31 px", (request(data),), ("image_too_large", "unreadable_image"))
 

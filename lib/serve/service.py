@@ -29,6 +29,7 @@ _WARM_UP = (480, 640)  # px, height and width
 _MOST_RETRY = 60  # s
 _TILE = 4_000_000  # px of a call of the net: the same faces as from larger tiles, in a third of the memory
 _MOST_OVERLAP = 512  # px, from which on tiles of that size would be mostly overlap
+_SCAN, _MOST_SCANS = b"\xff\xda", 100  # of a progressive JPEG: each takes time for all pixels; encoders write some 10
 _THIN = 64  # px: nets pad short sides, so a longer image of the same pixels would take longer
 
 
@@ -191,6 +192,9 @@ def decode(data: bytes | bytearray | memoryview, max_pixels: int) -> np.ndarray:
             raise Problem("image_too_large", f"The image has {header.width:,} x {header.height:,} px, more than the "
                           f"{max_pixels:,} px that this service accepts (a side below {_THIN} px counts as {_THIN}); "
                           "scale it down.")
+        if header.kind == "JPEG" and bytes(data).count(_SCAN) > _MOST_SCANS:
+            raise Problem("unreadable_image", f"The JPEG has more than {_MOST_SCANS} scans, which would take very "
+                          "long; save it again.")
     try:
         return read_image(data, limit=max_pixels)
     except ImageError as error:

@@ -106,6 +106,28 @@ def test_many_connections_are_bounded():
         wait_for(lambda: exchange(served.port, request(path="/healthz", method="GET")).status == 200)
 
 
+def test_an_image_in_work_does_not_hold_up_the_end_after_a_second_signal():
+    with Served("--model", "tiny_mobilenet_v1_025", "--parallel", "1") as served:
+        with socket.create_connection(("127.0.0.1", served.port)) as client:
+            client.sendall(request(encoded(".bmp", 2500)))  # takes it about three seconds
+            wait_for(lambda: b"pending_images 1.0" in ask(served.port, path="/metrics", method="GET").body)
+            served.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: ask(served.port, path="/readyz", method="GET").code == "stopping")
+            code, seconds = served.stop()
+    assert code == 1 and seconds < 2 and served.log()[-1]["unanswered"] == 1
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("--model", "nothing"), "error: nothing: expected a name"), (("--model", "no.onnx"), "error: no.onnx: no such"),
+    (("--model", "nothing", "--workers", "2"), "error: nothing: expected a name"),
+    (("--host", "192.0.2.1"), "error: --host 192.0.2.1"), (("--host", "no such host"), "error: --host no such host"),
+    (("--queue", "1"), "error: max_images is 16"), (("--key-file", "none"), "error: none: the file of API keys")])
+def test_what_cannot_be_served_is_an_error_of_one_line(words, message):
+    with pytest.raises(RuntimeError) as error, Served(*words):
+        pass
+    assert message in str(error.value) and "Traceback" not in str(error.value)
+
+
 def test_a_port_that_is_taken_is_an_error_of_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(RuntimeError, match="error: --host 127.0.0.1 --port .*in use.*choose another"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ from ..settings import MB, Settings, read_keys
 from .protocol import Protocol
 
 _REFUSING = 0.5  # s after a signal, at least, in which clients still get 503 instead of a refused connection
+_READING = 2.0  # s, at most, to read what clients send that were refused last
 _TICK = 0.02
 _LONG = 5.0  # s of one image, from which on a note says so
 _KEEP_ALIVE = 15  # s that a connection may wait for its next request
@@ -85,6 +88,11 @@ class Server(uvicorn.Server):
             if time.monotonic() - start > grace:
                 break
             await asyncio.sleep(_TICK)
+        for server in self.servers:
+            server.close()
+        start = time.monotonic()
+        while not self.force_exit and self.server_state.connections and time.monotonic() - start < _REFUSING:
+            await asyncio.sleep(_TICK)  # connections whose request is on its way get their 503
         self.cut = self.service.active
         if self.cut:
             self.force_exit = True
@@ -95,8 +103,9 @@ class Server(uvicorn.Server):
 def open_socket(host: str, port: int) -> socket.socket:
     """A listening address; InputError where it is taken or not of this machine."""
     try:
-        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM,
-                                                              flags=socket.AI_PASSIVE)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found.sort(key=lambda row: row[0] != socket.AF_INET)  # localhost has two
+        family, kind, number, _, address = found[0]
         made = socket.socket(family, kind, number)
     except OSError as error:
         raise InputError(f"--host {host}: {error.strerror}; expected an address of this machine, such as "
@@ -118,17 +127,17 @@ def refuse_rest(listening: socket.socket) -> None:
     Closing it alone would reset them.
     """
     answer = Problem("stopping", "The service is shutting down; try again in a moment.", 1).raw()
-    end = time.monotonic() + _REFUSING
     listening.setblocking(False)
     made = []
     with listening, contextlib.suppress(OSError):
         while True:
             connection, _ = listening.accept()
             made.append(connection)
-            connection.settimeout(_REFUSING)
+            connection.settimeout(_READING)
             with contextlib.suppress(OSError):
                 connection.sendall(answer)
                 connection.shutdown(socket.SHUT_WR)
+    end = time.monotonic() + _READING
     for connection in made:  # read what they send, or they would be reset before they read the answer
         with connection, contextlib.suppress(OSError):
             while time.monotonic() < end and connection.recv(1 << 16):
@@ -161,7 +170,8 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
         watched: a file descriptor whose end is as a signal: the process that started this one has ended.
 
     Returns:
-        The exit code: 0; 1 where accepted requests were not answered within the grace.
+        The exit code: 0. Where accepted requests were not answered within the grace, or a second signal came, the
+        process ends with 1 without a return: a thread that works on an image cannot be stopped.
 
     Raises:
         InputError: a model or a key cannot be used.
@@ -199,7 +209,10 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
         rest.close()
         log.event("stop", unanswered=server.cut)
         log.close()
-    return 1 if server.cut else 0
+    if server.cut:
+        sys.stderr.flush()
+        os._exit(1)
+    return 0
 
 
 def _until_end(descriptor, server):
