@@ -219,6 +219,8 @@ def test_a_stream_is_named_without_its_password(tmp_path):
         ("stream", "rtsp://camera.local:554/live/1", "camera.local_554_live_1"),
         ("video", "https://a.b/c.mp4", "a.b_c.mp4")]
     assert found[0].address.where == "rtsp://me:secret@camera.local:554/live/1?token=secret"
+    for odd in ("rtsp://me:sec/ret@camera/live", "rtsp://me:sec?ret@camera/live", "http://me:1?secret@camera"):
+        assert find_sources([odd])[0].where.endswith("://(hidden)") and find_sources([odd])[0].name == "hidden"
     assert [source.live for source in found] == [True, False] and "secret" not in repr(found[0].address.name)
 
 

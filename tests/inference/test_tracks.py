@@ -69,6 +69,19 @@ def test_time_counts_and_not_frames():
         assert ids(tracker, [box(150 * seconds)], seconds) == [1]
 
 
+def test_a_slow_film_is_tracked_and_a_pause_is_not():
+    tracker = Tracker(0.6)
+    for number in range(5):
+        assert ids(tracker, [box(5 * number), box(300)], 1.5 * number) == [1, 2]
+    assert ids(tracker, [box(25), box(300)], 3600.0) == [3, 4]
+
+
+def test_a_face_far_away_is_another_one():
+    tracker = Tracker(0.6)
+    assert ids(tracker, [box(0)], 0.0) == [1]
+    assert ids(tracker, [box(400)], 1.0) == [2]
+
+
 def test_what_is_given_stays_as_it_was_and_all_of_a_face_is_kept():
     points = np.arange(20, dtype=np.float32).reshape(2, 5, 2)
     faces = Detections([box(0), box(100)], [0.9, 0.05], points, {"net": 1.0}, 0.1)

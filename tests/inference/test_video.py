@@ -81,7 +81,8 @@ def test_what_is_no_video_is_an_error_that_says_so(tmp_path):
                             (tmp_path / "empty.mp4", "empty.mp4: cannot be opened as a video"),
                             (-1, "camera -1: expected 0"), (2.5, "video: found 2.5, expected a path"),
                             (True, "video: found True"), ("ftp://a/b.mp4", "of a kind that is not read"),
-                            ("rtsp:///live", "with a host"), ("https://a.b/c.png", "is a URL of an image")):
+                            ("rtsp:///live", "with a host"),
+                            ("http://[::1/x", "URL: "), ("https://a.b/c.png", "is a URL of an image")):
         with pytest.raises(ImageError, match=message):
             next(square_detector().video(source))
 
@@ -197,6 +198,18 @@ def test_real_time_skips_late_frames_and_waits_for_early_ones(tmp_path):
     assert frames.skipped == 20 - len(seen) and numbers == sorted(set(numbers)) and numbers[-1] == 19
     assert 4 <= sum(number < 10 for number in numbers) <= 6 and sum(number >= 12 for number in numbers) == 8
     assert [frame.seconds for frame in seen] == pytest.approx([number / 10 for number in numbers])
+
+
+def test_a_machine_that_is_never_in_time_still_gives_a_frame_each_second(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda path: Packets("." * 40))
+    now = [0.0]
+
+    def clock():
+        now[0] += 1.0  # whatever is done takes longer than the film
+        return now[0]
+
+    frames = FileFrames(Address("video", "x.mp4", "x.mp4"), realtime=True, clock=(clock, lambda wait: None))
+    assert [frame.number for frame in frames] == [0, 10, 20, 30] and frames.skipped == 36
 
 
 # ------------------------------------------------------------------------- end

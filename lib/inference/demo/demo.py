@@ -161,7 +161,9 @@ class Demo:
 
     def _frames(self, source, path, video, first, seen):
         """Write the frames of an open Video and their JSON lines; VideoEnded once all is written."""
-        times = timing(source.address, self.limit if path else 1)  # only a written video needs the pace of all
+        times = video.frames.header
+        if path and source.address.is_path:  # only a written video needs the pace of all frames
+            times = timing(source.address, self.limit)
         held = ended = None
         with (contextlib.suppress(KeyboardInterrupt) if source.live else contextlib.nullcontext(),
               Progress(self.limit or times.count, "frames") as progress,

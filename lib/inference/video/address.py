@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...datasets.images import ImageError, is_url
-from ...errors import shown
+from ...errors import printable, shown
 
 EXTENSIONS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".m2ts", ".3gp")
 SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -79,13 +79,19 @@ def address_of(source: str | os.PathLike | int) -> Address:
 
 
 def _stream(text):
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ImageError(f"URL: {error}; expected one such as rtsp://host/path") from None
     scheme = parts.scheme.lower()
     name = f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    if "@" in parts.path + parts.query + parts.fragment:  # a password that is not quoted may hold / or ?
+        name = f"{scheme}://(hidden)"
     if scheme not in SCHEMES or not parts.hostname:
         raise ImageError(f"{name}: is a URL of a kind that is not read; expected {', '.join(SCHEMES)} with a host, or "
                          f"a file")
     ending = Path(parts.path).suffix.lower()
     if ending in PICTURES:
         raise ImageError(f"{name}: is a URL of an image; download it")
+    name = printable(name)
     return Address("video" if ending in EXTENSIONS and scheme.startswith("http") else "stream", text, name)

@@ -59,7 +59,7 @@ class Video:
     @property
     def count(self) -> int | None:
         """Number of frames that the header of a file names; None: not known."""
-        return self.frames.count
+        return self.frames.header.count
 
     @property
     def damaged(self) -> int:

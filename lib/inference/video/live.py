@@ -13,6 +13,7 @@ from ...datasets.images import ImageError
 from .address import Address
 from .capture import PATIENCE, check_opened, ending, opened
 from .reader import Frame, VideoEnded
+from .timing import Timing
 
 FAILURES = 50  # failed reads in a row after which a stream is lost: some packets may be damaged
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between two attempts; they double
@@ -30,7 +31,7 @@ class LiveFrames:
         max_pixels: largest number of pixels of a frame; 0: any.
 
     Attributes:
-        count: None, as no number of frames is known.
+        header: of the usual rate, without a number of frames.
         damaged: number of failed reads between good frames.
         skipped: number of frames that came while the one before was in work.
         complete: the program ended it.
@@ -40,7 +41,7 @@ class LiveFrames:
                  patience: float = PATIENCE, max_pixels: int = 0):
         self.address, self.note, self.lost, self.patience = address, note, lost, patience
         self.max_pixels = max_pixels
-        self.count: int | None = None
+        self.header = Timing()
         self.damaged, self.skipped, self.complete = 0, 0, True
         self._news = threading.Condition()
         self._stop = threading.Event()

@@ -12,8 +12,9 @@ import numpy as np
 from ...datasets.images import ImageError
 from .address import Address
 from .capture import PATIENCE, check_opened, ending, opened
-from .timing import LONGEST_GAP, header_of
+from .timing import LONGEST_GAP, Timing, header_of
 
+LONGEST_SKIP = 1.0  # seconds of a file after which a frame is given although it is late
 MOST_DAMAGED = 300  # failed reads in a row that are damage; more are the end. At the end one takes microseconds
 
 
@@ -45,7 +46,7 @@ class FileFrames:
         clock: seconds, and a function that waits some; for tests.
 
     Attributes:
-        count: number of frames that the header names or lets expect, known from the first frame on; None: not known.
+        header: what the header says, known from the first frame on.
         damaged: number of frames that could not be decoded so far; exact at the end of a file that counts its frames.
         skipped: number of frames that were late.
         complete: the end was reached.
@@ -54,7 +55,7 @@ class FileFrames:
     def __init__(self, address: Address, realtime: bool = False, max_pixels: int = 0,
                  clock: tuple[Callable[[], float], Callable[[float], None]] = (time.perf_counter, time.sleep)):
         self.address, self.realtime, self.max_pixels, self.clock = address, realtime, max_pixels, clock
-        self.count: int | None = None
+        self.header = Timing()
         self.damaged, self.skipped, self.complete = 0, 0, False
 
     def __iter__(self) -> Iterator[Frame]:
@@ -64,17 +65,17 @@ class FileFrames:
             ImageError: there is no frame.
             VideoEnded: the file ends before the time or the number of frames that its header names.
         """
-        number, seconds, failed, began, asked = 0, 0.0, 0, None, time.perf_counter()
+        number, seconds, failed, began, given, asked = 0, 0.0, 0, None, 0.0, time.perf_counter()
         with opened(self.address) as capture:
             check_opened(capture, self.address, self.max_pixels, time.perf_counter() - asked)
-            header = header_of(capture, self.address)
-            self.count = header.count
+            self.header = header = header_of(capture, self.address)
             while failed <= MOST_DAMAGED:
                 image, stamp, late, asked = None, 0.0, False, time.perf_counter()
                 with ending():
                     if capture.grab():
                         stamp = _after(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, seconds, number, 1 / header.rate)
-                        late = began is not None and self.clock[0]() - began > stamp + 1 / header.rate
+                        late = (began is not None and self.clock[0]() - began > stamp + 1 / header.rate
+                                and stamp - given < LONGEST_SKIP)
                         image = None if late else capture.retrieve()[1]
                 if image is None and not late:
                     failed += 1
@@ -90,6 +91,7 @@ class FileFrames:
                 if self.realtime:
                     began = self.clock[0]() - seconds if began is None else began
                     self.clock[1](max(0.0, began + seconds - self.clock[0]()))
+                given = seconds
                 yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), seconds, number - 1)
         if not number:
             raise ImageError(f"{self.address.name}: holds no frame that can be decoded")

@@ -48,14 +48,12 @@ class Timing:
 
 
 def timing(address: Address, limit: int = 0) -> Timing:
-    """Read the Timing of a video; the frames are not decoded. That of a camera or stream names the usual rate.
+    """Read the Timing of a video file; the frames are not decoded.
 
     Args:
-        address: the Address.
+        address: the Address of a file of this machine.
         limit: number of frames, 0: all, whose time stamps decide the pace.
     """
-    if not address.is_path:
-        return Timing()
     with opened(address) as capture:
         header = header_of(capture, address)
         stamps: list[float] = []

@@ -19,9 +19,11 @@ from ...errors import InputError
 LOW = 0.1  # lowest score of a face that can continue a track
 RATE = 30.0  # frames per second; velocities and noise are per such a frame
 MEMORY = 1.0  # seconds that a lost track waits for its face
+LONGEST_STEP = 2.0  # seconds between two frames after which no face is known again
 BUFFER = 0.3  # fraction of a box's sides that is added at each end of it before boxes are compared
 USUAL = 15.0  # frames, over which a track's usual speed and size are averaged
 UNCERTAIN = 2.0  # standard deviations of a track's place that are added as well: they grow while it is lost
+MOST_MARGIN = 1.5  # fraction of a box's sides that all of this may add at each end
 FIRST_IOU, SECOND_IOU, NEW_IOU = 0.2, 0.5, 0.3  # least IoU: good faces, weak ones, tracks of one frame
 POSITION, VELOCITY = 1 / 20, 1 / 160  # standard deviations, as fractions of the box's height
 
@@ -64,7 +66,7 @@ class Tracker:
         """
         step = 0.0 if self._seconds is None else max(0.0, seconds - self._seconds)
         tracked = self._seen == self._seconds if self._seconds is not None else np.zeros(0, bool)
-        waits = tracked | (seconds - self._seen <= MEMORY)
+        waits = (tracked & (step <= LONGEST_STEP)) | (seconds - self._seen <= MEMORY)
         self._forget(waits)
         tracked = tracked[waits]
         self._motion.predict(step * RATE, tracked)
@@ -170,7 +172,8 @@ class Motion:
 
     def margins(self) -> np.ndarray:
         """(N, 2) px by which boxes may miss their track: BUFFER of its sides, and the uncertainty of its place."""
-        return BUFFER * self.value[:, 2:] + UNCERTAIN * np.sqrt(self.cov[0, :, :2])
+        sides = self.value[:, 2:]
+        return np.minimum(BUFFER * sides + UNCERTAIN * np.sqrt(self.cov[0, :, :2]), MOST_MARGIN * sides)
 
     def boxes(self) -> np.ndarray:
         """(N, 4) px x1 y1 x2 y2."""
