@@ -19,7 +19,7 @@ from .address import Address
 from .writer import in_utf8
 
 PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"<MPD", b"<?xml", b"[playlist]")  # how they begin; those of DASH are XML
-PATIENCE = 10.0  # seconds that a stream has to answer, and between two of its frames
+PATIENCE = 10.0  # seconds that a stream has to answer; half of it between two of its frames
 
 
 @contextlib.contextmanager
@@ -28,7 +28,7 @@ def opened(address: Address, patience: float = PATIENCE) -> Iterator[cv2.VideoCa
 
     Args:
         address: the Address.
-        patience: seconds that a stream has to answer, and between two of its frames.
+        patience: seconds that a stream has to answer; half of it between two of its frames.
 
     Raises:
         ImageError: the file is a playlist, which names other files.
@@ -40,9 +40,9 @@ def opened(address: Address, patience: float = PATIENCE) -> Iterator[cv2.VideoCa
             _check_no_playlist(address.where)
             capture = cv2.VideoCapture(stack.enter_context(in_utf8(address.where)))
         else:
-            limit = round(1000 * patience)
             capture = cv2.VideoCapture(address.where, cv2.CAP_FFMPEG, [
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit])
+                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(1000 * patience),
+                cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(500 * patience)])
         stack.callback(capture.release)
         yield capture
 

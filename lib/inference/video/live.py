@@ -27,7 +27,7 @@ class LiveFrames:
         address: the Address.
         note: takes a line when the connection is lost, and when it is back.
         lost: seconds without a frame after which a stream that was there is given up.
-        patience: seconds that a stream has to answer, and between two of its frames.
+        patience: seconds that a stream has to answer; half of it between two of its frames.
         max_pixels: largest number of pixels of a frame; 0: any.
 
     Attributes:
@@ -115,7 +115,7 @@ class LiveFrames:
                     image = capture.read()[1]
                 if image is None:
                     failed += 1
-                    if time.perf_counter() - began > self.patience / 2:  # it waited for nothing
+                    if time.perf_counter() - began > self.patience / 3:  # it waited for nothing
                         return
                     continue
                 if again:

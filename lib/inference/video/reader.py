@@ -79,7 +79,7 @@ class FileFrames:
                         image = None if late else capture.retrieve()[1]
                 if image is None and not late:
                     failed += 1
-                    if not self.address.is_path and time.perf_counter() - asked > PATIENCE / 2:
+                    if not self.address.is_path and time.perf_counter() - asked > PATIENCE / 3:
                         break  # it waited for a server in vain
                     continue
                 if failed and number:  # the decoder may lose more frames than it reports: those that need a lost one
