@@ -25,6 +25,7 @@ FILES = ["LICENSE", "CITATION.cff"]
 API = {  # heading -> (sentence, names)
     "Finding faces": ("The [library](library.md) page shows how they are used.", [
         "manyfaces.inference.detector.Detector", "manyfaces.detections.Detections", "manyfaces.detections.Face",
+        "manyfaces.inference.video.detect.Video", "manyfaces.inference.video.reader.VideoEnded",
         "manyfaces.pretrained", "manyfaces.errors.InputError"]),
     "Images and annotations": ("", [
         "manyfaces.datasets.images.read_image", "manyfaces.datasets.images.ImageError", "manyfaces.datasets.roidb",

@@ -33,7 +33,8 @@ def test_ids_stay_with_faces_whatever_their_order():
     tracker = Tracker(0.6)
     assert ids(tracker, [box(0), box(100)], 0.0) == [1, 2]
     assert ids(tracker, [box(110), box(10)], 0.04) == [2, 1]
-    assert ids(tracker, [box(120), box(20), box(300)], 0.08) == [2, 1, 3] and tracker.count == 3
+    assert ids(tracker, [box(120), box(20), box(300)], 0.08) == [2, 1, 3] and tracker.count == 2
+    assert ids(tracker, [box(300)], 0.12) == [3] and tracker.count == 3
 
 
 def test_two_faces_that_cross_keep_their_ids():

@@ -25,7 +25,7 @@ USUAL = 15.0  # frames, over which a track's usual speed and size are averaged
 UNCERTAIN = 2.0  # standard deviations of a track's place that are added as well: they grow while it is lost
 MOST_MARGIN = 1.5  # fraction of a box's sides that all of this may add at each end
 FIRST_IOU, SECOND_IOU, NEW_IOU = 0.2, 0.5, 0.3  # least IoU: good faces, weak ones, tracks of one frame
-POSITION, VELOCITY = 1 / 20, 1 / 160  # standard deviations, as fractions of the box's height
+POSITION, VELOCITY = 1 / 20, 1 / 100  # standard deviations, as fractions of the box's height; heads turn fast
 
 
 class Tracker:
@@ -35,7 +35,7 @@ class Tracker:
         threshold: lowest score of a face that begins a track.
 
     Attributes:
-        count: number of ids given so far.
+        count: number of tracks so far that have more than one frame; false faces often have one only.
 
     Raises:
         InputError: SciPy, which assigns faces to tracks, is missing.
@@ -47,7 +47,7 @@ class Tracker:
         except ImportError:
             raise InputError("tracking needs SciPy: pip install 'manyfaces[track]'") from None
         self.threshold, self.low, self._assign = threshold, min(LOW, threshold), linear_sum_assignment
-        self.count = 0
+        self.count, self._given = 0, 0
         self._seconds: float | None = None
         self._ids = np.zeros(0, np.int64)
         self._hits = np.zeros(0, np.int64)
@@ -91,11 +91,12 @@ class Tracker:
         self._motion.correct(rows[hit], faces.boxes[hit])
         ids[hit] = self._ids[rows[hit]]
         self._hits[rows[hit]] += 1
+        self.count += int((self._hits[rows[hit]] == 2).sum())
         self._seen[rows[hit]] = seconds
         self._forget((self._hits > 1) | ~free)
         new = np.flatnonzero(good & (rows < 0))
-        ids[new] = np.arange(self.count + 1, self.count + len(new) + 1)
-        self.count += len(new)
+        ids[new] = np.arange(self._given + 1, self._given + len(new) + 1)
+        self._given += len(new)
         self._ids = np.append(self._ids, ids[new])
         self._hits = np.append(self._hits, np.ones(len(new), np.int64))
         self._seen = np.append(self._seen, np.full(len(new), seconds))
