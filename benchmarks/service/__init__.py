@@ -130,6 +130,7 @@ def refusals() -> Table:
         ["answers 200", outcome.codes["ok"]], ["answers 503", outcome.codes["busy"]],
         ["ms to 503 in the service, median", f"{statistics.median(rows):.1f}"],
         ["ms to 503 in the service, 99 %", f"{rows[int(len(rows) * 0.99)]:.1f}"],
+        ["% of the 503 within 100 ms", f"{sum(ms <= 100 for ms in rows) / len(rows) * 100:.1f}"],
         ["ms to 503 at the client, slowest", f"{outcome.slowest_refusal * 1e3:.0f}"],
         ["Retry-After, s", " ".join(sorted(outcome.retry))]],
         "16 clients, room for 3 images of 1600 x 1600 px, one thread, 10 s.", PACKAGES)

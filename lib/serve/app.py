@@ -6,6 +6,7 @@ function, so they are no texts here.
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from .metrics import TYPE
 from .service import Service, Work
 
 Site = tuple[Mapping[str, Path | bytes], Callable[[str], Mapping[str, str]]]
+_HINT = b"manyfaces serve: POST an image to /v1/detect; /openapi.json describes it.\n"
 _HEADERS = {name.decode(): value.decode() for name, value in HEADERS}
 
 
@@ -46,7 +48,8 @@ def create_app(service: Service, site: Site | None = None) -> FastAPI:
     app = FastAPI(title="manyfaces", version=__version__, description=schema.DESCRIPTION, docs_url=None, redoc_url=None,
                   lifespan=lifespan, openapi_tags=schema.TAGS, redirect_slashes=False)
     app.state.service = service
-    app.add_middleware(Guard, service=service)
+    files = dict(site[0]) if site else {"": _HINT}
+    app.add_middleware(Guard, service=service, page=[f"/{address}" for address in files])
     if service.settings.allow_origins:  # outside of the guard, whose errors a page has to be able to read too
         app.add_middleware(CORSMiddleware, allow_origins=list(service.settings.allow_origins),
                            allow_methods=["GET", "POST"], allow_headers=["authorization", "x-api-key", "content-type"],
@@ -55,11 +58,9 @@ def create_app(service: Service, site: Site | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _parameter_error)
     _add_detect(app, service)
     _add_facts(app, service)
-    for address, content in (site[0] if site else {}).items():
-        _add_file(app, address, content, dict(site[1](address or "index.html")) if site else {})
-    if not site:
-        _add_file(app, "", b"manyfaces serve: POST an image to /v1/detect; /openapi.json describes it.\n",
-                  {"Content-Type": "text/plain; charset=utf-8"})
+    for address, content in files.items():
+        headers = site[1](address or "index.html") if site else {"Content-Type": "text/plain; charset=utf-8"}
+        _add_file(app, address, content, dict(headers))
     return app
 
 
@@ -161,7 +162,10 @@ def _add_file(app, address, content, headers):
     async def file(request: Request) -> Response:
         if isinstance(content, bytes):
             return Response(content, headers=headers)
-        return FileResponse(content, headers=headers)
+        answer = FileResponse(content, headers=headers, stat_result=os.stat(content))
+        if request.headers.get("if-none-match") == answer.headers["etag"]:
+            return Response(status_code=304, headers={**headers, "ETag": answer.headers["etag"]})
+        return answer
 
     app.add_route(f"/{address}", file, methods=["GET", "HEAD"], include_in_schema=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Collection
 from typing import Any
 
 from ..errors import printable, shortened
@@ -13,8 +14,6 @@ from .settings import is_loopback
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Addresses that answer without a key, by any name, and during shutdown."""
-KEYED = ("/v1/", "/metrics", "/openapi.json")
-"""Beginnings of the addresses that ask for a key where the service has one. The page itself holds nothing secret."""
 KNOWN = OPEN | {"/v1/detect", "/v1/models", "/metrics", "/openapi.json", "/"}
 """Addresses that metrics name; others are summed."""
 GONE = 499  # status in the log; nothing is sent
@@ -26,10 +25,11 @@ class Guard:
     Args:
         app: the ASGI app.
         service: what it serves.
+        page: addresses that ask for no key, because they hold nothing secret. All others do where the service has one.
     """
 
-    def __init__(self, app: Any, service: Service) -> None:
-        self.app, self.service = app, service
+    def __init__(self, app: Any, service: Service, page: Collection[str] = ()) -> None:
+        self.app, self.service, self.page = app, service, frozenset(page)
         settings = service.settings
         self.names = ({"localhost", *(name.lower() for name in settings.allow_hosts)}
                       if is_loopback(settings.host) else None)
@@ -59,7 +59,7 @@ class Guard:
 
     def _check(self, scope, headers):
         """Refuse what needs no body to be refused."""
-        path = scope["path"]
+        path = _path(scope)
         size = len(path) + len(scope.get("query_string", b"")) + sum(len(a) + len(b) for a, b in scope["headers"])
         if size > MOST_HEAD:  # the server bounds only what comes in pieces
             raise Problem("bad_request", f"The head of the request has more than {MOST_HEAD:,} bytes.")
@@ -71,7 +71,7 @@ class Guard:
         if self.names is not None and not is_loopback(host) and host not in self.names:
             raise Problem("wrong_host", "The service listens on this machine only and was called by another name; "
                           "--allow-host adds one.")
-        if self.service.keys and path.startswith(KEYED):
+        if self.service.keys and path not in self.page:
             scheme, _, key = headers.get("authorization", "").partition(" ")
             given = key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
             if not self.service.keys.fit(given.encode("utf-8", "replace")):
@@ -117,18 +117,22 @@ class _Request:
         await self.send({"type": "http.response.body", "body": body})
 
     def close(self):
-        service, path = self.service, self.scope["path"]
-        path = path if path in KNOWN else "other"
+        service, path = self.service, _path(self.scope)
+        shown, path = shortened(printable(path), 100), path if path in KNOWN else "other"
         seconds = time.perf_counter() - self.start
         code = self.facts.pop("code", "ok" if self.status < 400 else "other")
         service.metrics.requests.labels(path, str(self.status), code).inc()
         service.metrics.seconds.labels(path).observe(seconds)
         if self.status == GONE:
             service.metrics.dropped.inc()
-        shown = shortened(printable(self.scope["path"]), 100)
         service.log.event("request", "error" if self.status >= 500 and code == "internal" else "info", id=self.id,
                           method=self.scope["method"], path=shown, status=self.status, code=code,
                           total_ms=round(seconds * 1e3, 1), **self.facts)
+
+
+def _path(scope):
+    """The address within the app, which a server may have mounted elsewhere, such as Ray Serve under a prefix."""
+    return scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 def _host(header: str) -> str:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from .answers import CODES
 
-DESCRIPTION = """Finds faces in images. Errors are JSON with a stable `code` and a `message` for the reader."""
+DESCRIPTION = """Finds faces in images. Errors are JSON with a stable `code` and a `message` for the reader.
+Where the service has keys, send one as `Authorization: Bearer KEY`."""
 TAGS = [{"name": "detect", "description": "faces of images"},
         {"name": "operation", "description": "for load balancers and monitors"}]
 _FACE = {"box": [87.6, 61.9, 214.3, 236.1], "score": 0.991,

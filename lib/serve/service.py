@@ -100,11 +100,6 @@ class Service:
         """Name of the model of a request that names none."""
         return next(iter(self.detectors))
 
-    @property
-    def ready(self) -> bool:
-        """Whether a request would be accepted now."""
-        return bool(self.detectors) and not self.stopping and self.lanes.has_room()
-
     def detector(self, name: str | None) -> tuple[str, BaseDetector]:
         """(name, detector); Problem where the service does not have it."""
         found = self.detectors.get(name or self.default)
@@ -145,7 +140,8 @@ class Service:
                 raise Gone
             done = everything.result()
         finally:
-            everything.cancel()
+            for future in futures:
+                future.cancel()
             left.cancel()
         for work in done:
             self._mean += (work.seconds - self._mean) / 20

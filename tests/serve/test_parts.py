@@ -114,6 +114,33 @@ def test_a_body_is_counted_while_it_is_read_and_no_longer_when_it_fails():
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("prefix", "path", "status"), [
+    ("", "/v1/models", 401), ("/faces", "/faces/v1/models", 401), ("/faces/", "/faces/metrics", 401),
+    ("/faces", "/faces/", 200), ("/faces", "/faces/healthz", 200), ("", "/", 200), ("", "/new", 401)])
+def test_a_prefix_of_a_server_in_front_opens_nothing(prefix, path, status):
+    """Ray Serve mounts the app under a prefix, which is then part of the path."""
+    pytest.importorskip("prometheus_client")
+    from manyfaces.serve.guard import Guard
+    from manyfaces.serve.service import Service
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    async def scenario():
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        service = Service(Settings(), Keys(["0123456789abcdef"]), Log(io.StringIO()))
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": prefix, "query_string": b"",
+                 "headers": [(b"host", b"localhost")]}
+        await Guard(app, service, ["/"])(scope, None, send)
+        assert sent[0]["status"] == status
+
+    asyncio.run(scenario())
+
+
 # ------------------------------------------------------------------------------------------------------------ queue
 
 def test_lanes_run_in_order_and_drop_what_waits_when_it_is_cancelled():

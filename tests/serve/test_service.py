@@ -111,6 +111,9 @@ def test_the_page_loads_nothing_from_elsewhere_and_knows_the_service(served):
     page = ask(served.port, path="/", method="GET")
     assert page.headers["content-type"].startswith("text/html") and "default-src 'none'" in page.headers[
         "content-security-policy"]
+    script = ask(served.port, path="/app.js", method="GET")
+    again = ask(served.port, path="/app.js", method="GET", if_none_match=script.headers["etag"])
+    assert script.status == 200 and script.body and (again.status, again.body) == (304, b"")
     site = ask(served.port, path="/site.json", method="GET").json
     assert site["service"] == "v1/detect" and {row["name"] for row in site["models"] if row["service"]} == {
         "ssh_mobilenet_v1_025"}

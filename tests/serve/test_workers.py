@@ -33,7 +33,8 @@ def test_without_a_key_only_probes_and_the_page_are_open(served):
     for headers in ({}, {"authorization": "Bearer " + KEY[:-1]}, {"authorization": "Bearer"}, {"x_api_key": "x" * 999},
                     {"authorization": "Basic " + KEY}, {"authorization": KEY}, {"x_api_key": ""}):
         for path, method in (("/v1/detect", "POST"), ("/v1/models", "GET"), ("/metrics", "GET"),
-                             ("/openapi.json", "GET"), ("/v1/nothing", "GET")):
+                             ("/openapi.json", "GET"), ("/v1/nothing", "GET"), ("/nothing", "GET"),
+                             ("/v1/../v1/models", "GET"), ("//v1/models", "GET"), ("/%76%31/models", "GET")):
             answer = asked(served, path, method, **headers)
             assert answer.code == "unauthorized" and answer.headers["www-authenticate"].startswith("Bearer")
     assert [asked(served, path).status for path in ("/healthz", "/readyz", "/", "/site.json")] == [200] * 4

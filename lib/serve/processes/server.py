@@ -91,8 +91,11 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         start = time.monotonic()
-        while not self.force_exit and self.server_state.connections and time.monotonic() - start < _REFUSING:
-            await asyncio.sleep(_TICK)  # connections whose request is on its way get their 503
+        while not self.force_exit and (connections := self.server_state.connections):
+            reading = any(getattr(connection, "lingering", False) for connection in connections)
+            if time.monotonic() - start > (_READING if reading else _REFUSING):
+                break
+            await asyncio.sleep(_TICK)  # those whose request is on its way get their 503
         self.cut = self.service.active
         if self.cut:
             self.force_exit = True
