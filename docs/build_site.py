@@ -153,11 +153,10 @@ def add_demo() -> None:
         return
     size = build_site(SITE / "demo", site_files(runtime=runtime, webgpu=False))
     gallery = SITE / "gallery.html"
-    text = gallery.read_text(encoding="utf-8")
-    mark = '<h2 id="ssh">'
-    gallery.write_text(text.replace(mark, '<p><a href="demo/index.html">Try it in your browser</a>: the pictures stay '
-                                    f"there.</p>\n{mark}", 1), encoding="utf-8")
-    print(f"with the live demo in {(SITE / 'demo').relative_to(ROOT)}, {size / 1e6:.0f} MB; it needs a server")
+    before, mark, after = gallery.read_text(encoding="utf-8").partition('<h2 id="ssh">')
+    link = '<p><a href="demo/index.html">Try it in your browser</a>: the pictures stay there.</p>\n'
+    gallery.write_text(before + link + mark + after, encoding="utf-8")
+    print(f"with the live demo, {size / 1e6:.0f} MB, in {os.path.relpath(SITE / 'demo')}; it needs a server")
 
 
 def main() -> int:

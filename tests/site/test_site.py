@@ -10,6 +10,9 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from manyfaces.web import runtime
+from manyfaces.web.runtime import cache_folder
+
 spec = importlib.util.spec_from_file_location("build_site", ROOT / "docs" / "build_site.py")
 build_site = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(build_site)
@@ -63,6 +66,27 @@ def timed(command, **options):
 def build():
     """(finished process, s of processor time) of the only build of the whole site in a run of the tests."""
     return timed([sys.executable, ROOT / "docs" / "build_site.py"])
+
+
+@needs_extra
+def test_the_live_demo_is_added_where_its_runtime_was_fetched_before(tmp_path, monkeypatch, capsys):
+    build()
+    gallery = (build_site.SITE / "gallery.html").read_text(encoding="utf-8")
+    (tmp_path / "gallery.html").write_text(gallery, encoding="utf-8")
+    monkeypatch.setattr(build_site, "SITE", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    build_site.add_demo()
+    assert capsys.readouterr().out.startswith("without the live demo")
+    assert {path.name for path in tmp_path.iterdir()} == {"gallery.html"}
+    folder = cache_folder() / runtime._version()
+    folder.mkdir(parents=True)
+    for name in runtime.KEPT:
+        (folder / name).write_text(name)
+    build_site.add_demo()
+    link = '<p><a href="demo/index.html">Try it in your browser</a>: the pictures stay there.</p>\n<h2 id="ssh">'
+    assert (tmp_path / "gallery.html").read_text(encoding="utf-8") == gallery.replace('<h2 id="ssh">', link) != gallery
+    assert (tmp_path / "demo" / "index.html").is_file() and (tmp_path / "demo" / "site.json").is_file()
+    assert build_site.foreign(tmp_path / "demo") == []
 
 
 @needs_extra

@@ -152,3 +152,16 @@ def test_the_size_of_the_nets_input_follows_the_sidecar(node):  # noqa: F811
         list(scaled_size(width, height, 1, max_side=side)) for width, height, side in cases]
     if "ssd_mobilenet_v2_075" in shipped():
         assert node(source, {"facts": facts_of("ssd_mobilenet_v2_075"), "cases": cases}, {}) == [[300, 300]] * 4
+
+
+def test_failures_of_a_net_are_said_in_words(node):  # noqa: F811
+    source = ('import { ofNet } from "./words.js";'
+              "answer(job.cases.map(words => ofNet(new Error(words[0]), words[1]).message));")
+    small, close = "Choose less detail.", "Close other pages"
+    cases = {("failed to allocate a buffer of size 9", None): small, ("std::bad_alloc", None): small,
+             ("memory access out of bounds", None): small, ("Array buffer allocation failed", "SSH"): close,
+             ("Failed to fetch", "SSH"): "SSH cannot be loaded: the server does not answer",
+             ("Aborted(both async and sync fetching of the wasm failed)", "SSH"): "the server does not answer",
+             ("strange", None): "The detector failed: strange."}
+    found = node(source, {"cases": [list(case) for case in cases]}, {})
+    assert [words in message for words, message in zip(cases.values(), found, strict=True)] == [True] * len(cases), found

@@ -8,7 +8,7 @@ import { busy, complain, enable, fillModels, repaint, resetThreshold, setFacts, 
 import { Failure, NO_CARD } from "./words.js";
 
 const HELD = 500; // ms that a face of the camera stays hidden after the frame in which it was found
-const camera = new Camera(() => fail(new Failure("The camera was unplugged or taken away.")));
+const camera = new Camera(() => { stopCamera(); complain(new Failure("The camera was unplugged or taken away.")); });
 let wanted = false, working = false; // of the loop
 let opening = 0; // counts what the reader opens: what was overtaken is dropped
 let resumes = false; // the camera, when the page is seen again
@@ -77,6 +77,7 @@ function noGraphicsCard() {
   complain(new Failure(NO_CARD));
 }
 
+// What the loop does with a failure of one run.
 async function fail(error) {
   if (error.later && state.source?.live && camera.running) { // a service that is busy: the camera goes on in a moment
     complain(error);
@@ -84,7 +85,7 @@ async function fail(error) {
     wanted = true;
     return;
   }
-  if (webgpu() && error instanceof Failure && working) { // it can also fail at a picture
+  if (webgpu() && error instanceof Failure) { // it can also fail at a picture
     noGraphicsCard();
     wanted = true;
     return;
@@ -97,9 +98,8 @@ const frames = [newCanvas(1, 1), newCanvas(1, 1)]; // one is shown while the nex
 async function grabbed() {
   for (let tries = 0; camera.running && !camera.ready && tries < 20; tries++) await camera.nextFrame();
   if (!camera.ready) return null;
-  frames.reverse();
-  const { video, mirrored } = camera;
-  return { canvas: drawn(video, video.videoWidth, video.videoHeight, frames[0], mirrored) };
+  const { video, mirrored } = camera, free = frames.find(canvas => canvas !== state.shown?.canvas);
+  return { canvas: drawn(video, video.videoWidth, video.videoHeight, free, mirrored) };
 }
 
 // ------------------------------------------------------------------ sources

@@ -35,11 +35,11 @@ export function noCamera(error) {
 
 // Of the net: running, or loading where `loading` is the detector's title.
 export function ofNet(error, loading) {
-  const text = String(error?.message ?? error);
-  if (/memory|alloc|out of bounds|RangeError|abort/i.test(text))
+  const text = String(error?.message ?? error), unreached = /fetch|network/i.test(text);
+  if (!unreached && /memory|alloc|out of bounds|RangeError|abort/i.test(text))
     return new Failure(loading ? `There is not enough memory for ${loading}. Close other pages and try again.`
       : "There is not enough memory for this picture. Choose less detail.");
-  const cause = /fetch|network/i.test(text) ? "the server does not answer" : text.slice(0, 300);
-  return new Failure(loading ? `${loading} cannot be loaded: ${cause}. Choose it again to retry.`
+  const cause = unreached ? "the server does not answer" : text.slice(0, 300);
+  return new Failure(loading ? `${loading} cannot be loaded: ${cause}. Reload the page, or choose another detector.`
     : `The detector failed: ${cause}. Try again, or choose another detector.`);
 }
