@@ -25,10 +25,13 @@ def files():
     """The table of the site with the runtime itself, which npm fetches into the user's cache where it is not there."""
     if find_chromium() is None:
         pytest.skip("no Chromium on this machine; Debian: apt install chromium")
-    try:
-        return web.site_files(runtime=fetch_runtime())
-    except InputError as error:
-        pytest.skip(f"no onnxruntime-web on this machine: {error}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("npm_config_fetch_retries", "0")  # a machine without a network does not wait for minutes
+        patch.setenv("npm_config_fetch_timeout", "30000")
+        try:
+            return web.site_files(runtime=fetch_runtime())
+        except InputError as error:
+            pytest.skip(f"no onnxruntime-web on this machine: {error}")
 
 
 @pytest.fixture(scope="module")
