@@ -8,6 +8,7 @@ import { busy, complain, enable, fillModels, repaint, resetThreshold, setFacts, 
 import { Failure, NO_CARD } from "./words.js";
 
 const HELD = 500; // ms that a face of the camera stays hidden after the frame in which it was found
+const MOST_PATIENCE = 10; // s, of the camera with a service that is busy
 const camera = new Camera(() => { stopCamera(); complain(new Failure("The camera was unplugged or taken away.")); });
 let wanted = false, working = false; // of the loop
 let opening = 0; // counts what the reader opens: what was overtaken is dropped
@@ -35,18 +36,19 @@ async function refresh() {
 
 async function once() {
   const { source } = state, row = model(), finder = engine();
+  const overtaken = () => source !== state.source || row !== model() || finder !== engine(); // then `wanted` is set
   if (!row) throw new Failure("This site has no detector.");
   if (!finder.has(row, webgpu())) busy(`Loading ${row.title}…`);
   const facts = await ready(finder, row);
-  if (row !== model() || finder !== engine()) return; // the reader has chosen another one: `wanted` is set
+  if (overtaken()) return;
   if (facts !== state.facts) setFacts(facts);
-  if (!source || source !== state.source) return;
+  if (!source) return;
   const first = !source.live || !state.shown?.live, start = performance.now();
   if (first) busy("Looking for faces…");
   const frame = source.live ? await grabbed() : source;
-  if (!frame || source !== state.source) return;
+  if (!frame || overtaken()) return;
   const found = await finder.detect(frame, side(source), source.live ? threshold() - 0.01 : 0);
-  if (source !== state.source || row !== model()) return;
+  if (overtaken()) return;
   const rate = 1000 / (performance.now() - start);
   const recent = state.held.filter(({ time }) => start - time < HELD);
   state.held = source.live ? [...recent, { time: start, faces: found.faces }] : [];
@@ -81,7 +83,7 @@ function noGraphicsCard() {
 async function fail(error) {
   if (error.later && state.source?.live && camera.running) { // a service that is busy: the camera goes on in a moment
     complain(error);
-    await new Promise(done => setTimeout(done, 1000 * error.later));
+    await new Promise(done => setTimeout(done, 1000 * Math.min(error.later, MOST_PATIENCE)));
     wanted = true;
     return;
   }
@@ -97,7 +99,8 @@ async function fail(error) {
 const frames = [newCanvas(1, 1), newCanvas(1, 1)]; // one is shown while the next one is searched
 async function grabbed() {
   for (let tries = 0; camera.running && !camera.ready && tries < 20; tries++) await camera.nextFrame();
-  if (!camera.ready) return null;
+  if (!camera.running) return null;
+  if (!camera.ready) throw new Failure("The camera gives no picture. Another program may use it.");
   const { video, mirrored } = camera, free = frames.find(canvas => canvas !== state.shown?.canvas);
   return { canvas: drawn(video, video.videoWidth, video.videoHeight, free, mirrored) };
 }
@@ -141,7 +144,10 @@ async function startCamera(device) {
       refresh();
     }
   } catch (error) {
-    if (number === opening) complain(error);
+    if (number === opening) {
+      stopCamera(); // it may have been another camera until now
+      complain(error);
+    }
   }
   cameraButtons();
   if (!working) busy("");
@@ -211,7 +217,7 @@ function listen() {
     if (document.hidden && camera.running) pause();
     else if (!document.hidden && resumes) startCamera(camera.device);
   });
-  addEventListener("pagehide", () => camera.stop());
+  addEventListener("pagehide", stopCamera);
   $("model").onchange = $("side").onchange = refresh;
   $("webgpu").onchange = () => { state.refused = false; refresh(); };
   for (const choice of document.getElementsByName("place")) choice.onchange = () => { fillModels(); refresh(); };
