@@ -202,6 +202,7 @@ def test_sources_are_images_folders_globs_videos_and_cameras(tmp_path):
     assert [(source.kind, source.name) for source in found] == [
         ("image", "a"), ("image", "b"), ("image", "c"), ("video", "film"), ("image", "a_2"), ("image", "b_2"),
         ("video", "film_2"), ("camera", "camera_0")]
+    assert [(source.kind, source.where) for source in find_sources(["/dev/video3"])] == [("camera", "3")]
     assert find_sources([tmp_path / "more/7"])[0].kind == "image"  # a file named like a camera is a file
     for word, message in (("none.jpg", "no such file or folder"), ("none*.jpg", "nothing matches it")):
         with pytest.raises(InputError, match=message):
@@ -217,11 +218,26 @@ def test_a_stream_is_named_without_its_password(tmp_path):
     found = find_sources(["rtsp://me:secret@camera.local:554/live/1?token=secret", "https://a.b/c.mp4?key=secret"])
     assert [(source.kind, source.where, source.name) for source in found] == [
         ("stream", "rtsp://camera.local:554/live/1", "camera.local_554_live_1"),
-        ("video", "https://a.b/c.mp4", "a.b_c.mp4")]
+        ("video", "https://a.b/c.mp4", "a.b_c")]
     assert found[0].address.where == "rtsp://me:secret@camera.local:554/live/1?token=secret"
     for odd in ("rtsp://me:sec/ret@camera/live", "rtsp://me:sec?ret@camera/live", "http://me:1?secret@camera"):
         assert find_sources([odd])[0].where.endswith("://(hidden)") and find_sources([odd])[0].name == "hidden"
     assert [source.live for source in found] == [True, False] and "secret" not in repr(found[0].address.name)
+
+
+def test_an_address_is_always_done_again(tmp_path):
+    """Two addresses that differ in what is hidden have one name."""
+    sources = find_sources(["https://a.b/c.mp4?key=1", "https://a.b/c.mp4?key=2", "rtsp://a.b/c"])
+    assert [source.name for source in sources] == ["a.b_c", "a.b_c_2", "a.b_c_3"]
+    path = tmp_path / "f.jsonl"
+    journal = Journal(path, "x", 0.3)
+    assert journal.start(sources, None) == sources
+    for source in sources:
+        journal.add({"source": source.where, "threshold": 0.3, "frame": 0, "end": True})
+    journal.close()
+    again = Journal(path, "x", 0.3)
+    assert again.start(sources, None) == sources and path.read_text() == ""
+    again.close()
 
 
 def test_demo_has_two_portraits_and_a_crowd_where_demo_data_is_empty(tmp_path):

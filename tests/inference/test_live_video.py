@@ -15,7 +15,7 @@ from stand_in import square_detector
 
 from manyfaces.commands.command_line import quiet_decoders
 from manyfaces.datasets.images import ImageError
-from manyfaces.inference.video import detect, live
+from manyfaces.inference.video import live
 from manyfaces.inference.video.address import Address, address_of
 from manyfaces.inference.video.live import LiveFrames
 from manyfaces.inference.video.reader import VideoEnded
@@ -24,10 +24,8 @@ from manyfaces.inference.video.reader import VideoEnded
 @pytest.fixture(autouse=True)
 def no_thread_is_left():
     quiet_decoders()
-    before = threading.active_count()
     yield
     wait_for(lambda: not any(thread.name.startswith("frames of") for thread in threading.enumerate()))
-    assert before
 
 
 def test_a_stream_gives_frames_with_faces_in_their_time():
@@ -47,7 +45,7 @@ def test_frames_that_come_while_one_is_in_work_are_dropped():
         first = next(video)
         time.sleep(0.5)
         late = next(video)
-        assert video.number > 10 and video.skipped >= video.number - 1
+        assert video.number > 3 and video.skipped >= video.number - 1
         assert late.seconds - first.seconds > 0.4  # the newest, not the next
 
 
@@ -64,7 +62,7 @@ def test_a_lost_stream_is_connected_again_and_the_lines_say_so(monkeypatch):
 
 
 def test_a_stream_that_stays_away_is_an_error_within_the_time(monkeypatch):
-    monkeypatch.setattr(detect, "LIVE_LOST", 0.4)
+    monkeypatch.setattr(live, "LOST", 0.4)
     notes, seen = [], []
     with server(8, "refuse") as address, square_detector().video(address, note=notes.append) as video:
         began = time.perf_counter()

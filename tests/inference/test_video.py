@@ -87,6 +87,13 @@ def test_what_is_no_video_is_an_error_that_says_so(tmp_path):
             next(square_detector().video(source))
 
 
+def test_a_pipe_is_no_video(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")  # to open it would wait for ever
+    with pytest.raises(ImageError, match="pipe.mp4: is not a regular file, expected a video"):
+        next(square_detector().video(tmp_path / "pipe.mp4"))
+    assert address_of("/dev/video2") == Address("camera", "2", "camera 2") == address_of(2) == address_of("2")
+
+
 def test_an_mp4_without_its_index_is_said_to_be_cut_short(tmp_path):
     path = film(tmp_path / "film.mp4", 30, codec="mp4v")  # OpenCV writes the index last
     with open(path, "r+b") as file:

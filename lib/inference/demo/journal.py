@@ -126,7 +126,8 @@ class Journal:
         done = {row["source"] for _, row in self.rows if self._complete(row, limit)
                 and (pictures is None or (row.get("shows", DRAWN) == kind
                                           and (Path(pictures) / str(row.get("picture"))).exists()))}
-        todo = [source for source in sources if source.live or source.where not in done]
+        # What an address gives may change, and its query, which tells two of them apart, is not in the lines.
+        todo = [source for source in sources if source.live or source.url or source.where not in done]
         again = {source.where for source in todo}
         kept = [line + b"\n" for line, row in self.rows if row["source"] not in again]
         write_whole(self.path, b"".join(kept))

@@ -16,7 +16,7 @@ from ...datasets.images import is_url
 from ...datasets.toy.data_set import portrait_collage
 from ...datasets.toy.portraits import portraits
 from ...errors import InputError
-from ..video.address import EXTENSIONS, Address, address_of
+from ..video.address import EXTENSIONS, Address, address_of, camera_number
 
 EXPECTED = "expected an image, a folder, a glob, a video, the number of a camera, or an address such as rtsp://host/path"
 
@@ -98,13 +98,13 @@ def default_sources(folder: str | os.PathLike) -> list[Source]:
 def _sources_of(word):
     if os.path.isdir(word):
         return _folder(word)
+    if (number := camera_number(word)) is not None:
+        return [Source("camera", number, f"camera_{number}")]
     if os.path.exists(word):
         return [_file(word)]
     if is_url(word):
         address = address_of(word)
         return [Source(address.kind, address.name, _file_name(address.name), url=address.where)]
-    if word.isascii() and word.isdigit() and len(word) < 10:
-        return [Source("camera", word, f"camera_{word}")]
     paths = sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
     if paths:
         return [_file(path) for path in paths]
@@ -114,7 +114,8 @@ def _sources_of(word):
 
 def _file_name(address):
     """A name of letters, digits, points and lines for the video of an address."""
-    return re.sub(r"[^\w.-]+", "_", address.partition("://")[2]).strip("._")[:100]
+    name = re.sub(r"[^\w.-]+", "_", address.partition("://")[2]).strip("._")
+    return (Path(name).stem if Path(name).suffix.lower() in EXTENSIONS else name)[:100]
 
 
 def _folder(folder):

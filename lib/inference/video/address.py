@@ -70,12 +70,21 @@ def address_of(source: str | os.PathLike | int) -> Address:
     path = Path(text)
     if path.is_dir():
         raise ImageError(f"{text}: is a folder, expected a video")
+    number = camera_number(text)
+    if number is not None:
+        return Address("camera", number, f"camera {number}")
     if not path.exists():
-        if re.fullmatch(r"[0-9]{1,9}", text):
-            return Address("camera", text, f"camera {text}")
         raise ImageError(f"{text}: no such file; expected a video, the number of a camera, or an address such as "
                          f"rtsp://host/path")
     return Address("video", text, text)
+
+
+def camera_number(text: str) -> str | None:
+    """The number of the camera that a text names, as 0 or /dev/video0 (Linux); None: it names a file or nothing."""
+    device = re.fullmatch(r"/dev/video([0-9]{1,9})", text)
+    if device:
+        return device[1]
+    return text if re.fullmatch(r"[0-9]{1,9}", text) and not os.path.exists(text) else None
 
 
 def _stream(text):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import os
 import sys
 from collections.abc import Iterator
 
@@ -31,12 +32,14 @@ def opened(address: Address, patience: float = PATIENCE) -> Iterator[cv2.VideoCa
         patience: seconds that a stream has to answer; half of it between two of its frames.
 
     Raises:
-        ImageError: the file is a playlist, which names other files.
+        ImageError: the file is a playlist, which names other files, or no regular file.
     """
     with contextlib.ExitStack() as stack:
         if address.kind == "camera":
             capture = cv2.VideoCapture(int(address.where))
         elif address.is_path:
+            if os.path.exists(address.where) and not os.path.isfile(address.where):  # a pipe would block for ever
+                raise ImageError(f"{address.name}: is not a regular file, expected a video")
             _check_no_playlist(address.where)
             capture = cv2.VideoCapture(stack.enter_context(in_utf8(address.where)))
         else:

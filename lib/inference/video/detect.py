@@ -20,8 +20,6 @@ from .tracks import Tracker
 if TYPE_CHECKING:
     from ..base import BaseDetector
 
-LIVE_LOST = 60.0  # seconds without a frame after which a camera or stream is given up
-
 
 class VideoFrame(NamedTuple):
     """A frame and its faces.
@@ -121,7 +119,7 @@ def open_video(detector: BaseDetector, source: str | os.PathLike | int | Address
     lowest = tracker.low if tracker else threshold
     address = source if isinstance(source, Address) else address_of(source)
     limit = detector.cfg.TEST.MAX_FILE_PIXELS
-    frames = (LiveFrames(address, note or print_line, LIVE_LOST, max_pixels=limit) if address.live
+    frames = (LiveFrames(address, note or print_line, max_pixels=limit) if address.live
               else FileFrames(address, realtime, limit))
     find = find or detector.detect
     return Video(frames, lambda image: find(image, threshold=lowest), tracker)

@@ -15,6 +15,7 @@ from .capture import PATIENCE, check_opened, ending, opened
 from .reader import Frame, VideoEnded
 from .timing import Timing
 
+LOST = 60.0  # seconds without a frame after which a camera or stream is given up
 FAILURES = 50  # failed reads in a row after which a stream is lost: some packets may be damaged
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between two attempts; they double
 LOOK = 0.1  # seconds after which a wait looks whether Ctrl-C was pressed
@@ -26,7 +27,7 @@ class LiveFrames:
     Args:
         address: the Address.
         note: takes a line when the connection is lost, and when it is back.
-        lost: seconds without a frame after which a stream that was there is given up.
+        lost: seconds without a frame after which a stream that was there is given up; None: LOST.
         patience: seconds that a stream has to answer; half of it between two of its frames.
         max_pixels: largest number of pixels of a frame; 0: any.
 
@@ -37,10 +38,10 @@ class LiveFrames:
         complete: the program ended it.
     """
 
-    def __init__(self, address: Address, note: Callable[[str], object], lost: float = 60.0,
+    def __init__(self, address: Address, note: Callable[[str], object], lost: float | None = None,
                  patience: float = PATIENCE, max_pixels: int = 0):
-        self.address, self.note, self.lost, self.patience = address, note, lost, patience
-        self.max_pixels = max_pixels
+        self.address, self.note, self.patience, self.max_pixels = address, note, patience, max_pixels
+        self.lost = LOST if lost is None else lost
         self.header = Timing()
         self.damaged, self.skipped, self.complete = 0, 0, True
         self._news = threading.Condition()
