@@ -65,7 +65,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     timeout = SECONDS
 
     def do_GET(self) -> None:
-        address = unquote(urlsplit(self.path).path).removeprefix("/")
+        address = unquote(urlsplit(self.path).path, errors="surrogateescape").removeprefix("/")
         data = self._content(address)
         if data is None:
             self._answer(HTTPStatus.NOT_FOUND, {"Content-Type": "text/plain"}, b"no such address\n")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 
@@ -34,7 +36,7 @@ def page_folder() -> Path:
 
 def site_files(models: Sequence[str | Path] | None = None, runtime: Path | None = None,
                service: Iterable[str] | None = None, webgpu: bool = True) -> dict[str, Path | bytes]:
-    """Everything that the page asks for: relative address -> file or content. "" is the page itself.
+    """Everything that the page asks for: relative address (not quoted) -> file or content. "" is the page itself.
 
     Args:
         models: names of shipped detectors or paths of exported models (.onnx) that run in the browser, the one that is
@@ -60,7 +62,7 @@ def site_files(models: Sequence[str | Path] | None = None, runtime: Path | None 
             rows[name] = _row(name, None)
             if name in shipped():
                 files[f"models/{name}.json"] = sidecar_path(_single(name))
-                rows[name]["facts"] = f"models/{name}.json"
+                rows[name]["facts"] = _address(name, ".json")
         rows[name]["service"] = True
     first = DEFAULT if DEFAULT in rows and not models else next(iter(rows), None)
     for name, row in rows.items():
@@ -120,7 +122,12 @@ def _crowd():
     return cv2.imencode(".jpg", portrait_collage(1280, 800)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 
+def _address(name, ending):
+    """As the page asks for it: a name of a file may hold any character."""
+    return "models/" + quote(os.fsencode(name + ending))
+
+
 def _row(name, path):
-    return {"name": name, "title": TITLES.get(name, name), "onnx": path and f"models/{name}.onnx",
-            "facts": path and f"models/{name}.json", "service": False, "default": False,
+    return {"name": name, "title": TITLES.get(name, name), "onnx": path and _address(name, ".onnx"),
+            "facts": path and _address(name, ".json"), "service": False, "default": False,
             "megabytes": path and round(path.stat().st_size / 1e6, 1)}

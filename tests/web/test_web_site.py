@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -84,6 +86,22 @@ def test_a_model_of_ones_own_is_offered_first(runtime, tmp_path):
         shutil.copyfile(tmp_path / f"mine{suffix}", tmp_path / "sub" / f"mine{suffix}")
     with pytest.raises(InputError, match="two models of the name mine"):
         web.site_files([tmp_path / "mine.onnx", tmp_path / "sub" / "mine.onnx"], runtime)
+
+
+@pytest.mark.parametrize("name", ["my model#1?", "50%41&+é", os.fsdecode(b"old\xe9"), "..", "a.b"])
+def test_a_model_may_have_any_name(name, runtime, tmp_path):
+    for suffix in (".onnx", ".json"):
+        shutil.copyfile(pretrained.model_file(SSH).with_suffix(suffix), tmp_path / f"{name}{suffix}")
+    files = web.site_files([tmp_path / f"{name}.onnx"], runtime)
+    [row] = site_of(files)["models"]
+    assert row["name"] == name
+    with served(files) as server:
+        for key, suffix in (("onnx", ".onnx"), ("facts", ".json")):
+            assert not set(row[key]) & set(" #?&")
+            answer, body = ask(server, f"/{row[key]}")
+            assert (answer.status, body) == (200, (tmp_path / f"{name}{suffix}").read_bytes())
+    build_site(tmp_path / "site", files)
+    assert (tmp_path / "site" / "models" / f"{name}.onnx").is_file()
 
 
 @pytest.mark.parametrize("model, message", [
@@ -312,3 +330,16 @@ def test_the_command_builds_a_site(npm, tmp_path, monkeypatch, capsys):
     main(["--build", "public", "--model", SSH])
     assert re.match(r"public: \d+ files, \d+ MB", capsys.readouterr().out)
     assert (tmp_path / "public" / "models" / f"{SSH}.onnx").is_file()
+
+
+def test_the_command_serves_until_it_is_interrupted(npm):
+    npm(INSTALLS)
+    command = [sys.executable, "-m", "manyfaces", "web", "--port", "0", "--model", SSH]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        port = re.match(r"http://127.0.0.1:(\d+)/ shows the page", process.stdout.readline())[1]
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+        connection.request("GET", "/site.json")
+        assert [row["name"] for row in json.load(connection.getresponse())["models"]] == [SSH]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
