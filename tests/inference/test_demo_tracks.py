@@ -120,7 +120,7 @@ def test_realtime_says_how_many_frames_it_skipped(tool, stand_in, tmp_path, caps
                 "--json", tmp_path / "f.json") == 0
     rows = lines(tmp_path / "f.json")
     assert f"mean of {len(rows)} frames, {40 - len(rows)} skipped to keep up" in capsys.readouterr().out
-    assert 2 <= len(rows) <= 12 and rows[-1]["end"]
+    assert 2 <= len(rows) <= 12 and rows[-1]["end"] and rows[-1]["skipped"] == 40 - len(rows)
     assert [row["seconds"] for row in rows] == [row["frame"] / 40 for row in rows]
 
 

@@ -185,7 +185,9 @@ class Demo:
         if held is None:
             raise KeyboardInterrupt
         # The last line waits until the video is in its place, because it says that the whole video is done.
-        held[-1]["end"] = not ended and (source.live or video.complete)
+        counts = {"damaged": video.damaged, "skipped": video.skipped}
+        held[-1].update({"end": not ended and (source.live or video.complete)},
+                        **{key: count for key, count in counts.items() if count})
         self._note(*held)
         if ended:
             raise ended

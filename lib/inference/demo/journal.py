@@ -2,8 +2,9 @@
 
 A line is what Detections.to_json gives, so that Detections.from_json reads it, with source, width, height (px of the
 full-size image), ms, picture (file name in the folder of pictures, where one was written; a folder for cut-out faces),
-shows (where that is not the faces drawn: blur, pixelate, crop or align) and by (which detector). A
-frame of a video also has frame (from 0), seconds, and `"end": true` where it was the last of the video.
+shows (where that is not the faces drawn: blur, pixelate, crop or align) and by (which detector). A frame of a video
+also has frame (from 0), seconds, and `"end": true` where it was the last of the video (false: it is cut short), with
+the numbers of damaged and skipped frames if there were any.
 """
 
 from __future__ import annotations
