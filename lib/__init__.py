@@ -22,6 +22,9 @@ __all__ = ["Detections", "Detector", "Face", "__version__", "register_backbone",
 # limit of lib/datasets/images.py, which reads headers, and is no lower than that.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", max(
     "536870912", os.environ.get("MANYFACES_MAX_FILE_PIXELS", ""), key=lambda text: int(text) if text.isdigit() else 0))
+# The telemetry of ONNX Runtime is on by default in 1.32: it keeps an id of the machine in the user's cache and knows an
+# address of its maker. This switches it off if it is set before the import. What the user has set stays.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {"Detector": "inference.detector", "Detections": "detections", "Face": "detections",
           "register_backbone": "nets.backbones", "register_family": "nets"}

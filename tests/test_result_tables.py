@@ -130,3 +130,36 @@ def test_what_several_hosts_send():
     wrong = [text for name, *cells in rows for head, cell in zip(heads[1:], cells, strict=True)
              for text in differences(cell, figures[name.strip("`")][head])]
     assert not wrong
+
+
+def test_the_figures_of_the_service():
+    heads, rows = table("docs/serve.md", "SSH, a JPEG of 640 x 640 px")
+    figures = read("service.csv")
+    assert [name for name, *_ in rows] == [row for title, row in figures if title == "Service: load"]
+    wrong = [text for name, *cells in rows for head, cell in zip(heads[1:], cells, strict=True)
+             for text in differences(cell, figures["Service: load", name][head])]
+    texts = dict(table("docs/serve.md", "what was tried")[1])
+
+    def value(title, row, column):
+        return f"{int(figures[f'Service: {title}', row][column]):,}"
+
+    def named(begin):
+        name, text = next((name, text) for name, text in texts.items() if name.startswith(begin))
+        return f"{name} {text}"
+
+    attacks = {row: value("hostile requests", row, "sent") for title, row in figures if title.endswith("e requests")}
+    assert all(value("hostile requests", row, "answered rightly") == sent for row, sent in attacks.items())
+    assert all(f" {sent} " in f" {named(attacks['all'])} " for row, sent in attacks.items()
+               if row != "a photograph afterwards")
+    memory = [f"{value('memory', row, 'resident MB')} MB" for title, row in figures if title == "Service: memory"]
+    assert memory[0] in named("10,000 requests") and len(set(memory)) == 1
+    stops = {row: value("SIGTERM under load", row, "count") for row in ("SIGTERM", "exit code 0", "answered 200",
+                                                                       "answered 503", "lost")}
+    assert f"{stops['exit code 0']} times exit code 0" in named(f"{stops['SIGTERM']} SIGTERMs")
+    assert "{answered 200} answers, {answered 503} times 503, {lost} lost".format(**stops) in named("20 SIGTERMs")
+    restarts = [value("two restarts", row, "count") for row in ("answered 200", "answered 503", "lost")]
+    assert "{} answers, {} times 503, {} lost".format(*restarts) in named("two restarts")
+    refused = figures["Service: full queue", "answers 503"]["value"], figures[
+        "Service: full queue", "% of the 503 within 100 ms"]["value"]
+    assert f"{int(refused[0]):,} answers 503" in named("16 clients") and f"{refused[1]} %" in named("16 clients")
+    assert not wrong
