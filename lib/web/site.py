@@ -57,10 +57,11 @@ def site_files(models: Sequence[str | Path] | None = None, runtime: Path | None 
         for name, path in browser_models(models).items():
             rows[name] = _row(name, path)
             files |= {f"models/{name}.onnx": path, f"models/{name}.json": sidecar_path(path)}
+    known = shipped()
     for name in service or ():
         if name not in rows:
             rows[name] = _row(name, None)
-            if name in shipped():
+            if name in known:
                 files[f"models/{name}.json"] = sidecar_path(_single(name))
                 rows[name]["facts"] = _address(name, ".json")
         rows[name]["service"] = True
