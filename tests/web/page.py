@@ -107,3 +107,9 @@ class Page:
                 return new[0]
             time.sleep(0.03)
         raise TimeoutError(f"{button} gave no file")
+
+
+def is_clean(page, url):
+    """No error in the console, no failed request, and none that leaves the origin."""
+    foreign = [each for each in page.browser.requests() if not each.startswith((url, "data:", f"blob:{url}"))]
+    return foreign == [] and page.browser.complaints() == []

@@ -5,16 +5,15 @@ import json
 import cv2
 import numpy as np
 import pytest
-from in_node import node  # noqa: F401 (a fixture)
 
 from manyfaces import Detector, pretrained
 from manyfaces.data_layer import shrink
-from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.inference.base import scaled_size
 from manyfaces.nms import reference
 from manyfaces.runtimes.sidecar import sidecar_path
 from manyfaces.web.site import shipped
 
+pytest_plugins = ["web_fixtures"]
 DETECT = """
 import { decode, nms, scaled } from "./faces.js";
 import { inputSize } from "./pixels.js";
@@ -30,17 +29,9 @@ def facts_of(name):
     return json.loads(sidecar_path(path).read_text())
 
 
-def grouped():
-    """The two portraits beside each other, with a margin: odd sides, so that nets pad."""
-    hopper, collins = (portrait.image for portrait in portraits())
-    image = np.full((613, 1031, 3), 90, np.uint8)
-    image[:600, :512], image[50:562, 517:1029] = hopper, collins
-    return image
-
-
 @pytest.mark.parametrize("name", shipped())
-def test_faces_of_saved_maps_equal_the_detectors(node, name):  # noqa: F811
-    image, detector = grouped(), Detector.load(name, overrides=["TEST.SCALES", [1.0]])
+def test_faces_of_saved_maps_equal_the_detectors(node, group, name):
+    image, detector = group[1], Detector.load(name, overrides=["TEST.SCALES", [1.0]])
     saved = {}
     net = detector.run
 
@@ -87,7 +78,7 @@ def made_up(rng, facts, width, height):
 
 @pytest.mark.parametrize("name, keep", [("ssh_mobilenet_v1_025", 750), ("ssh_mobilenet_v1_025", 7),
                                         ("tiny_mobilenet_v1_025", 750)])
-def test_made_up_maps_are_decoded_and_suppressed_by_the_same_rules(node, name, keep):  # noqa: F811
+def test_made_up_maps_are_decoded_and_suppressed_by_the_same_rules(node, name, keep):
     """Equal scores keep their order, a box without area is left out, and an IoU at the threshold suppresses nothing."""
     facts, (width, height) = facts_of(name), (150, 97)
     facts["thresholds"] |= {"keep": keep, "score": 0.3, "top": 10**6}
@@ -105,7 +96,7 @@ def test_made_up_maps_are_decoded_and_suppressed_by_the_same_rules(node, name, k
     assert np.allclose([face["box"] for face in best], expected.boxes[kept], rtol=1e-6, atol=1e-4)
 
 
-def test_only_the_highest_scores_of_a_map_count_and_only_templates_of_the_scale(node):  # noqa: F811
+def test_only_the_highest_scores_of_a_map_count_and_only_templates_of_the_scale(node):
     name, (width, height) = "tiny_mobilenet_v1_025", (64, 64)
     facts = facts_of(name)
     facts["thresholds"]["top"] = 40
@@ -128,7 +119,7 @@ answer(job.sizes.map(([w, h]) => [...resized(data, width, height, w, h)]));
 """
 
 
-def test_a_picture_is_made_smaller_as_by_shrink(node):  # noqa: F811
+def test_a_picture_is_made_smaller_as_by_shrink(node):
     image = np.random.default_rng(8).integers(0, 256, (97, 131, 3), np.uint8)
     rgba = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
     sizes = [(131, 97), (130, 97), (100, 50), (65, 48), (7, 97), (3, 1)]
@@ -137,7 +128,7 @@ def test_a_picture_is_made_smaller_as_by_shrink(node):  # noqa: F811
         assert np.array_equal(np.reshape(values, (size[1], size[0], 3)), shrink(image, size))
 
 
-def test_a_small_picture_grows_as_by_linear_interpolation(node):  # noqa: F811
+def test_a_small_picture_grows_as_by_linear_interpolation(node):
     image = np.random.default_rng(9).integers(0, 256, (5, 4, 3), np.uint8)
     rgba = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
     [found] = node(RESIZE, {"sizes": [(30, 20)]}, {"rgba": rgba})
@@ -145,7 +136,7 @@ def test_a_small_picture_grows_as_by_linear_interpolation(node):  # noqa: F811
     assert np.abs(np.reshape(found, expected.shape) - expected).max() <= 1
 
 
-def test_the_size_of_the_nets_input_follows_the_sidecar(node):  # noqa: F811
+def test_the_size_of_the_nets_input_follows_the_sidecar(node):
     source = 'import { inputSize } from "./pixels.js"; answer(job.cases.map(words => inputSize(job.facts, ...words)));'
     cases = [[1280, 960, 640], [300, 4000, 640], [640, 480, 1280], [5000, 1, 640]]
     assert node(source, {"facts": facts_of("ssh_mobilenet_v1_025"), "cases": cases}, {}) == [
@@ -154,7 +145,7 @@ def test_the_size_of_the_nets_input_follows_the_sidecar(node):  # noqa: F811
         assert node(source, {"facts": facts_of("ssd_mobilenet_v2_075"), "cases": cases}, {}) == [[300, 300]] * 4
 
 
-def test_failures_of_a_net_are_said_in_words(node):  # noqa: F811
+def test_failures_of_a_net_are_said_in_words(node):
     source = ('import { ofNet } from "./words.js";'
               "answer(job.cases.map(words => ofNet(new Error(words[0]), words[1]).message));")
     small, close = "Choose less detail.", "Close other pages"

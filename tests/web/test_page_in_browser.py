@@ -6,69 +6,16 @@ from zlib import crc32
 import cv2
 import numpy as np
 import pytest
-from chromium import DESKTOP, OVERFLOW, PHONE, Browser, find_chromium
-from page import Page, Service, served
+from chromium import DESKTOP, OVERFLOW, PHONE
+from page import is_clean, served
 
-from manyfaces import Detections, Detector, web
+from manyfaces import Detector
 from manyfaces.align import hide
-from manyfaces.datasets.toy.portraits import portraits
-from manyfaces.errors import InputError
-from manyfaces.web.runtime import fetch_runtime
 from manyfaces.web.site import shipped
 
+pytest_plugins = ["web_fixtures"]
 pytestmark = pytest.mark.slow
 SSH, SSD = "ssh_mobilenet_v1_025", "ssd_mobilenet_v2_075"
-
-
-@pytest.fixture(scope="module")
-def files():
-    """The table of the site with the runtime itself, which npm fetches into the user's cache where it is not there."""
-    if find_chromium() is None:
-        pytest.skip("no Chromium on this machine; Debian: apt install chromium")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("npm_config_fetch_retries", "0")  # a machine without a network does not wait for minutes
-        patch.setenv("npm_config_fetch_timeout", "30000")
-        try:
-            return web.site_files(runtime=fetch_runtime())
-        except InputError as error:
-            pytest.skip(f"no onnxruntime-web on this machine: {error}")
-
-
-@pytest.fixture(scope="module")
-def url(files):
-    with served(files) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def group(tmp_path_factory):
-    """Path of a PNG with two faces, and its pixels: lossless, so the page and Python have the same ones."""
-    hopper, collins = (portrait.image for portrait in portraits())
-    image = np.full((613, 1031, 3), 90, np.uint8)
-    image[:600, :512], image[50:562, 517:1029] = hopper, collins
-    path = tmp_path_factory.mktemp("pictures") / "group.png"
-    cv2.imwrite(str(path), image[..., ::-1])
-    return path, image
-
-
-@pytest.fixture(scope="module")
-def page(files, group, tmp_path_factory):
-    """A browser whose camera shows the group."""
-    folder = tmp_path_factory.mktemp("camera")
-    frame = np.zeros((480, 640, 3), np.uint8)
-    frame[:381, :] = cv2.resize(group[1], (640, 381), interpolation=cv2.INTER_AREA)
-    (folder / "camera.mjpeg").write_bytes(cv2.imencode(".jpg", frame[..., ::-1])[1].tobytes() * 2)
-    flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-             f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}")
-    (folder / "downloads").mkdir()
-    with Browser(find_chromium(), tmp_path_factory.mktemp("profile"), flags=flags) as browser:
-        yield Page(browser, folder / "downloads")
-
-
-def is_clean(page, url):
-    """No error in the console, no failed request, and none that leaves the origin."""
-    foreign = [each for each in page.browser.requests() if not each.startswith((url, "data:", f"blob:{url}"))]
-    return foreign == [] and page.browser.complaints() == []
 
 
 def assert_the_same(faces, expected):
@@ -314,76 +261,22 @@ def test_a_graphics_card_that_cannot_is_left_alone(page, url):
     assert not page.browser.evaluate("document.getElementById('webgpu').checked")
 
 
-FACE = {"box": [20.0, 30.0, 60.0, 90.0], "score": 0.9, "landmarks": [[30, 50], [50, 50], None, [33, 75], [48, 75]]}
-ANSWER = (200, {}, {"model": SSH, "width": 256, "height": 300, "ms": 7, "faces": [FACE, {**FACE, "score": 0.1}]})
+def test_everything_can_be_reached_and_used_with_the_keyboard(page, url):
+    def press(key, code):
+        for kind in ("rawKeyDown", "char", "keyUp") if key != "Tab" else ("keyDown", "keyUp"):
+            text = {"text": "\r"} if kind == "char" else {}
+            page.browser.tab("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
 
-
-def error(code):
-    return {"error": {"code": code, "message": f"The service says {code}."}}
-
-
-def test_pictures_go_to_the_service_where_there_is_no_runtime(page):
-    """And the page says so. Boxes are px of the service's image, whose size may differ from that of the page."""
-    Service.sent, Service.answers = [], [ANSWER]
-    with served(web.site_files(service=[SSH, "mtcnn"]), Service) as url:
-        page.open(url)
-        assert page.text("where") == f"Pictures are sent to {url.split('/')[2]}"
-        assert not page.shown("side") and not page.shown("webgpu") and not page.shown("places")
-        page.put("model", "mtcnn")
-        page.click("example")
-        assert page.found() == "1 face found"
-        path, headers, body = Service.sent[-1]
-        assert path == "/v1/detect?model=mtcnn&threshold=0"
-        assert headers["Content-Type"] == "image/jpeg" and "Authorization" not in headers
-        assert body == web.site_files()["portrait.jpg"].read_bytes()
-        assert "net 7 ms" in page.text("facts")
-        kept = json.loads(page.kept("save-json").read_text())
-        assert kept["faces"] == [{"box": [40, 60, 120, 180], "score": 0.9, "landmarks": [
-            [60, 100], [100, 100], None, [66, 150], [96, 150]]}]
-        assert Detections.from_json(json.dumps(kept)).landmarks.shape == (1, 5, 2)
-        assert len(page.kept("save").read_bytes()) > 1000
-        assert is_clean(page, url)
-
-
-def test_what_a_service_refuses_is_said_in_words(page):
-    Service.sent, Service.answers = [], [(401, {}, error("unauthorized")), (401, {}, error("unauthorized")), ANSWER]
-    with served(web.site_files(service=[SSH]), Service) as url:
-        page.open(url)
-        page.click("example")
-        assert page.message() == "The server wants a key. Type it below."
-        page.put("key", "guessed")
-        page.wait("document.getElementById('message').innerText === 'The server does not accept this key.'")
-        page.put("key", " secret ")
-        assert page.found() == "1 face found" and not page.shown("message")
-        assert Service.sent[-1][1]["Authorization"] == "Bearer secret"
-        for status, answer, words in (
-                (413, error("that"), "The service says that."), (500, [], "The server failed (500)"),
-                (503, error("busy"), "The service says busy."), (502, None, "The server is not")):
-            Service.answers = [(status, {"Retry-After": "1"}, answer)]
-            page.browser.evaluate("document.getElementById('message').hidden = true")
-            page.click("example")
-            assert page.message().startswith(words)
-            assert page.text("count") == "No result"
-        Service.answers = [(503, {"Retry-After": "0.1"}, error("busy")), ANSWER]
-        page.click("camera")  # which goes on
-        assert page.found() == "1 face found"
-        assert Service.sent[-1][2][:3] == b"\xff\xd8\xff" and page.text("camera") == "Stop"
-        page.click("camera")
-
-
-def test_a_reader_chooses_where_pictures_are_processed(page, files, group):
-    Service.sent, Service.answers = [], [ANSWER]
-    runtime = files["browser/ort/ort.wasm.min.mjs"].parent
-    with served(web.site_files([SSH, "tiny_mobilenet_v1_025"], runtime, [SSH]), Service) as url:
-        page.open(url)
-        assert page.shown("places") and page.text("where").startswith("In this browser")
-        page.choose(group[0])
-        assert page.found() == "2 faces found" and Service.sent == []
-        page.browser.evaluate("document.querySelector('[value=service]').click()")
-        page.wait("document.getElementById('count').textContent === '1 face found'")
-        assert page.text("where").startswith("Pictures are sent to") and len(Service.sent) == 1
-        assert Service.sent[0][2] == group[0].read_bytes()
-        assert page.browser.evaluate("document.getElementById('model').length") == 1
-        page.browser.evaluate("document.querySelector('[value=browser]').click()")
-        page.wait("document.getElementById('count').textContent === '2 faces found'")
-        assert len(Service.sent) == 1
+    page.open(url)
+    seen = []
+    while len(seen) < 12:
+        press("Tab", 9)
+        focused, outline = page.browser.evaluate("""(element => [element.id, getComputedStyle(element.id === 'file' ?
+            document.querySelector('.button') : element).outlineStyle])(document.activeElement)""")
+        seen.append(focused)
+        assert outline == "solid"  # "": a face of the list
+        if focused == "example":
+            press("Enter", 13)
+            assert page.found() == "1 face found"
+    assert seen == ["file", "camera", "example", "", "save", "save-json", "model", "threshold", "side", "boxes",
+                    "points", "blur"]
