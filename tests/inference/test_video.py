@@ -15,12 +15,14 @@ from stand_in import square_detector
 from manyfaces.datasets.images import ImageError
 from manyfaces.errors import InputError
 from manyfaces.inference.video.address import Address, address_of
+from manyfaces.inference.video.containers import is_cut_short
 from manyfaces.inference.video.reader import FileFrames, VideoEnded
 
 
 def test_a_video_gives_frames_times_and_faces(tmp_path):
-    rows = list(square_detector().video(film(tmp_path / "film.avi"), threshold=0.3))
-    assert len(rows) == 6
+    video = square_detector().video(film(tmp_path / "film.avi"), threshold=0.3)
+    rows = list(video)
+    assert len(rows) == 6 and video.complete and video.warning == ""
     for number, (frame, seconds, faces) in enumerate(rows):
         assert frame.shape == (120, 160, 3) and frame.dtype == np.uint8 and seconds == pytest.approx(number / 10)
         assert frame[50, 35 + 10 * number].tolist() == pytest.approx([0, 255, 0], abs=12)  # RGB
@@ -150,15 +152,16 @@ def test_damaged_frames_are_skipped_and_counted(text, numbers, damaged, name, mo
     assert [seconds for _, seconds in seen] == [i / 10 for i, what in enumerate(text) if what == "."] or text[0] == "x"
 
 
-def test_frames_that_a_decoder_loses_without_a_word_are_counted_at_the_end(monkeypatch):
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv"])
+def test_frames_that_need_a_damaged_one_are_counted_with_it(name, monkeypatch):
     class Loses(Packets):
         def grab(self):
             good = super().grab()
-            self.number += 3 * (self.number == 2)  # three frames that need a lost one never come
+            self.number += 2 * (self.number == 3)  # two more never come
             return good
 
-    monkeypatch.setattr(cv2, "VideoCapture", lambda path: Loses(".......", 10))
-    frames = FileFrames(Address("video", "x.mp4", "x.mp4"))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda path: Loses("...x....", 10))
+    frames = FileFrames(Address("video", name, name))
     assert len(list(frames)) == 7 and frames.damaged == 3
 
 
@@ -186,6 +189,63 @@ def test_a_file_that_is_cut_short_is_an_error_after_its_last_frame(tmp_path):
     where = f"frame {len(seen)} of 40, at {seen[-1]:.2f} of 2.00 s"
     assert str(error.value) == f"{path}: ends after {where}; is it cut short?"
     assert not video.complete and 15 < len(seen) < 30
+
+
+def boxes(*rows):
+    return b"".join(struct.pack(">I4s", 8 + len(data), kind) + data for kind, data in rows)
+
+
+MP4 = boxes((b"ftyp", b"isom" * 4), (b"moov", bytes(50)), (b"mdat", bytes(100)))
+AVI = b"RIFF" + struct.pack("<I", 104) + b"AVI " + bytes(100)
+MKV = b"\x1aE\xdf\xa3" + b"\x84" + bytes(4) + b"\x18S\x80g" + b"\x01" + (100).to_bytes(7, "big") + bytes(100)
+ASF = (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(14) + bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+       + bytes(24) + struct.pack("<Q", 200) + bytes(122))
+
+
+@pytest.mark.parametrize("whole", [MP4, AVI, MKV, ASF], ids=["mp4", "avi", "mkv", "asf"])
+def test_a_container_says_whether_its_end_is_missing(whole, tmp_path):
+    path = tmp_path / "film"
+    for data, cut in ((whole, False), (whole[:-50], True), (whole[:-2], True)):
+        path.write_bytes(data)
+        assert is_cut_short(path) is cut
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"abc", b"\x47" * 400, bytes(64), MP4[:4], AVI[:4] + bytes(4) + AVI[8:60],  # a recording that was not closed
+    MKV[:13] + b"\x01" + b"\xff" * 7 + bytes(9), MP4 + struct.pack(">I4s", 0, b"mdat") + bytes(20),
+    MP4 + struct.pack(">I4sQ", 1, b"mdat", 36) + bytes(20), MP4 + bytes(8)])
+def test_what_no_container_says_is_not_cut_short(data, tmp_path):
+    (tmp_path / "film").write_bytes(data)
+    assert not is_cut_short(tmp_path / "film")
+
+
+def edited(path, length, start=0):
+    """A film of 60 frames, 2 s, whose edit list shows `length` ms from `start` on (1 s is 15360)."""
+    data = bytearray(open(film(path, 60, 30, "mp4v"), "rb").read())
+    place = data.find(b"elst") + 12
+    assert struct.unpack(">Ii", data[place : place + 8]) == (2000, 0)
+    data[place : place + 8] = struct.pack(">Ii", length, start)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("length, start", [(1000, 0), (2000, 15360)])
+def test_a_clip_that_was_trimmed_without_a_new_encoding_is_complete(length, start, tmp_path):
+    video = square_detector().video(edited(tmp_path / "film.mp4", length, start))
+    assert len(list(video)) == 30 and video.complete and video.damaged == 0
+    assert video.warning == (f"{tmp_path / 'film.mp4'}: its picture ends at 0.97 s, where its header names 2.00 s; its "
+                             f"sound may be longer, or it was trimmed, or it is damaged")
+
+
+def test_a_file_whose_second_half_was_never_written_ends_early(tmp_path):
+    """It has its whole length, as downloads that were given up have."""
+    path = tmp_path / "film.mp4"
+    data = bytearray(open(film(path, 60, 30, "mp4v"), "rb").read())
+    first, last = data.find(b"mdat"), data.find(b"moov") - 4
+    data[(first + last) // 2 : last] = bytes(last - (first + last) // 2)
+    path.write_bytes(data)
+    with pytest.raises(VideoEnded, match="ends after frame [23].? of 60"):
+        list(square_detector().video(path))
 
 
 # ------------------------------------------------------------------- real time

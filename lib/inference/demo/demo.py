@@ -154,6 +154,7 @@ class Demo:
             seen = Seen(source.where, (first.image.shape[1], first.image.shape[0]), 0, 0.0, {}, 0)
             try:
                 self._frames(source, path, video, first, seen)
+                seen.warning = video.warning
             except VideoEnded as error:
                 seen.warning, seen.complete = str(error), False
             seen.notes = _notes(video)

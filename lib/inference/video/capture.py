@@ -17,6 +17,7 @@ import cv2
 
 from ...datasets.images import ImageError
 from .address import Address
+from .containers import index_is_missing
 from .writer import in_utf8
 
 PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"<MPD", b"<?xml", b"[playlist]")  # how they begin; those of DASH are XML
@@ -87,26 +88,11 @@ def _reason(address, waited):
     if address.kind == "camera":
         return _no_camera(address.where)
     if address.is_path:
-        lost = _index_is_missing(address.where)
+        lost = index_is_missing(address.where)
         return (f"{address.name}: cannot be opened as a video" + (
             "; its index (moov) at the end is missing: it is cut short, copy it again" if lost else ""))
     return (f"{address.name}: no video came in {waited:.1f} s; is the address right, does the other side run, and are "
             f"user and password right?")
-
-
-def _index_is_missing(path):
-    """Whether a file is an MP4 or MOV that ends before its table of frames."""
-    kinds, place = [], 0
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        while len(kinds) < 100 and len(head := file.read(16)) >= 8:
-            size = int.from_bytes(head[:4], "big")
-            size = int.from_bytes(head[8:], "big") if size == 1 else size
-            kinds.append(head[4:8])
-            if size < 8:
-                break
-            place += size
-            file.seek(place)
-    return kinds[:1] == [b"ftyp"] and b"moov" not in kinds
 
 
 def _no_camera(number):

@@ -45,6 +45,7 @@ class Video:
         damaged: number of frames that could not be decoded so far.
         skipped: number of frames that were left out to keep up.
         complete: the end of the file was reached, or a camera or stream was closed.
+        warning: what is odd about the end of a file, empty for nothing.
     """
 
     def __init__(self, frames: FileFrames | LiveFrames, find: Callable[[np.ndarray], Detections],
@@ -73,6 +74,11 @@ class Video:
     def complete(self) -> bool:
         """The end of the file was reached, or a camera or stream was closed."""
         return self.frames.complete
+
+    @property
+    def warning(self) -> str:
+        """What is odd about the end of a file, empty for nothing."""
+        return self.frames.warning
 
     def _run(self) -> Iterator[VideoFrame]:
         frames = iter(self.frames)

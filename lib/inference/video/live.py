@@ -36,6 +36,7 @@ class LiveFrames:
         damaged: number of failed reads between good frames.
         skipped: number of frames that came while the one before was in work.
         complete: the program ended it.
+        warning: empty.
     """
 
     def __init__(self, address: Address, note: Callable[[str], object], lost: float | None = None,
@@ -43,7 +44,7 @@ class LiveFrames:
         self.address, self.note, self.patience, self.max_pixels = address, note, patience, max_pixels
         self.lost = LOST if lost is None else lost
         self.header = Timing()
-        self.damaged, self.skipped, self.complete = 0, 0, True
+        self.damaged, self.skipped, self.complete, self.warning = 0, 0, True, ""
         self._news = threading.Condition()
         self._stop = threading.Event()
         self._newest: tuple[np.ndarray, float, int] | None = None  # BGR

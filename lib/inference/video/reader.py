@@ -12,7 +12,7 @@ import numpy as np
 from ...datasets.images import ImageError
 from .address import Address
 from .capture import PATIENCE, check_opened, ending, opened
-from .timing import LONGEST_GAP, Timing, header_of
+from .timing import LONGEST_GAP, Timing, ends_early, header_of
 
 LONGEST_SKIP = 1.0  # seconds of a file after which a frame is given although it is late
 MOST_DAMAGED = 300  # failed reads in a row that are damage; more are the end. At the end one takes microseconds
@@ -47,16 +47,17 @@ class FileFrames:
 
     Attributes:
         header: what the header says, known from the first frame on.
-        damaged: number of frames that could not be decoded so far; exact at the end of a file that counts its frames.
+        damaged: number of frames that could not be decoded so far, by the gaps in time around them.
         skipped: number of frames that were late.
         complete: the end was reached.
+        warning: what is odd about the end, empty for nothing.
     """
 
     def __init__(self, address: Address, realtime: bool = False, max_pixels: int = 0,
                  clock: tuple[Callable[[], float], Callable[[float], None]] = (time.perf_counter, time.sleep)):
         self.address, self.realtime, self.max_pixels, self.clock = address, realtime, max_pixels, clock
         self.header = Timing()
-        self.damaged, self.skipped, self.complete = 0, 0, False
+        self.damaged, self.skipped, self.complete, self.warning = 0, 0, False, ""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames.
@@ -95,12 +96,15 @@ class FileFrames:
                 yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), seconds, number - 1)
         if not number:
             raise ImageError(f"{self.address.name}: holds no frame that can be decoded")
-        if not header.complete(number, seconds):
+        if ends_early(self.address, header, number, seconds):
             raise VideoEnded(f"{self.address.name}: ends after frame {number:,} of {header.count:,}, at {seconds:.2f} "
                              f"of {header.duration:.2f} s; is it cut short?")
         self.complete = True
-        if header.counted and header.count is not None and header.count >= number:
-            self.damaged = header.count - number
+        if not (header.counted and header.count is not None and number >= header.count) and not header.reached(seconds):
+            self.warning = (f"{self.address.name}: its picture ends at {seconds:.2f} s, where its header names "
+                            f"{header.duration:.2f} s; its sound may be longer, or it was trimmed, or it is damaged")
+        if self.damaged and header.counted and header.count is not None:
+            self.damaged = max(1, header.count - number)
 
 
 def _after(stamp, seconds, number, step):

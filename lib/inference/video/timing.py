@@ -10,10 +10,12 @@ import numpy as np
 
 from .address import EXTENSIONS, Address
 from .capture import ending, opened
+from .containers import is_cut_short
 
 COUNTED = (".mp4", ".m4v", ".mov", ".avi")  # their headers count the frames; others name a duration
 USUAL_RATE = 25.0  # frames per second, where a header names no usable rate
 MOST_RATE = 60.0  # frames per second of the drawn video of a recording whose frames come unevenly
+LOST_TAIL = 0.5  # seconds of packets behind the last frame from which on frames are missing at the end
 LONGEST_GAP = 3600.0  # seconds that a frame may stay; a larger step of the time stamps is damage
 
 
@@ -39,12 +41,34 @@ class Timing:
         """Seconds; None: not known."""
         return None if self.count is None else self.count / self.rate
 
-    def complete(self, frames: int, seconds: float) -> bool:
-        """Whether a video that gave this many frames, the last at `seconds`, was read to its end."""
-        if self.count is None or self.duration is None or frames >= self.count:
+    def reached(self, seconds: float) -> bool:
+        """Whether the end is near `seconds`, the time of the last frame."""
+        if self.duration is None:
             return True
         room = 0.5 / self.rate if self.counted else max(0.2, self.duration / 20)
         return seconds + 1 / self.rate >= self.duration - room
+
+
+def ends_early(address: Address, header: Timing, frames: int, seconds: float) -> bool:
+    """Whether a video that gave this many frames, the last at `seconds`, has more that were not read.
+
+    Args:
+        address: the Address of a file.
+        header: its Timing by its header.
+        frames: number of frames that were read.
+        seconds: time of the last one.
+    """
+    if header.count is None or (header.counted and frames >= header.count):
+        return False
+    if address.is_path and is_cut_short(address.where):
+        return True
+    if header.reached(seconds):
+        return False
+    if not address.is_path:
+        return header.counted
+    # The sound may be longer than the picture, and an edit list may leave frames out. So the packets decide.
+    stamps, whole = _stamps(address)
+    return not whole or max(stamps, default=0.0) > seconds + LOST_TAIL
 
 
 def timing(address: Address, limit: int = 0) -> Timing:
@@ -56,12 +80,21 @@ def timing(address: Address, limit: int = 0) -> Timing:
     """
     with opened(address) as capture:
         header = header_of(capture, address)
-        stamps: list[float] = []
+    return Timing(header.rate, header.count, header.counted, _pace(_stamps(address, limit)[0], header.rate))
+
+
+def _stamps(address, limit=0):
+    """The time stamps of the packets, which are not decoded, and whether OpenCV reached their end without an error."""
+    stamps: list[float] = []
+    whole = True
+    with opened(address) as capture:
         if capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are stored
+            whole = False
             with ending():
                 while (not limit or len(stamps) < limit) and capture.grab():
                     stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-    return Timing(header.rate, header.count, header.counted, _pace(stamps, header.rate))
+                whole = True
+    return stamps, whole
 
 
 def header_of(capture: cv2.VideoCapture, address: Address) -> Timing:
