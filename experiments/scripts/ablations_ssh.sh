@@ -33,6 +33,7 @@ more_zoom_5 TRAIN.DATASETS $ALL_DATA AUGMENT.SCALES [0.15,5.0]
 last
 last_no_balance TARGETS.BALANCE 0
 last_relu NET.VARIANT torch_relu
+last_quality LOSS.CLASS quality TARGETS.BALANCE 0
 last_masks TRAIN.DATASET_WEIGHTS [1.0,2.0,1.0]
 END
 }
