@@ -170,6 +170,8 @@ KEYS = Group("", {
         "SELECT": text(""),  # data sets that choose the best checkpoint, joined by +; empty: none
         "SELECT_EVERY": positive(1000),  # steps between selections
         "SELECT_BY": text("AP"),  # measure of a better selection; grid also has iou and iou_nearest
+        "SELECT_HEIGHTS": numbers([0], least=0, example=[10, 30, 50]),  # px; AP of a set is the mean of one AP per
+        # height, which counts the faces from that height on; 10, 30, 50: about hard, medium and easy of WIDER FACE
         "SELECT_IMAGES": from_0(0),  # score only this many images of each selection set; 0: all
         "MAX_FACES": from_0(0),  # images with more faces are left out of training and selection; 0: none
         "STEPS": positive(300000),  # length of the training

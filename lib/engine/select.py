@@ -63,7 +63,7 @@ class Selection:
         scales = list(cfg.TEST.SCALES)
         # One factor is used as at test. A pyramid, or a side in px, takes several times as long.
         self.scales = scales if len(scales) == 1 and scales[0] <= 10 else [1.0]
-        self.family, self.detector = family, detector
+        self.family, self.detector, self.heights = family, detector, cfg.TRAIN.SELECT_HEIGHTS
         records = [record for chosen in self.sets.values() for record in chosen]
         other = EasyDict({**cfg, "SEED": cfg.SEED + 1})  # the same augmentation with other random numbers
         self.loader = Loader(records, np.ones(len(records)), family.encode, other)
@@ -80,7 +80,7 @@ class Selection:
         for name in self.sets:
             detections = self._detections(name)
             records = self.sets[name]
-            result[f"AP_{name}"] = float(average_precision(detections, records))
+            result[f"AP_{name}"] = float(average_precision(detections, records, heights=self.heights))
         losses = [self._losses(step) for step in range(LOSS_BATCHES)]
         means = {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
         result = {"AP": float(np.mean(list(result.values()))), **result}

@@ -169,7 +169,8 @@ def result_of(matches: Matches[GroundTruth], predictions: Predictions) -> dict:
         "warnings": prediction_warnings(matches, files)}
 
 
-def average_precision(detections: Sequence, records: Sequence[Record], iou: float = 0.5) -> float:
+def average_precision(detections: Sequence, records: Sequence[Record], iou: float = 0.5,
+                      heights: Sequence[float] = (0,)) -> float:
     """AP by the same protocol on a roidb, for choosing checkpoints. All faces count that are not ignored.
 
     Unlike in the official protocol, an image without faces is evaluated: a detection there is a false positive.
@@ -178,15 +179,21 @@ def average_precision(detections: Sequence, records: Sequence[Record], iou: floa
         detections: per record an (N, 5) array x1 y1 x2 y2 score in px, or an object with boxes (N, 4) and scores (N,).
         records: the faces, one Record per image.
         iou: lowest IoU of a detection with its face, 0..1.
+        heights: px. AP is the mean of one AP per height, which counts the faces from that height on. A height that no
+            face has is left out. With (10, 30, 50) the APs are much like hard, medium and easy: a wrong box counts in
+            each, however small it is.
     """
-    rows, boxes, counted = [], [], []
+    rows, boxes, counted = [], [], {height: [] for height in heights}
     for rows_of_image, record in zip(detections, records, strict=True):
         rows.append(_corners_to_sides(as_rows(rows_of_image)))
         boxes.append(_corners_to_sides(record.boxes.astype(np.float64)))
-        counted.append(~record.ignore)
+        tall = record.boxes[:, 3] - record.boxes[:, 1]
+        for height in heights:
+            counted[height].append(~record.ignore & (tall >= height))
     rows, image = _joined(rows, 5)
-    matches = _match(records, rows, image, boxes, {"all": counted}, rows[:, 4].copy(), iou)
-    return curve_of(matches, matches.counted[:, 0]).ap
+    matches = _match(records, rows, image, boxes, counted, rows[:, 4].copy(), iou)
+    columns = matches.counted[:, matches.counted.any(axis=0)].T
+    return float(np.mean([curve_of(matches, column).ap for column in columns])) if len(columns) else 0.0
 
 
 def as_rows(detections: Any) -> np.ndarray:

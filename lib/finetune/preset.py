@@ -41,7 +41,8 @@ def overrides(records: Sequence[Record], cfg: EasyDict, scale: float = 1.0, gpu:
     changes: dict[str, Any] = {
         "NET.WEIGHTS": "", "NET.FROZEN_BN": True,
         "TRAIN.DATASETS": TRAIN, "TRAIN.DATASET_WEIGHTS": [], "TRAIN.SELECT": HELD, "TRAIN.SELECT_BY": "AP",
-        "TRAIN.SELECT_IMAGES": 0, "TRAIN.CROWDS": 0.0, "TRAIN.EVENTS": 0.0, "TRAIN.MAX_FACES": 0,
+        "TRAIN.SELECT_HEIGHTS": [0], "TRAIN.SELECT_IMAGES": 0, "TRAIN.CROWDS": 0.0, "TRAIN.EVENTS": 0.0,
+        "TRAIN.MAX_FACES": 0,
         "TRAIN.EPOCHS": 0, "TRAIN.BATCH": 32 if gpu else 16, "TRAIN.MODE": "joint", "TRAIN.OPTIMIZER": "adamw",
         "TRAIN.RATE": RATE, "TRAIN.RATE_BATCH": 0, "TRAIN.SCHEDULE": "cosine", "TRAIN.FINAL_RATE": 0.01,
         "TRAIN.STOP_AFTER": 0.0, "TRAIN.IMAGES_EVERY": 0, "TRAIN.LOG_EVERY": 10,

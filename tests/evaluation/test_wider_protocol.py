@@ -175,3 +175,15 @@ def test_detections_may_be_objects_and_count_on_images_without_faces():
     assert average_precision([], []) == 0
     with pytest.raises(ValueError):
         average_precision([Found()], [face, none])
+
+
+def test_each_height_has_an_ap_of_its_own():
+    """A wrong box of 8 px above all right ones, by hand: it costs the APs of all heights, not only that of small faces."""
+    boxes = np.array([[0, 0, 10, 12], [100, 0, 140, 50], [200, 0, 260, 70]], np.float32)
+    record = Record("", "x.jpg", 0, 0, boxes, np.zeros((3, 5, 2)), np.array([False, False, True]))
+    found = np.array([[50, 50, 58, 58, 0.9], [100, 0, 140, 50, 0.8], [200, 0, 260, 70, 0.7], [0, 0, 10, 12, 0.6]])
+    assert average_precision([found], [record], heights=[30]) == pytest.approx(1 / 2)  # right after one wrong box
+    assert average_precision([found], [record]) == pytest.approx(2 / 3)  # of the envelope 2/3 at both recalls
+    assert average_precision([found], [record], heights=[10, 30, 60]) == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert average_precision([found[1:]], [record], heights=[10, 30]) == 1
+    assert average_precision([found], [record], heights=[60]) == 0  # the only face of that height is ignored
