@@ -178,7 +178,7 @@ def test_detections_may_be_objects_and_count_on_images_without_faces():
 
 
 def test_each_height_has_an_ap_of_its_own():
-    """A wrong box of 8 px above all right ones, by hand: it costs the APs of all heights, not only that of small faces."""
+    """By hand: a wrong box of 8 px above all right ones costs the APs of all heights, not only that of small faces."""
     boxes = np.array([[0, 0, 10, 12], [100, 0, 140, 50], [200, 0, 260, 70]], np.float32)
     record = Record("", "x.jpg", 0, 0, boxes, np.zeros((3, 5, 2)), np.array([False, False, True]))
     found = np.array([[50, 50, 58, 58, 0.9], [100, 0, 140, 50, 0.8], [200, 0, 260, 70, 0.7], [0, 0, 10, 12, 0.6]])
