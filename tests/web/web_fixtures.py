@@ -15,10 +15,13 @@ from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
 from manyfaces.web.runtime import fetch_runtime
 
-READ = """
+HELPERS = """
 import { readFileSync } from "node:fs";
 const job = JSON.parse(readFileSync("job.json", "utf8"));
 const bytes = name => { const b = readFileSync(name); return b.buffer.slice(b.byteOffset, b.byteOffset + b.length); };
+const array = name => { const { dims, kind } = job.kinds[name], data = bytes(name + ".bin");
+  return { dims, data: kind === "float32" ? new Float32Array(data) : new Uint8ClampedArray(data) }; };
+const answer = value => console.log(JSON.stringify(value));
 """
 
 
@@ -41,12 +44,7 @@ def node(tmp_path):
             (tmp_path / f"{name}.bin").write_bytes(values.tobytes())
             kinds[name] = {"dims": list(values.shape), "kind": str(values.dtype)}
         (tmp_path / "job.json").write_text(json.dumps({**job, "kinds": kinds}))
-        helpers = """
-const array = name => { const { dims, kind } = job.kinds[name], data = bytes(name + ".bin");
-  return { dims, data: kind === "float32" ? new Float32Array(data) : new Uint8ClampedArray(data) }; };
-const answer = value => console.log(JSON.stringify(value));
-"""
-        (tmp_path / "main.js").write_text(READ + helpers + source)
+        (tmp_path / "main.js").write_text(HELPERS + source)
         done = subprocess.run([program, "main.js"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr[-2000:]
         return json.loads(done.stdout)
@@ -57,8 +55,6 @@ const answer = value => console.log(JSON.stringify(value));
 @pytest.fixture(scope="module")
 def files():
     """The table of the site with the runtime itself, which npm fetches into the user's cache where it is not there."""
-    if find_chromium() is None:
-        pytest.skip("no Chromium on this machine; Debian: apt install chromium")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("npm_config_fetch_retries", "0")  # a machine without a network does not wait for minutes
         patch.setenv("npm_config_fetch_timeout", "30000")
@@ -86,8 +82,11 @@ def group(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(files, group, tmp_path_factory):
+def page(group, tmp_path_factory):
     """A browser whose camera shows the group."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine; Debian: apt install chromium")
     folder = tmp_path_factory.mktemp("camera")
     frame = np.zeros((480, 640, 3), np.uint8)
     frame[:381, :] = cv2.resize(group[1], (640, 381), interpolation=cv2.INTER_AREA)
@@ -95,5 +94,5 @@ def page(files, group, tmp_path_factory):
     flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
              f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}")
     (folder / "downloads").mkdir()
-    with Browser(find_chromium(), tmp_path_factory.mktemp("profile"), flags=flags) as browser:
+    with Browser(chromium, tmp_path_factory.mktemp("profile"), flags=flags) as browser:
         yield Page(browser, folder / "downloads")
