@@ -180,26 +180,33 @@ def read_keys(key_file: str | None = None) -> Keys:
     Raises:
         InputError: the file cannot be read or holds no key, or a key is too short. No message shows a key.
     """
-    found: list[str] = []
     path = key_file or os.environ.get(KEY_FILE_VARIABLE)
-    if path:
-        try:
-            with open(path, encoding="utf-8") as file:
-                found = _lines(file.read(_MOST_KEY_FILE))
-        except OSError as error:
-            raise InputError(f"{path}: the file of API keys cannot be read ({error.strerror})") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: expected API keys as text, one per line") from None
-        if not found:
-            raise InputError(f"{path}: holds no API key, expected one per line")
+    found = _checked(path, _keys_in(path)) if path else []
     if KEY_VARIABLE in os.environ:
-        found += _lines(os.environ[KEY_VARIABLE]) or [""]
-    for key in found:
-        where = path if path and key not in os.environ.get(KEY_VARIABLE, "") else KEY_VARIABLE
+        found += _checked(KEY_VARIABLE, _lines(os.environ[KEY_VARIABLE]) or [""])
+    return Keys(found)
+
+
+def _keys_in(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = _lines(file.read(_MOST_KEY_FILE))
+    except OSError as error:
+        raise InputError(f"{path}: the file of API keys cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected API keys as text, one per line") from None
+    if not found:
+        raise InputError(f"{path}: holds no API key, expected one per line")
+    return found
+
+
+def _checked(where: str, keys: list[str]) -> list[str]:
+    """The keys; InputError names where they are from, and shows none."""
+    for key in keys:
         if len(key) < _LEAST_KEY or not key.isascii() or not key.isprintable() or " " in key:
             raise InputError(f"{where}: an API key has {len(key)} characters, expected at least {_LEAST_KEY} of ASCII "
                              "without spaces; `openssl rand -hex 24` makes one")
-    return Keys(found)
+    return keys
 
 
 def _lines(text: str) -> list[str]:

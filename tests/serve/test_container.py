@@ -4,17 +4,12 @@ import fnmatch
 import json
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 import yaml
 from conftest import ROOT
-from test_service import served  # noqa: F401
 
 from manyfaces.commands.serve import settings_of
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +54,6 @@ def test_its_command_is_one_of_this_package(stages):
     settings = settings_of(words)
     assert (command, name) == ("manyfaces", "serve") and settings.host == "0.0.0.0"
     assert found["EXPOSE"] == str(settings.port) and f":{settings.port}/healthz" in found["HEALTHCHECK"]
-
-
-def test_its_health_check_fails_without_a_service_and_not_with_one(stages, served):  # noqa: F811
-    program, flag, code = json.loads(dict(stages[-1])["HEALTHCHECK"].partition("CMD ")[2])
-    assert (program, flag) == ("python", "-c")
-
-    def result(port):
-        return subprocess.run([sys.executable, "-c", code.replace("8000", str(port))], capture_output=True).returncode
-
-    assert result(served.port) == 0 and result(1) == 1
 
 
 def test_the_compose_file_adds_nothing_that_the_image_gave_up():

@@ -2,11 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from benchmarks.service.client import ask, file_part, form, request
 from benchmarks.service.process import Served
@@ -196,3 +199,14 @@ def test_the_largest_image_that_is_allowed_is_taken_in_every_shape(served, width
 def test_one_that_takes_longer_is_refused_also_where_its_pixels_are_few(served, width, height):
     data = cv2.imencode(".png", np.zeros((height, width), np.uint8))[1].tobytes()
     assert ask(served.port, data).code == "image_too_large"
+
+
+def test_the_health_check_of_the_image_fails_without_a_service_and_not_with_one(served):
+    text = (ROOT / "Dockerfile").read_text()
+    program, flag, code = json.loads(re.search(r"HEALTHCHECK.*?CMD (\[.*?\])\n", text, re.DOTALL)[1])
+    assert (program, flag) == ("python", "-c")
+
+    def result(port):
+        return subprocess.run([sys.executable, "-c", code.replace("8000", str(port))], capture_output=True).returncode
+
+    assert result(served.port) == 0 and result(1) == 1
