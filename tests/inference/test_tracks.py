@@ -9,7 +9,7 @@ from benchmarks.tracks import clip, score, tracked
 from manyfaces import Detector
 from manyfaces.detections import Detections
 from manyfaces.errors import InputError
-from manyfaces.inference.video.gaps import Bridge
+from manyfaces.inference.video.gaps import HELD, Bridge
 from manyfaces.inference.video.smoothing import Smoother
 from manyfaces.inference.video.tracks import MEMORY, Tracker
 
@@ -187,6 +187,14 @@ def test_a_face_is_hidden_half_a_second_before_and_after_its_track():
     rows = hidden(Bridge(), frames)
     assert [number for number, row in enumerate(rows) if row == [70]] == list(range(5, 16))
     assert sum(map(len, rows)) == 11
+
+
+def test_tracking_hides_all_that_is_hidden_without_it():
+    rng = np.random.default_rng(0)
+    frames = [(number / 10, [(key, float(10 * key + number)) for key in range(1, 5) if rng.random() < 0.5])
+              for number in range(40)]
+    for (seconds, _), row in zip(frames, hidden(Bridge(), frames), strict=True):
+        assert {x for at, faces in frames if 0 <= seconds - at <= HELD for _, x in faces} <= set(row)
 
 
 def test_other_tracks_are_not_joined():

@@ -32,6 +32,7 @@ class Bridge:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.most_bytes = most_bytes
         self._frames: deque[_Waiting] = deque()
+        self._held: list[tuple[float, np.ndarray]] = []  # seconds and boxes of the frames of the last HELD seconds
         self._seen: dict[int, tuple[float, np.ndarray]] = {}  # id: seconds and box (4,) of the last hit
 
     def add(self, image: np.ndarray, faces: Detections, seconds: float) -> Iterator[tuple[np.ndarray, np.ndarray,
@@ -49,8 +50,8 @@ class Bridge:
             for frame in self._frames:
                 if then <= frame.seconds < seconds:
                     frame.boxes.append(old + (box - old) * np.float32((frame.seconds - then) / (seconds - then)))
-        now.boxes += found.values()
-        now.boxes += [box for key, (then, box) in self._seen.items() if key not in found and seconds - then <= HELD]
+        self._held = [(then, boxes) for then, boxes in self._held if seconds - then <= HELD] + [(seconds, faces.boxes)]
+        now.boxes += [box for _, boxes in self._held for box in boxes]
         self._seen = {key: old for key, old in self._seen.items() if seconds - old[0] <= MEMORY}
         self._seen |= {key: (seconds, box) for key, box in found.items()}
         self._frames.append(now)
