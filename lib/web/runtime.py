@@ -54,7 +54,8 @@ def fetch_runtime() -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise InputError("npm is not installed; it fetches the page's runtime (onnxruntime-web) once. Install Node.js "
-                         "20 or newer (https://nodejs.org, or apt install npm) and run this again")
+                         "20 or newer (https://nodejs.org, or apt install npm) and run this again, or use `manyfaces "
+                         "serve`, which needs no npm")
     folder = cache_folder() / _version()
     locks.hold(folder)
     place = folder / "npm"

@@ -11,6 +11,7 @@ from page import is_clean, served
 
 from manyfaces import Detector
 from manyfaces.align import hide
+from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.web.site import shipped
 
 pytest_plugins = ["web_fixtures"]
@@ -140,6 +141,20 @@ def test_a_large_picture_is_made_smaller_for_the_net_and_the_page_says_so(page, 
     page.wait("document.getElementById('facts').innerText.includes('searched at 300 × 300')")
     assert page.browser.evaluate("document.getElementById('side').disabled")
     assert "made smaller" not in page.text("note")
+
+
+def test_a_face_that_is_too_large_or_missing_is_said(page, url, tmp_path):
+    collins = portraits()[1].image[:260, 90:350]
+    cv2.imwrite(str(tmp_path / "selfie.png"), cv2.resize(collins, (1300, 1300))[..., ::-1])
+    page.open(url)
+    page.choose(tmp_path / "selfie.png")
+    page.found()
+    assert "A face is larger than this detector is made for." in page.text("note")
+    page.put("side", "640")
+    page.wait("document.getElementById('facts').innerText.includes('searched at 640 ×')")
+    assert page.found() == "1 face found" and "larger than" not in page.text("note")
+    page.put("threshold", "0.99")
+    assert page.text("count") == "0 faces found" and "Nothing found: try a lower score" in page.text("note")
 
 
 def test_a_picture_is_turned_by_its_orientation(page, url, group, tmp_path):

@@ -48,16 +48,26 @@ function factsOf({ canvas, size, ms, live, row, rate }) {
 }
 
 // What a reader has to know about this result.
-function notesOf({ canvas, full, size, live }) {
+function notesOf({ canvas, full, size, live, pending }) {
   const notes = [];
   const kept = [canvas.width, canvas.height];
   if (full && full[0] * full[1] > kept[0] * kept[1])
     notes.push(`The file has ${words.size(full)}; it is shown and saved at ${words.size(kept)}.`);
   if (!live && size && !fixedSize() && Math.max(...size) < Math.max(...kept))
     notes.push("The picture was made smaller for the detector. More detail finds smaller faces.");
+  if (!live && !pending && !visible().length)
+    notes.push("Nothing found: try a lower score, another detail or another detector.");
+  if (!live && size && !fixedSize() && visible().some(face => isTooLarge(face, size[0] / kept[0])))
+    notes.push("A face is larger than this detector is made for. Less detail finds it better.");
   if (state.refused) notes.push(words.NO_CARD);
   if ($("blur").checked) notes.push("Look at the result before you share it: no detector finds every face.");
   return notes;
+}
+
+// Whether a face is longer than all anchors in the image that the net received.
+function isTooLarge({ box: [x1, y1, x2, y2] }, scale) {
+  const longest = Math.max(...state.facts.anchors.flatMap(({ sides }) => sides.flat()));
+  return Math.max(x2 - x1, y2 - y1) * scale > longest;
 }
 
 // The line that counts; with `calm` not more often than it can be read aloud.
