@@ -1,8 +1,8 @@
 // What the page knows, and what the reader has chosen.
 export const $ = id => document.getElementById(id);
 
-// source: {canvas, blob, name, full} of a picture, {live: true} of the camera, or null. shown: {canvas, faces, ...}, what
-// belongs together. Both change only as a whole. held: [{time, faces}] of half a second of the camera. refused: whether
+// source: {canvas, blob, name, full} of a picture, {live: true} of the camera, or null. shown: {canvas, faces, ...} of
+// one frame. Both change only as a whole. held: [{time, faces}] of half a second of the camera. refused: whether
 // the graphics card was tried and failed.
 export const state = { site: null, engines: {}, source: null, shown: null, chosen: -1, facts: null, held: [],
   refused: false };
