@@ -9,6 +9,7 @@ takes the time of ten calls to make.
 from __future__ import annotations
 
 import collections
+import functools
 import math
 import os
 import threading
@@ -27,6 +28,21 @@ OFTEN = 8  # calls of a size before it gets a compilation of its own
 SIZES, LANE_SIZES = 4, 8  # at most; where calls are small, their memory is small
 LARGE = 30_000_000  # bytes of weights; larger nets have one compilation for all sizes, because each has a copy of them
 HINTS = {None: "f32", "float32": "f32", "int8": "f32", "bf16": "bf16"}  # the float parts of int8 stay f32
+
+# Its tables of types are filled at their first use. Two threads that are the first to use them wait for each other for
+# ever, one with a lock of C++ and one with that of Python (OpenVINO 2026.4). So they are filled here.
+openvino.Tensor(np.zeros(1, np.uint8), shared_memory=True).get_element_type().to_dtype()
+
+
+@functools.cache
+def core() -> openvino.Core:
+    """The one Core of this process. It is never given up.
+
+    Each Core sets a signal stack of its own for the thread, and puts back the one before when it ends. Where several
+    end in the order of their creation, the thread is left with a stack that is freed, and the next signal, such as
+    Ctrl-C, ends Python with a segmentation fault (OpenVINO 2026.4 on Linux).
+    """
+    return openvino.Core()
 
 
 class Session(FileSession):
@@ -49,7 +65,7 @@ class Session(FileSession):
             self.options["INFERENCE_NUM_THREADS"] = threads
         self.local, self.lock = threading.local(), threading.Lock()
         self.outputs = [output["name"] for output in facts["outputs"]]
-        self.core = openvino.Core()
+        self.core = core()
         if precision == "bf16" and "BF16" not in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise InputError(f"{path}: precision bf16: this processor cannot compute in it; expected float32")
         try:
