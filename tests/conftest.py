@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # A busy machine may take any time per example. What fails must fail again the next time.
 settings.register_profile("manyfaces", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("manyfaces")
+
+# A shell starts what is in its background with Ctrl-C ignored, and children inherit that. Tests of Ctrl-C would wait for
+# ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
