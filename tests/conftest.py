@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 settings.register_profile("manyfaces", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("manyfaces")
 
-# A shell starts what is in its background with Ctrl-C ignored, and children inherit that. Tests of Ctrl-C would wait for
-# ever.
+# A shell starts what is in its background with Ctrl-C ignored, and children inherit that. Tests of Ctrl-C would then
+# wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
