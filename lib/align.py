@@ -180,7 +180,9 @@ def hide(image: np.ndarray, boxes: ArrayLike, how: str = "blur", margin: float =
     if how not in HIDDEN_BY:
         raise InputError(f"hide: found {how!r}, expected {' or '.join(HIDDEN_BY)}")
     hidden = np.array(image, order="C")
-    for left, top, right, bottom in _with_margin(image, boxes, margin, "hide"):
+    areas = _with_margin(image, boxes, margin, "hide")
+    # Larger ones last: a small box within a large one would show more of the face than the large one leaves.
+    for left, top, right, bottom in sorted(areas, key=lambda box: (box[2] - box[0]) * (box[3] - box[1])):
         if right > left and bottom > top:
             # Means of the given image, so that the order of boxes that touch does not matter for what they keep.
             hidden[top:bottom, left:right] = _coarse(image[top:bottom, left:right], how)

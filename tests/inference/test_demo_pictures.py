@@ -13,11 +13,13 @@ from PIL import Image, ImageCms
 from stand_in import picture, save, square_detector
 
 from manyfaces.align import hide
+from manyfaces.commands.command_line import run
 from manyfaces.datasets.image_headers.jpeg_png import colour_profile
 from manyfaces.datasets.images import read_image
+from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.detections import Detections
 from manyfaces.errors import InputError
-from manyfaces.inference.demo.demo import Demo
+from manyfaces.inference.demo.demo import Demo, halves
 from manyfaces.inference.demo.pictures import HELD, Pictures
 from manyfaces.inference.demo.sources import Source, find_sources
 
@@ -75,6 +77,32 @@ def test_faces_that_touch_are_hidden_the_same_in_any_order_where_one_covers_them
     single = (slice(0, 30), slice(0, 48))
     assert np.array_equal(both[0][single], both[1][single])
     assert not (both[0][:48, :48] == image[:48, :48]).all(axis=2).mean() > 0.01
+
+
+def test_a_small_box_within_a_large_one_shows_no_more_of_it():
+    image = np.random.default_rng(3).integers(0, 256, (600, 600, 3), np.uint8)
+    large, small = [0, 0, 600, 600], [[x, y, x + 60, y + 60] for x in range(0, 600, 60) for y in range(0, 600, 60)]
+    for boxes in ([large, *small], [*small, large]):
+        assert np.array_equal(hide(image, boxes, "pixelate", 0), hide(image, [large], "pixelate", 0))
+
+
+def test_a_face_that_fills_a_large_photograph_is_hidden_whole(tool, tmp_path):
+    """At its own size SSH finds parts of such a face only, and hides each of them in tiles of its own."""
+    portrait = portraits()[0]
+    large = cv2.resize(portrait.image, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
+    save(tmp_path / "in.png", large)
+    assert run(tool("demo").main, [str(tmp_path / "in.png"), "--pixelate", "--out", str(tmp_path / "out")]) == 0
+    left, top, right, bottom = (5 * np.array(portrait.box)).astype(int)
+    face = read_image(tmp_path / "out" / "in.png")[top:bottom, left:right].reshape(-1, 3)
+    assert len(np.unique(face, axis=0)) <= 36
+
+
+def test_halves_are_for_detectors_of_one_scale():
+    detector = square_detector()
+    assert halves(detector, (480, 640)) == [1] and halves(detector, (641, 480)) == [1, 0.5]
+    assert halves(detector, (4000, 3000)) == [1, 0.5, 0.25, 0.125]
+    detector.cfg.TEST.SCALES = [0.5, 1.0]  # chosen by the user
+    assert halves(detector, (4000, 3000)) is None
 
 
 @pytest.mark.parametrize("options, message", [

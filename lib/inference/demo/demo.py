@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from ...align import HIDDEN_BY
 from ...datasets.images import ImageError
 from ...errors import check_number, check_whole, printable
 from ...progress import Progress
+from ..cascade_detector import CascadeDetector
 from ..video.detect import open_video
 from ..video.reader import VideoEnded
 from ..video.timing import timing
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 PARTS = ("net", "decode", "nms")
 HEADER = f"{'source':<28} {'size':>11} {'faces':>6} {'best':>6} {'net ms':>10} {'decode ms':>10} {'nms ms':>10}"
+FILLED = 640  # px: a face that fills an image of this size is found whole
 WARM_SIZES = 3  # more would double the time of a folder of photographs of many sizes
 
 
@@ -130,10 +133,11 @@ class Demo:
         return self._image(source) if source.kind == "image" else self._video(source)
 
     def _detect(self, image, threshold=None):
+        scales = halves(self.detector, image.shape[:2]) if self.kind in HIDDEN_BY else None
         if image.shape not in self.warm and len(self.warm) < WARM_SIZES:
             self.warm.add(image.shape)
-            self.detector.detect(image)
-        return self.detector.detect(image, threshold=self.score if threshold is None else threshold)
+            self.detector.detect(image, scales)
+        return self.detector.detect(image, scales, threshold=self.score if threshold is None else threshold)
 
     def _image(self, source):
         path = self.pictures.path(source) if self.pictures else None
@@ -210,6 +214,19 @@ def _notes(video):
     counts = ((video.damaged, "damaged skipped"), (video.skipped, "skipped to keep up"),
               (video.tracker.count if video.tracker else 0, "tracks"))
     return "".join(f", {number:,} {what}" for number, what in counts if number)
+
+
+def halves(detector: BaseDetector, size: Sequence[int]) -> list[float] | None:
+    """The scales at which faces to hide are searched: also halves, quarters and so on of an image (height, width).
+
+    A face that fills a large photograph is larger than what a detector of one scale was trained on, which finds parts
+    of it. None, which is TEST.SCALES, for detectors that see every image in the same size, and where TEST.SCALES was
+    chosen.
+    """
+    if detector.shrunk_to or isinstance(detector, CascadeDetector) or list(detector.cfg.TEST.SCALES) != [1.0]:
+        return None
+    count = max(0, math.ceil(math.log2(max(size) / FILLED)))
+    return [2.0**-number for number in range(count + 1)]
 
 
 def shown_from(test: EasyDict, kind: str) -> float:

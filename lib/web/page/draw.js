@@ -15,7 +15,9 @@ export function paint(canvas, source, factor, faces, { boxes, points, blur, lowe
   pen.imageSmoothingEnabled = true;
   pen.imageSmoothingQuality = "high";
   pen.drawImage(source, 0, 0, width, height);
-  if (blur) for (const { box } of hidden) hide(pen, source, box, factor);
+  // Larger ones last: a small box within a large one would show more of the face than the large one leaves.
+  const size = ({ box: [x1, y1, x2, y2] }) => (x2 - x1) * (y2 - y1);
+  if (blur) for (const { box } of [...hidden].sort((a, b) => size(a) - size(b))) hide(pen, source, box, factor);
   [...faces.entries()].reverse().forEach(([number, { box, score, landmarks }]) => {
     const [x1, y1, x2, y2] = box.map(value => value * factor), side = Math.min(x2 - x1, y2 - y1);
     const line = Math.max(1, Math.min(unit * 1.3, side / 8)) * (number === chosen ? 2 : 1);
