@@ -29,6 +29,7 @@ from .service import Service, Work
 Site = tuple[Mapping[str, Path | bytes], Callable[[str], Mapping[str, str]]]
 _HINT = b"manyfaces serve: POST an image to /v1/detect; /openapi.json describes it.\n"
 _HEADERS = {name.decode(): value.decode() for name, value in HEADERS}
+_CURL = "application/x-www-form-urlencoded"  # the type that curl names where none is given
 
 
 def create_app(service: Service, site: Site | None = None) -> FastAPI:
@@ -102,11 +103,16 @@ def _add_detect(app, service):
             service.held.now -= size
         facts |= {"pixels": sum(work.pixels for work in done), "work_ms": round(sum(w.seconds for w in done) * 1e3, 1),
                   "faces": sum(len(work.answer["faces"]) for work in done if not isinstance(work.answer, Problem))}
-        return _of_form(name, images, done, facts) if form else _of_image(name, done[0])
+        if form:
+            return _of_form(name, images, done, facts)
+        return _of_image(name, done[0], kind.strip().lower().startswith(_CURL))
 
 
-def _of_image(name: str, work: Work) -> Response:
+def _of_image(name: str, work: Work, curl: bool) -> Response:
     if isinstance(work.answer, Problem):
+        if curl:  # of a damaged image even the size may be wrong
+            raise Problem(work.answer.code, f"{work.answer.message} If curl sent it: --data-binary sends a file as it "
+                          "is; -d and --data take out its line ends.", work.answer.retry_after)
         raise work.answer
     return Response(dump({"model": name, **work.answer}), headers=_HEADERS)
 
@@ -136,13 +142,15 @@ def _add_facts(app, service):
         limits = {key: getattr(service.settings, key) for key in ("max_bytes", "max_pixels", "max_images", "queue")}
         return Response(dump({"models": rows, "limits": limits}), headers=_HEADERS)
 
-    @app.api_route("/healthz", methods=["GET", "HEAD"], tags=["operation"], summary="Whether the process lives",
-                   operation_id="healthz", responses=schema.state_responses("alive"))
+    @app.head("/healthz", include_in_schema=False)
+    @app.get("/healthz", tags=["operation"], summary="Whether the process lives", operation_id="healthz",
+             responses=schema.state_responses("alive"))
     async def healthz() -> Response:
         return Response(dump({"status": "alive"}), headers=_HEADERS)
 
-    @app.api_route("/readyz", methods=["GET", "HEAD"], tags=["operation"], operation_id="readyz",
-                   summary="Whether a request would be accepted now", responses=schema.state_responses("ready"))
+    @app.head("/readyz", include_in_schema=False)
+    @app.get("/readyz", tags=["operation"], operation_id="readyz", summary="Whether a request would be accepted now",
+             responses=schema.state_responses("ready"))
     async def readyz() -> Response:
         if service.stopping:
             raise Problem("stopping", "The service is shutting down.", 1)

@@ -38,6 +38,15 @@ def served():
         yield running
 
 
+def test_what_curl_damages_is_named(served):
+    data = encoded().replace(b"\n", b"").replace(b"\r", b"")  # what -d leaves
+    curl = "application/x-www-form-urlencoded"
+    answers = [ask(served.port, data, content_type=kind) for kind in (curl, "image/jpeg")]
+    assert [("--data-binary" in answer.json["error"]["message"]) for answer in answers] == [True, False]
+    assert answers[0].code == answers[1].code
+    assert ask(served.port, encoded(), content_type=curl).status == 200
+
+
 @pytest.fixture(scope="module")
 def detector():
     return Detector.load("ssh_mobilenet_v1_025", threads=1)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import pytest
 from test_service import encoded
@@ -10,6 +11,8 @@ from test_stops import wait_for
 from benchmarks.service.client import ask, exchange, request
 from benchmarks.service.load import Load
 from benchmarks.service.process import Served
+from manyfaces.serve.processes import workers
+from manyfaces.serve.settings import Settings
 
 pytestmark = pytest.mark.slow
 KEY, OTHER = "0123456789abcdef0123", "another-key-of-someone"
@@ -75,6 +78,36 @@ def test_workers_share_the_work_and_their_metrics_and_a_killed_one_is_replaced(s
     wait_for(lambda: len(served.children()) == 2 and workers[0] not in served.children())
     wait_for(lambda: len([row for row in served.log() if row["event"] == "start"]) == 3)
     assert count() >= before + 20 and "ended with code -9" in served.said()
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_replaced(monkeypatch, tmp_path):
+    """The first process is killed at once; the second writes that it listens."""
+    started, ready = [], []
+
+    class Process:
+        def __init__(self, settings, listening, folder):
+            self.process, self.pid, self.born = self, len(started) + 1, 0.0
+            started.append(self)
+            self.code = -9 if len(started) == 1 else None
+            if self.code is None:
+                open(workers.ready_file(folder, self.pid), "w").close()
+                ready.append(self.pid)
+
+        def poll(self):
+            return self.code
+
+        def stop(self, number):
+            self.code = 0
+
+        def kill(self):
+            pass
+
+    monkeypatch.setattr(workers, "_Worker", Process)
+    monkeypatch.setattr(workers, "_forget", lambda process, folder: None)
+    monkeypatch.setattr(workers, "refuse_rest", lambda listening: None)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        code = workers.serve_with_workers(Settings(), listening, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert (code, len(started), ready) == (0, 2, [2])
 
 
 def test_sigterm_ends_all_workers_in_order(served):

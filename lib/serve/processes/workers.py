@@ -56,10 +56,18 @@ def serve_with_workers(settings: Settings, listening: socket.socket, announce: C
               for number in (signal.SIGINT, signal.SIGTERM)}
     folder = tempfile.mkdtemp(prefix="manyfaces-metrics-")
     workers: list[_Worker] = []
+
+    def replace(number: int, code: int) -> None:
+        print_line(f"a worker has ended with code {code}; another one is started")
+        _forget(workers[number].process.pid, folder)
+        if time.monotonic() - workers[number].born < _SOON:
+            time.sleep(1)
+        workers[number] = _Worker(settings, listening, folder)
+
     try:
         listening.listen(256)
         workers = [_Worker(settings, listening, folder) for _ in range(settings.workers)]
-        _await_start(workers, folder, asked)
+        _await_start(workers, folder, asked, replace)
         if not asked:
             announce()
         while not asked:
@@ -68,11 +76,7 @@ def serve_with_workers(settings: Settings, listening: socket.socket, announce: C
                 code = worker.process.poll()
                 if code is None or asked:
                     continue
-                print_line(f"a worker has ended with code {code}; another one is started")
-                _forget(worker.process.pid, folder)
-                if time.monotonic() - worker.born < _SOON:
-                    time.sleep(1)
-                workers[number] = _Worker(settings, listening, folder)
+                replace(number, code)
         code = _stop(workers, asked)
         refuse_rest(listening)
         return code
@@ -84,13 +88,15 @@ def serve_with_workers(settings: Settings, listening: socket.socket, announce: C
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _await_start(workers, folder, asked):
-    """Until each worker has written that it listens."""
+def _await_start(workers, folder, asked, replace):
+    """Until each worker has written that it listens. One that is killed meanwhile is replaced: it is not its fault."""
     end = time.monotonic() + _START
     while not asked and not all(os.path.exists(ready_file(folder, worker.process.pid)) for worker in workers):
-        for worker in workers:
+        for number, worker in enumerate(workers):
             code = worker.process.poll()
-            if code is not None:
+            if code is not None and code < 0:
+                replace(number, code)
+            elif code is not None:
                 raise InputError(f"a worker could not start (exit code {code}); its message is above")
         if time.monotonic() > end:
             raise InputError(f"the workers have not started within {_START:.0f} s; start fewer --workers")
