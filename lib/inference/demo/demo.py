@@ -136,8 +136,8 @@ class Demo:
         scales = halves(self.detector, image.shape[:2]) if self.kind in HIDDEN_BY else None
         if image.shape not in self.warm and len(self.warm) < WARM_SIZES:
             self.warm.add(image.shape)
-            self.detector.detect(image, scales)
-        return self.detector.detect(image, scales, threshold=self.score if threshold is None else threshold)
+            self.detector.detect(image, scales=scales)
+        return self.detector.detect(image, scales=scales, threshold=self.score if threshold is None else threshold)
 
     def _image(self, source):
         path = self.pictures.path(source) if self.pictures else None
