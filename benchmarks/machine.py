@@ -1,10 +1,11 @@
 """Which processor a time was measured on, and with which versions: without them a time means little elsewhere."""
 
-import os
 import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+
+from manyfaces.cascade.lanes import cores
 
 COLUMNS = ("versions", "processor", "cores")
 BASE = ("numpy", "opencv")  # what every detector uses
@@ -58,11 +59,6 @@ def processor() -> str:
     lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return next(filter(None, names), "") or platform.processor() or platform.machine()
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def facts(packages: Iterable[str]) -> tuple[str, str, int]:

@@ -1,5 +1,8 @@
 """Constants that several rooms must agree on."""
 
+DEFAULT_DETECTOR = "ssh_mobilenet_v1_025"
+"""The shipped detector that runs, or is trained on, where none is named."""
+
 FILL = 114
 """Grey level outside an image: the padding of a batch, of a crop and of an augmented sample."""
 

@@ -4,9 +4,9 @@ import contextlib
 import http.server
 import socket
 import threading
-import time
 
 import cv2
+from processes import on_loopback
 from stand_in import picture
 
 HEAD = {"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
@@ -62,19 +62,5 @@ def server(*connections, rate=50.0):
         daemon_threads = True
         address_family = socket.AF_INET
 
-    served = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{served.server_port}/video"
-    finally:
-        stop.set()
-        served.shutdown()
-        served.server_close()
-
-
-def wait_for(condition, seconds=10.0):
-    """Wait until condition() is true; an AssertionError after some seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.01)
+    with on_loopback(Server(("127.0.0.1", 0), Handler), stop) as port:
+        yield f"http://127.0.0.1:{port}/video"

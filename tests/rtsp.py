@@ -7,6 +7,7 @@ import struct
 import threading
 
 import cv2
+from processes import on_loopback
 
 LARGEST = 1400  # bytes of a packet's payload
 
@@ -81,11 +82,5 @@ def rtsp_server(film, *connections, rate=25.0):
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = allow_reuse_address = True
 
-    served = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"rtsp://127.0.0.1:{served.server_address[1]}/live"
-    finally:
-        stop.set()
-        served.shutdown()
-        served.server_close()
+    with on_loopback(Server(("127.0.0.1", 0), Handler), stop) as port:
+        yield f"rtsp://127.0.0.1:{port}/live"

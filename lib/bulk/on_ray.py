@@ -14,12 +14,13 @@ import pickle
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..cascade.lanes import cores
 from ..errors import InputError
 from ..progress import print_line, silent
 from .ray_watch import Watch
 from .rows import Part
 from .stop import Stop, TimeUp
-from .worker import Job, Worker, cores
+from .worker import Job, Worker
 
 if TYPE_CHECKING:
     from .plan import Plan

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..cascade.lanes import cores
 from ..config import check_value
 from ..errors import InputError, Range, check_number, check_whole
 from ..inference.demo.journal import detector_mark
@@ -17,7 +18,7 @@ from ..progress import Progress, print_line
 from .plan import TRIES, Plan
 from .sources.items import Source
 from .stop import Stop
-from .worker import Job, cores
+from .worker import Job
 
 if TYPE_CHECKING:
     from ..inference.base import BaseDetector

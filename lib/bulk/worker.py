@@ -142,8 +142,3 @@ class Worker:
 
 def _by_size(window):
     return sorted(window, key=lambda read: () if isinstance(read[1], ImageError) else read[1].shape)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -26,13 +26,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import check_value
+from ..constants import DEFAULT_DETECTOR
 from ..errors import InputError, check_whole
 from .command_line import argument_parser, quiet_decoders
 from .detector_options import add_detector_options, detector_from
 
 # Of a working copy, where the program is called in one; elsewhere pictures go to FACES.
 SHOWN, VISUALIZE, FACES, HIDDEN = Path("demo/data"), Path("demo/visualize"), Path("faces"), Path("hidden")
-NAME = "ssh_mobilenet_v1_025"
 EXAMPLE = """
 manyfaces demo
 manyfaces detect holiday/ "more/*.jpg" film.mp4 --out found --json found/faces.jsonl --score 0.4
@@ -59,7 +59,7 @@ def _detect(arguments, sources):
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("sources", nargs=sources, metavar="SOURCE",
                         help="image, folder, glob, video, number of a camera, or address of a stream")
-    add_detector_options(parser, NAME)
+    add_detector_options(parser, DEFAULT_DETECTOR)
     parser.add_argument("--out", metavar="DIR", help="folder for pictures and videos (default: demo/visualize where "
                         "the working folder has it, else faces; hidden with --blur and --pixelate; with --json -: none "
                         "are written)")
@@ -108,7 +108,7 @@ def _detect(arguments, sources):
     folder = HIDDEN if kind in HIDDEN_BY else VISUALIZE if kind == DRAWN and VISUALIZE.is_dir() else FACES
     out = options.out or (None if options.no_pictures or (printed and kind == DRAWN) else folder)
     sources = find_sources(options.sources) if options.sources else default_sources(SHOWN)
-    detector = detector_from(options, NAME)
+    detector = detector_from(options, DEFAULT_DETECTOR)
     cfg = detector.cfg
     score = shown_from(cfg.TEST, kind) if options.score is None else options.score
     lowest = Tracker(score).low if options.track else None  # an error where SciPy is missing

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..constants import DEFAULT_DETECTOR
 from ..errors import InputError
 from ..progress import print_line
-from ..serve.settings import DEFAULT_MODEL, MB, Settings, is_loopback, limit_opencv, read_keys
+from ..serve.settings import MB, Settings, is_loopback, limit_opencv, read_keys
 from .command_line import argument_parser, quiet_decoders
 
 EXAMPLE = """
@@ -37,7 +38,7 @@ def settings_of(arguments: Sequence[str] | None = None) -> Settings:
     parser = argument_parser(__doc__, EXAMPLE)
     parser.add_argument("--model", nargs="+", action="extend", metavar="NAME", help="names of shipped detectors, "
                         "exported models (.onnx, .xml, .tflite), or NAME=PATH of one; the first is the default of a "
-                        f"request (default: {DEFAULT_MODEL})")
+                        f"request (default: {DEFAULT_DETECTOR})")
     parser.add_argument("--host", default=usual.host, help="address to listen on; 0.0.0.0: all of this machine's")
     parser.add_argument("--port", type=int, default=usual.port, metavar="N", help="0: any free one")
     parser.add_argument("--workers", type=int, default=usual.workers, metavar="N", help="processes")
@@ -67,7 +68,7 @@ def settings_of(arguments: Sequence[str] | None = None) -> Settings:
     options = parser.parse_args(arguments)
     patience = options.patience
     return Settings(
-        models=tuple(options.model or (DEFAULT_MODEL,)), host=options.host, port=options.port, workers=options.workers,
+        models=tuple(options.model or usual.models), host=options.host, port=options.port, workers=options.workers,
         parallel=options.parallel, queue=options.queue, max_bytes=_whole(options.max_mb), max_images=options.max_images,
         max_pixels=_whole(options.max_megapixels), body_seconds=patience,
         header_seconds=min(usual.header_seconds, patience), stall_seconds=min(usual.stall_seconds, patience),

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from .. import pretrained
 from ..config import load_config
+from ..constants import DEFAULT_DETECTOR
 from ..errors import InputError, Range, check_number, check_whole
 from ..hosts.place import PORT, RANKS, find_place
 from .command_line import add_cfg_option, add_set_option, argument_parser, quiet_decoders, run
@@ -191,12 +192,12 @@ def _from_photographs(options: Namespace) -> None:
 
     from ..datasets.folders import find_images
     from ..finetune import photos
-    from ..finetune.tune import DEFAULT, check_start, resume, tune
+    from ..finetune.tune import check_start, resume, tune
 
     quiet_decoders()
     out = Path(options.out or Path("output") / (Path(options.images).resolve().name or "photographs"))
     out = out.resolve() if out.name in ("", "..") else out  # the name of the folder is that of the model
-    model = options.model or DEFAULT
+    model = options.model or DEFAULT_DETECTOR
     check_start(model, out, options.resume, options.set)
     find_images(options.images)  # says so where it holds none, whatever the annotations are
     roidb = read_annotation(options)

@@ -18,6 +18,7 @@ import numpy as np
 from .. import pretrained
 from ..cascade.stages import is_cascade
 from ..config import check_value, keys_with, load_config, override, reset, save_config
+from ..constants import DEFAULT_DETECTOR
 from ..datasets.roidb import Record, Roidb
 from ..errors import InputError
 from ..evaluation.report.html.crops import encode
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     from ..engine.train import Trainer
 
-DEFAULT = "ssh_mobilenet_v1_025"
-"""The shipped model that is trained on where none is named."""
 NEEDED = {"keras": "manyfaces[train]", "tensorflow": "manyfaces[train]", "jax": "jax", "onnx": "manyfaces[onnx]"}
 """Package -> what to install for it."""
 HELD_OUT = "the photographs held out"
@@ -75,8 +74,8 @@ def trainable() -> list[str]:
             and not is_cascade(load_config(pretrained.config_file(name)))]
 
 
-def tune(roidb: Roidb, out: str | os.PathLike, model: str = DEFAULT, fraction: float = 0.9, minutes: float = 30.0,
-         changes: Sequence[Any] = (), licence: str | None = None) -> page.Story:
+def tune(roidb: Roidb, out: str | os.PathLike, model: str = DEFAULT_DETECTOR, fraction: float = 0.9,
+         minutes: float = 30.0, changes: Sequence[Any] = (), licence: str | None = None) -> page.Story:
     """Train a shipped model on photographs, and write everything to `out`.
 
     Args:

@@ -22,7 +22,7 @@ CODES = {
     "not_an_image": (415, "the bytes are of no image format that the service reads"),
     "unsupported_encoding": (415, "the body is compressed; images are sent as they are"),
     "wrong_host": (421, "the service listens on this machine only and was called by another name"),
-    "bad_parameter": (422, "a parameter has a wrong value"),
+    "bad_parameter": (422, "a parameter has a wrong value, is unknown, or is given twice"),
     "unreadable_image": (422, "the image is damaged or cut short"),
     "internal": (500, "a defect of the service; its log has the details under the request's id"),
     "busy": (503, "the queue is full; Retry-After says in how many seconds to try again"),

@@ -21,7 +21,7 @@ from .. import __version__
 from ..errors import shown
 from . import schema
 from .answers import HEADERS, Problem, dump
-from .bodies import Part, parameter, read_body, split_form
+from .bodies import PARAMETERS, Part, parameter, read_body, split_form
 from .guard import Guard
 from .metrics import TYPE
 from .service import Service, Work
@@ -78,6 +78,7 @@ def _add_detect(app, service):
                                                  "(default: the model's own)", examples=[0.5])] = None,
     ) -> Response:
         """Send the bytes of an image file as the body, or several files as multipart/form-data."""
+        _check_parameters(request.query_params)
         if model:
             service.detector(model)
         service.check_room()  # before the body is read
@@ -108,6 +109,14 @@ def _add_detect(app, service):
         return _of_image(name, done[0], kind.strip().lower().startswith(_CURL))
 
 
+def _check_parameters(given):
+    """Problem for a name that is unknown or comes twice: it would be left out without a word."""
+    for name, _ in given.multi_items():
+        if name not in PARAMETERS or len(given.getlist(name)) > 1:
+            raise Problem("bad_parameter", f"{shown(name)} is no parameter, or is given twice; there are: "
+                          f"{', '.join(PARAMETERS)}.")
+
+
 def _of_image(name: str, work: Work, curl: bool) -> Response:
     if isinstance(work.answer, Problem):
         if curl:  # of a damaged image even the size may be wrong
@@ -135,7 +144,7 @@ def _add_facts(app, service):
              responses=schema.models_responses(next(iter(service.settings.named_models()))))
     async def models() -> Response:
         rows = [{"name": name, "default": name == service.default, "family": detector.cfg.FAMILY,
-                 "landmarks": bool(detector.cfg.NET.LANDMARKS) or detector.cfg.FAMILY.startswith("mtcnn"),
+                 "landmarks": service.landmarks[name],
                  "threshold": detector.cfg.TEST.DEMO_SCORE,
                  "ms_per_megapixel": round(service.speeds[name] * 1e3, 1)}
                 for name, detector in service.detectors.items()]

@@ -17,7 +17,7 @@ from .answers import Gone, Problem
 from .settings import Settings
 
 _MOST_HEAD = 4096  # bytes of the headers of a part
-_PARAMETERS = ("model", "threshold")
+PARAMETERS = ("model", "threshold")
 _BOUNDARY = re.compile(r"""boundary=(?:"([^"]{1,70})"|([^\s";,]{1,70}))(?:\s*;|\s*$)""", re.IGNORECASE)
 
 Receive = Callable[[], Awaitable[Any]]
@@ -124,7 +124,7 @@ def split_form(body: bytes | bytearray, content_type: str, most: int) -> tuple[l
         end = _end(body, mark, start)
         part = Part(name, file, memoryview(body)[start:max(start, end)])
         at = end + len(mark)
-        if part.name in _PARAMETERS and not part.file:
+        if part.name in PARAMETERS and not part.file:
             if part.name in parameters or len(part.data) > 200:
                 raise _bad(f"the field {part.name} is given twice or is too long")
             parameters[part.name] = bytes(part.data).decode("utf-8", "replace").strip()

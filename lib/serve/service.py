@@ -58,6 +58,7 @@ class Service:
     Attributes:
         detectors: by their names in requests; filled by `open`.
         speeds: processor seconds per megapixel of each, on one thread.
+        landmarks: whether each gives any.
         active: requests that are being read or answered.
         stopping: whether new requests are refused.
     """
@@ -69,6 +70,7 @@ class Service:
         self.lanes = Lanes(settings.lanes, settings.queue)
         self.detectors: dict[str, BaseDetector] = {}
         self.speeds: dict[str, float] = {}
+        self.landmarks: dict[str, bool] = {}
         self.active, self.stopping = 0, False
         self._mean = 0.1  # s of an image, for Retry-After
 
@@ -90,7 +92,7 @@ class Service:
                 test.MAX_PIXELS = min(test.MAX_PIXELS or _TILE, _TILE)
             detector.detect(image)
             start = time.thread_time()
-            detector.detect(image)
+            self.landmarks[name] = detector.detect(image).landmarks is not None
             self.speeds[name] = (time.thread_time() - start) / image[..., 0].size * 1e6
             self.detectors[name] = detector
         self._mean = max(self.speeds.values()) / 2

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..constants import DEFAULT_DETECTOR
 from ..errors import InputError, Range, check_number, check_whole, shown
 
-DEFAULT_MODEL = "ssh_mobilenet_v1_025"
 KEY_VARIABLE, KEY_FILE_VARIABLE = "MANYFACES_API_KEY", "MANYFACES_API_KEY_FILE"
 OPENCV_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client
@@ -55,7 +55,7 @@ class Settings:
         page: whether / shows the page.
     """
 
-    models: tuple[str, ...] = (DEFAULT_MODEL,)
+    models: tuple[str, ...] = (DEFAULT_DETECTOR,)
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
@@ -112,8 +112,9 @@ class Settings:
     @property
     def lanes(self) -> int:
         """Images that a process works on at once."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return self.parallel or max(1, cores // self.workers)
+        from ..cascade.lanes import cores  # late: it loads NumPy
+
+        return self.parallel or max(1, cores() // self.workers)
 
     @property
     def most_held(self) -> int:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import cv2
 
 from .. import __version__, pretrained
+from ..constants import DEFAULT_DETECTOR
 from ..datasets.toy import portrait_collage
 from ..datasets.toy.portraits import PICTURES
 from ..errors import InputError
@@ -26,7 +27,6 @@ TITLES = {"ssh_mobilenet_v1_025": "SSH", "ssh_mobilenet_v1_025_light": "SSH, lig
           "tiny_mobilenet_v1_025": "Tiny Faces, one scale", "ssd_mobilenet_v2_075": "SSD", "mtcnn": "MTCNN",
           "grid_mobilenet_v2_100": "Grid"}
 EXAMPLES = ("portrait.jpg", "crowd.jpg")  # Grace Hopper, in the public domain, and a crowd made of her and another one
-DEFAULT = "ssh_mobilenet_v1_025"
 
 
 def page_folder() -> Path:
@@ -65,7 +65,7 @@ def site_files(models: Sequence[str | Path] | None = None, runtime: Path | None 
                 files[f"models/{name}.json"] = sidecar_path(_single(name))
                 rows[name]["facts"] = _address(name, ".json")
         rows[name]["service"] = True
-    first = DEFAULT if DEFAULT in rows and not models else next(iter(rows), None)
+    first = DEFAULT_DETECTOR if DEFAULT_DETECTOR in rows and not models else next(iter(rows), None)
     for name, row in rows.items():
         row["default"] = name == first
     site = {"version": VERSION, "package": __version__, "runtime": None if runtime is None else RUNTIME,

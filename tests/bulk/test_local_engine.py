@@ -32,7 +32,7 @@ from manyfaces.bulk.sources.find import find_source
 from manyfaces.commands.command_line import run
 
 def main(arguments=None):
-    done = run_bulk(find_source(sys.argv[1]), sys.argv[2], bulk_data.slow_opener, 0.2, rows=4, workers=2)
+    done = run_bulk(find_source(sys.argv[1]), sys.argv[2], bulk_data.slow_opener, 0.2, rows=2, workers=2)
     return 128 + done.signal if done.signal else 0
 
 if __name__ == "__main__":
@@ -103,13 +103,13 @@ def test_a_driver_that_is_stopped_continues(photos, tmp_path, number):
     text = driver.communicate()[1]
     assert driver.returncode == (-number if number == signal.SIGKILL else 128 + number), text
     finished = {path.name: path.read_bytes() for path in out.glob("part-*")}
-    assert 0 < len(finished) < 6
+    assert 0 < len(finished) < 12  # of the rest, four at most were in work
     if number != signal.SIGKILL:
         assert f"stopped by {number.name}: " in text and "of 24 images are done; the same command continues" in text
     else:  # its workers end by themselves
         assert wait_until(lambda: not session(driver.pid))
-    done = bulk(photos, out)
-    assert (done.before, done.images) == (4 * len(finished), 24 - 4 * len(finished))
+    done = bulk(photos, out, rows=2)
+    assert (done.before, done.images) == (2 * len(finished), 24 - 2 * len(finished))
     assert complete(photos, out)
     assert all((out / name).read_bytes() == data for name, data in finished.items())
 

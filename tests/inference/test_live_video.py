@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 from films import film
-from mjpeg import server, wait_for
+from mjpeg import server
+from processes import wait_for
 from rtsp import rtsp_server
 from stand_in import square_detector
 
@@ -25,7 +26,7 @@ from manyfaces.inference.video.reader import VideoEnded
 def no_thread_is_left():
     quiet_decoders()
     yield
-    wait_for(lambda: not any(thread.name.startswith("frames of") for thread in threading.enumerate()))
+    wait_for(lambda: not any(thread.name.startswith("frames of") for thread in threading.enumerate()), seconds=10)
 
 
 def test_a_stream_gives_frames_with_faces_in_their_time():

@@ -38,6 +38,11 @@ def served():
         yield running
 
 
+def test_a_parameter_that_is_unknown_or_comes_twice_is_named(served):
+    for words in ("thresold=0.3", "threshold=0.3&threshold=0.5", "model=ssh_mobilenet_v1_025&x=1"):
+        assert ask(served.port, encoded(), f"/v1/detect?{words}").code == "bad_parameter"
+
+
 def test_what_curl_damages_is_named(served):
     data = encoded().replace(b"\n", b"").replace(b"\r", b"")  # what -d leaves
     curl = "application/x-www-form-urlencoded"

@@ -1,9 +1,10 @@
 """The end of a service, its queue when it is full, and clients that leave."""
 
+import functools
 import signal
 import socket
-import time
 
+import processes
 import pytest
 from test_service import encoded
 
@@ -14,14 +15,7 @@ from manyfaces.errors import InputError
 from manyfaces.serve.processes.server import open_socket
 
 pytestmark = pytest.mark.slow
-
-
-def wait_for(state):
-    end = time.monotonic() + 60
-    while not (found := state()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
+wait_for = functools.partial(processes.wait_for, seconds=60)
 
 
 def test_sigterm_answers_what_was_accepted_refuses_the_rest_and_exits_0():

@@ -2,10 +2,13 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 from page import Service, is_clean, served
 
 from manyfaces import Detections, web
+from manyfaces.datasets.toy.portraits import portraits
 
 pytest_plugins = ["web_fixtures"]
 pytestmark = pytest.mark.slow
@@ -24,7 +27,7 @@ def test_pictures_go_to_the_service_where_there_is_no_runtime(page):
     with served(web.site_files(service=[SSH, "mtcnn"]), Service) as url:
         page.open(url)
         assert page.text("where") == f"Pictures are sent to {url.split('/')[2]}"
-        assert not page.shown("side") and not page.shown("webgpu") and not page.shown("places")
+        assert page.shown("side") and not page.shown("webgpu") and not page.shown("places")
         page.put("model", "mtcnn")
         page.click("example")
         assert page.found() == "1 face found"
@@ -38,6 +41,23 @@ def test_pictures_go_to_the_service_where_there_is_no_runtime(page):
             [60, 100], [100, 100], None, [66, 150], [96, 150]]}]
         assert Detections.from_json(json.dumps(kept)).landmarks.shape == (1, 5, 2)
         assert len(page.kept("save").read_bytes()) > 1000
+        assert is_clean(page, url)
+
+
+def test_a_service_gets_a_large_picture_as_small_as_the_browser_would(page, tmp_path):
+    """So a face that fills it is found whole, and hidden whole."""
+    Service.sent, Service.answers = [], [ANSWER]
+    picture = tmp_path / "large.png"
+    cv2.imwrite(str(picture), cv2.resize(portraits()[0].image[..., ::-1], (2048, 2400)))
+    with served(web.site_files(service=[SSH]), Service) as url:
+        page.open(url)
+        page.choose(picture)
+        assert page.found() == "1 face found"
+        sent = [cv2.imdecode(np.frombuffer(Service.sent[-1][2], np.uint8), cv2.IMREAD_COLOR)]
+        page.put("side", "640")
+        page.wait("document.getElementById('facts').innerText.includes('640')")
+        sent.append(cv2.imdecode(np.frombuffer(Service.sent[-1][2], np.uint8), cv2.IMREAD_COLOR))
+        assert [image.shape for image in sent] == [(1280, 1092, 3), (640, 546, 3)]
         assert is_clean(page, url)
 
 

@@ -17,13 +17,13 @@ import functools
 import sys
 from collections.abc import Sequence
 
+from ...constants import DEFAULT_DETECTOR
 from ...errors import InputError
 from ..command_line import argument_parser, call, quiet_decoders
 from ..detector_options import add_detector_options
 from ..test import read_scales
 from . import read
 
-NAME = "ssh_mobilenet_v1_025"
 EXAMPLE = """
 manyfaces bulk photos/ --out found
 manyfaces bulk 'shards/*.tar' --out found --workers 8
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("source", metavar="SOURCE", help="folder, list, .parquet, .tar, a quoted pattern of these, or "
                         "an address (./read for a folder named read)")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of this machine for the rows")
-    add_detector_options(parser, NAME)
+    add_detector_options(parser, DEFAULT_DETECTOR)
     parser.set_defaults(threads=1)
     parser.add_argument("--score", type=float, metavar="S", help="lowest score of a face (default: TEST.DEMO_SCORE of "
                         "the config; 0 for an evaluation)")
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     for note in source.notes:
         print(f"note: {note}", file=sys.stderr, flush=True)
     opener = functools.partial(detector_of, options.cfg, options.weights, options.set, options.runtime,
-                               options.threads, NAME, options.precision)
+                               options.threads, DEFAULT_DETECTOR, options.precision)
 
     def settings(detector):
         return {"runtime": options.runtime, "precision": options.precision,

@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...datasets.images import ImageError, is_url
+from ...datasets.roidb import IMAGE_EXTENSIONS
 from ...errors import printable, shown
 
 EXTENSIONS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".m2ts", ".3gp")
 SCHEMES = ("rtsp", "rtsps", "http", "https")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _stream(text):
         raise ImageError(f"{name}: is a URL of a kind that is not read; expected {', '.join(SCHEMES)} with a host, or "
                          f"a file")
     ending = Path(parts.path).suffix.lower()
-    if ending in PICTURES:
+    if ending in IMAGE_EXTENSIONS:
         raise ImageError(f"{name}: is a URL of an image; download it")
     name = printable(name)
     return Address("video" if ending in EXTENSIONS and scheme.startswith("http") else "stream", text, name)

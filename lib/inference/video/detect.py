@@ -41,11 +41,6 @@ class Video:
     Attributes:
         name: what messages call the source: without a password.
         number: number of the last frame, from 0.
-        count: number of frames that the header of a file names; None: not known.
-        damaged: number of frames that could not be decoded so far.
-        skipped: number of frames that were left out to keep up.
-        complete: the end of the file was reached, or a camera or stream was closed.
-        warning: what is odd about the end of a file, empty for nothing.
     """
 
     def __init__(self, frames: FileFrames | LiveFrames, find: Callable[[np.ndarray], Detections],

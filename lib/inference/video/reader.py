@@ -100,7 +100,7 @@ class FileFrames:
             raise VideoEnded(f"{self.address.name}: ends after frame {number:,} of {header.count:,}, at {seconds:.2f} "
                              f"of {header.duration:.2f} s; is it cut short?")
         self.complete = True
-        if not (header.counted and header.count is not None and number >= header.count) and not header.reached(seconds):
+        if not header.all_given(number) and not header.reached(seconds):
             self.warning = (f"{self.address.name}: its picture ends at {seconds:.2f} s, where its header names "
                             f"{header.duration:.2f} s; its sound may be longer, or it was trimmed, or it is damaged")
         if self.damaged and header.counted and header.count is not None:

@@ -41,6 +41,10 @@ class Timing:
         """Seconds; None: not known."""
         return None if self.count is None else self.count / self.rate
 
+    def all_given(self, frames: int) -> bool:
+        """Whether the header counts the frames, and this many are all of them."""
+        return self.counted and self.count is not None and frames >= self.count
+
     def reached(self, seconds: float) -> bool:
         """Whether the end is near `seconds`, the time of the last frame."""
         if self.duration is None:
@@ -58,7 +62,7 @@ def ends_early(address: Address, header: Timing, frames: int, seconds: float) ->
         frames: number of frames that were read.
         seconds: time of the last one.
     """
-    if header.count is None or (header.counted and frames >= header.count):
+    if header.count is None or header.all_given(frames):
         return False
     if address.is_path and is_cut_short(address.where):
         return True

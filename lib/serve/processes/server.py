@@ -30,7 +30,7 @@ _READING = 2.0  # s, at most, to read what clients send that were refused last
 _TICK = 0.02
 _LONG = 5.0  # s of one image, from which on a note says so
 _KEEP_ALIVE = 15  # s that a connection may wait for its next request
-_BACKLOG = 256
+BACKLOG = 256  # connections that wait to be accepted
 
 
 class Server(uvicorn.Server):
@@ -42,25 +42,21 @@ class Server(uvicorn.Server):
     Args:
         config: of uvicorn.
         service: what the app serves.
+        announce: is called as soon as requests are accepted.
 
     Attributes:
         cut: requests that were not answered when the grace was over.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], None] | None = None) -> None:
         super().__init__(config)
-        self.service, self.cut = service, 0
-        self._announce: Callable[[], None] | None = None
-
-    def announce_by(self, function: Callable[[], None]) -> None:
-        """Call a function as soon as requests are accepted."""
-        self._announce = function
+        self.service, self.announce, self.cut = service, announce, 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn.Server."""
         await super().startup(sockets)
-        if self.started and self._announce:
-            self._announce()
+        if self.started and self.announce:
+            self.announce()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,12 +64,8 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with on_signals(self.handle_exit):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """As uvicorn.Server, for both signals."""
@@ -101,6 +93,17 @@ class Server(uvicorn.Server):
             self.force_exit = True
         await super().shutdown(sockets)
         self.service.lanes.close()
+
+
+@contextlib.contextmanager
+def on_signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM call a function."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -189,11 +192,9 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
         logger.setLevel(logging.ERROR)
     config = uvicorn.Config(
         create_app(service, site_of(settings)), http=Protocol, ws="none", loop="asyncio", lifespan="on",
-        log_config=None, access_log=False, proxy_headers=False, server_header=False, backlog=_BACKLOG, workers=1,
+        log_config=None, access_log=False, proxy_headers=False, server_header=False, backlog=BACKLOG, workers=1,
         timeout_keep_alive=_KEEP_ALIVE, h11_max_incomplete_event_size=MOST_HEAD, timeout_graceful_shutdown=2)
-    server = Server(config, service)
-    if announce:
-        server.announce_by(announce)
+    server = Server(config, service, announce)
     if watched is not None:
         threading.Thread(target=_until_end, args=(watched, server), daemon=True).start()
     for name, speed in service.speeds.items():

@@ -17,7 +17,7 @@ from ...errors import InputError
 from ...progress import print_line
 from ..settings import METRICS_FOLDER as FOLDER
 from ..settings import Settings
-from .server import refuse_rest
+from .server import BACKLOG, on_signals, refuse_rest
 
 _TICK = 0.05  # s
 _START = 120.0  # s that the first ones may take to load their models
@@ -52,8 +52,6 @@ def serve_with_workers(settings: Settings, listening: socket.socket, announce: C
         InputError: the first workers do not start; they have said why.
     """
     asked: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: asked.append(number))
-              for number in (signal.SIGINT, signal.SIGTERM)}
     folder = tempfile.mkdtemp(prefix="manyfaces-metrics-")
     workers: list[_Worker] = []
 
@@ -64,28 +62,26 @@ def serve_with_workers(settings: Settings, listening: socket.socket, announce: C
             time.sleep(1)
         workers[number] = _Worker(settings, listening, folder)
 
-    try:
-        listening.listen(256)
-        workers = [_Worker(settings, listening, folder) for _ in range(settings.workers)]
-        _await_start(workers, folder, asked, replace)
-        if not asked:
-            announce()
-        while not asked:
-            time.sleep(_TICK)
-            for number, worker in enumerate(workers):
-                code = worker.process.poll()
-                if code is None or asked:
-                    continue
-                replace(number, code)
-        code = _stop(workers, asked)
-        refuse_rest(listening)
-        return code
-    finally:
-        for worker in workers:
-            worker.process.kill()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        shutil.rmtree(folder, ignore_errors=True)
+    with on_signals(lambda number, frame: asked.append(number)):
+        try:
+            listening.listen(BACKLOG)
+            workers = [_Worker(settings, listening, folder) for _ in range(settings.workers)]
+            _await_start(workers, folder, asked, replace)
+            if not asked:
+                announce()
+            while not asked:
+                time.sleep(_TICK)
+                for number, worker in enumerate(workers):
+                    code = worker.process.poll()
+                    if code is not None and not asked:
+                        replace(number, code)
+            code = _stop(workers, asked)
+            refuse_rest(listening)
+            return code
+        finally:
+            for worker in workers:
+                worker.process.kill()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _await_start(workers, folder, asked, replace):

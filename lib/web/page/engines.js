@@ -1,5 +1,5 @@
 // Who finds the faces: a worker of this browser, or a service. Both: load(row, webgpu), then detect(frame, ...).
-import { pixelsOf } from "./picture.js";
+import { drawn, pixelsOf } from "./picture.js";
 import { Failure, ofNet } from "./words.js";
 
 const LONGEST = 120_000; // ms for a net to load; a graphics card may never answer
@@ -93,13 +93,17 @@ export class ServiceEngine {
     return this.facts;
   }
 
-  // The file as it is; as JPEG a frame of the camera, and what the page itself has made smaller. The answer has all
+  // The file as it is; as JPEG a frame of the camera, and what has to be smaller than the file. The answer has all
   // faces; the page applies the threshold.
-  async detect({ canvas, blob, full }) {
+  async detect({ canvas, blob, full }, side) {
     const start = performance.now(), address = new URL(this.address);
     address.search = new URLSearchParams({ model: this.row.name, threshold: 0 });
-    const whole = blob && full[0] * full[1] <= canvas.width * canvas.height;
-    if (!whole) blob = await new Promise(done => canvas.toBlob(done, "image/jpeg", 0.9));
+    const factor = Math.min(1, side / Math.max(canvas.width, canvas.height));
+    const size = [canvas.width, canvas.height].map(length => Math.max(1, Math.round(length * factor)));
+    if (!blob || full[0] * full[1] > size[0] * size[1]) {
+      const sent = factor < 1 ? drawn(canvas, ...size) : canvas;
+      blob = await new Promise(done => sent.toBlob(done, "image/jpeg", 0.9));
+    }
     const headers = { "Content-Type": blob.type || "application/octet-stream" };
     if (this.key) headers.Authorization = `Bearer ${this.key}`;
     const answer = await fetch(address, { method: "POST", body: blob, headers }).catch(() => null);
@@ -110,7 +114,7 @@ export class ServiceEngine {
     const faces = result.faces.map(({ box: [x1, y1, x2, y2], score, landmarks }) => ({
       box: [x1 * x, y1 * y, x2 * x, y2 * y], score,
       ...landmarks && { landmarks: landmarks.map(point => point && [point[0] * x, point[1] * y]) } }));
-    return { faces, size: null, ms: { net: result.ms, all: performance.now() - start } };
+    return { faces, size, ms: { net: result.ms, all: performance.now() - start } };
   }
 }
 

@@ -20,6 +20,7 @@ export const webgpu = () => $("webgpu").checked && place() === "browser";
 
 // px, the most of the net's input for a source.
 export function side({ live }) {
+  if (fixedSize()) return Infinity;
   return $("side").value === "auto" ? (live ? SIDE_OF_CAMERA : SIDE_OF_PICTURE) : +$("side").value;
 }
 

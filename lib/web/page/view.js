@@ -57,16 +57,18 @@ function notesOf({ canvas, full, size, live, pending }) {
     notes.push("The picture was made smaller for the detector. More detail finds smaller faces.");
   if (!live && !pending && !visible().length)
     notes.push("Nothing found: try a lower score, another detail or another detector.");
-  if (!live && size && !fixedSize() && visible().some(face => isTooLarge(face, size[0] / kept[0])))
+  if (!live && size && visible().some(face => isTooLarge(face, size[0] / kept[0])))
     notes.push("A face is larger than this detector is made for. Less detail finds it better.");
   if (state.refused) notes.push(words.NO_CARD);
   if ($("blur").checked) notes.push("Look at the result before you share it: no detector finds every face.");
   return notes;
 }
 
-// Whether a face is longer than all anchors in the image that the net received.
+// Whether a face is longer than all anchors in the image that the net received, where its detector sees it once.
 function isTooLarge({ box: [x1, y1, x2, y2] }, scale) {
-  const longest = Math.max(...state.facts.anchors.flatMap(({ sides }) => sides.flat()));
+  const { anchors = [], config } = state.facts ?? {};
+  if (fixedSize() || !anchors.length || place() === "service" && config.TEST.SCALES.length > 1) return false;
+  const longest = Math.max(...anchors.flatMap(({ sides }) => sides.flat()));
   return Math.max(x2 - x1, y2 - y1) * scale > longest;
 }
 
@@ -104,7 +106,7 @@ export function fillModels() {
   $("where").textContent = here ? "In this browser: pictures are not sent anywhere"
     : `Pictures are sent to ${location.host}`;
   $("where").classList.toggle("sent", !here);
-  for (const id of ["side-row", "webgpu-row"]) $(id).hidden = !here;
+  $("webgpu-row").hidden = !here;
 }
 
 // The controls for a detector with this sidecar, which may be null: then nothing is known about it.
