@@ -234,7 +234,7 @@ def tiny_ships(tmp_path_factory):
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(pretrained, "FOLDER", folder)
         monkeypatch.setattr(pretrained, "folders", lambda: [folder])
-        monkeypatch.setattr(tune, "DEFAULT", "tiny")
+        monkeypatch.setattr("manyfaces.commands.train.DEFAULT_DETECTOR", "tiny")
         monkeypatch.chdir(tmp_path)
         write_photographs(tmp_path)
         yield tmp_path
