@@ -32,6 +32,7 @@ COMMANDS = {
     "report": Command("report", "write an HTML page that shows where a detector errs", "report"),
     "export": Command("models.export", "export weights as ONNX, OpenVINO IR, LiteRT or SavedModel", "export"),
     "ship": Command("models.ship", "put a training's weights where the package finds them by name", "ship"),
+    "adjust": Command("models.adjust", "lower the scores of small anchors, as the selection images say", "adjust"),
     "import": Command("models.import_weights", "make weight files from those of other frameworks", "import_weights"),
     "flops": Command("models.flops", "print parameters and multiply-adds of a net per layer", "flops"),
     "info": Command("info", "print versions, runtimes, devices, detectors: what a bug report needs"),
