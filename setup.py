@@ -20,7 +20,7 @@ from setuptools.command.build_ext import build_ext
 
 # Their exported nets are in the wheel. All other nets and all weights for Keras are in the package manyfaces-weights
 # (weights_package/), which keeps the wheel below 10 MB.
-MODELS = ("ssh_mobilenet_v1_025", "ssh_mobilenet_v1_025_light", "tiny_mobilenet_v1_025", "mtcnn")
+MODELS = ("ssh_mobilenet_v1_025", "tiny_mobilenet_v1_025", "mtcnn")
 STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")  # free-threaded Pythons have none
 
 

@@ -5,14 +5,14 @@
 #   A training that was stopped continues; one that is complete is not repeated. All figures are of the selection images,
 #   half way and at the end.
 #   The roidbs come from experiments/scripts/build_roidbs.sh. About 16 minutes per row on 2 CPU cores.
-#   The rows last... begin with the weights START of a training of ssh_mobilenet_v1_025_light before its rate falls (in
+#   The rows last... begin with the weights START of a training of ssh_mobilenet_v1_025 before its rate falls (in
 #   the table: of its step 14,750) and train their last 1,200 steps at a falling rate. About 9 minutes per row.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 OUTPUT=${OUTPUT:-output}
-START=${START:-$OUTPUT/ssh_mobilenet_v1_025_light/last.weights.h5}
+START=${START:-$OUTPUT/ssh_mobilenet_v1_025/last.weights.h5}
 TABLE=docs/results/ablations.csv
 ALL_DATA=wider_train+facemask_train+wider_more_train
 SELECT=wider_select+facemask_select+wider_more_select
@@ -43,11 +43,11 @@ while read -r name keys; do
     run=$OUTPUT/ablation_$name
     if [[ $name == last* ]]; then
         steps=1200
-        what=(--cfg cfgs/ssh_mobilenet_v1_025_light.yml --init "$START" --set TRAIN.COOLDOWN 0.999 TRAIN.RATE 6e-4
+        what=(--cfg cfgs/ssh_mobilenet_v1_025.yml --init "$START" --set TRAIN.COOLDOWN 0.999 TRAIN.RATE 6e-4
             TRAIN.WARMUP 50 TRAIN.SELECT_EVERY 1200 AUGMENT.CLEAN_STEPS 600)
     else
         steps=2500
-        what=(--cfg cfgs/ssh_mobilenet_v1_025.yml --set TRAIN.SELECT_EVERY 1250 AUGMENT.CLEAN_STEPS 300 TEST.MAX_SIDE 2000)
+        what=(--cfg cfgs/ssh_mobilenet_v1_025_wide.yml --set TRAIN.SELECT_EVERY 1250 AUGMENT.CLEAN_STEPS 300 TEST.MAX_SIDE 2000)
     fi
     if ! grep -q "^$steps," "$run/select.csv" 2> /dev/null; then
         resume=()

@@ -23,9 +23,8 @@ from .runtime import FILES, WEBGPU_FILES
 VERSION = 1  # of site.json
 RUNTIME = "browser/ort/"  # relative addresses
 SERVICE = "v1/detect"
-TITLES = {"ssh_mobilenet_v1_025": "SSH", "ssh_mobilenet_v1_025_light": "SSH, light",
-          "tiny_mobilenet_v1_025": "Tiny Faces, one scale", "ssd_mobilenet_v2_075": "SSD", "mtcnn": "MTCNN",
-          "grid_mobilenet_v2_100": "Grid"}
+TITLES = {"ssh_mobilenet_v1_025": "SSH", "tiny_mobilenet_v1_025": "Tiny Faces, one scale",
+          "ssd_mobilenet_v2_075": "SSD", "mtcnn": "MTCNN", "grid_mobilenet_v2_100": "Grid"}
 EXAMPLES = ("portrait.jpg", "crowd.jpg")  # Grace Hopper, in the public domain, and a crowd made of her and another one
 
 

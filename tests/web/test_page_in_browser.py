@@ -213,7 +213,7 @@ def test_the_camera_shows_faces_while_it_is_wanted_and_the_page_visible(page, ur
     page.wait("document.getElementById('count').textContent === '2 faces found'")
     page.wait("document.getElementById('facts').innerText.includes('frames/s')")
     assert page.text("facts").startswith("640 × 480 px") and page.text("camera") == "Stop"
-    page.put("model", f"{SSH}_light")  # while frames run, and back at once
+    page.put("model", SSH)  # while frames run, and back at once
     page.put("model", SSD)
     page.put("model", "tiny_mobilenet_v1_025")
     page.wait("document.getElementById('facts').innerText.endsWith('Tiny Faces, one scale')")

@@ -58,8 +58,8 @@ def test_the_table_holds_what_the_page_names(runtime):
 def test_site_json_says_who_can_find_faces(runtime):
     here = site_of(web.site_files(runtime=runtime))
     assert (here["version"], here["runtime"], here["service"]) == (1, "browser/ort/", None)
-    assert [row["name"] for row in here["models"]] == shipped() and shipped()[:3] == [
-        SSH, f"{SSH}_light", "tiny_mobilenet_v1_025"]
+    assert [row["name"] for row in here["models"]] == shipped() and shipped()[:2] == [
+        SSH, "tiny_mobilenet_v1_025"]
     assert [row["name"] for row in here["models"] if row["default"]] == [SSH]
     assert all(0.5 < row["megabytes"] < 10 and not row["service"] for row in here["models"])
 
@@ -69,9 +69,9 @@ def test_site_json_says_who_can_find_faces(runtime):
     assert rows[SSH]["facts"] and not rows["mtcnn"]["facts"]
     assert all(row["service"] and row["onnx"] is None for row in rows.values())
 
-    both = site_of(web.site_files([f"{SSH}_light"], runtime, [SSH], webgpu=False))
+    both = site_of(web.site_files(["tiny_mobilenet_v1_025"], runtime, [SSH], webgpu=False))
     assert {row["name"]: (bool(row["onnx"]), row["service"]) for row in both["models"]} == {
-        f"{SSH}_light": (True, False), SSH: (False, True)}
+        "tiny_mobilenet_v1_025": (True, False), SSH: (False, True)}
     assert not both["webgpu"]
 
 
@@ -222,7 +222,7 @@ def test_the_first_choice_of_a_port_gives_way(monkeypatch):
 
 
 def test_a_built_site_holds_the_table_and_is_built_again_without_old_models(runtime, tmp_path):
-    files = web.site_files([SSH, f"{SSH}_light"], runtime)
+    files = web.site_files([SSH, "tiny_mobilenet_v1_025"], runtime)
     size = build_site(tmp_path / "new" / "site", files)
     found = {path.relative_to(tmp_path / "new" / "site").as_posix(): path.read_bytes()
              for path in (tmp_path / "new" / "site").rglob("*") if path.is_file()}
@@ -233,7 +233,7 @@ def test_a_built_site_holds_the_table_and_is_built_again_without_old_models(runt
     assert rules.startswith("/*\n") and all(f"  {name}: {value}\n" in rules for name, value in web.HEADERS.items())
     build_site(tmp_path / "new" / "site", web.site_files([SSH], runtime, webgpu=False))
     left = {path.name for path in (tmp_path / "new" / "site").rglob("*")}
-    assert f"{SSH}_light.onnx" not in left and not left & set(WEBGPU_FILES) and set(FILES) <= left
+    assert "tiny_mobilenet_v1_025.onnx" not in left and not left & set(WEBGPU_FILES) and set(FILES) <= left
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
