@@ -27,8 +27,8 @@ def test_only_openvino_has_bfloat16():
         return
     run, rough = (open_model(path, name, 1, precision)[1] for name, precision in (
         ("openvino", "float32"), (None, "bf16")))
-    apart = np.abs(run(image)["m1_boxes"] - rough(image)["m1_boxes"]).max()
-    assert 1e-3 < apart < 0.3
+    whole, half = run(image)["m1_boxes"], rough(image)["m1_boxes"]
+    assert 1e-4 < np.abs(whole - half).mean() / np.abs(whole).mean() < 0.05  # each layer rounds to 1/256
 
 
 def test_openvino_pads_outside_the_model_with_the_same_result():
