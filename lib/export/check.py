@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..nets.family import Family
 
 # Of a float32 map, as a fraction of its largest value where that is over 1: rounding grows with what is summed.
-# Maps of the shipped SSH with values up to 15 are off by 1e-4 in Keras itself, compared with Keras in float64.
+# Maps of an SSH with values up to 15 are off by 1e-4 in Keras itself, compared with Keras in float64.
 LIMIT = 1e-4
 HALF_LIMIT = 1e-2  # of weights rounded to float16 after batch normalisation was folded into them
 ALONE = 0.01  # fraction of the faces without a partner: near a threshold, or in NMS, a rounding decides

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..command_line import add_set_option, argument_parser, quiet_decoders
 
 EXAMPLE = """
-manyfaces ship --run output/ssh_mobilenet_v1_025 --set TEST.NMS 0.4 TEST.DEMO_SCORE 0.65
+manyfaces ship --run output/ssh_mobilenet_v1_025 --set TEST.NMS 0.4 TEST.DEMO_SCORE 0.55
 manyfaces ship --run output/grid_mobilenet_v2_100 --half
 manyfaces ship --run output --set CASCADE.THRESHOLDS "[0.6, 0.7, 0.7]"                    # mtcnn_pnet, _rnet, _onet
 """

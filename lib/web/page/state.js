@@ -7,7 +7,7 @@ export const $ = id => document.getElementById(id);
 export const state = { site: null, engines: {}, source: null, shown: null, chosen: -1, facts: null, held: [],
   refused: false };
 
-const HIDE_SCORE = 0.3, SHOWN_SCORE = 0.65, SIDE_OF_CAMERA = 640, SIDE_OF_PICTURE = 1280;
+const HIDE_SCORE = 0.3, SHOWN_SCORE = 0.55, SIDE_OF_CAMERA = 640, SIDE_OF_PICTURE = 1280;
 
 // "browser" or "service".
 export function place() {
