@@ -41,6 +41,7 @@ COMMANDS = {
                           "build_roidb"),
     "data fetch": Command("data.fetch", "fetch public data sets and weights from their official addresses"),
     "data toy": Command("data.make_toy", "write a synthetic data set in WIDER FACE's layout", "make_toy"),
+    "data ignore": Command("data.ignore_unlabelled", "mark faces that nobody labelled as ignored", "ignore_unlabelled"),
     "data crowds": Command("data.make_crowds", "make crowds of the images of roidbs", "make_crowds"),
     "data coco": Command("data.wider_to_coco", "turn any annotation into COCO JSON", "wider_to_coco"),
     "data convert": Command("data.convert_results", "turn COCO result JSON into prediction folders and back",

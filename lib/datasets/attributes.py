@@ -1,6 +1,6 @@
-"""Copies WIDER's attributes to the same faces in another annotation of the same images.
+"""What is added to an annotation: attributes of another one, and ignored regions where a detector finds more faces.
 
-RetinaFace's landmark file is such an annotation: it has landmarks, but no attributes.
+RetinaFace's landmark file is an annotation of WIDER's images that has landmarks, but no attributes.
 """
 
 from dataclasses import replace
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import InputError
-from .roidb import Roidb
+from .roidb import Record, Roidb
 
 
 def add_attributes(roidb: Roidb, other: Roidb, overlap: float = 0.7) -> tuple[Roidb, dict[str, int]]:
@@ -37,6 +37,28 @@ def add_attributes(roidb: Roidb, other: Roidb, overlap: float = 0.7) -> tuple[Ro
     records = [_merged(record, by_name[record.name], overlap, counts) for record in roidb.records]
     source = f"{roidb.source} with attributes of {other.source}"
     return replace(roidb, records=records, dropped=dict(roidb.dropped), source=source), counts
+
+
+def ignoring(record: Record, boxes: np.ndarray, overlap: float = 0.2) -> Record:
+    """A record with ignored regions where boxes lie on no face and no ignored region of it.
+
+    Args:
+        record: stays as it is.
+        boxes: (N, 4) px, what a detector found.
+        overlap: from this IoU on with one of the record's boxes a box is left out.
+
+    Returns:
+        A record whose last boxes are the new regions, without landmarks and attributes.
+    """
+    new = np.asarray(boxes, np.float32).reshape(-1, 4)
+    if len(record.boxes):
+        new = new[_iou(new, record.boxes).max(axis=1) < overlap]
+    return replace(
+        record, boxes=np.concatenate([record.boxes, new]),
+        ignore=np.concatenate([record.ignore, np.ones(len(new), bool)]),
+        landmarks=np.concatenate([record.landmarks, np.full((len(new), 5, 2), np.nan, np.float32)]),
+        attributes={key: np.concatenate([values, np.full(len(new), -1)]).astype(np.int32)
+                    for key, values in record.attributes.items()})
 
 
 def _merged(record, other, lowest, counts):

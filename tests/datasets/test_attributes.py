@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from manyfaces.datasets import Record, Roidb
-from manyfaces.datasets.attributes import add_attributes
+from manyfaces.datasets.attributes import add_attributes, ignoring
 from manyfaces.errors import InputError
 
 
@@ -47,3 +47,14 @@ def test_ignored_faces_that_we_lack_join_as_ignored_and_others_do_not():
 def test_an_image_that_the_other_file_lacks_is_an_error():
     with pytest.raises(InputError, match="other.txt: has no 'x'; 1 of the 1 images of labels.txt are not in it"):
         add_attributes(roidb([]), roidb([], image="y.jpg", source="other.txt"))
+
+
+def test_what_lies_on_no_box_becomes_an_ignored_region():
+    record = roidb([[0, 0, 20, 20], [50, 0, 60, 10]], [False, True], blur=[1, 2]).records[0]
+    found = [[0, 0, 20, 22], [50, 0, 60, 9], [30, 30, 40, 40], [16, 0, 36, 20]]  # IoU .91, .9, 0, .11
+    more = ignoring(record, found)
+    assert more.boxes.tolist() == [*record.boxes.tolist(), *found[2:]] and more.ignore.tolist() == [False, *[True] * 3]
+    assert np.isnan(more.landmarks[2:]).all() and more.attributes["blur"].tolist() == [1, 2, -1, -1]
+    assert len(ignoring(record, found, 0.1).boxes) == 3 and len(record.boxes) == 2
+    assert ignoring(record, []).boxes.tolist() == record.boxes.tolist()
+    assert ignoring(roidb([]).records[0], found).ignore.tolist() == [True] * 4
