@@ -20,7 +20,7 @@ def test_a_photograph_is_sent_to_the_service_and_its_faces_are_shown(browser, tm
     with Served(variables=variables) as served:  # without a runtime for the browser, as after pip install
         browser.open(f"http://127.0.0.1:{served.port}/", *DESKTOP)
         shown = "document.body.innerText"
-        wait_for(browser, f"{shown}.includes('Open picture')")
+        wait_for(browser, "document.body.getAttribute('aria-busy') === 'false'")  # before, a file is not noticed
         root = browser.tab("DOM.getDocument")["root"]["nodeId"]
         field = browser.tab("DOM.querySelector", nodeId=root, selector="input[type=file]")["nodeId"]
         browser.tab("DOM.setFileInputFiles", nodeId=field, files=[str(photo)])
