@@ -16,7 +16,7 @@ from ..command_line import add_set_option, argument_parser, quiet_decoders
 NAME = "adjusted.weights.h5"
 EXAMPLE = """
 manyfaces adjust --run output/ssh_mobilenet_v1_025
-manyfaces adjust --run output/tiny_mobilenet_v1_025_light --heights 0,10,30,50
+manyfaces adjust --run output/tiny_mobilenet_v1_025 --heights 0,10,30,50
 manyfaces ship --run output/ssh_mobilenet_v1_025 --weights output/ssh_mobilenet_v1_025/adjusted.weights.h5
 """
 
