@@ -110,6 +110,18 @@ def add_set_option(parser: argparse.ArgumentParser, words: str = "") -> None:
                         help=f"keys of the config to change{words}")
 
 
+def read_numbers(text: str, option: str, expected: str) -> list[float]:
+    """[0.5, 1.0] of "0.5,1".
+
+    Raises:
+        InputError: it is not a list of numbers; it names the option and what is expected.
+    """
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(f"{option} {text!r}: expected {expected}") from None
+
+
 def quiet_decoders() -> None:
     """Silence the logs of OpenCV and FFmpeg about files that they cannot decode: the tools name these files themselves.
 

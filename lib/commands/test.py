@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..config import check_value
 from ..errors import InputError, printable
 from ..inference.results import FORMATS, check_format
-from .command_line import argument_parser, quiet_decoders
+from .command_line import argument_parser, quiet_decoders, read_numbers
 from .detector_options import add_detector_options, detector_from
 
 EXAMPLE = """
@@ -64,12 +64,7 @@ def read_scales(text: str | None) -> list[float] | None:
     """[0.5, 1.0, 2.0] of "0.5,1,2"; None of None."""
     if text is None:
         return None
-    try:
-        scales = [float(word) for word in text.split(",")]
-    except ValueError:
-        scales = []
-    if not scales:
-        raise InputError(f"--scales {text!r}: expected numbers over 0 such as 0.5,1,2 or 500,800,1200")
+    scales = read_numbers(text, "--scales", "numbers over 0 such as 0.5,1,2 or 500,800,1200")
     return check_value("TEST.SCALES", scales, "--scales")
 
 

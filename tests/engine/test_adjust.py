@@ -125,7 +125,7 @@ def test_the_command_writes_weights_or_says_why_not(scenes, capsys):
                           np.ndarray)
     with pytest.raises(InputError, match="TRAIN.SELECT is empty"):
         main(["--run", str(folder), "--set", "TRAIN.SELECT", ""])
-    for text, message in (("a", "expected numbers of px"), ("-3", "--heights")):
+    for text, message in (("a", "expected px such as"), ("-3", "--heights")):
         with pytest.raises(InputError, match=message):
             main(["--run", str(folder), "--heights", text])
     with pytest.raises(InputError, match="config.yml: no such file"):

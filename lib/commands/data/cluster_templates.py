@@ -12,7 +12,7 @@ import numpy as np
 from ...datasets import statistics_table
 from ...datasets.roidb import load_roidb
 from ...errors import InputError, Range, check_number, check_whole
-from ..command_line import argument_parser
+from ..command_line import argument_parser, read_numbers
 from .annotation_options import add_annotation_options, read_annotation
 
 EXAMPLE = """
@@ -77,12 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def read_scales(text: str) -> list[float]:
     """[0.5, 1.0] of "0.5,1"."""
-    try:
-        scales = [float(word) for word in text.split(",")]
-    except ValueError:
-        scales = []
-    if not scales:
-        raise InputError(f"--scales {text!r}: expected factors over 0 such as 0.5,1,2")
+    scales = read_numbers(text, "--scales", "factors over 0 such as 0.5,1,2")
     return [check_number(scale, "--scales", Range(over=0)) for scale in scales]
 
 

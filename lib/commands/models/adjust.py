@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...config import check_value, load_config
 from ...errors import InputError
-from ..command_line import add_set_option, argument_parser, quiet_decoders
+from ..command_line import add_set_option, argument_parser, quiet_decoders, read_numbers
 
 NAME = "adjusted.weights.h5"
 EXAMPLE = """
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not (folder / "config.yml").is_file():
         raise InputError(f"{folder / 'config.yml'}: no such file; --run takes the folder of a training, output/NAME")
     cfg = load_config(folder / "config.yml", options.set)
-    heights = _read_heights(options.heights)
+    heights = check_value("TRAIN.SELECT_HEIGHTS", read_numbers(options.heights, "--heights", "px such as 0,10,30,50"),
+                          "--heights")
     if not cfg.TRAIN.SELECT:
         raise InputError("TRAIN.SELECT is empty: name the roidbs that choose, such as --set TRAIN.SELECT wider_select")
 
@@ -66,13 +67,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     save_weights(model, folder / NAME, cfg)
     print(f"{folder / NAME}: mean AP {best.mean:.4f} instead of {rows[0].mean:.4f}; below {best.adjustment.knee:g} px "
           f"the logits are lowered by {best.adjustment.slope:g} per halving of the anchor")
-
-
-def _read_heights(text):
-    try:
-        heights = [float(word) for word in text.split(",")]
-    except ValueError:
-        heights = []
-    if not heights:
-        raise InputError(f"--heights {text!r}: expected numbers of px such as 0,10,30,50")
-    return check_value("TRAIN.SELECT_HEIGHTS", heights, "--heights")
