@@ -115,7 +115,7 @@ def compared(options, path):
 def heights(options, path):
     """Recall by height of the detections that `compared` wrote, and of SSH with a pyramid."""
     pred, ssh, tiny = f"{options.work}/compared", *OURS[:2]
-    rows = {"Tiny Faces MobileNetV1 x0.25": f"{tiny} at 0.25, 0.5, 1, 1.5, 2 (onnxruntime)",
+    rows = {"Tiny Faces MobileNetV1 x0.25": f"{tiny} at 0.25, 0.5, 1, 2 (onnxruntime)",
             "SSH MobileNetV1 x0.25": f"{ssh} (onnxruntime)", "SSH MobileNetV1 x0.25 pyramid": "ssh_pyramid",
             YUNET.split(" (")[0]: YUNET, ULTRALIGHT.split(", ")[0]: ULTRALIGHT}
     images = {folder_name(title): [f"{options.data}/{folder}"] for title, folder in SETS.items()}
