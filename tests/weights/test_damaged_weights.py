@@ -273,7 +273,9 @@ def test_damaged_copies_of_shipped_weights_are_recognised_without_their_sidecar(
         for item in file["layers"].values():
             for values in item["vars"].values():
                 values[...] = np.random.default_rng(0).normal(size=values.shape)
-    assert path.stat().st_size == source.stat().st_size
+        stamp(file)
+    # HDF5 cuts off what stands behind its file: the checksum of the shipped weights.
+    assert path.stat().st_size == len(source.read_bytes()) - len(sealed(b""))
     check_weights(path)
 
 
