@@ -5,7 +5,7 @@ It alone decides which checkpoint is the best.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -48,6 +48,7 @@ class Selection:
         self.sets: dict[str, list[Record]] = {}
         self.loader: Loader | None = None
         self.pictures: dict[str, np.ndarray] = {}
+        self.family, self.detector, self.heights = family, detector, cfg.TRAIN.SELECT_HEIGHTS
         known = ("AP", *family.measures)
         if cfg.TRAIN.SELECT_BY not in known:
             raise InputError(f"TRAIN.SELECT_BY is {cfg.TRAIN.SELECT_BY!r}, expected {' or '.join(known)} for "
@@ -63,7 +64,6 @@ class Selection:
         scales = list(cfg.TEST.SCALES)
         # One factor is used as at test. A pyramid, or a side in px, takes several times as long.
         self.scales = scales if len(scales) == 1 and scales[0] <= 10 else [1.0]
-        self.family, self.detector, self.heights = family, detector, cfg.TRAIN.SELECT_HEIGHTS
         records = [record for chosen in self.sets.values() for record in chosen]
         other = EasyDict({**cfg, "SEED": cfg.SEED + 1})  # the same augmentation with other random numbers
         self.loader = Loader(records, np.ones(len(records)), family.encode, other)
@@ -88,25 +88,37 @@ class Selection:
             result |= self._validation()
         return {**result, "loss": sum(means.values()), **means}
 
-    def _detections(self, name):
-        """Detections of each image of a set. An image that cannot be decoded leaves the set."""
-        detections, readable = [], []
-        count = max(1, PICTURES // len(self.sets))
-        shown = set(np.linspace(0, len(self.sets[name]) - 1, count).round().astype(int).tolist())
-        for number, record in enumerate(self.sets[name]):
+    def images(self, name: str) -> Iterator[tuple[Record, np.ndarray]]:
+        """The records of a set with their images, (H, W, 3) uint8 RGB.
+
+        An image that cannot be decoded is named and leaves the set.
+
+        Raises:
+            InputError: none can be decoded.
+        """
+        readable = []
+        for record in self.sets[name]:
             try:
                 image = read_image(record.path, limit=self.detector.cfg.TEST.MAX_FILE_PIXELS)
             except ImageError as error:
                 _warn(error, name)
                 continue
-            detections.append(self.detector.detect(image, self.scales, False, threshold=0))
             readable.append(record)
-            if number in shown:
-                caption, picture = sample_picture(image, detections[-1], record, self.detector.cfg.TEST.DEMO_SCORE)
-                self.pictures[f"{name} {caption}"] = picture
+            yield record, image
         if not readable:
             raise InputError(f"TRAIN.SELECT {name!r}: none of its images can be read")
         self.sets[name] = readable
+
+    def _detections(self, name):
+        """Detections of each image of a set."""
+        detections, records = [], self.sets[name]
+        count = max(1, PICTURES // len(self.sets))
+        shown = {id(records[i]) for i in np.linspace(0, len(records) - 1, count).round().astype(int)}
+        for record, image in self.images(name):
+            detections.append(self.detector.detect(image, self.scales, False, threshold=0))
+            if id(record) in shown:
+                caption, picture = sample_picture(image, detections[-1], record, self.detector.cfg.TEST.DEMO_SCORE)
+                self.pictures[f"{name} {caption}"] = picture
         return detections
 
     def _validation(self):

@@ -1,5 +1,7 @@
 """Scores of small anchors: adjustments by hand, a choice that is known, and the same detections by adjusted weights."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from manyfaces.commands.models.adjust import main
 from manyfaces.config import load_config
 from manyfaces.datasets.roidb import Record
 from manyfaces.engine.search.adjust import Adjustment, adjust, try_adjustments
+from manyfaces.engine.select import Selection
 from manyfaces.errors import InputError
 from manyfaces.inference.detector import Detector
 from manyfaces.inference.tiles import tiles_of
@@ -52,10 +55,24 @@ def two_boxes(tmp_path):
     return net, run, record, calls
 
 
+def selection(net, run, *records):
+    """A Selection of one set, `one`."""
+    made = Selection(net.cfg, net, Detector(net, run, net.cfg))
+    made.sets = {"one": list(records)}
+    return made
+
+
+def test_an_image_that_cannot_be_read_is_named_and_left_out(two_boxes, tmp_path, capsys):
+    net, run, record, _ = two_boxes
+    (tmp_path / "y.png").write_bytes(b"no picture")
+    plain = try_adjustments(selection(net, run, replace(record, image="y.png"), record), (0.0,))[0]
+    assert plain.mean == pytest.approx(0.5, abs=1e-3) and "y.png" in capsys.readouterr().err
+
+
 def test_the_table_is_that_of_a_case_by_hand(two_boxes):
     net, run, record, calls = two_boxes
     done = []
-    table = try_adjustments(net, run, net.cfg, {"one": [record]}, (0.0, 50.0), lambda: done.append(1))
+    table = try_adjustments(selection(net, run, record), (0.0, 50.0), lambda: done.append(1))
     assert len(calls) == len(done) == 1  # all adjustments are tried on the same maps
     assert table[0].adjustment.slope == 0 and table[0].by_height() == pytest.approx([0.5, 0.5], abs=1e-3)
     for row in table:  # the box of 10 px stands behind the face when its logit falls by more than a half
@@ -76,7 +93,7 @@ def test_tiles_of_the_same_shape_have_maps_of_their_own(two_boxes):
         return {name: values[:, : height * values.shape[1] // 320, : width * values.shape[2] // 320]
                 for name, values in maps.items()}
 
-    try_adjustments(net, run_of_tiles, net.cfg, {"one": [record]}, (0.0,))
+    try_adjustments(selection(net, run_of_tiles, record), (0.0,))
     assert len(calls) == len(columns) * len(rows_of_tiles) == 4 and len(set(calls)) == 1
 
 
@@ -96,9 +113,9 @@ def test_adjusted_weights_give_what_adjusted_maps_give():
 
 
 def test_a_family_without_anchors_is_refused():
-    net = family(load_config("cfgs/grid_mobilenet_v2_075.yml"))
+    net = family(load_config("cfgs/grid_mobilenet_v2_075.yml", ["TRAIN.SELECT", ""]))
     with pytest.raises(InputError, match="family grid, which has no anchors"):
-        try_adjustments(net, lambda images: {}, net.cfg, {})
+        try_adjustments(selection(net, lambda images: {}), (0.0,))
 
 
 # -------------------------------------------------------------- the command
@@ -114,15 +131,17 @@ def test_the_command_writes_weights_or_says_why_not(scenes, capsys):
     first = lines[1].split()
     selected = [float(row["AP"]) for row in rows(folder / "select.csv")]
     assert float(first[3]) == pytest.approx(max(selected), abs=5e-5)  # from 0 px: the AP of the training
-    written = folder / "adjusted.weights.h5"
-    assert written.is_file() == ("no adjustment" not in lines[-1])
-    if written.is_file():
-        cfg = tiny_config(scenes, NAME="whole")
-        net = family(cfg)
-        model = net.build()
-        model.load_weights(written)
-        assert isinstance(Detector(net, backend.runner(model), cfg).detect(np.zeros((64, 64, 3), np.uint8)).boxes,
-                          np.ndarray)
+    table = [line.split() for line in lines[1:-1]]
+    knee, slope, best, *_ = max(table, key=lambda row: float(row[2]))  # the first of equals
+    assert lines[-1].startswith(f"{folder / 'adjusted.weights.h5'}: ")
+    assert ("as trained" in lines[-1]) == (slope == "0") and (best in lines[-1][:-1] or slope == "0")
+    net = family(tiny_config(scenes, NAME="whole"))
+    before, after = net.build(), net.build()
+    before.load_weights(folder / "best.weights.h5")
+    after.load_weights(folder / "adjusted.weights.h5")
+    adjust(before, net, Adjustment(float(knee), float(slope)))
+    for one, other in zip(before.get_weights(), after.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
     with pytest.raises(InputError, match="TRAIN.SELECT is empty"):
         main(["--run", str(folder), "--set", "TRAIN.SELECT", ""])
     for text, message in (("a", "expected px such as"), ("-3", "--heights")):

@@ -5,7 +5,7 @@ import openvino
 import pytest
 from exported import exported
 
-from manyfaces import runtimes
+from manyfaces import Detector, runtimes
 from manyfaces.datasets.toy.portraits import portraits
 from manyfaces.errors import InputError
 from manyfaces.runtimes.models import open_model
@@ -29,6 +29,11 @@ def test_only_openvino_has_bfloat16():
         ("openvino", "float32"), (None, "bf16")))
     whole, half = run(image)["m1_scores"], rough(image)["m1_scores"]
     assert 1e-4 < np.abs(whole - half).mean() / np.abs(whole).mean() < 0.05  # each layer rounds to 1/256
+    for portrait in portraits():
+        found, roughly = (Detector.load(path, runtime="openvino", precision=precision).detect(portrait.image)
+                          for precision in ("float32", "bf16"))
+        assert len(found) == len(roughly) == 1 and abs(found.scores - roughly.scores)[0] < 0.01
+        assert np.abs(found.boxes - roughly.boxes).max() < 0.01 * (found.boxes[:, 2] - found.boxes[:, 0]).min()
 
 
 def test_openvino_pads_outside_the_model_with_the_same_result():

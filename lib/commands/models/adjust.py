@@ -1,9 +1,9 @@
 """Lower the scores of small anchors of a trained detector as far as the selection images say.
 
 Tries adjustments of the scores by the size of the anchor on TRAIN.SELECT, prints a table of them, and writes the best
-one into RUN/adjusted.weights.h5, for `manyfaces ship --weights`. AP is the mean over the sets and over the faces from
-each of --heights on. A detector with much the same AP of all faces then has fewer false positives before large faces.
-Choose TEST.DEMO_SCORE after it: the scores of small faces have changed.
+one into RUN/adjusted.weights.h5, for `manyfaces ship --weights`; where none is better, the weights as they are. AP is
+the mean over the sets and over the faces from each of --heights on. A detector with much the same AP of all faces then
+has fewer false positives before large faces. Choose TEST.DEMO_SCORE after it: the scores of small faces have changed.
 """
 
 from collections.abc import Sequence
@@ -51,19 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ...weights.files import save_weights
 
     family, model, run = load_model(cfg, options.weights or trained_weights(folder))
-    modules_of(family)
-    sets = Selection(cfg, family, Detector(family, run, cfg)).sets
-    with Progress(sum(map(len, sets.values())), "images") as progress:
-        rows = try_adjustments(family, run, cfg, sets, heights, progress.advance)
-    rows = [rows[0], *sorted(rows[1:], key=lambda row: -row.mean)]
-    print_table(["knee px", "slope", "mean AP", *(f"from {height:g} px" for height in heights), *sets],
+    modules_of(family)  # before the images are looked at
+    selection = Selection(cfg, family, Detector(family, run, cfg))
+    with Progress(sum(map(len, selection.sets.values())), "images") as progress:
+        plain, *others = try_adjustments(selection, heights, progress.advance)
+    others.sort(key=lambda row: -row.mean)
+    print_table(["knee px", "slope", "mean AP", *(f"from {height:g} px" for height in heights), *selection.sets],
                 [[f"{row.adjustment.knee:g}", f"{row.adjustment.slope:g}", row.mean, *row.by_height(),
-                  *row.by_set().values()] for row in rows])
-    best = max(rows, key=lambda row: row.mean)  # the first one of equals: as it is
-    if not best.adjustment.slope:
-        print("no adjustment is better: the weights stay as they are")
-        return
+                  *row.by_set().values()] for row in (plain, *others)])
+    best = max(plain, others[0], key=lambda row: row.mean)  # of equals the plain one
     adjust(model, family, best.adjustment)
     save_weights(model, folder / NAME, cfg)
-    print(f"{folder / NAME}: mean AP {best.mean:.4f} instead of {rows[0].mean:.4f}; below {best.adjustment.knee:g} px "
-          f"the logits are lowered by {best.adjustment.slope:g} per halving of the anchor")
+    print(f"{folder / NAME}: " + ("as trained, no adjustment is better" if best is plain else
+          f"mean AP {best.mean:.4f} instead of {plain.mean:.4f}; below {best.adjustment.knee:g} px the logits are "
+          f"lowered by {best.adjustment.slope:g} per halving of the anchor"))

@@ -10,13 +10,12 @@ of the layers that give the scores take this up: the net and all that runs it st
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ...boxes import anchor_sides
-from ...datasets.images import read_image
 from ...detections import Detections
 from ...errors import InputError
 from ...evaluation.wider import average_precision
@@ -25,12 +24,10 @@ from ...nets.anchored import AnchorFamily, Module
 
 if TYPE_CHECKING:
     import keras
-    from easydict import EasyDict
 
-    from ...datasets.roidb import Record
     from ...nets.family import Family
+    from ..select import Selection
 
-HEIGHTS = (0.0, 10.0, 30.0, 50.0)  # px: faces from these heights on; the last three are much like hard, medium, easy
 KNEES = (20.0, 40.0, 80.0)  # px
 SLOPES = (0.1, 0.2, 0.3, 0.4, 0.5)  # per halving of the size
 
@@ -73,15 +70,12 @@ class Row(NamedTuple):
         return {name: float(np.mean(values)) for name, values in self.aps.items()}
 
 
-def try_adjustments(family: Family, run: Run, cfg: EasyDict, sets: Mapping[str, Sequence[Record]],
-                    heights: Sequence[float] = HEIGHTS, done: Callable[[], object] = lambda: None) -> list[Row]:
+def try_adjustments(selection: Selection, heights: Sequence[float],
+                    done: Callable[[], object] = lambda: None) -> list[Row]:
     """Measure a net without and with each adjustment, with the scales and thresholds of TEST, not mirrored.
 
     Args:
-        family: with anchors.
-        run: the net. It is computed once per image.
-        cfg: the whole config.
-        sets: records of the selection, by the name of the set.
+        selection: has the images, and the detector of the net. The net is computed once per image.
         heights: px, as for `average_precision`.
         done: called after each image.
 
@@ -89,24 +83,24 @@ def try_adjustments(family: Family, run: Run, cfg: EasyDict, sets: Mapping[str, 
         The table. Its first row is without an adjustment.
 
     Raises:
-        InputError: the family has no anchors, or an image cannot be read.
+        InputError: the family has no anchors, or a set has no image that can be read.
     """
+    family, cfg = selection.detector.family, selection.detector.cfg
+    modules, net = modules_of(family), _Once(selection.detector.run)
     ways = [Adjustment(KNEES[0], 0.0), *itertools.starmap(Adjustment, itertools.product(KNEES, SLOPES))]
-    net = _Once(run)
-    runs = [_Adjusted(net, modules_of(family), way) for way in ways]
-    detectors = [Detector(family, adjusted, cfg) for adjusted in runs]
+    runs = [_Adjusted(net, modules, way) for way in ways]
+    detectors = [Detector(family, run, cfg) for run in runs]
     aps: list[dict[str, list[float]]] = [{} for _ in ways]
-    for name, records in sets.items():
+    for name in selection.sets:
         found: list[list[Detections]] = [[] for _ in ways]
-        for record in records:
-            image = read_image(record.path, limit=cfg.TEST.MAX_FILE_PIXELS)
+        for _, image in selection.images(name):
             net.maps = []
-            for detector, adjusted, results in zip(detectors, runs, found, strict=True):
-                adjusted.calls = 0
+            for detector, run, results in zip(detectors, runs, found, strict=True):
+                run.calls = 0
                 results.append(detector.detect(image, flip=False, threshold=0))
             done()
         for own, results in zip(aps, found, strict=True):
-            own[name] = [average_precision(results, records, heights=[height]) for height in heights]
+            own[name] = [average_precision(results, selection.sets[name], heights=[height]) for height in heights]
     return [Row(way, own) for way, own in zip(ways, aps, strict=True)]
 
 
