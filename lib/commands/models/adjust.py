@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not cfg.TRAIN.SELECT:
         raise InputError("TRAIN.SELECT is empty: name the roidbs that choose, such as --set TRAIN.SELECT wider_select")
 
-    from ...engine.search.adjust import adjust, modules_of, try_adjustments  # late, so that --help is quick
+    from ...engine.search.adjust import adjust, try_adjustments  # late, so that --help is quick
     from ...engine.select import Selection
     from ...evaluation.tables import print_table
     from ...inference.detector import Detector
@@ -51,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ...weights.files import save_weights
 
     family, model, run = load_model(cfg, options.weights or trained_weights(folder))
-    modules_of(family)  # before the images are looked at
     selection = Selection(cfg, family, Detector(family, run, cfg))
     with Progress(sum(map(len, selection.sets.values())), "images") as progress:
         plain, *others = try_adjustments(selection, heights, progress.advance)
